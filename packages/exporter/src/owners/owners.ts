@@ -1,0 +1,43 @@
+import type { Range } from '@egressd/flow/address';
+
+/** What is known of the one who has an address. Empty: not known, or it has none. */
+export interface Owner {
+  readonly kind: 'pod' | 'node';
+  readonly namespace: string;
+  readonly pod: string;
+  readonly node: string;
+  readonly zone: string;
+  readonly region: string;
+}
+
+/** The answer to "who had this address while these bytes moved". */
+export type Ownership =
+  /** One owner during the whole time. */
+  | { readonly known: 'owner'; readonly owner: Owner }
+  /** Nobody that we know of. */
+  | { readonly known: 'nobody' }
+  /** The address changed hands meanwhile: the bytes belong to one of them, and it is not known to whom. */
+  | { readonly known: 'several' };
+
+/** A node, as far as its source told. */
+export interface NodeRecord {
+  readonly name: string;
+  readonly zone: string;
+  readonly region: string;
+  /** 16 bytes each. Empty: not known. */
+  readonly addresses: readonly Uint8Array[];
+}
+
+/**
+ * Who has which address, and when: filled by the inventory file or by Kubernetes, asked by join and by the receiver. Times are
+ * Unix milliseconds.
+ */
+export interface Owners {
+  /** Every source has told its first whole state. */
+  readonly synced: boolean;
+  /** Who had the address at `bytes[at..at+16]` from `fromMs` to `toMs`. Host-network pods own nothing: their address is the node's. */
+  during(bytes: Uint8Array, at: number, fromMs: number, toMs: number): Ownership;
+  node(name: string): NodeRecord | undefined;
+  /** Ranges that belong to the cluster whatever their numbers, so that they are never public. */
+  readonly clusterRanges: readonly Range[];
+}

@@ -1,0 +1,158 @@
+/**
+ * Addresses are 16 bytes everywhere, IPv4 as `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2). They are handled in place: a buffer and
+ * the offset of the first byte.
+ */
+
+export const ADDRESS_BYTES = 16;
+
+/** `0.0.0.0`, mapped: what public IPv4 addresses are folded to. */
+export const ANY_V4 = mapped(0, 0, 0, 0);
+/** `::`: what public IPv6 addresses are folded to. */
+export const ANY_V6 = new Uint8Array(ADDRESS_BYTES);
+
+function mapped(a: number, b: number, c: number, d: number): Uint8Array {
+  return Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d);
+}
+
+/** Whether the address is an IPv4 one. */
+export function isV4(bytes: Uint8Array, at = 0): boolean {
+  for (let i = 0; i < 10; i++) if (bytes[at + i] !== 0) return false;
+  return bytes[at + 10] === 0xff && bytes[at + 11] === 0xff;
+}
+
+/** The address as text: dotted IPv4, or IPv6 in the form of RFC 5952. */
+export function formatAddress(bytes: Uint8Array, at = 0): string {
+  if (isV4(bytes, at)) return `${bytes[at + 12]}.${bytes[at + 13]}.${bytes[at + 14]}.${bytes[at + 15]}`;
+  const groups = Array.from({ length: 8 }, (_, i) => (bytes[at + 2 * i]! << 8) | bytes[at + 2 * i + 1]!);
+  const zeros = longestZeroRun(groups);
+  const hex = (from: number, to: number) =>
+    groups
+      .slice(from, to)
+      .map((group) => group.toString(16))
+      .join(':');
+  if (zeros.length < 2) return hex(0, 8);
+  return `${hex(0, zeros.start)}::${hex(zeros.start + zeros.length, 8)}`;
+}
+
+function longestZeroRun(groups: readonly number[]): { start: number; length: number } {
+  let best = { start: 0, length: 0 };
+  for (let start = 0; start < groups.length; start++) {
+    let end = start;
+    while (end < groups.length && groups[end] === 0) end++;
+    if (end - start > best.length) best = { start, length: end - start };
+  }
+  return best;
+}
+
+/** The address that a text names, without zone or prefix length; undefined if it names none. */
+export function parseAddress(text: string): Uint8Array | undefined {
+  return text.includes(':') ? parseV6(text) : parseV4(text);
+}
+
+function parseV4(text: string): Uint8Array | undefined {
+  const parts = text.split('.');
+  if (parts.length !== 4) return undefined;
+  if (!parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255)) return undefined;
+  const [a, b, c, d] = parts.map(Number);
+  return mapped(a!, b!, c!, d!);
+}
+
+function parseV6(text: string): Uint8Array | undefined {
+  const halves = text.split('::');
+  if (halves.length > 2) return undefined;
+  const head = parseGroups(halves[0]!);
+  const tail = halves.length === 2 ? parseGroups(halves[1]!) : [];
+  if (head === undefined || tail === undefined) return undefined;
+  const missing = 16 - head.length - tail.length;
+  if (halves.length === 2 ? missing < 2 : missing !== 0) return undefined;
+  const bytes = new Uint8Array(ADDRESS_BYTES);
+  bytes.set(head);
+  bytes.set(tail, 16 - tail.length);
+  return bytes;
+}
+
+/** The bytes of `a:b:c` or `a:b:1.2.3.4`; undefined where it is neither. */
+function parseGroups(text: string): number[] | undefined {
+  if (text === '') return [];
+  const bytes: number[] = [];
+  const groups = text.split(':');
+  for (const [i, group] of groups.entries()) {
+    if (group.includes('.') && i === groups.length - 1) {
+      const v4 = parseV4(group);
+      if (v4 === undefined) return undefined;
+      bytes.push(...v4.subarray(12));
+    } else {
+      if (!/^[0-9a-f]{1,4}$/i.test(group)) return undefined;
+      const value = Number.parseInt(group, 16);
+      bytes.push(value >> 8, value & 0xff);
+    }
+  }
+  return bytes;
+}
+
+/** A range of addresses: the first `bits` of `bytes` (an IPv4 range counts its 96 bits of mapping). */
+export interface Range {
+  readonly bytes: Uint8Array;
+  readonly bits: number;
+}
+
+/** The range that `10.0.0.0/8`, `fc00::/7` or a single address names; undefined if it names none. */
+export function parseRange(text: string): Range | undefined {
+  const [address = '', length, ...rest] = text.split('/');
+  const bytes = parseAddress(address);
+  if (bytes === undefined || rest.length > 0) return undefined;
+  const width = isV4(bytes) && !address.includes(':') ? 32 : 128;
+  if (length === undefined) return { bytes, bits: 128 };
+  if (!/^\d{1,3}$/.test(length) || Number(length) > width) return undefined;
+  return { bytes, bits: 128 - width + Number(length) };
+}
+
+/** Whether the range holds the address. */
+export function inRange(range: Range, bytes: Uint8Array, at = 0): boolean {
+  const whole = range.bits >> 3;
+  for (let i = 0; i < whole; i++) if (bytes[at + i] !== range.bytes[i]) return false;
+  const rest = range.bits & 7;
+  if (rest === 0) return true;
+  const shift = 8 - rest;
+  return bytes[at + whole]! >> shift === range.bytes[whole]! >> shift;
+}
+
+/** Ranges that are never public: RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291; loopback, multicast, "this host". */
+const NOT_PUBLIC: readonly Range[] = [
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '100.64.0.0/10',
+  '169.254.0.0/16',
+  '127.0.0.0/8',
+  '0.0.0.0/8',
+  '224.0.0.0/4',
+  '255.255.255.255/32',
+  'fc00::/7',
+  'fe80::/10',
+  'ff00::/8',
+  '::/127',
+].map((text) => parseRange(text) ?? bug(text));
+
+function bug(text: string): never {
+  throw new Error(`BUG: not a range: ${text}`);
+}
+
+/** Whether the address is one of the public internet: not private, shared, link-local, loopback or multicast. */
+export function isPublic(bytes: Uint8Array, at = 0): boolean {
+  return !NOT_PUBLIC.some((range) => inRange(range, bytes, at));
+}
+
+/** Whether the address is the machine's own loopback: `127.0.0.0/8` or `::1`. */
+export function isLoopback(bytes: Uint8Array, at = 0): boolean {
+  if (isV4(bytes, at)) return bytes[at + 12] === 127;
+  for (let i = 0; i < 15; i++) if (bytes[at + i] !== 0) return false;
+  return bytes[at + 15] === 1;
+}
+
+/** Bytes as a short string that can be a key of a Map: one UTF-16 unit a byte pair. */
+export function addressKey(bytes: Uint8Array, at = 0): string {
+  let key = '';
+  for (let i = at; i < at + ADDRESS_BYTES; i += 2) key += String.fromCharCode((bytes[i]! << 8) | bytes[i + 1]!);
+  return key;
+}

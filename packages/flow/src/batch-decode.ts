@@ -1,0 +1,74 @@
+import { ADDRESS_BYTES } from './address.ts';
+import type { BatchSpan, FlowColumns } from './columns.ts';
+import type { BatchPart } from './gen/egressd/stream/v1/stream_pb.ts';
+import { readVarints } from './varint.ts';
+
+/** A part whose bytes are not what `stream.proto` says. */
+export class MalformedBatch extends Error {
+  override readonly name = 'MalformedBatch';
+}
+
+/** The number and times of a part's batch. @throws MalformedBatch where they cannot be */
+export function decodeSpan(part: BatchPart): BatchSpan {
+  const span = { number: Number(part.number), fromMs: Number(part.fromMs), toMs: Number(part.toMs) };
+  if (!Number.isSafeInteger(span.number) || span.number < 1) throw new MalformedBatch(`number is ${part.number}`);
+  if (!Number.isSafeInteger(span.toMs) || span.fromMs > span.toMs)
+    throw new MalformedBatch(`times are ${part.fromMs} to ${part.toMs}`);
+  return span;
+}
+
+/**
+ * The rows of a part. What is allocated is bounded by the length of the message.
+ * @throws MalformedBatch where a column is too short or too long, or an index points outside the dictionary
+ */
+export function decodePart(part: BatchPart): FlowColumns {
+  const rows = part.rows;
+  // Every number takes a byte at least: a message that claims more rows than that is lying about what it would allocate.
+  if (rows > part.source.length) throw new MalformedBatch(`claims ${rows} rows in ${part.source.length} bytes`);
+  const addresses = decodeAddresses(part.addresses);
+  const count = addresses.length / ADDRESS_BYTES;
+  const column = <T extends Float64Array | Uint32Array | Uint16Array | Uint8Array>(
+    name: string,
+    bytes: Uint8Array,
+    into: T,
+    max: number,
+  ): T => {
+    const wrong = readVarints(bytes, into, max);
+    if (wrong !== undefined) throw new MalformedBatch(`column ${name} ${wrong}`);
+    return into;
+  };
+  const counter = (name: string, bytes: Uint8Array) =>
+    column(name, bytes, new Float64Array(rows), Number.MAX_SAFE_INTEGER);
+  const columns = {
+    rows,
+    addresses,
+    source: column('source', part.source, new Uint32Array(rows), count - 1),
+    destination: column('destination', part.destination, new Uint32Array(rows), count - 1),
+    protocol: column('protocol', part.protocol, new Uint8Array(rows), 255),
+    txBytes: counter('tx_bytes', part.txBytes),
+    txPackets: counter('tx_packets', part.txPackets),
+    rxBytes: counter('rx_bytes', part.rxBytes),
+    rxPackets: counter('rx_packets', part.rxPackets),
+  };
+  if (part.dialledAddress.length === 0 && part.dialledPort.length === 0) return columns;
+  const address = column('dialled_address', part.dialledAddress, new Uint32Array(rows), count);
+  const port = column('dialled_port', part.dialledPort, new Uint16Array(rows), 65535);
+  return { ...columns, dialled: { address, port } };
+}
+
+/** The dictionary, 16 bytes an address: see `BatchPart.addresses`. */
+function decodeAddresses(bytes: Uint8Array): Uint8Array {
+  // The shortest entry has two bytes.
+  let into = new Uint8Array((bytes.length >> 1) * ADDRESS_BYTES);
+  let out = 0;
+  for (let at = 0; at < bytes.length; out += ADDRESS_BYTES) {
+    const shared = bytes[at++]!;
+    if (shared >= ADDRESS_BYTES) throw new MalformedBatch(`an address shares ${shared} bytes with the one before`);
+    const rest = ADDRESS_BYTES - shared;
+    if (at + rest > bytes.length) throw new MalformedBatch('the dictionary of addresses is cut off');
+    for (let i = 0; i < shared; i++) into[out + i] = out === 0 ? 0 : into[out - ADDRESS_BYTES + i]!;
+    for (let i = shared; i < ADDRESS_BYTES; i++) into[out + i] = bytes[at++]!;
+  }
+  if (out < into.length) into = into.slice(0, out);
+  return into;
+}
