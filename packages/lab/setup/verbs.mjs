@@ -1,0 +1,93 @@
+// What each verb needs, and what it runs.
+import { SetupError } from './say.mjs';
+import { NODE } from './workspace.mjs';
+
+/** The library that the collector reads conntrack with, by its Debian name. */
+const LIBRARY = 'libnetfilter-conntrack3';
+/** What the lab builds its world with. */
+const WORLD = [LIBRARY, 'conntrack', 'iproute2', 'iputils-ping', 'nftables', 'openssl'];
+const COMPILER = ['gcc', 'libc6-dev'];
+const DATABASES = ['prometheus', 'victoria-metrics'];
+
+const NODE_FLAGS = ['--conditions=source', '--disable-warning=ExperimentalWarning'];
+
+/** A program of the workspace, run from its sources. */
+const program = (file, args) => ({ command: NODE, args: [...NODE_FLAGS, `packages/${file}`, ...args] });
+
+const needsRoot = (what) => `${what} needs root: it makes network namespaces. Run it as root`;
+
+/** By tier: which files, and how they may run. */
+const TIERS = {
+  unit: ['--testMatch=**/src/**/*.test.ts', '--testMatch=!**/*.{kernel,cluster}.test.ts', '--maxWorkers=100%'],
+  kernel: ['--testMatch=**/src/**/*.kernel.test.ts', '--runInBand'],
+  cluster: ['--testMatch=**/src/**/*.cluster.test.ts', '--runInBand'],
+};
+
+/** `test [unit|kernel|cluster] [arguments of jest]`: all tiers where none is named. */
+function test(args) {
+  const named = args[0] !== undefined && Object.hasOwn(TIERS, args[0]);
+  const tiers = named ? [args[0]] : Object.keys(TIERS);
+  // Ours come last: jest takes the words after an option like testMatch for more of its values.
+  const own = named ? args.slice(1) : args;
+  // A name that is in one tier only is not missing from the others.
+  const lenient = !named && args.length > 0 ? ['--passWithNoTests'] : [];
+  const steps = tiers.map((tier) => ({
+    title: `tests: ${tier}`,
+    command: NODE,
+    args: [
+      ...[
+        '--experimental-vm-modules',
+        ...NODE_FLAGS,
+        'node_modules/jest/bin/jest.js',
+        '-c',
+        'packages/jest.config.mjs',
+      ],
+      ...own,
+      ...lenient,
+      ...TIERS[tier],
+    ],
+  }));
+  if (tiers.join() === 'unit') return { steps };
+  const root = `${needsRoot(named ? `the ${tiers[0]} tier` : 'npm test')}, or run \`npm test -- unit\``;
+  return { root, packages: [...WORLD, ...COMPILER], binaries: DATABASES, steps };
+}
+
+/** Nothing but reads: format and lint, types, and whether the contract and its generated code are as they should be. */
+function check(args) {
+  if (args.length > 0) throw new SetupError('check takes no arguments', 2);
+  const step = (title, command, ...rest) => ({ title: `check: ${title}`, command, args: rest });
+  return {
+    steps: [
+      { ...step('format and lint', 'biome', 'ci', '--error-on-warnings', `--colors=${process.stdout.isTTY ? 'force' : 'off'}`, '.'), cwd: 'packages' },
+      step('types', 'tsc', '-p', 'packages/tsconfig.json'),
+      step('contract: lint', 'buf', 'lint'),
+      step(
+        'contract: breaking changes against the released one',
+        'buf',
+        'breaking',
+        '--against',
+        'proto/released.binpb',
+      ),
+      step('contract: generated code', NODE, 'packages/lab/setup/check-generated.mjs'),
+    ],
+  };
+}
+
+/** By name: arguments -> what to ensure and which commands to run. `root`: what to say to a user who is not root. */
+export const VERBS = {
+  demo: (args) => ({
+    root: needsRoot('the demo'),
+    packages: WORLD,
+    binaries: ['victoria-metrics'],
+    steps: [program('lab/src/demo/main.ts', args)],
+  }),
+  test,
+  bench: (args) => ({
+    root: needsRoot('the bench'),
+    packages: [...WORLD, ...COMPILER],
+    steps: [program('lab/src/bench/main.ts', args)],
+  }),
+  check,
+  collector: (args) => ({ packages: [LIBRARY], steps: [program('collector/src/main.ts', args)] }),
+  exporter: (args) => ({ steps: [program('exporter/src/main.ts', args)] }),
+};
