@@ -1,0 +1,140 @@
+import type { Position } from '../aggregate/snapshot.ts';
+
+/** Nodes that are remembered at a time. A further one is refused until others have been silent for long. */
+export const MAX_NODES = 20_000;
+/** Numberings that are remembered a node: the present one, and those it may come back to. */
+export const MAX_NUMBERINGS_PER_NODE = 4;
+/** A node that has sent nothing for so long is forgotten: its collector has long got its last confirmation. */
+export const NODE_SILENT_MS = 24 * 60 * 60 * 1000;
+
+/** Where a node's batches stand. Both numbers are 0 before the first. */
+export interface Standing {
+  readonly applied: number;
+  readonly confirmed: number;
+}
+
+interface Sequence {
+  readonly numbering: string;
+  applied: number;
+  confirmed: number;
+}
+
+interface NodeEntry {
+  /** The present one first. */
+  readonly sequences: Sequence[];
+  seenMs: number;
+}
+
+/**
+ * Which batches of which node have been applied, and which can no longer be lost: what makes a batch that comes twice count
+ * once.
+ *
+ *   node-a -> numbering 5f3e...: applied 41, confirmed 39        <- the present one
+ *             numbering 02bc...: applied 977, confirmed 977      <- of a collector before
+ *   node-b -> ...
+ *
+ * Pure; lives in memory. An exporter that starts anew knows nobody: every collector sends again what was not confirmed.
+ */
+export class Ledger {
+  readonly #nodes = new Map<string, NodeEntry>();
+  readonly #maxNodes: number;
+
+  constructor(maxNodes: number = MAX_NODES) {
+    this.#maxNodes = maxNodes;
+  }
+
+  /** Nodes that are remembered. */
+  get size(): number {
+    return this.#nodes.size;
+  }
+
+  /**
+   * A collector of the node goes on with a numbering, which becomes the present one.
+   * @returns where it stands; undefined where there is no room for another node
+   */
+  open(node: string, numbering: string, nowMs: number): Standing | undefined {
+    let entry = this.#nodes.get(node);
+    if (entry === undefined) {
+      if (this.#nodes.size >= this.#maxNodes) return undefined;
+      entry = { sequences: [], seenMs: nowMs };
+      this.#nodes.set(node, entry);
+    }
+    entry.seenMs = nowMs;
+    const at = entry.sequences.findIndex((sequence) => sequence.numbering === numbering);
+    const [sequence = { numbering, applied: 0, confirmed: 0 }] = at === -1 ? [] : entry.sequences.splice(at, 1);
+    entry.sequences.unshift(sequence);
+    entry.sequences.length = Math.min(entry.sequences.length, MAX_NUMBERINGS_PER_NODE);
+    return { applied: sequence.applied, confirmed: sequence.confirmed };
+  }
+
+  /** Where the node's present numbering stands. */
+  standing(node: string): Standing {
+    const { applied, confirmed } = this.#present(node);
+    return { applied, confirmed };
+  }
+
+  /** Whether the batch of the node's present numbering was applied before. */
+  isDuplicate(node: string, number: number): boolean {
+    return number <= this.#present(node).applied;
+  }
+
+  /**
+   * The batch was applied, or rejected for good.
+   * @returns how many batches before it never came. An exporter without a history cannot know: 0.
+   */
+  apply(node: string, number: number, nowMs: number): number {
+    const present = this.#present(node);
+    if (number <= present.applied) throw new Error(`BUG: batch ${number} of ${node} applied after ${present.applied}`);
+    const missing = present.applied === 0 ? 0 : number - present.applied - 1;
+    present.applied = number;
+    this.#nodes.get(node)!.seenMs = nowMs;
+    return missing;
+  }
+
+  /** The last batch applied of every node that has one, as it is now. */
+  positions(): Position {
+    const positions = new Map<string, { numbering: string; number: number }>();
+    for (const [node, { sequences }] of this.#nodes) {
+      const present = sequences[0]!;
+      if (present.applied > 0) positions.set(node, { numbering: present.numbering, number: present.applied });
+    }
+    return positions;
+  }
+
+  /**
+   * Everything up to a position can no longer be lost. Parts of it that belong to a numbering that is no longer the present
+   * one are kept for the case that it comes back.
+   * @returns the nodes whose present numbering moved: what to tell their collectors
+   */
+  confirmUpTo(position: Position): Position {
+    const moved = new Map<string, { numbering: string; number: number }>();
+    for (const [node, { numbering, number }] of position) {
+      const sequences = this.#nodes.get(node)?.sequences ?? [];
+      const sequence = sequences.find((one) => one.numbering === numbering);
+      if (sequence === undefined) continue;
+      const confirmed = Math.min(number, sequence.applied);
+      if (confirmed <= sequence.confirmed) continue;
+      sequence.confirmed = confirmed;
+      if (sequence === sequences[0]) moved.set(node, { numbering, number: confirmed });
+    }
+    return moved;
+  }
+
+  /**
+   * Forgets nodes that have been silent for `NODE_SILENT_MS`.
+   * @param connected nodes that are kept however silent
+   * @returns how many were forgotten
+   */
+  forgetSilent(nowMs: number, connected: (node: string) => boolean): number {
+    const before = this.#nodes.size;
+    for (const [node, { seenMs }] of this.#nodes)
+      if (nowMs - seenMs > NODE_SILENT_MS && !connected(node)) this.#nodes.delete(node);
+    return before - this.#nodes.size;
+  }
+
+  #present(node: string): Sequence {
+    const present = this.#nodes.get(node)?.sequences[0];
+    if (present === undefined) throw new Error(`BUG: node ${node} was never opened`);
+    return present;
+  }
+}
