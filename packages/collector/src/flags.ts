@@ -1,0 +1,100 @@
+import {
+  address,
+  boolean,
+  choice,
+  duration,
+  integer,
+  level,
+  list,
+  optionalBoolean,
+  optionalChoice,
+  optionalText,
+  port,
+} from '@egressd/daemon/flag-kinds';
+import { defineFlags, type Environment, type ParsedFlags, parseFlags, type Values } from '@egressd/daemon/flags';
+
+/** A read takes most of a second on a full table; an hour is longer than anybody wants to wait for a number. */
+const READ_INTERVAL = { min: 100, max: 3_600_000 };
+const CLEANUP_INTERVAL = { min: 1000, max: 86_400_000 };
+/** A pair takes about 100 bytes: at the upper bound some 1.6 GB. */
+const MAX_PAIRS = { min: 1024, max: 16 * 1024 * 1024 };
+
+/** The collector's flags: names and defaults are an interface. */
+export const COLLECTOR_FLAGS = defineFlags({
+  'log-level': level('info', 'Least severe lines to log: debug, info, warn or error.'),
+  'read-interval': duration(5000, READ_INTERVAL, "Time between two reads of the node's conntrack entries."),
+  'cleanup-interval': duration(120_000, CLEANUP_INTERVAL, 'How often ended state is dropped.'),
+  'http-listen-port': port(8008, 'Port of /healthz, /readyz and /metrics; 0 takes a free one.'),
+  'ct-mode': optionalChoice(
+    ['netfilter', 'cilium'],
+    'Where connections are read: netfilter or cilium; empty finds out by itself.',
+  ),
+  'host-pid': boolean(false, "Read the host's network namespace through process 1 although the pod has its own."),
+  'exclude-namespaces': list(['kube-system'], 'Pods in these namespaces, separated by commas, are not reported.'),
+  'group-public-ips': boolean(false, 'Count every public destination as 0.0.0.0 (IPv6: ::).'),
+  'send-traffic-delta': optionalBoolean(
+    'Report what was transferred since the last report (true) or growing counters (false); not set: what suits each sink.',
+  ),
+  'max-pairs': integer(
+    262_144,
+    MAX_PAIRS,
+    'Most pairs of addresses held until they are delivered; beyond it public addresses are merged, then all.',
+  ),
+  'exporter-address': address('127.0.0.1:6062', 'Where to stream to, HOST:PORT.'),
+  'tls-cert-file': optionalText(
+    'file',
+    "PEM file with the stream's certificate for this collector; read again when it changes.",
+  ),
+  'tls-key-file': optionalText('file', 'PEM file with the key of that certificate.'),
+  'tls-ca-file': optionalText('file', "PEM file with the authority that signs the exporter's certificate."),
+  insecure: boolean(false, 'Allow a plain-text stream to an exporter beyond loopback.'),
+  'dump-ct': boolean(false, 'Print the conntrack entries to stdout and exit.'),
+  'log-entries': boolean(false, 'Log raw entries at level debug.'),
+  init: boolean(
+    false,
+    'Run once as the init container: switch on accounting, timestamps and events of conntrack, and exit.',
+  ),
+  'init-cgroupv2': boolean(false, 'With -init: mount cgroup v2 where it is not.'),
+  'state-dir': optionalText('directory', 'Keeps what was confirmed across restarts. Not used yet.'),
+  'cilium-clock-source': choice(
+    ['jiffies', 'ktime'],
+    'jiffies',
+    "Unit of a Cilium entry's lifetime: jiffies or ktime. Not used yet.",
+  ),
+  'ebpf-dns-tracer-enabled': boolean(true, 'Learn names of destinations from DNS answers. Not used yet.'),
+  'ebpf-dns-tracer-queue-size': integer(1000, { min: 1, max: 1_000_000 }, 'DNS answers that may wait. Not used yet.'),
+  kubeconfig: optionalText('file', 'Accepted and not needed: the collector does not talk to Kubernetes.'),
+  'config-check': boolean(false, 'Say whether the flags are right, and exit.'),
+  version: boolean(false, 'Print the version and exit.'),
+});
+
+/** The values of the collector's flags. Durations are milliseconds. */
+export type CollectorFlags = Values<typeof COLLECTOR_FLAGS>;
+
+/** Reads the collector's command line and environment. */
+export function parseCollectorFlags(argv: readonly string[], environment: Environment): ParsedFlags<CollectorFlags> {
+  return parseFlags(COLLECTOR_FLAGS, argv, environment, checkTogether);
+}
+
+function checkTogether(flags: CollectorFlags): string[] {
+  const mistakes: string[] = [];
+  if ((flags.tlsCertFile === undefined) !== (flags.tlsKeyFile === undefined))
+    mistakes.push('-tls-cert-file and -tls-key-file: only one is set, a certificate needs both');
+  if (flags.initCgroupv2 && !flags.init) mistakes.push('-init-cgroupv2: works only together with -init');
+  return mistakes;
+}
+
+/** One line for each flag that is accepted and does nothing, or not what an older release did. */
+export function notices(flags: CollectorFlags): string[] {
+  const lines: string[] = [];
+  if (flags.kubeconfig !== undefined)
+    lines.push('-kubeconfig is not needed: the collector does not talk to Kubernetes');
+  if (flags.ctMode === 'cilium')
+    lines.push("-ct-mode=cilium: Cilium's tables come with a later release; reading netfilter's instead");
+  if (flags.ciliumClockSource !== COLLECTOR_FLAGS['cilium-clock-source'].default)
+    lines.push("-cilium-clock-source is not used yet: Cilium's tables come with a later release");
+  if (flags.ebpfDnsTracerEnabled)
+    lines.push('names from DNS answers come with a later release (-ebpf-dns-tracer-enabled=false silences this line)');
+  if (flags.stateDir !== undefined) lines.push('-state-dir is not used yet: what is not confirmed is kept in memory');
+  return lines;
+}

@@ -1,0 +1,63 @@
+import { boolean, level, optionalText, port } from '@egressd/daemon/flag-kinds';
+import { defineFlags, type Environment, type ParsedFlags, parseFlags, type Values } from '@egressd/daemon/flags';
+
+/** Where the chart mounts the configuration. */
+export const DEFAULT_CONFIG_PATH = '/etc/egressd/config/config.yaml';
+
+/** The exporter's flags: names and defaults are an interface. */
+export const EXPORTER_FLAGS = defineFlags({
+  'log-level': level('info', 'Least severe lines to log: debug, info, warn or error.'),
+  'http-listen-port': port(6060, 'Port of /healthz, /readyz and /metrics; 0 takes a free one.'),
+  'grpc-listen-port': port(6062, 'Port that collectors stream to; 0 takes a free one.'),
+  'config-path': optionalText(
+    'file',
+    `The configuration, YAML; not set: ${DEFAULT_CONFIG_PATH} where it exists, else the defaults.`,
+  ),
+  'tls-cert-file': optionalText('file', "PEM file with the receiver's certificate; read again when it changes."),
+  'tls-key-file': optionalText('file', 'PEM file with the key of that certificate.'),
+  'tls-ca-file': optionalText(
+    'file',
+    "PEM file with the authority that signs collectors' certificates; collectors must have one then.",
+  ),
+  insecure: boolean(false, 'Accept plain-text streams from beyond loopback.'),
+  'state-dir': optionalText('directory', 'Keeps batches and totals across restarts. Not used yet.'),
+  kubeconfig: optionalText(
+    'file',
+    'Used when pods and nodes are read from Kubernetes. Not used yet: see inventory in the configuration.',
+  ),
+  'config-check': boolean(
+    false,
+    'Print the configuration as it was read, without secrets, or all that is wrong with it, and exit.',
+  ),
+  version: boolean(false, 'Print the version and exit.'),
+});
+
+/** The values of the exporter's flags. */
+export type ExporterFlags = Values<typeof EXPORTER_FLAGS>;
+
+/** Reads the exporter's command line and environment. */
+export function parseExporterFlags(argv: readonly string[], environment: Environment): ParsedFlags<ExporterFlags> {
+  return parseFlags(EXPORTER_FLAGS, argv, environment, checkTogether);
+}
+
+function checkTogether(flags: ExporterFlags): string[] {
+  const mistakes: string[] = [];
+  if ((flags.tlsCertFile === undefined) !== (flags.tlsKeyFile === undefined))
+    mistakes.push('-tls-cert-file and -tls-key-file: only one is set, a certificate needs both');
+  if (flags.tlsCaFile !== undefined && flags.tlsCertFile === undefined)
+    mistakes.push(
+      '-tls-ca-file: needs -tls-cert-file and -tls-key-file, the receiver cannot ask for certificates without its own',
+    );
+  return mistakes;
+}
+
+/** One line for each flag that is accepted and does nothing yet. */
+export function notices(flags: ExporterFlags): string[] {
+  const lines: string[] = [];
+  if (flags.kubeconfig !== undefined)
+    lines.push(
+      '-kubeconfig is not used yet: pods and nodes come from the file that `inventory` names in the configuration',
+    );
+  if (flags.stateDir !== undefined) lines.push('-state-dir is not used yet: batches and totals are kept in memory');
+  return lines;
+}
