@@ -1,0 +1,56 @@
+import { checkHttpSettings, type HttpSettings, type SettingIssue } from '../http-settings.ts';
+
+/** Settings of a `prom_remote_write` sink, under the names of the configuration file. */
+export interface RemoteWriteSettings extends HttpSettings {
+  /** Added to every series. One with an empty value is left out. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Also `egressd_received_bytes_total`. */
+  readonly sendReceivedBytesMetric: boolean;
+  /** Also `egressd_transmit_packets_total` and, with `sendReceivedBytesMetric`, `egressd_received_packets_total`. */
+  readonly sendPacketsMetric: boolean;
+  /** Also the labels `src_region`, `dst_region` and `scope`. */
+  readonly regionLabels: boolean;
+  /** Series at the receiver; those beyond are folded into `~other`. */
+  readonly maxSeries: number;
+}
+
+/** `maxSeries` where none is set. */
+export const DEFAULT_MAX_SERIES = 100_000;
+
+/** Labels that are ours, also where they are switched off: a custom label may not take their names. */
+export const OWN_LABELS: ReadonlySet<string> = new Set([
+  'cross_zone',
+  'dst_ip',
+  'dst_ip_type',
+  'dst_namespace',
+  'dst_node',
+  'dst_pod',
+  'dst_region',
+  'dst_zone',
+  'proto',
+  'scope',
+  'src_ip',
+  'src_namespace',
+  'src_node',
+  'src_pod',
+  'src_region',
+  'src_zone',
+]);
+
+/** What is wrong with the settings beyond their types, everything at once. */
+export function checkRemoteWriteSettings(settings: RemoteWriteSettings): SettingIssue[] {
+  const issues = checkHttpSettings(settings);
+  for (const name of Object.keys(settings.labels)) {
+    const path = ['labels', name];
+    // https://prometheus.io/docs/concepts/data_model/: names that begin with __ are the database's own.
+    if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name))
+      issues.push({ path, message: 'not the name of a label, expected letters, digits and _, no digit first' });
+    else if (name.startsWith('__'))
+      issues.push({ path, message: 'names that begin with __ are reserved to the database' });
+    else if (OWN_LABELS.has(name))
+      issues.push({ path, message: 'egressd sets this label itself: choose another name' });
+  }
+  if (!Number.isSafeInteger(settings.maxSeries) || settings.maxSeries < 1)
+    issues.push({ path: ['maxSeries'], message: 'expected a whole number from 1' });
+  return issues;
+}
