@@ -1,0 +1,196 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { FLAG, STRIDE, WORD } from '../conntrack/record.ts';
+import { FlowTable, type Pairs } from './flow-table.ts';
+
+const FIRST_READ = 1_700_000_000n * 1_000_000_000n;
+
+interface Connection {
+  /** Makes the tuple. */
+  tuple: number;
+  /** Seconds after the first read; undefined: no timestamp. */
+  start?: number;
+  id?: number;
+  tx?: number;
+  rx?: number;
+}
+
+/** A block of connections: packets are a tenth of the bytes. */
+function block(...connections: Connection[]) {
+  const words = new Uint32Array(connections.length * STRIDE);
+  const bytes = new DataView(words.buffer);
+  for (const [i, { tuple, start, id = 1, tx = 0, rx = 0 }] of connections.entries()) {
+    const at = i * STRIDE;
+    words[at + WORD.zoneProtocol] = 6 << 16;
+    words[at + WORD.originalSource + 3] = tuple;
+    words[at + WORD.replySource + 3] = ~tuple;
+    words[at + WORD.flags] = FLAG.counters | (start === undefined ? 0 : FLAG.start);
+    const identity = start === undefined ? BigInt(id) : FIRST_READ + BigInt(start) * 1_000_000_000n;
+    bytes.setBigUint64((at + WORD.identity) * 4, identity, true);
+    bytes.setBigUint64((at + WORD.originalPackets) * 4, BigInt(Math.floor(tx / 10)), true);
+    bytes.setBigUint64((at + WORD.originalBytes) * 4, BigInt(tx), true);
+    bytes.setBigUint64((at + WORD.replyPackets) * 4, BigInt(Math.floor(rx / 10)), true);
+    bytes.setBigUint64((at + WORD.replyBytes) * 4, BigInt(rx), true);
+  }
+  return { words, count: connections.length };
+}
+
+/** One pair a tuple, and what was added to it. */
+class Sums implements Pairs {
+  readonly sums = new Map<number, [number, number, number, number]>();
+  pairOf(words: Uint32Array, at: number): number {
+    return words[at + WORD.originalSource + 3]!;
+  }
+  add(pair: number, ...counters: [number, number, number, number]): void {
+    const before = this.sums.get(pair) ?? [0, 0, 0, 0];
+    this.sums.set(pair, before.map((value, i) => value + counters[i]!) as [number, number, number, number]);
+  }
+}
+
+/** What each read moves, in tx bytes of tuple 1. */
+function moves(...reads: Connection[][]): number[] {
+  const table = new FlowTable(1, FIRST_READ);
+  return reads.map((connections) => {
+    const pairs = new Sums();
+    table.apply(block(...connections), pairs);
+    table.endRead(true);
+    return pairs.sums.get(1)?.[0] ?? 0;
+  });
+}
+
+describe('what moved', () => {
+  test.each<[string, Connection[][], number[]]>([
+    [
+      'older than the first read: the baseline',
+      [[{ tuple: 1, start: -9, tx: 100 }], [{ tuple: 1, start: -9, tx: 130 }]],
+      [0, 30],
+    ],
+    ['begun during the first read: in full', [[{ tuple: 1, start: 0, tx: 100 }]], [100]],
+    ['begun later: in full', [[], [{ tuple: 1, start: 3, tx: 100 }], [{ tuple: 1, start: 3, tx: 100 }]], [0, 100, 0]],
+    ['older, but hidden from the first read: in full', [[], [{ tuple: 1, start: -9, tx: 100 }]], [0, 100]],
+    ['without timestamps: the first read is the baseline', [[{ tuple: 1, tx: 100 }], [{ tuple: 1, tx: 110 }]], [0, 10]],
+    ['without timestamps, another id: new', [[{ tuple: 1, tx: 100 }], [{ tuple: 1, id: 2, tx: 110 }]], [0, 110]],
+    ['without timestamps, same id, fallen: new', [[{ tuple: 1, tx: 100 }], [{ tuple: 1, tx: 20 }]], [0, 20]],
+    [
+      'the tuple again with another start: new',
+      [[], [{ tuple: 1, start: 1, tx: 100 }], [{ tuple: 1, start: 2, tx: 120 }]],
+      [0, 100, 120],
+    ],
+    [
+      'zeroed by somebody else: what it shows is new',
+      [[], [{ tuple: 1, start: 1, tx: 100 }], [{ tuple: 1, start: 1, tx: 40 }]],
+      [0, 100, 40],
+    ],
+    [
+      'delivered twice: once',
+      [
+        [],
+        [
+          { tuple: 1, start: 1, tx: 100 },
+          { tuple: 1, start: 1, tx: 100 },
+        ],
+      ],
+      [0, 100],
+    ],
+    [
+      'missing from a read: goes on',
+      [[], [{ tuple: 1, start: 1, tx: 100 }], [], [{ tuple: 1, start: 1, tx: 130 }]],
+      [0, 100, 0, 30],
+    ],
+    [
+      'beyond 32 bits',
+      [[], [{ tuple: 1, start: 1, tx: 2 ** 32 - 1 }], [{ tuple: 1, start: 1, tx: 2 ** 32 + 9 }]],
+      [0, 2 ** 32 - 1, 10],
+    ],
+  ])('%s', (_, reads, expected) => expect(moves(...reads)).toEqual(expected));
+
+  test('beyond 2^53 the rise is exact', () => {
+    const table = new FlowTable(1, FIRST_READ);
+    const at = (tx: bigint) => {
+      const made = block({ tuple: 1, start: 1 });
+      new DataView(made.words.buffer).setBigUint64(WORD.originalBytes * 4, tx, true);
+      return made;
+    };
+    table.apply(at(2n ** 60n + 1n), new Sums());
+    const pairs = new Sums();
+    table.apply(at(2n ** 60n + 8n), pairs);
+    expect(pairs.sums.get(1)).toEqual([7, 0, 0, 0]);
+  });
+
+  test('counters that went backwards are counted', () => {
+    const table = new FlowTable(1, FIRST_READ);
+    table.apply(block({ tuple: 1, start: 1, tx: 50 }), new Sums());
+    table.apply(block({ tuple: 1, start: 1, tx: 20 }), new Sums());
+    expect(table.backwards).toBe(1);
+  });
+
+  test('a whole life of connections adds up to their last counters', () => {
+    const rise = fc.tuple(fc.integer({ min: 1, max: 40 }), fc.nat(1000), fc.nat(1000), fc.boolean());
+    fc.assert(
+      fc.property(
+        fc.array(fc.uniqueArray(rise, { maxLength: 30, selector: ([tuple]) => tuple }), { maxLength: 20 }),
+        fc.integer(),
+        (reads, seed) => {
+          const table = new FlowTable(seed, FIRST_READ);
+          const pairs = new Sums();
+          table.endRead(true);
+          // One change a tuple between two reads: what begins and ends between them is not in any dump.
+          const truth = new Map<number, { start: number; tx: number; rx: number }>();
+          const expected = new Map<number, number>();
+          for (const [second, changes] of reads.entries()) {
+            for (const [tuple, tx, rx, again] of changes) {
+              const known = truth.get(tuple);
+              const live = known === undefined || again ? { start: second, tx: 0, rx: 0 } : known;
+              live.tx += tx * 10;
+              live.rx += rx * 10;
+              truth.set(tuple, live);
+              expected.set(tuple, (expected.get(tuple) ?? 0) + tx * 10);
+            }
+            table.apply(block(...[...truth].map(([tuple, live]) => ({ tuple, ...live }))), pairs);
+            table.endRead(true);
+            table.sweep(2, () => {});
+          }
+          for (const [tuple, tx] of expected) expect(pairs.sums.get(tuple)?.[0] ?? 0).toBe(tx);
+        },
+      ),
+    );
+  });
+});
+
+describe('sweep', () => {
+  test('drops what the last whole reads did not see, and nothing else', () => {
+    const table = new FlowTable(1, FIRST_READ);
+    const kept: number[] = [];
+    table.apply(block({ tuple: 1, start: 1, tx: 10 }, { tuple: 2, start: 1, tx: 10 }), new Sums());
+    table.endRead(true);
+    table.apply(block({ tuple: 2, start: 1, tx: 20 }), new Sums());
+    table.endRead(true);
+    expect(table.sweep(2, () => {})).toBe(0);
+    expect(table.sweep(1, (pair) => kept.push(pair))).toBe(1);
+    expect(kept).toEqual([2]);
+    expect(table.size).toBe(1);
+  });
+
+  test('a read that was not whole ends nothing', () => {
+    const table = new FlowTable(1, FIRST_READ);
+    table.apply(block({ tuple: 1, start: 1 }), new Sums());
+    table.endRead(true);
+    for (let i = 0; i < 10; i++) table.endRead(false);
+    expect(table.sweep(1, () => {})).toBe(0);
+  });
+
+  test('what is left is found again', () => {
+    const table = new FlowTable(7, FIRST_READ);
+    const all = Array.from({ length: 5000 }, (_, tuple) => ({ tuple: tuple + 1, start: 1, tx: 10 }));
+    table.apply(block(...all), new Sums());
+    table.endRead(true);
+    const odd = all.filter(({ tuple }) => tuple % 2 === 1);
+    table.apply(block(...odd), new Sums());
+    table.endRead(true);
+    expect(table.sweep(1, () => {})).toBe(2500);
+    const pairs = new Sums();
+    table.apply(block(...odd.reverse()), pairs);
+    expect(pairs.sums.size).toBe(0);
+    expect(table.size).toBe(2500);
+  });
+});

@@ -1,0 +1,253 @@
+import { ADDRESS_BYTES, ANY_V4, ANY_V6, isPublic, isV4 } from '@egressd/flow/address';
+import { emptyColumns, type FlowColumns } from '@egressd/flow/columns';
+import { WORD } from '../conntrack/record.ts';
+import { WordTable } from '../word-table.ts';
+
+/**
+ * Connections reduced to pairs: what moved between a source and a destination since the last hand-over.
+ *
+ *   addresses  | 4 words |                                             each address once
+ *   pairs      | source | destination | protocol |                     indexes of addresses
+ *              | source | destination | protocol | dialled address + 1 | dialled port |      where the exporter asks for it
+ *   pending    txBytes[pair], txPackets[pair], rxBytes[pair], rxPackets[pair]
+ *   changed    the pairs that have something pending, in order of their first change
+ *
+ * Pair 0 does not exist: it is the connections' "not looked up yet". Pair 1 is the unknown: `::` to `::`, protocol 0.
+ *
+ * Bounded: beyond `maxPairs` a new pair's public ends become `0.0.0.0` or `::`; beyond a quarter more it is the unknown pair.
+ */
+export class Reducer {
+  /** Connections that were folded because there were too many pairs: into a public end, into the unknown pair. */
+  foldedPublic = 0;
+  foldedUnknown = 0;
+  readonly dialled: boolean;
+  readonly #maxPairs: number;
+  readonly #addresses: WordTable;
+  readonly #pairs: WordTable;
+  readonly #key = new Uint32Array(5);
+  #pending: Pending = newPending(INITIAL_PAIRS);
+  #changed: Uint32Array = new Uint32Array(INITIAL_PAIRS);
+  #rows = 0;
+
+  /**
+   * @param seed of the hashes, random
+   * @param dialled keep apart what was dialled (a Service's address and port)
+   */
+  constructor(options: { maxPairs: number; seed: number; dialled: boolean }) {
+    this.dialled = options.dialled;
+    this.#maxPairs = options.maxPairs;
+    this.#addresses = new WordTable(ADDRESS_BYTES / 4, 0, options.seed);
+    this.#pairs = new WordTable(options.dialled ? 5 : 3, 0, options.seed + 1);
+    this.#addUnknownPair();
+  }
+
+  /** Pairs that have something pending. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** Pairs known, with or without something pending. */
+  get size(): number {
+    return this.#pairs.count;
+  }
+
+  get byteLength(): number {
+    return (
+      this.#addresses.byteLength +
+      this.#pairs.byteLength +
+      this.#changed.byteLength +
+      4 * this.#pending.txBytes.byteLength
+    );
+  }
+
+  /** The pair of a connection: who opened it and who really answered. @see Pairs.pairOf of the flow table */
+  pairOf(words: Uint32Array, at: number): number {
+    if (this.#keyOf(words, at, false, false)) {
+      const known = this.#pairs.find(this.#key, 0);
+      if (known >= 0) return known + 1;
+    }
+    if (this.#pairs.count <= this.#maxPairs) {
+      this.#keyOf(words, at, false, true);
+      return this.#addPair();
+    }
+    return this.#foldedPairOf(words, at);
+  }
+
+  /** Adds what the pair's source sent (tx) and received (rx). */
+  add(pair: number, txBytes: number, txPackets: number, rxBytes: number, rxPackets: number): void {
+    const { txBytes: tx, txPackets: txp, rxBytes: rx, rxPackets: rxp } = this.#pending;
+    const i = pair - 1;
+    if (tx[i] === 0 && rx[i] === 0 && txp[i] === 0 && rxp[i] === 0) this.#changed[this.#rows++] = i;
+    tx[i] = tx[i]! + txBytes;
+    txp[i] = txp[i]! + txPackets;
+    rx[i] = rx[i]! + rxBytes;
+    rxp[i] = rxp[i]! + rxPackets;
+  }
+
+  /**
+   * Takes what is pending; nothing is pending then. The addresses are those of all pairs, not a copy: they are to be encoded
+   * before the next connection is looked up.
+   */
+  freeze(): FlowColumns {
+    const columns = emptyColumns(this.#rows, 0, this.dialled);
+    const { records, stride } = this.#pairs;
+    const { txBytes, txPackets, rxBytes, rxPackets } = this.#pending;
+    for (let row = 0; row < columns.rows; row++) {
+      const i = this.#changed[row]!;
+      const at = i * stride;
+      columns.source[row] = records[at]!;
+      columns.destination[row] = records[at + 1]!;
+      columns.protocol[row] = records[at + 2]!;
+      columns.txBytes[row] = txBytes[i]!;
+      columns.txPackets[row] = txPackets[i]!;
+      columns.rxBytes[row] = rxBytes[i]!;
+      columns.rxPackets[row] = rxPackets[i]!;
+      txBytes[i] = txPackets[i] = rxBytes[i] = rxPackets[i] = 0;
+      if (columns.dialled === undefined) continue;
+      columns.dialled.address[row] = records[at + 3]!;
+      columns.dialled.port[row] = records[at + 4]!;
+    }
+    this.#rows = 0;
+    return {
+      ...columns,
+      addresses: new Uint8Array(this.#addresses.records.buffer, 0, this.#addresses.count * ADDRESS_BYTES),
+    };
+  }
+
+  /**
+   * Forgets pairs that no connection uses and that have nothing pending, and addresses that no pair uses.
+   * @param used by number of the pair: not 0 where a connection uses it
+   * @returns by old number of a pair: its new number, or 0
+   */
+  compact(used: Uint8Array): Uint32Array {
+    const waiting = new Uint8Array(this.#pairs.count);
+    for (const pair of this.#changed.subarray(0, this.#rows)) waiting[pair] = 1;
+    const renumbered = this.#pairs.retain((i) => i === UNKNOWN_PAIR - 1 || used[i + 1] !== 0 || waiting[i] === 1);
+    this.#movePending(renumbered);
+    this.#compactAddresses();
+    const numbers = new Uint32Array(renumbered.length + 1);
+    numbers.set(renumbered, 1);
+    return numbers;
+  }
+
+  /** A pair with its public ends folded, or the unknown pair. */
+  #foldedPairOf(words: Uint32Array, at: number): number {
+    const room = this.#pairs.count <= this.#maxPairs * FOLD_ROOM;
+    if (this.#keyOf(words, at, true, room)) {
+      const known = this.#pairs.find(this.#key, 0);
+      if (known >= 0 || room) {
+        this.foldedPublic++;
+        return known >= 0 ? known + 1 : this.#addPair();
+      }
+    }
+    this.foldedUnknown++;
+    return UNKNOWN_PAIR;
+  }
+
+  /**
+   * Makes the key of a connection's pair in `#key`.
+   * @param add addresses that are not known yet
+   * @returns false where an address is not known and was not to be added
+   */
+  #keyOf(words: Uint32Array, at: number, fold: boolean, add: boolean): boolean {
+    const key = this.#key;
+    const source = this.#address(words, at + WORD.originalSource, fold, add);
+    const destination = this.#address(words, at + WORD.replySource, fold, add);
+    if (source < 0 || destination < 0) return false;
+    key[0] = source;
+    key[1] = destination;
+    key[2] = words[at + WORD.zoneProtocol]! >>> 16;
+    key[3] = 0;
+    key[4] = 0;
+    if (!this.dialled || fold) return true;
+    const dialled = this.#address(words, at + WORD.originalDestination, false, add);
+    if (dialled < 0) return false;
+    if (dialled !== destination) key[3] = dialled + 1;
+    if (HAS_PORTS.has(key[2])) key[4] = words[at + WORD.originalPorts]! & 0xffff;
+    return true;
+  }
+
+  #addPair(): number {
+    const pair = this.#pairs.add(this.#key, 0);
+    if (pair >= this.#changed.length) this.#grow();
+    return pair + 1;
+  }
+
+  #addUnknownPair(): void {
+    this.#addresses.add(asWords(ANY_V6), 0);
+    this.#key.fill(0);
+    this.#addPair();
+  }
+
+  /** The index of the address of four words at `words[at]`, or -1 where it is not known and was not to be added. */
+  #address(words: Uint32Array, at: number, fold: boolean, add: boolean): number {
+    if (fold) {
+      const bytes = new Uint8Array(words.buffer, words.byteOffset + at * 4, ADDRESS_BYTES);
+      if (isPublic(bytes)) return this.#address(asWords(isV4(bytes) ? ANY_V4 : ANY_V6), 0, false, add);
+    }
+    const known = this.#addresses.find(words, at);
+    return known >= 0 || !add ? known : this.#addresses.add(words, at);
+  }
+
+  #grow(): void {
+    const room = this.#changed.length * 2;
+    const changed = new Uint32Array(room);
+    changed.set(this.#changed);
+    this.#changed = changed;
+    const pending = newPending(room);
+    for (const name of PENDING) pending[name].set(this.#pending[name]);
+    this.#pending = pending;
+  }
+
+  /** Moves what is pending to the pairs' new places: always to the front, so nothing is overwritten that is still needed. */
+  #movePending(renumbered: Uint32Array): void {
+    const changed = this.#changed.subarray(0, this.#rows);
+    changed.sort();
+    for (let row = 0; row < changed.length; row++) {
+      const from = changed[row]!;
+      const to = renumbered[from]! - 1;
+      changed[row] = to;
+      if (from === to) continue;
+      for (const name of PENDING) {
+        const column = this.#pending[name];
+        column[to] = column[from]!;
+        column[from] = 0;
+      }
+    }
+  }
+
+  #compactAddresses(): void {
+    const { records, stride, count } = this.#pairs;
+    const inUse = new Uint8Array(this.#addresses.count);
+    for (let at = 0, end = count * stride; at < end; at += stride) {
+      inUse[records[at]!] = 1;
+      inUse[records[at + 1]!] = 1;
+      if (this.dialled && records[at + 3] !== 0) inUse[records[at + 3]! - 1] = 1;
+    }
+    const renumbered = this.#addresses.retain((i) => inUse[i] === 1);
+    this.#pairs.rekey((words, at) => {
+      words[at] = renumbered[words[at]!]! - 1;
+      words[at + 1] = renumbered[words[at + 1]!]! - 1;
+      if (this.dialled && words[at + 3] !== 0) words[at + 3] = renumbered[words[at + 3]! - 1]!;
+    });
+  }
+}
+
+/** How many pairs there may be in all, in `maxPairs`: the rest is for folded ones. */
+const FOLD_ROOM = 1.25;
+const UNKNOWN_PAIR = 1;
+const INITIAL_PAIRS = 1024;
+/** TCP, UDP, DCCP, SCTP, UDP-Lite. */
+const HAS_PORTS = new Set([6, 17, 33, 132, 136]);
+
+const PENDING = ['txBytes', 'txPackets', 'rxBytes', 'rxPackets'] as const;
+type Pending = Record<(typeof PENDING)[number], Float64Array>;
+
+function newPending(pairs: number): Pending {
+  const column = () => new Float64Array(pairs);
+  return { txBytes: column(), txPackets: column(), rxBytes: column(), rxPackets: column() };
+}
+
+function asWords(address: Uint8Array): Uint32Array {
+  return new Uint32Array(address.buffer, address.byteOffset, 4);
+}
