@@ -1,0 +1,146 @@
+import { nearest } from '@egressd/daemon/nearest';
+import type { z } from 'zod';
+
+/** One thing that is wrong with a file: where, and what was expected there. Never holds a value: it could be a secret. */
+export interface Mistake {
+  readonly path: readonly PropertyKey[];
+  readonly text: string;
+}
+
+/** What a schema says of a value. */
+export type Checked<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly mistakes: readonly Mistake[] };
+
+/** Checks a value against a schema and names every mistake at once, unknown keys with the known one that is nearest. */
+export function check<S extends z.ZodType>(schema: S, value: unknown): Checked<z.output<S>> {
+  const result = schema.safeParse(value, { reportInput: true });
+  if (result.success) return { ok: true, value: result.data };
+  return { ok: false, mistakes: result.error.issues.flatMap((issue) => mistakesOf(issue, schema, [])) };
+}
+
+/** A line a mistake: `sinks.prom.url: expected text, found nothing`. */
+export function mistakeLine(mistake: Mistake): string {
+  const path = formatPath(mistake.path);
+  return path === '' ? mistake.text : `${path}: ${mistake.text}`;
+}
+
+/** A path as one would write it: `nodes[2].addresses[0]`, `sinks["my sink"].url`. */
+export function formatPath(path: readonly PropertyKey[]): string {
+  return path
+    .map((key, i) => {
+      if (typeof key === 'number') return `[${key}]`;
+      const name = String(key);
+      if (!/^[\w-]+$/.test(name)) return `[${JSON.stringify(name)}]`;
+      return i === 0 ? name : `.${name}`;
+    })
+    .join('');
+}
+
+type Issue = z.core.$ZodIssue;
+
+function mistakesOf(issue: Issue, schema: z.ZodType, above: readonly PropertyKey[]): Mistake[] {
+  const path = [...above, ...issue.path];
+  if (issue.code === 'unrecognized_keys') {
+    const known = keysAt(schema, path);
+    return issue.keys.map((key) => ({ path: [...path, key], text: unknownKey(key, known) }));
+  }
+  if (issue.code === 'invalid_union') {
+    const branch = nearestBranch(issue.errors);
+    if (branch !== undefined) return branch.flatMap((inner) => mistakesOf(inner, schema, path));
+  }
+  return [{ path, text: textOf(issue) }];
+}
+
+function unknownKey(key: string, known: readonly string[]): string {
+  const near = nearest(key, known);
+  if (near !== undefined) return `unknown setting, did you mean ${near}?`;
+  return known.length === 0 ? 'unknown setting' : `unknown setting, expected one of ${known.join(', ')}`;
+}
+
+/** Of what each form of a union has against the value, the shortest list that is not only about its type. */
+function nearestBranch(branches: readonly Issue[][]): Issue[] | undefined {
+  const fitting = branches.filter((issues) => !issues.some((it) => it.code === 'invalid_type' && it.path.length === 0));
+  return fitting.sort((a, b) => a.length - b.length)[0];
+}
+
+function textOf(issue: Issue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return `expected ${kindName(issue.expected)}, found ${kindOf(issue.input)}`;
+    case 'invalid_value':
+      return `expected ${issue.values.map(String).join(' or ')}`;
+    case 'invalid_union':
+      return `expected ${unionKinds(issue.errors)}, found ${kindOf(issue.input)}`;
+    case 'too_small':
+      return `expected ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${unit(issue.origin)}`;
+    case 'too_big':
+      return `expected ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${unit(issue.origin)}`;
+    case 'invalid_format':
+      return issue.message.replace(/^Invalid (\w+)$/, 'expected a valid $1');
+    default:
+      return issue.message;
+  }
+}
+
+function unionKinds(branches: readonly Issue[][]): string {
+  const kinds = branches.flat().map((it) => (it.code === 'invalid_type' ? kindName(it.expected) : textOf(it)));
+  return [...new Set(kinds)].join(' or ');
+}
+
+function unit(origin: string): string {
+  if (origin === 'string') return ' characters';
+  if (origin === 'array' || origin === 'set') return ' entries';
+  return '';
+}
+
+const KIND_NAMES: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a map of settings',
+  record: 'a map of settings',
+  null: 'nothing',
+};
+
+function kindName(expected: string): string {
+  return KIND_NAMES[expected] ?? expected;
+}
+
+/** What is there instead, without saying its value. */
+function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return 'nothing';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'a map';
+  return kindName(typeof value);
+}
+
+/** The keys that the schema knows at a path, those of all forms where it allows several. */
+function keysAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
+  const def = (schema as z.ZodType).def as unknown as SchemaDef;
+  const [key, ...rest] = path;
+  if (def.innerType !== undefined) return keysAt(def.innerType, path);
+  if (def.options !== undefined) return def.options.flatMap((option) => keysAt(option, path));
+  if (def.in !== undefined) return keysAt(def.in, path);
+  if (key === undefined) return Object.keys(def.shape ?? {});
+  const next = def.shape?.[String(key)] ?? def.element ?? def.valueType;
+  return next === undefined ? [] : keysAt(next, rest);
+}
+
+/** The parts of a schema's definition that lead to the schemas inside it; which are there depends on its kind. */
+interface SchemaDef {
+  /** optional, default, nullable */
+  readonly innerType?: z.core.$ZodType;
+  /** union */
+  readonly options?: readonly z.core.$ZodType[];
+  /** pipe, transform: what goes in */
+  readonly in?: z.core.$ZodType;
+  /** object */
+  readonly shape?: Readonly<Record<string, z.core.$ZodType>>;
+  /** array */
+  readonly element?: z.core.$ZodType;
+  /** record */
+  readonly valueType?: z.core.$ZodType;
+}
