@@ -1,0 +1,124 @@
+import { connect } from 'node:net';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { Counter, Registry } from 'prom-client';
+import { HttpListenError, type HttpOptions, type HttpServer, startHttp } from './http.ts';
+
+const servers: HttpServer[] = [];
+
+async function start(options: Partial<HttpOptions> = {}): Promise<string> {
+  const server = await startHttp({ port: 0, host: '127.0.0.1', registry: new Registry(), ready: () => [], ...options });
+  servers.push(server);
+  return `http://127.0.0.1:${server.port}`;
+}
+
+async function read(url: string, method = 'GET'): Promise<[number, string]> {
+  const response = await fetch(url, { method });
+  return [response.status, await response.text()];
+}
+
+/** What the server says to raw bytes, until it closes the connection. */
+function sayRaw(url: string, bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.write(bytes));
+    let text = '';
+    socket.on('data', (data) => {
+      text += data;
+    });
+    socket.on('close', () => resolve(text));
+    socket.on('error', reject);
+  });
+}
+
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.close();
+});
+
+describe('answers', () => {
+  test.each<[string, string, number, string]>([
+    ['GET', '/healthz', 200, 'ok\n'],
+    ['GET', '/healthz?verbose', 200, 'ok\n'],
+    ['HEAD', '/healthz', 200, ''],
+    ['GET', '/readyz', 503, 'no inventory yet\nno sink\n'],
+    ['HEAD', '/readyz', 503, ''],
+    ['GET', '/', 404, 'not found; there is /healthz, /readyz, /metrics\n'],
+    ['GET', '/metrics/', 404, 'not found; there is /healthz, /readyz, /metrics\n'],
+    ['POST', '/healthz', 405, 'only GET and HEAD\n'],
+    ['DELETE', '/metrics', 405, 'only GET and HEAD\n'],
+    ['POST', '/nothing', 404, 'not found; there is /healthz, /readyz, /metrics\n'],
+    ['HEAD', '/metrics', 200, ''],
+  ])('%s %s: %d', async (method, path, status, text) => {
+    const url = await start({ ready: () => ['no inventory yet', 'no sink'] });
+    expect(await read(url + path, method)).toEqual([status, text]);
+  });
+
+  test('ready as soon as nothing is missing', async () => {
+    const reasons = ['no inventory yet'];
+    const url = await start({ ready: () => reasons });
+    expect(await read(`${url}/readyz`)).toEqual([503, 'no inventory yet\n']);
+    reasons.pop();
+    expect(await read(`${url}/readyz`)).toEqual([200, 'ok\n']);
+  });
+
+  test('a 405 says what is allowed', async () => {
+    const response = await fetch(`${await start()}/metrics`, { method: 'PUT' });
+    expect(response.headers.get('allow')).toBe('GET, HEAD');
+  });
+
+  test('metrics: the registry, then the rest, of any size', async () => {
+    const registry = new Registry();
+    new Counter({ name: 'egressd_test_total', help: 'A test.', registers: [registry] }).inc(3);
+    const piece = `${'x'.repeat(65_535)}\n`;
+    const url = await start({ registry, extraMetrics: () => Array<string>(100).fill(piece) });
+    const response = await fetch(`${url}/metrics`);
+    expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(await response.text()).toBe(
+      `# HELP egressd_test_total A test.\n# TYPE egressd_test_total counter\negressd_test_total 3\n${piece.repeat(100)}`,
+    );
+  });
+});
+
+describe('what others may do to it', () => {
+  test('too long a header is refused', async () => {
+    const text = await sayRaw(await start(), `GET /healthz HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(10_000)}\r\n\r\n`);
+    expect(text.split('\r\n')[0]).toBe('HTTP/1.1 431 Request Header Fields Too Large');
+  });
+
+  test('what is not HTTP is refused', async () => {
+    expect((await sayRaw(await start(), 'hello\r\n\r\n')).split('\r\n')[0]).toBe('HTTP/1.1 400 Bad Request');
+  });
+
+  test('a client that goes away in mid-answer ends the writing, and the server goes on', async () => {
+    let written = 0;
+    let stopped = (): void => {};
+    const ended = new Promise<void>((resolve) => {
+      stopped = resolve;
+    });
+    function* endless(): Iterable<string> {
+      try {
+        for (;;) {
+          written++;
+          yield 'x'.repeat(65_536);
+        }
+      } finally {
+        stopped();
+      }
+    }
+    const url = await start({ extraMetrics: endless });
+    const socket = connect(Number(new URL(url).port), '127.0.0.1', () =>
+      socket.write('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n'),
+    );
+    socket.once('data', () => socket.destroy());
+    await ended;
+    expect(written).toBeGreaterThan(0);
+    expect(await read(`${url}/healthz`)).toEqual([200, 'ok\n']);
+  });
+
+  test('a port that is taken: which one, and what to do', async () => {
+    const port = Number(new URL(await start()).port);
+    const second = start({ port });
+    await expect(second).rejects.toThrow(HttpListenError);
+    await expect(second).rejects.toThrow(
+      `cannot listen on port ${port} of 127.0.0.1 for HTTP: another process has it; choose another with -http-listen-port`,
+    );
+  });
+});
