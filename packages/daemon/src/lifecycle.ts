@@ -72,13 +72,19 @@ export class Lifecycle {
     this.#steps.push({ name, stop, deadlineMs });
   }
 
-  /** Runs the start; if it fails, what it has started is stopped again and the process ends with exit code 1. */
+  /**
+   * Runs the start; if it fails, what it has started is stopped again and the process ends with exit code 1. Never rejects; after
+   * a failure `stopping` is aborted.
+   */
   async start(start: () => Promise<void>): Promise<void> {
-    this.#starting = start().catch((error) => {
-      // A start that was told to end by `stopping` has not failed.
-      if (!(this.stopping.aborted && error instanceof Error && error.name === 'AbortError'))
-        this.fail('could not start', error);
-    });
+    // Not called here and now: a signal that comes while it runs must find it under way.
+    this.#starting = Promise.resolve()
+      .then(start)
+      .catch((error) => {
+        // A start that was told to end by `stopping` has not failed.
+        if (!(this.stopping.aborted && error instanceof Error && error.name === 'AbortError'))
+          this.fail('could not start', error);
+      });
     await this.#starting;
   }
 

@@ -1,0 +1,139 @@
+import { EventEmitter, once } from 'node:events';
+import { expect, test } from '@jest/globals';
+import { EXIT, Lifecycle } from './lifecycle.ts';
+import { createLog } from './log.ts';
+
+/** A process that says when it would have ended, and what was logged until then. */
+function world(deadlineMs?: number) {
+  const host = new EventEmitter();
+  const lines: string[] = [];
+  const ended = once(host, 'exit').then(([code]) => code as number);
+  const exit = (code: number) => void host.emit('exit', code);
+  const log = createLog(
+    'info',
+    (line) => lines.push(line.replace(/^time=\S+ /, '').trimEnd()),
+    () => 0,
+  );
+  const life = new Lifecycle(log, Object.assign(host, { exit }), deadlineMs);
+  return { host, lines, ended, life };
+}
+
+test('what was started last is stopped first, one after the other', async () => {
+  const { host, ended, life } = world();
+  const order: string[] = [];
+  await life.start(async () => {
+    life.onStop('first', () => order.push('first'));
+    life.onStop('second', async () => {
+      await new Promise(setImmediate);
+      order.push('second');
+    });
+  });
+  expect(life.stopping.aborted).toBe(false);
+  host.emit('SIGTERM');
+  expect(life.stopping.aborted).toBe(true);
+  expect(await ended).toBe(EXIT.ok);
+  expect(order).toEqual(['second', 'first']);
+});
+
+test.each([
+  ['SIGINT', EXIT.interrupted],
+  ['SIGTERM', EXIT.terminated],
+])('a second %s ends the process at once', async (signal, code) => {
+  const { host, ended, life } = world(50);
+  life.onStop('stuck', () => new Promise(() => {}));
+  host.emit(signal);
+  host.emit(signal);
+  expect(await ended).toBe(code);
+});
+
+test('a step that hangs or fails does not hold up the others', async () => {
+  const { ended, life, lines } = world();
+  let stopped = false;
+  life.onStop('last', () => {
+    stopped = true;
+  });
+  life.onStop('hangs', () => new Promise(() => {}), 1);
+  life.onStop('throws', () => {
+    throw new Error('already closed');
+  });
+  life.stop('enough');
+  expect(await ended).toBe(EXIT.ok);
+  expect(stopped).toBe(true);
+  expect(lines).toEqual([
+    'level=info msg=stopping reason=enough',
+    'level=error msg="stopping failed, going on" step=throws error="already closed"',
+    'level=warn msg="did not stop in time, going on" step=hangs deadline_ms=1',
+  ]);
+});
+
+test('the whole stop has a deadline, and each step is at least told to stop', async () => {
+  const { ended, life } = world(1);
+  const told: number[] = [];
+  for (const step of [1, 2, 3])
+    life.onStop('hangs', () => {
+      told.push(step);
+      return new Promise(() => {});
+    });
+  life.stop('enough');
+  expect(await ended).toBe(EXIT.ok);
+  expect(told).toEqual([3, 2, 1]);
+});
+
+test('a start that fails stops what it has started', async () => {
+  const { ended, life, lines } = world();
+  let stopped = false;
+  await life.start(async () => {
+    life.onStop('http', () => {
+      stopped = true;
+    });
+    throw new Error('cannot listen on port 6060', { cause: new Error('EADDRINUSE') });
+  });
+  expect(await ended).toBe(EXIT.failed);
+  expect(stopped).toBe(true);
+  expect(lines[0]).toBe('level=error msg="could not start" error="cannot listen on port 6060: EADDRINUSE"');
+});
+
+test('a signal during the start stops also what is started after it', async () => {
+  const { host, ended, life, lines } = world();
+  let stopped = false;
+  const start = life.start(async () => {
+    host.emit('SIGTERM');
+    await new Promise(setImmediate);
+    life.onStop('late', () => {
+      stopped = true;
+    });
+    life.stopping.throwIfAborted();
+  });
+  await start;
+  expect(await ended).toBe(EXIT.ok);
+  expect(stopped).toBe(true);
+  expect(lines).toEqual(['level=info msg=stopping reason=SIGTERM']);
+});
+
+test.each(['uncaughtException', 'unhandledRejection'])(
+  '%s is logged once, with its stack, and ends the process',
+  async (event) => {
+    const { host, ended, life, lines } = world();
+    let stopped = 0;
+    life.onStop('loop', () => stopped++);
+    host.emit(event, new Error('lost'));
+    host.emit(event, new Error('lost too'));
+    expect(await ended).toBe(EXIT.failed);
+    expect(stopped).toBe(1);
+    expect(lines.filter((line) => line.startsWith('level=error'))).toEqual([
+      expect.stringContaining('lifecycle.test.ts'),
+    ]);
+  },
+);
+
+test('an error of ours is told without its stack, an error in the program with it', async () => {
+  const told = (error: unknown) => {
+    const { life, lines } = world();
+    life.fail('broken', error);
+    return lines[0];
+  };
+  expect(told(new Error('no such file'))).toBe('level=error msg=broken error="no such file"');
+  expect(told('text')).toBe('level=error msg=broken error=text');
+  expect(told(new Error('BUG: a row twice'))).toContain('lifecycle.test.ts');
+  expect(told(new TypeError('x is not a function'))).toContain('lifecycle.test.ts');
+});
