@@ -82,8 +82,7 @@ export class Lifecycle {
       .then(start)
       .catch((error) => {
         // A start that was told to end by `stopping` has not failed.
-        if (!(this.stopping.aborted && error instanceof Error && error.name === 'AbortError'))
-          this.fail('could not start', error);
+        if (!(this.stopping.aborted && isAbort(error))) this.fail('could not start', error);
       });
     await this.#starting;
   }
@@ -152,6 +151,11 @@ async function within(work: Promise<unknown>, ms: number): Promise<boolean> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** By name: a DOMException of another realm is no instance of this one's. */
+function isAbort(error: unknown): boolean {
+  return (error as { name?: unknown } | undefined)?.name === 'AbortError';
 }
 
 /** Kinds of errors that say that the program itself is wrong. */
