@@ -16,15 +16,15 @@ export type Ownership =
   | { readonly known: 'owner'; readonly owner: Owner }
   /** Nobody that we know of. */
   | { readonly known: 'nobody' }
-  /** The address changed hands meanwhile: the bytes belong to one of them, and it is not known to whom. */
-  | { readonly known: 'several' };
+  /** The address changed hands meanwhile: the bytes belong to one of these, and it is not known to whom. */
+  | { readonly known: 'several'; readonly owners: readonly Owner[] };
 
 /** A node, as far as its source told. */
 export interface NodeRecord {
   readonly name: string;
   readonly zone: string;
   readonly region: string;
-  /** 16 bytes each. Empty: not known. */
+  /** 16 bytes each, as declared by inventory or Kubernetes, not by the node itself. Empty: not known. */
   readonly addresses: readonly Uint8Array[];
 }
 

@@ -1,0 +1,303 @@
+import { addressKey, parseAddress } from '@egressd/flow/address';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type { NodeRecord } from './owners.ts';
+import { OwnerRegistry, type OwnersState, type PodRecord, REMEMBER_MS } from './registry.ts';
+
+const address = (text: string): Uint8Array => parseAddress(text)!;
+
+function node(name: string, addresses: string[] = [], zone = `zone-of-${name}`): NodeRecord {
+  return { name, zone, region: 'r', addresses: addresses.map(address) };
+}
+
+function pod(name: string, on: string, addresses: string[], more: Partial<PodRecord> = {}): PodRecord {
+  const bytes = addresses.map(address);
+  return { key: name, namespace: 'ns', name, node: on, addresses: bytes, hostNetwork: false, ...more };
+}
+
+const state = (nodes: NodeRecord[], pods: PodRecord[] = []): OwnersState => ({ nodes, pods, clusterRanges: [] });
+
+/** `name` of the pod or node, `nobody`, or `a|b` where it is not known which. */
+function who(owners: OwnerRegistry, ip: string, fromMs = 0, toMs = fromMs + 1): string {
+  const found = owners.during(address(ip), 0, fromMs, toMs);
+  if (found.known === 'nobody') return 'nobody';
+  const all = found.known === 'owner' ? [found.owner] : found.owners;
+  return all
+    .map((owner) => owner.pod || owner.node)
+    .sort()
+    .join('|');
+}
+
+function filled(first: OwnersState, atMs = 1000): OwnerRegistry {
+  const owners = new OwnerRegistry(['file']);
+  owners.source('file').replace(first, atMs);
+  return owners;
+}
+
+describe('one whole state', () => {
+  const owners = filled(
+    state(
+      [node('n1', ['192.168.0.1']), node('n2', ['192.168.0.2', 'fd00::2'])],
+      [
+        pod('a', 'n1', ['10.0.0.1', 'fd01::1']),
+        pod('host', 'n1', ['192.168.0.1'], { hostNetwork: true }),
+        pod('thief', 'n2', ['192.168.0.1']),
+        pod('twin-1', 'n1', ['10.0.0.9']),
+        pod('twin-2', 'n2', ['10.0.0.9']),
+        pod('stray', 'gone', ['10.0.0.5']),
+      ],
+    ),
+  );
+
+  test.each<[string, string, string]>([
+    ['a pod', '10.0.0.1', 'a'],
+    ['its other address', 'fd01::1', 'a'],
+    ['a node', '192.168.0.2', 'n2'],
+    ['its other address', 'fd00::2', 'n2'],
+    ['of the node, whatever a pod on the host network or any other says', '192.168.0.1', 'n1'],
+    ['two pods say it is theirs', '10.0.0.9', 'twin-1|twin-2'],
+    ['nobody', '10.0.0.2', 'nobody'],
+    ['a pod of a node that is not known', '10.0.0.5', 'stray'],
+  ])('%s: %s', (_, ip, expected) => {
+    expect(who(owners, ip)).toBe(expected);
+  });
+
+  test('a pod has the zone and region of its node, unknown ones are empty', () => {
+    const of = (ip: string) => owners.during(address(ip), 0, 0, 1);
+    const owner = { kind: 'pod', namespace: 'ns', pod: 'a', node: 'n1', zone: 'zone-of-n1', region: 'r' };
+    expect(of('10.0.0.1')).toEqual({ known: 'owner', owner });
+    expect(of('10.0.0.5')).toMatchObject({ owner: { node: 'gone', zone: '', region: '' } });
+    expect(of('192.168.0.2')).toMatchObject({ owner: { kind: 'node', namespace: '', pod: '', node: 'n2' } });
+  });
+
+  test('the same owner is the same object', () => {
+    const of = (ip: string) => owners.during(address(ip), 0, 0, 1);
+    expect(of('10.0.0.1')).toBe(of('fd01::1'));
+  });
+
+  test('is known for the time before as well', () => {
+    expect(who(owners, '10.0.0.1', -5000)).toBe('a');
+  });
+
+  test('counts', () => {
+    expect(owners.counts).toEqual({ nodes: 2, pods: 6, addresses: 7 });
+    expect(owners.node('n2')?.zone).toBe('zone-of-n2');
+    expect(owners.node('gone')).toBeUndefined();
+  });
+});
+
+test('synced once every source has told its first state', () => {
+  const owners = new OwnerRegistry(['file', 'api']);
+  owners.source('file').replace(state([]), 0);
+  expect(owners.synced).toBe(false);
+  owners.source('api').replace(state([]), 0);
+  expect(owners.synced).toBe(true);
+  expect(new OwnerRegistry([]).synced).toBe(true);
+  expect(() => owners.source('other')).toThrow('BUG');
+});
+
+describe('over time', () => {
+  const start = () => filled(state([node('n1'), node('n2')], [pod('a', 'n1', ['10.0.0.1'])]), 1000);
+
+  test('who is missing in the next state is gone, and remembered', () => {
+    const owners = start();
+    owners.source('file').replace(state([node('n1')], [pod('b', 'n1', ['10.0.0.1'])]), 2000);
+    expect(who(owners, '10.0.0.1', 1990, 2000)).toBe('a');
+    expect(who(owners, '10.0.0.1', 2000, 2010)).toBe('b');
+    expect(who(owners, '10.0.0.1', 1999, 2001)).toBe('a|b');
+    expect(owners.node('n2')).toBeUndefined();
+  });
+
+  test('who came later is not known for the time before', () => {
+    const owners = start();
+    owners.source('file').upsertPod(pod('b', 'n1', ['10.0.0.2']), 3000);
+    expect(who(owners, '10.0.0.2', 2000, 3000)).toBe('nobody');
+    expect(who(owners, '10.0.0.2', 2000, 3001)).toBe('b');
+  });
+
+  test('a source that knows since when says so', () => {
+    const owners = filled(state([node('n1')], [pod('a', 'n1', ['10.0.0.1'], { fromMs: 500 })]), 1000);
+    expect(who(owners, '10.0.0.1', 499)).toBe('nobody');
+    expect(who(owners, '10.0.0.1', 500)).toBe('a');
+  });
+
+  test('a delete that was missed ends when the next one has the address', () => {
+    const owners = start();
+    owners.source('file').upsertPod(pod('b', 'n2', ['10.0.0.1']), 2000);
+    expect(who(owners, '10.0.0.1', 1999)).toBe('a');
+    expect(who(owners, '10.0.0.1', 2000)).toBe('b');
+  });
+
+  test('a finished pod and a gap: nobody in between', () => {
+    const owners = start();
+    owners.source('file').endPod('a', 2000);
+    owners.source('file').endPod('a', 2500);
+    owners.source('file').upsertPod(pod('b', 'n1', ['10.0.0.1']), 3000);
+    expect([1999, 2000, 2999, 3000].map((at) => who(owners, '10.0.0.1', at))).toEqual(['a', 'nobody', 'nobody', 'b']);
+  });
+
+  test('a pod gets its addresses later, and loses one', () => {
+    const owners = start();
+    const file = owners.source('file');
+    file.upsertPod(pod('b', 'n1', []), 2000);
+    file.upsertPod(pod('b', 'n1', ['10.0.0.2', 'fd00::2']), 3000);
+    file.upsertPod(pod('b', 'n1', ['10.0.0.2']), 4000);
+    expect([2999, 3000, 4000].map((at) => who(owners, '10.0.0.2', at))).toEqual(['nobody', 'b', 'b']);
+    expect([2999, 3000, 4000].map((at) => who(owners, 'fd00::2', at))).toEqual(['nobody', 'b', 'nobody']);
+  });
+
+  test('a pod that comes back under its name is to us the same one', () => {
+    const owners = start();
+    owners.source('file').endPod('a', 2000);
+    owners.source('file').upsertPod(pod('a', 'n1', ['10.0.0.1']), 3000);
+    expect(owners.during(address('10.0.0.1'), 0, 1000, 4000)).toMatchObject({ known: 'owner', owner: { pod: 'a' } });
+  });
+
+  test('a zone that is learned late is no change of hands', () => {
+    const owners = start();
+    owners.source('file').upsertNode(node('n1', [], 'better'), 2000);
+    const found = owners.during(address('10.0.0.1'), 0, 1000, 3000);
+    expect(found).toMatchObject({ known: 'owner', owner: { pod: 'a', zone: 'better' } });
+  });
+
+  test('the past is forgotten, with nodes that nobody needs any more', () => {
+    const owners = start();
+    owners.source('file').endPod('a', 2000);
+    owners.source('file').endNode('n1', 2000);
+    owners.forget(2000 + REMEMBER_MS - 1);
+    expect(who(owners, '10.0.0.1', 1500)).toBe('a');
+    owners.forget(2000 + REMEMBER_MS);
+    expect(who(owners, '10.0.0.1', 1500)).toBe('nobody');
+    expect(owners.counts).toEqual({ nodes: 1, pods: 0, addresses: 0 });
+  });
+});
+
+describe('addresses that the node itself told', () => {
+  const start = () =>
+    filled(
+      state([node('n1', ['192.168.0.1']), node('n2')], [pod('a', 'n1', ['10.0.0.1']), pod('b', 'n2', ['10.0.0.2'])]),
+    );
+
+  test.each<[string, [string, string[]][], string, string]>([
+    ['are the node', [['n2', ['172.16.0.2']]], '172.16.0.2', 'n2'],
+    [
+      'never of two nodes for sure',
+      [
+        ['n1', ['172.17.0.1']],
+        ['n2', ['172.17.0.1']],
+      ],
+      '172.17.0.1',
+      'n1|n2',
+    ],
+    ['not what another node has been declared to have', [['n2', ['192.168.0.1']]], '192.168.0.1', 'n1'],
+    ['go before a pod of the same node', [['n1', ['10.0.0.1']]], '10.0.0.1', 'n1'],
+    ['not before a pod of another', [['n1', ['10.0.0.2']]], '10.0.0.2', 'b'],
+    ['do not count for a node that nobody declared', [['rogue', ['172.16.0.9']]], '172.16.0.9', 'nobody'],
+  ])('%s', (_, told, ip, expected) => {
+    const owners = start();
+    for (const [name, ips] of told) owners.addNodeAddresses(name, ips.map(address), 2000);
+    expect(who(owners, ip)).toBe(expected);
+  });
+
+  test('come and go', () => {
+    const owners = start();
+    owners.addNodeAddresses('n2', [address('172.16.0.1')], 2000);
+    owners.addNodeAddresses('n2', [address('172.16.0.2')], 3000);
+    expect([1000, 2999, 3000].map((at) => who(owners, '172.16.0.1', at))).toEqual(['n2', 'n2', 'nobody']);
+    expect([2999, 3000].map((at) => who(owners, '172.16.0.2', at))).toEqual(['nobody', 'n2']);
+  });
+
+  test('count as soon as the node is declared, and again after it was gone', () => {
+    const owners = start();
+    owners.addNodeAddresses('n3', [address('172.16.0.3')], 1500);
+    owners.source('file').upsertNode(node('n3'), 2000);
+    owners.source('file').endNode('n3', 3000);
+    owners.source('file').upsertNode(node('n3'), 4000);
+    const seen = [1999, 2000, 3000, 4000].map((at) => who(owners, '172.16.0.3', at));
+    expect(seen).toEqual(['nobody', 'n3', 'nobody', 'n3']);
+  });
+
+  test('are not what its stream is checked against', () => {
+    const owners = start();
+    owners.addNodeAddresses('n2', [address('172.16.0.2')], 2000);
+    expect(owners.node('n2')?.addresses).toEqual([]);
+  });
+});
+
+test('agrees with a naive model that looks at every moment for itself', () => {
+  type Entry = { ip: number; holder: string; on: string; rank: 'node' | 'pod' | 'kernel'; from: number; to: number };
+  const ips = ['10.0.0.1', '10.0.0.2', '10.0.0.3'];
+  const ipSet = fc.uniqueArray(fc.nat(2), { maxLength: 2 });
+  const step = fc.oneof(
+    fc.record({ what: fc.constant('pod' as const), name: fc.nat(3), on: fc.nat(1), ips: ipSet }),
+    fc.record({ what: fc.constant('endPod' as const), name: fc.nat(3) }),
+    fc.record({ what: fc.constant('node' as const), on: fc.nat(1), ips: ipSet }),
+    fc.record({ what: fc.constant('heard' as const), on: fc.nat(1), ips: ipSet }),
+  );
+  const at = (list: Entry[], ip: number, t: number): string[] => {
+    const here = list.filter((it) => it.ip === ip && it.from <= t && t < it.to);
+    const nodes = here.filter((it) => it.rank === 'node');
+    const pods = here.filter((it) => it.rank === 'pod');
+    const newest = (entries: Entry[]) => entries.filter((it) => entries.every((other) => other.from <= it.from));
+    if (nodes.length > 0) return newest(nodes).map((it) => it.holder);
+    const heard = here.filter((it) => it.rank === 'kernel').map((it) => it.holder);
+    if (pods.length === 0) return heard;
+    return newest(pods).map((it) => (heard.includes(it.on) ? it.on : it.holder));
+  };
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 25 }), (steps) => {
+      const owners = new OwnerRegistry(['api']);
+      owners.source('api').replace(state([node('n0'), node('n1')]), 0);
+      const api = owners.source('api');
+      const model: Entry[] = [];
+      const podNode = new Map<string, string>();
+      const set = (holder: string, on: string, rank: Entry['rank'], wanted: number[], now: number, from = now) => {
+        const open = model.filter((it) => it.holder === holder && it.rank === rank && it.to === Infinity);
+        for (const it of open) if (!wanted.includes(it.ip)) it.to = now;
+        for (const ip of wanted)
+          if (!open.some((it) => it.ip === ip)) model.push({ ip, holder, on, rank, from, to: Infinity });
+      };
+      const heard = new Set<number>();
+      steps.forEach((it, i) => {
+        const now = i + 1;
+        const bytes = 'ips' in it ? it.ips.map((ip) => ips[ip]!) : [];
+        if (it.what === 'pod') {
+          // A pod does not move; a new one of its name would have another key.
+          const on = podNode.get(`p${it.name}`) ?? `n${it.on}`;
+          podNode.set(`p${it.name}`, on);
+          api.upsertPod(pod(`p${it.name}`, on, bytes), now);
+          set(`p${it.name}`, on, 'pod', it.ips, now);
+        } else if (it.what === 'endPod') {
+          api.endPod(`p${it.name}`, now);
+          set(`p${it.name}`, '', 'pod', [], now);
+        } else if (it.what === 'node') {
+          api.upsertNode(node(`n${it.on}`, bytes), now);
+          set(`n${it.on}`, '', 'node', it.ips, now);
+        } else {
+          owners.addNodeAddresses(`n${it.on}`, bytes.map(address), now);
+          set(`n${it.on}`, '', 'kernel', it.ips, now, heard.has(it.on) ? now : -Infinity);
+          heard.add(it.on);
+        }
+      });
+      for (let ip = 0; ip < ips.length; ip++)
+        for (let from = 0; from <= steps.length; from++)
+          for (const length of [1, 2, 7]) {
+            const all = new Set<string>();
+            for (let t = from; t < from + length; t++) for (const holder of at(model, ip, t)) all.add(holder);
+            expect(who(owners, ips[ip]!, from, from + length)).toBe([...all].sort().join('|') || 'nobody');
+          }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('20,000 pods and 5,000 nodes fit', () => {
+  const nodes = Array.from({ length: 5000 }, (_, i) => node(`node-${i}`, [`192.168.${i >> 8}.${i & 255}`], 'z'));
+  const pods = Array.from({ length: 20_000 }, (_, i) =>
+    pod(`pod-${i}`, `node-${i % 5000}`, [`10.0.${i >> 8}.${i & 255}`]),
+  );
+  const owners = filled(state(nodes, pods));
+  expect(owners.counts).toEqual({ nodes: 5000, pods: 20_000, addresses: 25_000 });
+  expect(who(owners, '10.0.78.31')).toBe('pod-19999');
+  expect(addressKey(address('10.0.78.31'))).toHaveLength(8);
+});

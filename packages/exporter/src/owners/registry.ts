@@ -1,0 +1,233 @@
+import { addressKey, type Range } from '@egressd/flow/address';
+import type { NodeRecord, Owners, Ownership } from './owners.ts';
+import { type NodeHolder, type PodHolder, Tenures } from './tenures.ts';
+
+/** Who had an address is remembered for this long after it ended: batches of a collector that was cut off may come late. */
+export const REMEMBER_MS = 60 * 60_000;
+/** Nodes whose own kernel's word on their addresses is kept. One more, and the one heard first is forgotten. */
+export const MAX_HEARD_NODES = 20_000;
+
+/** A pod as a source tells it. */
+export interface PodRecord {
+  /** Names the pod among all that this source ever told: a UID, or namespace and name. */
+  readonly key: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly node: string;
+  /** 16 bytes each. */
+  readonly addresses: readonly Uint8Array[];
+  /** It shares the node's network: its addresses are the node's, and it owns none. */
+  readonly hostNetwork: boolean;
+  /** Since when it has them (Unix milliseconds), where the source knows. */
+  readonly fromMs?: number;
+}
+
+/** All that a source knows at one moment. */
+export interface OwnersState {
+  readonly nodes: readonly NodeRecord[];
+  readonly pods: readonly PodRecord[];
+  readonly clusterRanges: readonly Range[];
+}
+
+/** How many there are, for metrics. */
+export interface OwnerCounts {
+  readonly nodes: number;
+  readonly pods: number;
+  /** With those that are only remembered. */
+  readonly addresses: number;
+}
+
+interface LivePod {
+  readonly holder: PodHolder;
+  keys: readonly string[];
+}
+
+interface NodeEntry {
+  readonly holder: NodeHolder;
+  /** What its source declared; undefined once it is gone, or while only its pods are known. */
+  record: NodeRecord | undefined;
+  keys: readonly string[];
+}
+
+/** What one source has told. */
+interface SourceState {
+  synced: boolean;
+  readonly pods: Map<string, LivePod>;
+  readonly nodes: Set<string>;
+  clusterRanges: readonly Range[];
+}
+
+/** Where one source (the inventory, Kubernetes) puts what it knows. Times are Unix milliseconds. */
+export interface OwnerSource {
+  /**
+   * Everything it knows: who is missing is gone. The first state counts for the time before it as well (save for a pod with
+   * `fromMs`): what moved just before was moved by those who are there now, as far as anybody can tell. It makes the source synced.
+   */
+  replace(state: OwnersState, atMs: number): void;
+  /** A pod is there, or its addresses, node or network changed. */
+  upsertPod(pod: PodRecord, atMs: number): void;
+  /** A pod has finished or was deleted. Its past is remembered for `REMEMBER_MS`. */
+  endPod(key: string, atMs: number): void;
+  upsertNode(node: NodeRecord, atMs: number): void;
+  endNode(name: string, atMs: number): void;
+}
+
+/**
+ * Who has which address, and had it, from any number of sources.
+ *
+ *   sources  inventory | kubernetes     each with its own pods, by key, and its nodes, by name
+ *   nodes    name -> zone, region, declared addresses
+ *   heard    name -> addresses that the node's own kernel told; they count while the node is declared
+ *   tenures  address -> who, from, to
+ */
+export class OwnerRegistry implements Owners {
+  readonly #tenures = new Tenures();
+  readonly #nodes = new Map<string, NodeEntry>();
+  readonly #heard = new Map<string, readonly string[]>();
+  readonly #sources = new Map<string, SourceState>();
+  #clusterRanges: readonly Range[] = [];
+
+  /** @param sources names of all sources that will tell: synced once each has. */
+  constructor(sources: readonly string[]) {
+    for (const name of sources)
+      this.#sources.set(name, { synced: false, pods: new Map(), nodes: new Set(), clusterRanges: [] });
+  }
+
+  get synced(): boolean {
+    return [...this.#sources.values()].every((source) => source.synced);
+  }
+
+  get clusterRanges(): readonly Range[] {
+    return this.#clusterRanges;
+  }
+
+  get counts(): OwnerCounts {
+    const pods = [...this.#sources.values()].reduce((sum, source) => sum + source.pods.size, 0);
+    const nodes = [...this.#nodes.values()].reduce((sum, node) => sum + (node.record === undefined ? 0 : 1), 0);
+    return { nodes, pods, addresses: this.#tenures.size };
+  }
+
+  during(bytes: Uint8Array, at: number, fromMs: number, toMs: number): Ownership {
+    return this.#tenures.during(addressKey(bytes, at), fromMs, toMs);
+  }
+
+  node(name: string): NodeRecord | undefined {
+    return this.#nodes.get(name)?.record;
+  }
+
+  /** All addresses of a node, from its own kernel: those that it told before and not now, it has no more. */
+  addNodeAddresses(node: string, addresses: readonly Uint8Array[], atMs: number): void {
+    const before = this.#heard.get(node);
+    const keys = addresses.map((bytes) => addressKey(bytes));
+    this.#heard.delete(node);
+    this.#heard.set(node, keys);
+    const entry = this.#nodes.get(node);
+    if (entry?.record !== undefined)
+      this.#changeAddresses(entry.holder, 'kernel', before ?? [], keys, before === undefined ? ALWAYS : atMs, atMs);
+    const oldest = this.#heard.size > MAX_HEARD_NODES ? this.#heard.keys().next().value : undefined;
+    if (oldest === undefined) return;
+    const forgotten = this.#nodes.get(oldest)?.holder;
+    if (forgotten !== undefined)
+      this.#changeAddresses(forgotten, 'kernel', this.#heard.get(oldest) ?? [], [], atMs, atMs);
+    this.#heard.delete(oldest);
+  }
+
+  /** Forgets who had an address until before `nowMs - REMEMBER_MS`. To be called now and then. */
+  forget(nowMs: number): void {
+    const used = new Set<NodeHolder>();
+    for (const source of this.#sources.values()) for (const pod of source.pods.values()) used.add(pod.holder.node);
+    this.#tenures.forget(nowMs - REMEMBER_MS, (holder) => used.add(holder.kind === 'pod' ? holder.node : holder));
+    for (const [name, entry] of this.#nodes)
+      if (entry.record === undefined && !used.has(entry.holder)) this.#nodes.delete(name);
+  }
+
+  /** Where the source of this name puts what it knows. */
+  source(name: string): OwnerSource {
+    const source = this.#sources.get(name);
+    if (source === undefined) throw new Error(`BUG: no source of owners is called ${name}`);
+    return {
+      replace: (state, atMs) => this.#replace(source, state, atMs),
+      upsertPod: (pod, atMs) => this.#upsertPod(source, pod, pod.fromMs ?? atMs, atMs),
+      endPod: (key, atMs) => this.#endPod(source, key, atMs),
+      upsertNode: (node, atMs) => this.#upsertNode(source, node, atMs, atMs),
+      endNode: (node, atMs) => this.#endNode(source, node, atMs),
+    };
+  }
+
+  #replace(source: SourceState, state: OwnersState, atMs: number): void {
+    const fromMs = source.synced ? atMs : ALWAYS;
+    const nodes = new Set(state.nodes.map((node) => node.name));
+    const pods = new Set(state.pods.map((pod) => pod.key));
+    for (const key of source.pods.keys()) if (!pods.has(key)) this.#endPod(source, key, atMs);
+    for (const name of source.nodes) if (!nodes.has(name)) this.#endNode(source, name, atMs);
+    for (const node of state.nodes) this.#upsertNode(source, node, fromMs, atMs);
+    for (const pod of state.pods) this.#upsertPod(source, pod, pod.fromMs ?? fromMs, atMs);
+    source.clusterRanges = state.clusterRanges;
+    this.#clusterRanges = [...this.#sources.values()].flatMap((it) => it.clusterRanges);
+    source.synced = true;
+  }
+
+  #upsertPod(source: SourceState, pod: PodRecord, fromMs: number, atMs: number): void {
+    const keys = pod.hostNetwork ? [] : pod.addresses.map((bytes) => addressKey(bytes));
+    const node = this.#nodeEntry(pod.node).holder;
+    const known = source.pods.get(pod.key);
+    const live = known ?? { holder: { kind: 'pod', namespace: pod.namespace, name: pod.name, node }, keys: [] };
+    live.holder.node = node;
+    this.#changeAddresses(live.holder, 'declared', live.keys, keys, fromMs, atMs);
+    live.keys = keys;
+    source.pods.set(pod.key, live);
+  }
+
+  #endPod(source: SourceState, key: string, atMs: number): void {
+    const pod = source.pods.get(key);
+    if (pod === undefined) return;
+    this.#changeAddresses(pod.holder, 'declared', pod.keys, [], atMs, atMs);
+    source.pods.delete(key);
+  }
+
+  #upsertNode(source: SourceState, record: NodeRecord, fromMs: number, atMs: number): void {
+    const entry = this.#nodeEntry(record.name);
+    const keys = record.addresses.map((bytes) => addressKey(bytes));
+    entry.holder.zone = record.zone;
+    entry.holder.region = record.region;
+    this.#changeAddresses(entry.holder, 'declared', entry.keys, keys, fromMs, atMs);
+    const heard = entry.record === undefined ? (this.#heard.get(record.name) ?? []) : [];
+    this.#changeAddresses(entry.holder, 'kernel', [], heard, fromMs, atMs);
+    entry.record = record;
+    entry.keys = keys;
+    source.nodes.add(record.name);
+  }
+
+  #endNode(source: SourceState, name: string, atMs: number): void {
+    source.nodes.delete(name);
+    const entry = this.#nodes.get(name);
+    if (entry === undefined) return;
+    this.#changeAddresses(entry.holder, 'declared', entry.keys, [], atMs, atMs);
+    this.#changeAddresses(entry.holder, 'kernel', this.#heard.get(name) ?? [], [], atMs, atMs);
+    entry.record = undefined;
+    entry.keys = [];
+  }
+
+  #changeAddresses(
+    holder: NodeHolder | PodHolder,
+    claim: 'kernel' | 'declared',
+    before: readonly string[],
+    after: readonly string[],
+    fromMs: number,
+    atMs: number,
+  ): void {
+    for (const key of before) if (!after.includes(key)) this.#tenures.end(key, holder, claim, atMs);
+    for (const key of after) this.#tenures.begin(key, holder, claim, fromMs);
+  }
+
+  #nodeEntry(name: string): NodeEntry {
+    const known = this.#nodes.get(name);
+    if (known !== undefined) return known;
+    const entry: NodeEntry = { holder: { kind: 'node', name, zone: '', region: '' }, record: undefined, keys: [] };
+    this.#nodes.set(name, entry);
+    return entry;
+  }
+}
+
+/** Before any time. */
+const ALWAYS = Number.NEGATIVE_INFINITY;
