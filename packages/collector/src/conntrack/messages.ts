@@ -1,0 +1,35 @@
+import type { ReadReport, SourceErrorCode } from './source.ts';
+import type { SwitchFiles } from './switches.ts';
+
+/** What the worker is started with. */
+export interface WorkerOptions {
+  /** File of the network namespace to read, such as `/proc/1/ns/net`; undefined: the process's own. */
+  readonly namespace?: string | undefined;
+  /** Another file than Debian's name for libnetfilter_conntrack: for tests. */
+  readonly library?: string | undefined;
+}
+
+/** What the worker is asked for. */
+export type Request = 'read' | 'addresses' | 'close';
+
+/** To the worker. Requests are answered with the same `id`. */
+export type ToWorker =
+  | { readonly kind: Request; readonly id: number }
+  /** A block comes back to be filled again. */
+  | { readonly kind: 'recycle'; readonly words: Uint32Array<ArrayBuffer> };
+
+/** What a request is answered with. */
+export type Answer =
+  | { readonly kind: 'read'; readonly id: number; readonly report: ReadReport }
+  | { readonly kind: 'addresses'; readonly id: number; readonly addresses: Uint8Array[] }
+  | { readonly kind: 'closed'; readonly id: number }
+  | { readonly kind: 'failed'; readonly id: number; readonly code: SourceErrorCode; readonly message: string };
+
+/** From the worker. */
+export type FromWorker =
+  /** Everything is open; the descriptors stay the worker's. */
+  | { readonly kind: 'ready'; readonly switches: SwitchFiles }
+  /** Something could not be opened, and the worker ends. */
+  | { readonly kind: 'unusable'; readonly code: SourceErrorCode; readonly message: string }
+  | { readonly kind: 'block'; readonly words: Uint32Array<ArrayBuffer>; readonly count: number }
+  | Answer;

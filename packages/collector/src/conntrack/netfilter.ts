@@ -1,0 +1,177 @@
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+// The worker's native modules: one that no other thread holds is unmapped when a worker ends, under code that still runs.
+import 'ffi-rs';
+import 'netlink/dist/raw.js';
+import type { Answer, FromWorker, Request, ToWorker, WorkerOptions } from './messages.ts';
+import type { ConnectionBlock } from './record.ts';
+import { type ConntrackSource, type ReadReport, SourceError, type SourceSwitches } from './source.ts';
+import { readSwitches, type SwitchFiles } from './switches.ts';
+
+/** Where and how the kernel's table is read. */
+export interface NetfilterOptions {
+  /** Read the network namespace of process 1 instead of the own one: for a pod that shares the host's processes only. */
+  readonly hostPid?: boolean;
+  /** Where proc is mounted. */
+  readonly procRoot?: string;
+  /** File of another network namespace, such as `/var/run/netns/NAME`. */
+  readonly namespace?: string;
+  /** Another file than Debian's name for libnetfilter_conntrack. */
+  readonly library?: string;
+}
+
+/** Megabytes of JavaScript heap of the reading thread; its blocks lie outside. Young memory is small: it makes no garbage. */
+const WORKER_LIMITS = { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 };
+
+const NO_SWITCHES: SourceSwitches = { accounting: undefined, timestamps: undefined, events: undefined };
+
+/**
+ * Opens the kernel's own table. A thread does the reading; where it dies, what was asked for fails and the next read starts
+ * another.
+ * @throws SourceError where the table cannot be opened: no permission, no library, no conntrack in the kernel
+ */
+export async function openNetfilterSource(options: NetfilterOptions = {}): Promise<ConntrackSource> {
+  const { hostPid = false, procRoot = '/proc', library } = options;
+  const namespace = options.namespace ?? (hostPid ? `${procRoot}/1/ns/net` : undefined);
+  const source = new NetfilterSource({ namespace, library });
+  await source.start();
+  return source;
+}
+
+/** What waits for an answer of the worker. */
+interface Pending {
+  readonly kind: Request;
+  resolve(message: Answer): void;
+  reject(error: SourceError): void;
+}
+
+/** A running worker: ready once it has opened its sockets. */
+interface Reader {
+  readonly worker: Worker;
+  readonly switches: SwitchFiles;
+}
+
+class NetfilterSource implements ConntrackSource {
+  readonly name = 'netfilter';
+  readonly #options: WorkerOptions;
+  readonly #pending = new Map<number, Pending>();
+  #reader: Reader | undefined;
+  #starting: Promise<Reader> | undefined;
+  #lastId = 0;
+  #onBlock: ((block: ConnectionBlock) => void) | undefined;
+  #blockError: unknown;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+  }
+
+  async read(onBlock: (block: ConnectionBlock) => void): Promise<ReadReport> {
+    if (this.#onBlock !== undefined) throw new Error('BUG: a read began before the one before it ended');
+    this.#onBlock = onBlock;
+    this.#blockError = undefined;
+    try {
+      const answer = await this.#ask('read');
+      if (this.#blockError !== undefined) throw this.#blockError;
+      if (answer.kind !== 'read') throw new Error(`BUG: asked for a read, got ${answer.kind}`);
+      return answer.report;
+    } finally {
+      this.#onBlock = undefined;
+    }
+  }
+
+  switches(): SourceSwitches {
+    return this.#reader === undefined ? NO_SWITCHES : readSwitches(this.#reader.switches);
+  }
+
+  async nodeAddresses(): Promise<Uint8Array[]> {
+    const answer = await this.#ask('addresses');
+    if (answer.kind !== 'addresses') throw new Error(`BUG: asked for addresses, got ${answer.kind}`);
+    return answer.addresses;
+  }
+
+  async close(): Promise<void> {
+    await this.#starting?.catch(() => undefined);
+    const reader = this.#reader;
+    if (reader === undefined) return;
+    await this.#ask('close');
+    this.#reader = undefined;
+    await reader.worker.terminate();
+  }
+
+  /** The running worker, or a fresh one. */
+  start(): Promise<Reader> {
+    if (this.#reader !== undefined) return Promise.resolve(this.#reader);
+    this.#starting ??= this.#startWorker().finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  async #ask(kind: Request): Promise<Answer> {
+    const { worker } = await this.start();
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { kind, resolve, reject });
+      tell(worker, { kind, id });
+    });
+  }
+
+  #startWorker(): Promise<Reader> {
+    // Sources are .ts in a checkout and .js in an image.
+    const file = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
+    const worker = new Worker(fileURLToPath(file), { workerData: this.#options, resourceLimits: WORKER_LIMITS });
+    return new Promise((resolve, reject) => {
+      const end = (error: SourceError) => {
+        reject(error);
+        if (this.#reader?.worker === worker) this.#readerEnded(error);
+      };
+      worker.on('error', (error: Error) => end(died(error.message)));
+      worker.on('exit', (code) => end(died(`exit code ${code}`)));
+      worker.on('message', (message: FromWorker) => {
+        if (message.kind === 'ready') {
+          this.#reader = { worker, switches: message.switches };
+          resolve(this.#reader);
+        } else if (message.kind === 'block') this.#deliver(worker, message.words, message.count);
+        else if (message.kind === 'unusable') end(new SourceError(message.code, message.message));
+        else this.#settle(message);
+      });
+    });
+  }
+
+  #settle(message: Answer): void {
+    const pending = this.#pending.get(message.id);
+    this.#pending.delete(message.id);
+    if (message.kind !== 'failed') {
+      pending?.resolve(message);
+      return;
+    }
+    // The worker has closed its sockets: they could have been in the middle of a dump.
+    if (pending?.kind === 'read') this.#reader = undefined;
+    pending?.reject(new SourceError(message.code, message.message));
+  }
+
+  #deliver(worker: Worker, words: Uint32Array<ArrayBuffer>, count: number): void {
+    try {
+      this.#onBlock?.({ words, count });
+    } catch (error) {
+      // The dump goes on to its end all the same, and then the read fails.
+      this.#blockError ??= error;
+    }
+    tell(worker, { kind: 'recycle', words }, [words.buffer]);
+  }
+
+  #readerEnded(error: SourceError): void {
+    this.#reader = undefined;
+    for (const pending of this.#pending.values()) pending.reject(error);
+    this.#pending.clear();
+  }
+}
+
+function died(why: string): SourceError {
+  return new SourceError('system', `the thread that reads conntrack ended (${why}); the next read starts another`);
+}
+
+function tell(worker: Worker, message: ToWorker, transfer: ArrayBuffer[] = []): void {
+  worker.postMessage(message, transfer);
+}
