@@ -43,7 +43,8 @@ describe('outbox', () => {
   test('finds the next to send', () => {
     const outbox = filled(1, 2, 3);
     expect([outbox.after(0)?.number, outbox.after(2)?.number, outbox.after(3)]).toEqual([1, 3, undefined]);
-    expect([outbox.countAfter(0), outbox.countAfter(2), outbox.countAfter(3)]).toEqual([3, 1, 0]);
+    expect(outbox.behind(1).map((one) => one.number)).toEqual([2, 3]);
+    expect(outbox.behind(3)).toEqual([]);
   });
 
   test('a rejected batch leaves a hole', () => {

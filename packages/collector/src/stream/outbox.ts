@@ -94,9 +94,9 @@ export class Outbox {
     return this.#batches[this.#indexAfter(number)];
   }
 
-  /** How many batches are behind `number`. */
-  countAfter(number: number): number {
-    return this.#batches.length - this.#indexAfter(number);
+  /** All batches behind `number`, oldest first. */
+  behind(number: number): readonly FrozenBatch[] {
+    return this.#batches.slice(this.#indexAfter(number));
   }
 
   /** Forgets one batch that the exporter will never take, and returns it; undefined where it is not here. */

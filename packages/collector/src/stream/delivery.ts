@@ -1,0 +1,151 @@
+import type { Log } from '@egressd/daemon/log';
+import type { ChannelCredentials } from '@grpc/grpc-js';
+import { Connection, type StreamTiming } from './connection.ts';
+import type { Ending } from './ending.ts';
+import type { StreamMetrics } from './metrics.ts';
+import type { FrozenBatch, Outbox } from './outbox.ts';
+import { Signal } from './signal.ts';
+
+/** What a delivery works with. */
+export interface DeliveryOptions {
+  readonly address: string;
+  readonly credentials: ChannelCredentials;
+  /** The encoded Hello. */
+  readonly hello: Uint8Array;
+  readonly timing: StreamTiming;
+  readonly outbox: Outbox;
+  readonly metrics: StreamMetrics;
+  readonly log: Log;
+  /** Something about this delivery is new: see its properties. */
+  readonly onChange: () => void;
+}
+
+/** The hand-over on one connection: what goes out, how far the exporter is, and whether anything still moves. */
+export class Delivery {
+  readonly ended: Promise<Ending>;
+  readonly #options: DeliveryOptions;
+  readonly #connection: Connection;
+  readonly #work = new Signal();
+  #welcomed = false;
+  #wantDialled = false;
+  /** The last batch that was begun on this connection, or was at the exporter before. */
+  #sent = 0;
+  #applied = 0;
+  #stall: NodeJS.Timeout | undefined;
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+    const { promise, resolve } = Promise.withResolvers<Ending>();
+    this.ended = promise;
+    this.#connection = new Connection(options.address, options.credentials, options.hello, options.timing, {
+      welcome: (welcome) => this.#welcome(welcome),
+      progress: (applied, confirmed) => this.#progress(applied, confirmed),
+      rejected: (number, reason) => this.#rejected(number, reason),
+      ended: (ending) => {
+        clearTimeout(this.#stall);
+        this.#work.raise();
+        resolve(ending);
+        options.onChange();
+      },
+    });
+  }
+
+  /** The exporter takes batches. */
+  get connected(): boolean {
+    return this.#welcomed && this.#connection.open;
+  }
+
+  get wantDialled(): boolean {
+    return this.#wantDialled;
+  }
+
+  /** Last batch that the exporter has, as it said on this connection. */
+  get applied(): number {
+    return this.#applied;
+  }
+
+  /** There is something new in the outbox. */
+  wake(): void {
+    this.#work.raise();
+  }
+
+  /** Says that nothing more will come. */
+  finish(): void {
+    this.#connection.finish();
+  }
+
+  /** Ends it from this side. */
+  end(ending: Ending): void {
+    this.#connection.end(ending);
+  }
+
+  #welcome(welcome: { applied: number; confirmed: number; wantDialled: boolean }): Ending | undefined {
+    const { applied, confirmed, wantDialled } = welcome;
+    const { newest } = this.#options.outbox;
+    if (applied > newest)
+      return { reason: 'invalid', text: `the exporter claims to have batch ${applied}, the newest is ${newest}` };
+    this.#welcomed = true;
+    this.#wantDialled = wantDialled;
+    this.#sent = applied;
+    this.#progress(applied, confirmed);
+    void this.#pump();
+    return undefined;
+  }
+
+  #progress(applied: number, confirmed: number): void {
+    // Never believed further than what was sent: batches that nobody has seen must not be forgotten.
+    this.#applied = Math.max(this.#applied, Math.min(applied, this.#sent));
+    this.#options.outbox.confirm(Math.min(confirmed, this.#applied));
+    this.#moved();
+    this.#options.onChange();
+  }
+
+  #rejected(number: number, reason: string): void {
+    const { outbox, metrics, log } = this.#options;
+    const batch = outbox.reject(number);
+    this.#moved();
+    if (batch === undefined) return;
+    metrics.rejected.inc();
+    metrics.rejectedFlowBytes.inc(batch.flowBytes);
+    log.error('the exporter rejected a batch: its bytes are lost to the accounts; please report this', {
+      batch: number,
+      reason,
+      rows: batch.rows,
+      flow_bytes: batch.flowBytes,
+    });
+    this.#options.onChange();
+  }
+
+  /** Sends what is in the outbox, in order, for as long as the connection is open. */
+  async #pump(): Promise<void> {
+    while (this.#connection.open) {
+      const batch = this.#options.outbox.after(this.#sent);
+      if (batch === undefined) await this.#work.wait();
+      else await this.#send(batch);
+    }
+  }
+
+  async #send(batch: FrozenBatch): Promise<void> {
+    this.#sent = batch.number;
+    if (this.#stall === undefined) this.#moved();
+    for (const message of batch.messages) {
+      if (!this.#connection.open) return;
+      if (this.#connection.write(message)) continue;
+      await this.#connection.drained();
+      this.#moved();
+    }
+    this.#options.metrics.countSent(batch.number);
+  }
+
+  /** Something moved: the watchdog starts anew while anything is under way, and sleeps otherwise. */
+  #moved(): void {
+    clearTimeout(this.#stall);
+    this.#stall = undefined;
+    if (!this.#connection.open || this.#sent <= this.#applied) return;
+    const { stallMs } = this.#options.timing;
+    this.#stall = setTimeout(() => {
+      const text = `batch ${this.#applied + 1} was sent and nothing moved for ${stallMs} ms`;
+      this.end({ reason: 'stalled', text });
+    }, stallMs);
+  }
+}

@@ -1,0 +1,76 @@
+import { status } from '@grpc/grpc-js';
+
+/** Why a stream ended: the `reason` of `egressd_stream_ended_total`. */
+export type EndReason =
+  /** Nobody answers there, the network is broken, or the exporter is not ready. */
+  | 'unavailable'
+  /** The two sides cannot agree on certificates. */
+  | 'tls'
+  /** Somebody answers there who is not an egressd exporter. */
+  | 'unimplemented'
+  /** The exporter does not believe that we speak for this node. */
+  | 'permission_denied'
+  /** The two sides know no common protocol. */
+  | 'protocol'
+  /** The exporter has no room, or a message is too large for it. */
+  | 'resource_exhausted'
+  /** Another collector said Hello for the same node. */
+  | 'superseded'
+  /** What one side said is not what `stream.proto` says. */
+  | 'invalid'
+  /** No Welcome in time. */
+  | 'no_welcome'
+  /** Batches were sent, and neither taken nor applied for too long. */
+  | 'stalled'
+  /** The exporter ended the stream in order. */
+  | 'closed'
+  /** Our own certificate files cannot be used. */
+  | 'tls_files'
+  | 'other';
+
+/** The end of a stream, for one log line. */
+export interface Ending {
+  readonly reason: EndReason;
+  /** What happened, in the words of whoever noticed. */
+  readonly text: string;
+}
+
+/** By reason: what the reader of the log can do. */
+export const ADVICE: Readonly<Record<EndReason, string>> = {
+  unavailable: 'check that the exporter runs and is ready, and that exporter-address is its gRPC port',
+  tls: 'check tls-ca-file, tls-cert-file and tls-key-file on both sides, and that the exporter certificate has the name in exporter-address',
+  unimplemented:
+    'exporter-address leads to something that is not an egressd exporter: use its gRPC port (6062 unless set)',
+  permission_denied: 'check NODE_NAME, and that this host has an address of that node',
+  protocol: 'upgrade the older of the two: they may be one release apart',
+  resource_exhausted: 'the exporter is at a limit: see its log and metrics',
+  superseded: 'check that only one collector runs with this NODE_NAME',
+  invalid: 'check the versions of both sides; if they are one release apart at most, report it',
+  no_welcome: 'the exporter hangs, or something between drops packets: see its log',
+  stalled: 'the exporter hangs, is overloaded, or something between drops packets: see its log',
+  closed: 'nothing to do if the exporter restarts',
+  tls_files: 'correct the file; it is read again at the next attempt',
+  other: 'see the text, and the log of the exporter',
+};
+
+const BY_STATUS: Readonly<Partial<Record<status, EndReason>>> = {
+  [status.OK]: 'closed',
+  [status.UNAVAILABLE]: 'unavailable',
+  [status.UNIMPLEMENTED]: 'unimplemented',
+  [status.PERMISSION_DENIED]: 'permission_denied',
+  [status.UNAUTHENTICATED]: 'permission_denied',
+  [status.FAILED_PRECONDITION]: 'protocol',
+  [status.RESOURCE_EXHAUSTED]: 'resource_exhausted',
+  [status.ABORTED]: 'superseded',
+  [status.INVALID_ARGUMENT]: 'invalid',
+};
+
+/** What TLS errors have in common in the words of Node and OpenSSL. */
+const TLS_WORDS = /certificate|self-signed|altnames|\bssl\b|\btls|EPROTO|_CERT_|CERT_/i;
+
+/** The end that a gRPC status means. */
+export function endingOf(code: status, details: string): Ending {
+  const reason = BY_STATUS[code] ?? 'other';
+  const text = details === '' ? `status ${status[code] ?? code}` : details;
+  return { reason: reason === 'unavailable' && TLS_WORDS.test(text) ? 'tls' : reason, text };
+}

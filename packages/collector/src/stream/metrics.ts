@@ -1,0 +1,77 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { EndReason } from './ending.ts';
+import type { Outbox } from './outbox.ts';
+
+/** Self metrics of the stream, collector's side. */
+export interface StreamMetrics {
+  readonly rejected: Counter;
+  readonly rejectedFlowBytes: Counter;
+  /** A batch went out whole. */
+  countSent(number: number): void;
+  /** A stream ended. */
+  countEnd(reason: EndReason): void;
+}
+
+/**
+ * Registers them.
+ * @param connected whether the exporter has answered our Hello on a stream that is open
+ */
+export function createStreamMetrics(registry: Registry, outbox: Outbox, connected: () => boolean): StreamMetrics {
+  const registers = [registry];
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  const counter = (name: string, help: string) => new Counter({ name, help, registers });
+  gauge('egressd_stream_connected', '1 while the exporter takes batches from this collector, else 0.', () =>
+    connected() ? 1 : 0,
+  );
+  gauge(
+    'egressd_batches_waiting',
+    'Batches that the exporter has not confirmed. Grows while the exporter or one of its sinks is away: see the exporter.',
+    () => outbox.length,
+  );
+  gauge(
+    'egressd_batch_bytes_waiting',
+    'Encoded bytes of the batches that wait for confirmation. At its cap nothing more is frozen; counters go on merging, none is lost.',
+    () => outbox.bytes,
+  );
+  gauge(
+    'egressd_batch_oldest_waiting_seconds',
+    'Age of the oldest batch that the exporter has not confirmed.',
+    () => outbox.ageMs(Date.now()) / 1000,
+  );
+  const ended = new Counter({
+    name: 'egressd_stream_ended_total',
+    help: 'Streams to the exporter that ended, each followed by another attempt, by reason. The log says what to do.',
+    labelNames: ['reason'] as const,
+    registers,
+  });
+  const sent = counter('egressd_batches_sent_total', 'Batches sent to the exporter, those that were sent again too.');
+  const resent = counter(
+    'egressd_batches_resent_total',
+    'Batches sent again, after a stream broke or the exporter restarted. None counts twice.',
+  );
+  let newest = 0;
+  return {
+    rejected: counter(
+      'egressd_batches_rejected_total',
+      'Batches that the exporter refused as malformed or too large. Their bytes are lost: the log has the reason. Report it.',
+    ),
+    rejectedFlowBytes: counter(
+      'egressd_flow_bytes_rejected_total',
+      'Bytes of traffic in rejected batches, both directions: lost to the accounts.',
+    ),
+    countSent(number) {
+      sent.inc();
+      if (number <= newest) resent.inc();
+      newest = Math.max(newest, number);
+    },
+    countEnd: (reason) => ended.inc({ reason }),
+  };
+}

@@ -1,0 +1,224 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import { Backoff, type Log } from '@egressd/daemon/log';
+import { DeliverRequestSchema } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
+import { OLDEST_PROTOCOL, PROTOCOL } from '@egressd/flow/service';
+import type { ChannelCredentials } from '@grpc/grpc-js';
+import type { Registry } from 'prom-client';
+import { STREAM_TIMING, type StreamTiming } from './connection.ts';
+import { Delivery } from './delivery.ts';
+import { ADVICE, type Ending } from './ending.ts';
+import { createStreamMetrics, type StreamMetrics } from './metrics.ts';
+import { type FrozenBatch, Outbox } from './outbox.ts';
+import { ReconnectPause } from './reconnect.ts';
+import { Signal } from './signal.ts';
+
+/** Longest pause between attempts while the stream is being closed, and how long the exporter has to end it in order. */
+const CLOSING_PAUSE_MS = 250;
+const FINISH_MS = 500;
+
+/** Collector flags that travel in the first message. */
+export interface HelloSettings {
+  readonly excludeNamespaces: readonly string[];
+  readonly groupPublicIps: boolean;
+  /** undefined: not set. */
+  readonly sendTrafficDelta: boolean | undefined;
+}
+
+/** Who speaks, and to whom. */
+export interface StreamOptions {
+  /** `host:port` of the exporter. */
+  readonly address: string;
+  /** Asked before each attempt, so that renewed certificates are used. What it throws is logged, and tried again. */
+  readonly credentials: () => ChannelCredentials;
+  readonly node: string;
+  readonly bootId: string;
+  readonly numbering: string;
+  readonly version: string;
+  readonly settings: HelloSettings;
+  /** The node's own addresses as they are now, 16 bytes each. */
+  readonly nodeAddresses: () => readonly Uint8Array[];
+  readonly log: Log;
+  readonly registry: Registry;
+  readonly outbox?: Outbox;
+  readonly timing?: Partial<StreamTiming>;
+  readonly random?: () => number;
+}
+
+/**
+ * Brings batches to the exporter: each once where nothing breaks, again where something did, in order, unchanged, until it is
+ * confirmed.
+ *
+ *    attempt -> Hello -> Welcome{applied, confirmed} -> batches behind `applied` -> Progress ... -> end
+ *       ^                                                                                          |
+ *       +------------------------------- pause, longer each time ----------------------------------+
+ */
+export class Stream {
+  readonly #options: StreamOptions;
+  readonly #timing: StreamTiming;
+  readonly #outbox: Outbox;
+  readonly #metrics: StreamMetrics;
+  readonly #pause: ReconnectPause;
+  readonly #backoff = new Backoff();
+  /** The delivery changed, or there is none any more. */
+  readonly #changed = new Signal();
+  /** `close` was called, or is done waiting. */
+  readonly #stopping = new Signal();
+  #delivery: Delivery | undefined;
+  #running: Promise<void> | undefined;
+  #closing = false;
+  #stopped = false;
+
+  constructor(options: StreamOptions) {
+    this.#options = options;
+    this.#timing = { ...STREAM_TIMING, ...options.timing };
+    this.#outbox = options.outbox ?? new Outbox();
+    this.#metrics = createStreamMetrics(options.registry, this.#outbox, () => this.connected);
+    this.#pause = new ReconnectPause(this.#timing.reconnectMinMs, this.#timing.reconnectMaxMs, options.random);
+  }
+
+  /** Begins to connect, and keeps at it until `close`. */
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** The exporter has answered and takes batches. While it does not, few large batches are better than many. */
+  get connected(): boolean {
+    return this.#delivery?.connected ?? false;
+  }
+
+  /** Another batch may be frozen. Where not, let the reducer merge: nothing is lost. */
+  get canFreeze(): boolean {
+    return this.#outbox.room;
+  }
+
+  /** The exporter asked for the columns of the dialled service. */
+  get wantDialled(): boolean {
+    return this.#delivery?.wantDialled ?? false;
+  }
+
+  /** Takes a batch, whose number must be higher than all before. It goes out when its turn comes. */
+  send(batch: FrozenBatch): void {
+    this.#outbox.push(batch);
+    this.#delivery?.wake();
+  }
+
+  /**
+   * Stops as soon as all batches are applied, or at the deadline.
+   * @returns what the exporter has not applied as far as is known here: batches, and the bytes of traffic in them
+   */
+  async close({ deadlineMs }: { deadlineMs: number }): Promise<{ batches: number; flowBytes: number }> {
+    const deadline = Date.now() + deadlineMs;
+    this.#closing = true;
+    this.#stopping.raise();
+    while (this.#running !== undefined && this.#notApplied().length > 0 && Date.now() < deadline)
+      await this.#changed.wait(deadline - Date.now());
+    const left = this.#notApplied();
+    await this.#stop();
+    return { batches: left.length, flowBytes: left.reduce((sum, batch) => sum + batch.flowBytes, 0) };
+  }
+
+  /** What an exporter that lost its memory, or went away, might not have. */
+  #notApplied(): readonly FrozenBatch[] {
+    return this.#outbox.behind(this.connected ? this.#delivery!.applied : 0);
+  }
+
+  /** Lets the exporter end the stream in order if it does so soon. */
+  async #stop(): Promise<void> {
+    this.#stopped = true;
+    this.#stopping.raise();
+    const ended = { reason: 'closed', text: 'closed by this side' } as const;
+    if (this.connected) this.#delivery?.finish();
+    else this.#delivery?.end(ended);
+    const timer = setTimeout(() => this.#delivery?.end(ended), FINISH_MS);
+    await this.#running;
+    clearTimeout(timer);
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      const began = Date.now();
+      const ending = await this.#attempt();
+      if (this.#stopped) return;
+      this.#report(ending);
+      if (Date.now() - began >= this.#timing.steadyMs) this.#pause.reset();
+      const pauseMs = this.#pause.next();
+      await this.#stopping.wait(this.#closing ? Math.min(pauseMs, CLOSING_PAUSE_MS) : pauseMs);
+    }
+  }
+
+  /** One connection, from its attempt to its end. */
+  async #attempt(): Promise<Ending> {
+    const { address, log } = this.#options;
+    let credentials: ChannelCredentials;
+    try {
+      credentials = this.#options.credentials();
+    } catch (error) {
+      return { reason: 'tls_files', text: error instanceof Error ? error.message : String(error) };
+    }
+    let said = false;
+    const onChange = (): void => {
+      if (delivery.connected && !said) this.#welcomed(delivery);
+      said ||= delivery.connected;
+      this.#changed.raise();
+    };
+    const delivery = new Delivery({
+      address,
+      credentials,
+      hello: encodeHello(this.#options),
+      timing: this.#timing,
+      outbox: this.#outbox,
+      metrics: this.#metrics,
+      log,
+      onChange,
+    });
+    this.#delivery = delivery;
+    const ending = await delivery.ended;
+    this.#delivery = undefined;
+    return ending;
+  }
+
+  #welcomed(delivery: Delivery): void {
+    const { address, log } = this.#options;
+    const waiting = this.#outbox.behind(delivery.applied).length;
+    this.#backoff.limit('welcome', (leftOut) =>
+      log.info('the exporter takes batches', {
+        exporter: address,
+        applied: delivery.applied,
+        waiting,
+        left_out: leftOut,
+      }),
+    );
+  }
+
+  #report({ reason, text }: Ending): void {
+    this.#metrics.countEnd(reason);
+    this.#backoff.limit(reason, (leftOut) =>
+      this.#options.log.warn(`no stream to the exporter: ${text}`, {
+        exporter: this.#options.address,
+        reason,
+        advice: ADVICE[reason],
+        waiting: this.#outbox.length,
+        left_out: leftOut,
+      }),
+    );
+  }
+}
+
+function encodeHello({ node, bootId, numbering, version, settings, nodeAddresses }: StreamOptions): Uint8Array {
+  const { excludeNamespaces, groupPublicIps, sendTrafficDelta } = settings;
+  const value = {
+    protocol: PROTOCOL,
+    oldestProtocol: OLDEST_PROTOCOL,
+    node,
+    bootId,
+    numbering,
+    version,
+    nodeAddresses: [...nodeAddresses()],
+    settings: {
+      excludeNamespaces: [...excludeNamespaces],
+      groupPublicIps,
+      ...(sendTrafficDelta === undefined ? {} : { sendTrafficDelta }),
+    },
+  };
+  return toBinary(DeliverRequestSchema, create(DeliverRequestSchema, { message: { case: 'hello', value } }));
+}

@@ -1,0 +1,82 @@
+import { decodePart, decodeSpan, MalformedBatch } from '@egressd/flow/batch-decode';
+import type { BatchSpan, FlowColumns } from '@egressd/flow/columns';
+import type { BatchPart } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
+
+/** Parts and rows of one batch. A collector at its own limits stays below. */
+export const MAX_BATCH_PARTS = 256;
+export const MAX_BATCH_ROWS = 4_000_000;
+
+/** What one more part came to. */
+export type Assembled =
+  | { readonly kind: 'more' }
+  | { readonly kind: 'whole'; readonly span: BatchSpan; readonly parts: readonly FlowColumns[] }
+  /** This batch will never be whole. Said once; its further parts are skipped. */
+  | { readonly kind: 'malformed'; readonly number: number; readonly reason: string }
+  /** The order of the stream itself is broken: nothing after this means anything. */
+  | { readonly kind: 'disorder'; readonly text: string };
+
+/**
+ * Puts the parts of batches together, one batch at a time. Parts are kept as they came, a third of their decoded size, until the
+ * last is there.
+ */
+export class Assembly {
+  #span: BatchSpan | undefined;
+  #parts: BatchPart[] = [];
+  #rows = 0;
+  #bytes = 0;
+  /** Number of a batch that was found malformed, whose last part has not come. */
+  #skipped = 0;
+
+  /** Bytes of the parts that wait for their last. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Takes a part in a message of `bytes` length. */
+  push(part: BatchPart, bytes: number): Assembled {
+    const number = Number(part.number);
+    if (number === this.#skipped) return this.#skip(part);
+    const open = this.#span;
+    if (open !== undefined && number !== open.number)
+      return { kind: 'disorder', text: `a part of batch ${number} came before the last part of batch ${open.number}` };
+    try {
+      return this.#take(part, bytes);
+    } catch (error) {
+      if (!(error instanceof MalformedBatch)) throw error;
+      if (!Number.isSafeInteger(number) || number < 1) return { kind: 'disorder', text: error.message };
+      this.#forget();
+      this.#skipped = part.last ? 0 : number;
+      return { kind: 'malformed', number, reason: error.message };
+    }
+  }
+
+  #take(part: BatchPart, bytes: number): Assembled {
+    const span = decodeSpan(part);
+    this.#span ??= span;
+    if (part.part !== this.#parts.length)
+      throw new MalformedBatch(`part ${part.part} came where part ${this.#parts.length} was due`);
+    if (span.fromMs !== this.#span.fromMs || span.toMs !== this.#span.toMs)
+      throw new MalformedBatch('its parts have different times');
+    if (part.part >= MAX_BATCH_PARTS) throw new MalformedBatch(`it has more than ${MAX_BATCH_PARTS} parts`);
+    this.#rows += part.rows;
+    if (this.#rows > MAX_BATCH_ROWS) throw new MalformedBatch(`it has more than ${MAX_BATCH_ROWS} rows`);
+    this.#parts.push(part);
+    this.#bytes += bytes;
+    if (!part.last) return { kind: 'more' };
+    const parts = this.#parts.map(decodePart);
+    this.#forget();
+    return { kind: 'whole', span, parts };
+  }
+
+  #skip(part: BatchPart): Assembled {
+    if (part.last) this.#skipped = 0;
+    return { kind: 'more' };
+  }
+
+  #forget(): void {
+    this.#span = undefined;
+    this.#parts = [];
+    this.#rows = 0;
+    this.#bytes = 0;
+  }
+}

@@ -1,0 +1,89 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+/** Why a stream ended: the `reason` of `egressd_receiver_streams_ended_total`. */
+export type StreamEnd =
+  /** The collector said that nothing more will come. */
+  | 'closed'
+  /** The connection broke, or the collector gave up. */
+  | 'broken'
+  /** A newer stream of the same node took its place. */
+  | 'superseded'
+  /** No Hello in time. */
+  | 'no_hello'
+  /** Not what `stream.proto` says. */
+  | 'invalid'
+  /** No common protocol. */
+  | 'protocol'
+  /** This exporter does not know the cluster yet. */
+  | 'not_ready'
+  /** The node is not one that this collector can speak for. */
+  | 'refused'
+  /** A named limit of the receiver. */
+  | 'limit'
+  /** This exporter stops. */
+  | 'shutdown'
+  /** The handler of batches threw. */
+  | 'bug';
+
+/** Why a batch, or what was there of it, was dropped. Only `malformed` loses bytes. */
+export type BatchDrop =
+  /** It was applied before. */
+  | 'duplicate'
+  /** The collector was told that it is rejected. */
+  | 'malformed'
+  /** Its stream ended before its last part: it comes again. */
+  | 'partial';
+
+/** Self metrics of the receiver. */
+export interface ReceiverMetrics {
+  readonly received: Counter;
+  readonly receivedBytes: Counter;
+  readonly missing: Counter;
+  readonly dropped: Counter<'reason'>;
+  readonly ended: Counter<'reason'>;
+  readonly clock: Counter<'clock'>;
+}
+
+/**
+ * Registers them.
+ * @param streams how many streams have said Hello and are open
+ */
+export function createReceiverMetrics(registry: Registry, streams: () => number, nodes: () => number): ReceiverMetrics {
+  const registers = [registry];
+  const counter = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
+    new Counter({ name, help, labelNames, registers });
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  gauge('egressd_receiver_streams', 'Collectors whose stream is open. Fewer than nodes: see their logs.', streams);
+  gauge('egressd_receiver_nodes', 'Nodes whose batch numbers are remembered.', nodes);
+  return {
+    received: counter('egressd_receiver_batches_total', 'Batches taken.'),
+    receivedBytes: counter('egressd_receiver_message_bytes_total', 'Encoded bytes of all messages from collectors.'),
+    missing: counter(
+      'egressd_receiver_batches_missing_total',
+      'Batches that were numbered by a collector and never came. Their bytes are lost. Report it.',
+    ),
+    dropped: counter(
+      'egressd_receiver_batches_dropped_total',
+      'Batches dropped: duplicate (applied before) and partial (comes again) lose nothing; malformed loses its bytes: the log has the reason.',
+      'reason',
+    ),
+    ended: counter(
+      'egressd_receiver_streams_ended_total',
+      'Streams that ended or were refused, by reason. closed, broken and superseded are normal while pods come and go.',
+      'reason',
+    ),
+    clock: counter(
+      'egressd_receiver_batch_clock_total',
+      'Batches whose times show that the clock of the node is ahead or behind: set it right (NTP). They are taken.',
+      'clock',
+    ),
+  };
+}

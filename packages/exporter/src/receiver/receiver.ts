@@ -1,0 +1,198 @@
+import type { Log } from '@egressd/daemon/log';
+import { formatAddress } from '@egressd/flow/address';
+
+import { FLOW_SERVICE, MAX_MESSAGE_BYTES } from '@egressd/flow/service';
+import { Server, type ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
+import type { Registry } from 'prom-client';
+import type { Position } from '../aggregate/snapshot.ts';
+import type { Ledger } from '../state/ledger.ts';
+import { createReceiverMetrics } from './metrics.ts';
+import type { Collector, ReceivedBatch } from './received.ts';
+import { Report } from './report.ts';
+import { type Call, Session, type SessionHost } from './session.ts';
+
+/** Limits of the receiver. */
+export interface ReceiverLimits {
+  /** Streams at a time, those too that have not said Hello. */
+  readonly streams: number;
+  /** Bytes of batches, over all streams, whose last part has not come. */
+  readonly unfinishedBytes: number;
+  /** How long a stream may be open without Hello. */
+  readonly helloMs: number;
+}
+
+export const RECEIVER_LIMITS: ReceiverLimits = {
+  streams: 20_000,
+  unfinishedBytes: 256 * 1024 * 1024,
+  helloMs: 10_000,
+};
+
+/** Streams on one connection: a collector opens one. */
+const STREAMS_PER_CONNECTION = 4;
+/** A connection without a stream is closed after so long. */
+const CONNECTION_IDLE_MS = 60_000;
+/** Pings find connections whose other end is gone. */
+const KEEPALIVE_MS = 30_000;
+const KEEPALIVE_TIMEOUT_MS = 10_000;
+/** How often silent nodes are looked for. */
+const FORGET_INTERVAL_MS = 10 * 60_000;
+
+/** What the receiver works with. */
+export interface ReceiverOptions {
+  /** Where to listen: an address; IPv6 without brackets. `::` is every address of both families. */
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly credentials: ServerCredentials;
+  readonly ledger: Ledger;
+  /** A reason not to take anybody now, as "the inventory is not loaded"; undefined: come in. */
+  readonly ready: () => string | undefined;
+  /** A reason not to believe a collector, naming the node; undefined: it may. */
+  readonly admit: (collector: Collector) => string | undefined;
+  /** Gets each batch once. When it returns, the batch is applied. It must not throw. */
+  readonly onBatch: (batch: ReceivedBatch) => void;
+  /** Ask collectors for the columns of the dialled service. */
+  readonly wantDialled: boolean;
+  readonly log: Log;
+  readonly registry: Registry;
+  readonly now?: () => number;
+  readonly limits?: Partial<ReceiverLimits>;
+}
+
+/** Takes the streams of all collectors. One stream a node: a newer one ends the older. */
+export class Receiver {
+  readonly #server = new Server({
+    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+    'grpc.max_concurrent_streams': STREAMS_PER_CONNECTION,
+    'grpc.max_connection_idle_ms': CONNECTION_IDLE_MS,
+    'grpc.keepalive_time_ms': KEEPALIVE_MS,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+  });
+  readonly #limits: ReceiverLimits;
+  readonly #sessions = new Set<Session>();
+  readonly #byNode = new Map<string, Session>();
+  readonly #host: SessionHost;
+  readonly #forgetTimer: NodeJS.Timeout;
+  #unfinishedBytes = 0;
+  #stopping = false;
+  #port = 0;
+
+  constructor(options: ReceiverOptions) {
+    const { ledger, log, registry, now = Date.now } = options;
+    this.#limits = { ...RECEIVER_LIMITS, ...options.limits };
+    const metrics = createReceiverMetrics(
+      registry,
+      () => this.#byNode.size,
+      () => ledger.size,
+    );
+    this.#host = {
+      ledger,
+      report: new Report(log, metrics),
+      now,
+      wantDialled: options.wantDialled,
+      helloMs: this.#limits.helloMs,
+      ready: () => (this.#stopping ? 'it stops' : options.ready()),
+      admit: options.admit,
+      onBatch: options.onBatch,
+      present: (node, session) => this.#present(node, session),
+      gone: (session) => this.#gone(session),
+      reserve: (bytes) => this.#reserve(bytes),
+    };
+    this.#server.addService(serviceOfBytes(), { deliver: (call: Call) => this.#open(call) });
+    this.#forgetTimer = setInterval(
+      () => ledger.forgetSilent(now(), (node) => this.#byNode.has(node)),
+      FORGET_INTERVAL_MS,
+    ).unref();
+  }
+
+  /** The port that it listens on. */
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Collectors whose stream is open, by node. */
+  get collectors(): readonly Collector[] {
+    return [...this.#byNode.values()].map((session) => session.collector!);
+  }
+
+  /** @throws Error that says which address and port cannot be had, and why */
+  async listen({ host, port, credentials }: Pick<ReceiverOptions, 'host' | 'port' | 'credentials'>): Promise<void> {
+    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    this.#server.bindAsync(address, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
+    try {
+      this.#port = await promise;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new Error(`cannot listen for collectors on ${address}: ${why}; choose another with grpc-listen-port`);
+    }
+  }
+
+  /** Tells collectors what can no longer be lost: the nodes that `Ledger.confirmUpTo` moved. */
+  confirm(moved: Position): void {
+    for (const node of moved.keys()) this.#byNode.get(node)?.progress();
+  }
+
+  /**
+   * The first half of a stop: no batch is taken any more, and streams stay open, so that what is delivered in the end can still be
+   * confirmed.
+   */
+  stopTaking(): void {
+    this.#stopping = true;
+    for (const session of this.#sessions) session.pause();
+  }
+
+  /** Ends all streams, telling first what is confirmed, and stops to listen. Those that do not end in time are cut. */
+  async close({ deadlineMs }: { deadlineMs: number }): Promise<void> {
+    this.stopTaking();
+    clearInterval(this.#forgetTimer);
+    for (const session of [...this.#sessions]) {
+      if (session.collector !== undefined) session.progress();
+      session.end({ reason: 'shutdown', text: 'the exporter stops' });
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, deadlineMs);
+    this.#server.tryShutdown(() => resolve());
+    await promise;
+    clearTimeout(timer);
+    this.#server.forceShutdown();
+  }
+
+  #open(call: Call): void {
+    const session = new Session(call, this.#host);
+    this.#sessions.add(session);
+    if (this.#sessions.size > this.#limits.streams)
+      session.end({ reason: 'limit', text: `the exporter has ${this.#limits.streams} streams, as many as it takes` });
+  }
+
+  #present(node: string, session: Session): void {
+    const older = this.#byNode.get(node);
+    this.#byNode.set(node, session);
+    const peer = session.collector?.peer === undefined ? '' : ` from ${formatAddress(session.collector.peer)}`;
+    older?.end({ reason: 'superseded', text: `a newer stream${peer} speaks for node ${node}` });
+  }
+
+  #gone(session: Session): void {
+    this.#sessions.delete(session);
+    const node = session.collector?.node;
+    if (node !== undefined && this.#byNode.get(node) === session) this.#byNode.delete(node);
+  }
+
+  #reserve(bytes: number): boolean {
+    if (bytes > 0 && this.#unfinishedBytes + bytes > this.#limits.unfinishedBytes) return false;
+    this.#unfinishedBytes += bytes;
+    return true;
+  }
+}
+
+/** Makes a receiver that listens. @throws Error where it cannot */
+export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
+  const receiver = new Receiver(options);
+  await receiver.listen(options);
+  return receiver;
+}
+
+/** The service with requests left as bytes, so that one that cannot be read is ours to count and to answer. */
+function serviceOfBytes(): ServiceDefinition<{ deliver: (typeof FLOW_SERVICE)['deliver'] }> {
+  return { deliver: { ...FLOW_SERVICE.deliver, requestDeserialize: (bytes: Buffer) => bytes } };
+}

@@ -1,0 +1,88 @@
+import { Backoff, type Log } from '@egressd/daemon/log';
+import type { BatchDrop, ReceiverMetrics, StreamEnd } from './metrics.ts';
+import type { Collector } from './received.ts';
+
+/** Ends that happen every day: not worth a line unless somebody looks for them. */
+const USUAL: ReadonlySet<StreamEnd> = new Set(['closed', 'broken', 'shutdown']);
+
+/** Says and counts what happens to streams and batches. Lines that repeat back off, each node on its own. */
+export class Report {
+  readonly #log: Log;
+  readonly #metrics: ReceiverMetrics;
+  readonly #backoff: Backoff;
+
+  constructor(log: Log, metrics: ReceiverMetrics, backoff: Backoff = new Backoff()) {
+    this.#log = log;
+    this.#metrics = metrics;
+    this.#backoff = backoff;
+  }
+
+  message(bytes: number): void {
+    this.#metrics.receivedBytes.inc(bytes);
+  }
+
+  opened({ node, version }: Collector, applied: number, confirmed: number): void {
+    this.#log.debug('stream open', { node, version, applied, confirmed });
+  }
+
+  /** @param collector undefined: it was not let in */
+  ended(reason: StreamEnd, text: string, peer: string, collector: Collector | undefined): void {
+    this.#metrics.ended.inc({ reason });
+    const fields = { node: collector?.node, peer, reason };
+    if (USUAL.has(reason)) this.#log.debug('stream ended', fields);
+    else
+      this.#backoff.limit(`${reason} ${collector?.node ?? ''}`, (leftOut) =>
+        this.#log.warn(`stream ended: ${text}`, { ...fields, left_out: leftOut }),
+      );
+  }
+
+  applied(): void {
+    this.#metrics.received.inc();
+  }
+
+  dropped(reason: BatchDrop): void {
+    this.#metrics.dropped.inc({ reason });
+  }
+
+  malformed({ node, version }: Collector, batch: number, reason: string): void {
+    this.dropped('malformed');
+    this.#backoff.limit(`malformed ${node}`, (leftOut) =>
+      this.#log.error('rejected a malformed batch: its bytes are lost to the accounts; please report this', {
+        node,
+        version,
+        batch,
+        reason,
+        left_out: leftOut,
+      }),
+    );
+  }
+
+  missing({ node }: Collector, batches: number, before: number): void {
+    this.#metrics.missing.inc(batches);
+    this.#backoff.limit(`missing ${node}`, (leftOut) =>
+      this.#log.error('batches of a node never came: their bytes are lost to the accounts', {
+        node,
+        batches,
+        before_batch: before,
+        left_out: leftOut,
+      }),
+    );
+  }
+
+  clock({ node }: Collector, clock: 'ahead' | 'behind', offMs: number): void {
+    this.#metrics.clock.inc({ clock });
+    this.#backoff.limit(`clock ${node}`, (leftOut) =>
+      this.#log.warn(`the clock of a node is ${clock}: set it right (NTP)`, {
+        node,
+        seconds: Math.round(Math.abs(offMs) / 1000),
+        left_out: leftOut,
+      }),
+    );
+  }
+
+  /** The handler threw. Where half of a batch is applied, nobody can say which half: loud, every time. */
+  bug({ node }: Collector, batch: number, error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#log.error('BUG: a batch could not be applied; please report this', { node, batch, error: text });
+  }
+}

@@ -1,0 +1,234 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import {
+  type BatchPart,
+  type DeliverRequest,
+  type DeliverResponse,
+  DeliverResponseSchema,
+  type Hello,
+} from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
+import { FLOW_SERVICE } from '@egressd/flow/service';
+import { type ServerDuplexStream, status } from '@grpc/grpc-js';
+import type { Ledger } from '../state/ledger.ts';
+import { readHello } from './admission.ts';
+import { Assembly } from './assembly.ts';
+import type { StreamEnd } from './metrics.ts';
+import type { Collector, ReceivedBatch } from './received.ts';
+import type { Report } from './report.ts';
+import { checkSpan } from './span-check.ts';
+
+/** Answers that a collector may leave unread. Progress does not pile up, rejections could. */
+const MAX_UNREAD_ANSWERS = 1000;
+
+/** By reason: the status that the collector sees. */
+const STATUS: Readonly<Record<StreamEnd, status>> = {
+  closed: status.OK,
+  broken: status.CANCELLED,
+  superseded: status.ABORTED,
+  no_hello: status.DEADLINE_EXCEEDED,
+  invalid: status.INVALID_ARGUMENT,
+  protocol: status.FAILED_PRECONDITION,
+  not_ready: status.UNAVAILABLE,
+  refused: status.PERMISSION_DENIED,
+  limit: status.RESOURCE_EXHAUSTED,
+  shutdown: status.UNAVAILABLE,
+  bug: status.INTERNAL,
+};
+
+/** Why a stream must end. */
+export interface End {
+  readonly reason: StreamEnd;
+  readonly text: string;
+}
+
+/** gRPC's side of a stream. Requests are bytes: what is wrong with them is counted here. */
+export type Call = ServerDuplexStream<Uint8Array, DeliverResponse>;
+
+/** What a session asks of the receiver, which sees all of them. */
+export interface SessionHost {
+  readonly ledger: Ledger;
+  readonly report: Report;
+  readonly now: () => number;
+  readonly wantDialled: boolean;
+  readonly helloMs: number;
+  /** A reason not to take anybody now. */
+  ready(): string | undefined;
+  /** A reason not to take this one. */
+  admit(collector: Collector): string | undefined;
+  /** The session speaks for its node from now on; another one that did is ended. */
+  present(node: string, session: Session): void;
+  /** The session is over. */
+  gone(session: Session): void;
+  /** Room for so many bytes more (or fewer) of batches whose last part has not come; false: there is none. */
+  reserve(bytes: number): boolean;
+  onBatch(batch: ReceivedBatch): void;
+}
+
+/** One stream, from its first message to its end. */
+export class Session {
+  readonly #host: SessionHost;
+  readonly #call: Call;
+  readonly #assembly = new Assembly();
+  readonly #helloTimer: NodeJS.Timeout;
+  #collector: Collector | undefined;
+  #welcomedMs = 0;
+  #reserved = 0;
+  #ended = false;
+  /** There is progress that the collector has not been told. */
+  #untold = false;
+
+  constructor(call: Call, host: SessionHost) {
+    this.#call = call;
+    this.#host = host;
+    const { helloMs } = host;
+    this.#helloTimer = setTimeout(
+      () => this.end({ reason: 'no_hello', text: `no Hello within ${helloMs} ms` }),
+      helloMs,
+    );
+    call.on('data', (bytes: Uint8Array) => this.#receive(bytes));
+    call.on('end', () => this.end({ reason: 'closed', text: '' }));
+    call.on('cancelled', () => this.end({ reason: 'broken', text: '' }));
+    call.on('drain', () => this.#tell());
+  }
+
+  /** Who speaks; undefined before Hello. */
+  get collector(): Collector | undefined {
+    return this.#collector;
+  }
+
+  /** Tells the collector how far its batches are: soon, several in one. */
+  progress(): void {
+    if (this.#untold || this.#ended) return;
+    this.#untold = true;
+    setImmediate(() => this.#tell());
+  }
+
+  /** Takes no more; what was taken can still be confirmed. */
+  pause(): void {
+    this.#call.pause();
+  }
+
+  /** Ends the stream; the first end counts. What the collector has not been told is told before. */
+  end({ reason, text }: End): void {
+    if (this.#ended) return;
+    if (reason !== 'broken') this.#tell();
+    this.#ended = true;
+    clearTimeout(this.#helloTimer);
+    this.#host.report.ended(reason, text, this.#call.getPeer(), this.#collector);
+    if (this.#assembly.bytes > 0) this.#host.report.dropped('partial');
+    this.#host.reserve(-this.#reserved);
+    this.#host.gone(this);
+    if (reason === 'closed') this.#call.end();
+    else if (reason !== 'broken') this.#call.emit('error', { code: STATUS[reason], details: text });
+    // What is still on its way is not worth keeping: it comes again on the next stream.
+    this.#call.resume();
+  }
+
+  #receive(bytes: Uint8Array): void {
+    const end = this.#ended ? undefined : this.#take(bytes);
+    if (end !== undefined) this.end(end);
+  }
+
+  #take(bytes: Uint8Array): End | undefined {
+    this.#host.report.message(bytes.length);
+    let message: DeliverRequest['message'];
+    try {
+      ({ message } = FLOW_SERVICE.deliver.requestDeserialize(bytes));
+    } catch (error) {
+      return { reason: 'invalid', text: `a message is not a DeliverRequest: ${String(error)}` };
+    }
+    if (message.case === 'hello' && this.#collector === undefined) return this.#hello(message.value);
+    if (message.case === 'part' && this.#collector !== undefined)
+      return this.#part(this.#collector, message.value, bytes.length);
+    return { reason: 'invalid', text: `${message.case ?? 'a message of unknown kind'} came out of turn` };
+  }
+
+  #hello(hello: Hello): End | undefined {
+    const { ledger, report, now, wantDialled } = this.#host;
+    const notReady = this.#host.ready();
+    if (notReady !== undefined) return { reason: 'not_ready', text: `the exporter is not ready: ${notReady}` };
+    const admission = readHello(hello, this.#call.getPeer());
+    if (admission.kind !== 'admitted') return { reason: admission.kind, text: admission.text };
+    const { collector, protocol } = admission;
+    const refusal = this.#host.admit(collector);
+    if (refusal !== undefined) return { reason: 'refused', text: refusal };
+    // First the older stream of the node ends, then its numbering may change: it must not be told of this one's progress.
+    this.#collector = collector;
+    this.#host.present(collector.node, this);
+    const standing = ledger.open(collector.node, collector.numbering, now());
+    if (standing === undefined) return { reason: 'limit', text: 'the exporter remembers as many nodes as it can' };
+    clearTimeout(this.#helloTimer);
+    this.#welcomedMs = now();
+    const { applied, confirmed } = standing;
+    const value = { protocol, applied: BigInt(applied), confirmed: BigInt(confirmed), wantDialled };
+    this.#answer({ case: 'welcome', value });
+    report.opened(collector, applied, confirmed);
+    return undefined;
+  }
+
+  #part(collector: Collector, part: BatchPart, bytes: number): End | undefined {
+    const { ledger, report } = this.#host;
+    if (ledger.isDuplicate(collector.node, Number(part.number))) {
+      if (part.last) {
+        report.dropped('duplicate');
+        this.progress();
+      }
+      return undefined;
+    }
+    const assembled = this.#assembly.push(part, bytes);
+    if (!this.#reserve()) return { reason: 'limit', text: 'the exporter holds as many unfinished batches as it can' };
+    if (assembled.kind === 'whole') return this.#batch({ collector, span: assembled.span, parts: assembled.parts });
+    if (assembled.kind === 'malformed') return this.#reject(collector, assembled.number, assembled.reason);
+    return assembled.kind === 'disorder' ? { reason: 'invalid', text: assembled.text } : undefined;
+  }
+
+  /** Hands a batch over, once. It is acknowledged only if that went well. */
+  #batch(batch: ReceivedBatch): End | undefined {
+    const { report, now } = this.#host;
+    const { collector, span, parts } = batch;
+    const checked = checkSpan(span, now(), now() - this.#welcomedMs);
+    if (checked.clock !== 'fine') report.clock(collector, checked.clock, span.toMs - now());
+    try {
+      this.#host.onBatch({ collector, span: checked.span, parts });
+    } catch (error) {
+      report.bug(collector, span.number, error);
+      return { reason: 'bug', text: `batch ${span.number} could not be applied: see the log of the exporter` };
+    }
+    report.applied();
+    this.#applied(collector, span.number);
+    return undefined;
+  }
+
+  #reject(collector: Collector, number: number, reason: string): End | undefined {
+    this.#host.report.malformed(collector, number, reason);
+    if (this.#call.writableLength >= MAX_UNREAD_ANSWERS)
+      return { reason: 'limit', text: 'the collector does not read what it is answered' };
+    this.#answer({ case: 'rejection', value: { number: BigInt(number), reason } });
+    this.#applied(collector, number);
+    return undefined;
+  }
+
+  #applied(collector: Collector, number: number): void {
+    const missing = this.#host.ledger.apply(collector.node, number, this.#host.now());
+    if (missing > 0) this.#host.report.missing(collector, missing, number);
+    this.progress();
+  }
+
+  /** Accounts for the parts that wait. */
+  #reserve(): boolean {
+    const more = this.#assembly.bytes - this.#reserved;
+    if (!this.#host.reserve(more)) return false;
+    this.#reserved += more;
+    return true;
+  }
+
+  #tell(): void {
+    if (!this.#untold || this.#ended || this.#call.writableNeedDrain) return;
+    this.#untold = false;
+    const { applied, confirmed } = this.#host.ledger.standing(this.#collector!.node);
+    this.#answer({ case: 'progress', value: { applied: BigInt(applied), confirmed: BigInt(confirmed) } });
+  }
+
+  #answer(message: NonNullable<MessageInitShape<typeof DeliverResponseSchema>['message']>): void {
+    this.#call.write(create(DeliverResponseSchema, { message }));
+  }
+}

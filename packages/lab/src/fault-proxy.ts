@@ -1,0 +1,131 @@
+import type { AddressInfo } from 'node:net';
+import { createServer, type Server, Socket } from 'node:net';
+
+/** What can happen to a connection. */
+export type Fault =
+  /** Both sides see a reset. */
+  | 'cut'
+  /** Nothing gets through any more, either way, and nobody is told: as when a cable is pulled. */
+  | 'stall'
+  /** What the exporter answers is lost from now on; what it is told still arrives. */
+  | 'deaf'
+  /** The client's side is closed in order, the server's side stays open. */
+  | 'half-close';
+
+export const FAULTS: readonly Fault[] = ['cut', 'stall', 'deaf', 'half-close'];
+
+interface Pair {
+  readonly client: Socket;
+  readonly server: Socket;
+  /** Bytes of the client that still pass before the fault happens. */
+  left: number;
+  fault: Fault | undefined;
+}
+
+/**
+ * A TCP proxy on a free port of 127.0.0.1 that breaks connections, now or after so many bytes of the client.
+ *
+ *    client  --->  fault proxy  --->  127.0.0.1:target
+ */
+export class FaultProxy {
+  readonly #server: Server;
+  readonly #pairs = new Set<Pair>();
+  #target: number;
+  #next: { fault: Fault; afterBytes: number } | undefined;
+  #refusing = false;
+  #accepted = 0;
+
+  constructor(target: number) {
+    this.#target = target;
+    this.#server = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
+  }
+
+  /** Listens. @returns the port */
+  async listen(): Promise<number> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#server.listen(0, '127.0.0.1', resolve);
+    await promise;
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Connections that were ever accepted. */
+  get accepted(): number {
+    return this.#accepted;
+  }
+
+  /** Sends connections from now on to another port: an exporter that came up anew. */
+  set target(port: number) {
+    this.#target = port;
+  }
+
+  /** Resets connections as soon as they come. */
+  set refusing(refusing: boolean) {
+    this.#refusing = refusing;
+  }
+
+  /** The next connection suffers a fault after so many bytes of the client. */
+  schedule(fault: Fault, afterBytes: number): void {
+    this.#next = { fault, afterBytes };
+  }
+
+  /** All present connections suffer it now. */
+  strike(fault: Fault): void {
+    for (const pair of this.#pairs) this.#strike(pair, fault);
+  }
+
+  async close(): Promise<void> {
+    this.strike('cut');
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#server.close(() => resolve());
+    await promise;
+  }
+
+  #accept(client: Socket): void {
+    this.#accepted++;
+    client.on('error', () => {});
+    if (this.#refusing) {
+      client.resetAndDestroy();
+      return;
+    }
+    const server = new Socket({ allowHalfOpen: true });
+    const pair: Pair = { client, server, left: this.#next?.afterBytes ?? Number.POSITIVE_INFINITY, fault: undefined };
+    const fault = this.#next?.fault ?? 'cut';
+    this.#next = undefined;
+    this.#pairs.add(pair);
+    server.on('error', () => client.destroy());
+    client.on('data', (chunk: Buffer) => this.#fromClient(pair, chunk, fault));
+    server.on('data', (chunk: Buffer) => {
+      if (pair.fault === undefined) client.write(chunk);
+    });
+    client.on('close', () => this.#gone(pair, server));
+    server.on('close', () => this.#gone(pair, client));
+    client.on('end', () => pair.fault !== 'stall' && server.end());
+    server.on('end', () => pair.fault !== 'stall' && client.end());
+    server.connect(this.#target, '127.0.0.1');
+  }
+
+  #fromClient(pair: Pair, chunk: Buffer, fault: Fault): void {
+    if (pair.fault === 'stall') return;
+    const passing = chunk.subarray(0, Math.min(chunk.length, pair.left));
+    pair.left -= passing.length;
+    if (passing.length > 0) pair.server.write(passing);
+    if (pair.left <= 0 && pair.fault === undefined) this.#strike(pair, fault);
+    if (pair.fault === 'deaf' && passing.length < chunk.length) pair.server.write(chunk.subarray(passing.length));
+  }
+
+  #strike(pair: Pair, fault: Fault): void {
+    pair.fault = fault;
+    pair.left = fault === 'deaf' ? Number.POSITIVE_INFINITY : 0;
+    if (fault === 'half-close') pair.client.end();
+    if (fault !== 'cut') return;
+    pair.client.resetAndDestroy();
+    pair.server.resetAndDestroy();
+  }
+
+  /** One side is gone: so is the other, unless nobody is to be told. */
+  #gone(pair: Pair, other: Socket): void {
+    this.#pairs.delete(pair);
+    if (pair.fault !== 'stall') other.destroy();
+    else other.setTimeout(1000, () => other.destroy());
+  }
+}
