@@ -1,0 +1,68 @@
+/** What an agent can be told to do, one JSON line an order, and what it answers, one JSON line each. */
+
+/** Take part in what others send: TCP and UDP on all addresses. */
+export interface ListenOrder {
+  readonly do: 'listen';
+  readonly tcp: number;
+  readonly udp: number;
+}
+
+/** Open connections, send `up` bytes over each, and read the `down` bytes that the other side sends then. */
+export interface TcpOrder {
+  readonly do: 'tcp';
+  readonly to: string;
+  readonly port: number;
+  readonly up: number;
+  readonly down: number;
+  /** One after the other in `parallel` rows. */
+  readonly connections: number;
+  readonly parallel: number;
+  /** Sends `up` in this many pieces with a pause before each: a long connection. */
+  readonly pieces?: number;
+  readonly pauseMs?: number;
+}
+
+/** Send datagrams to somebody who answers each with one of `answer` bytes. */
+export interface UdpOrder {
+  readonly do: 'udp';
+  readonly to: string;
+  readonly port: number;
+  readonly datagrams: number;
+  readonly size: number;
+  readonly answer: number;
+}
+
+/** ICMP or ICMPv6 echo. */
+export interface PingOrder {
+  readonly do: 'ping';
+  readonly to: string;
+  readonly count: number;
+  readonly size: number;
+}
+
+/** A connection to a port where nobody listens. */
+export interface RefusedOrder {
+  readonly do: 'refused';
+  readonly to: string;
+  readonly port: number;
+}
+
+/** One HTTP GET. */
+export interface HttpOrder {
+  readonly do: 'http';
+  readonly url: string;
+}
+
+export type TrafficOrder = TcpOrder | UdpOrder | PingOrder | RefusedOrder;
+export type Order = ListenOrder | TrafficOrder | HttpOrder;
+
+/** What was done: payload bytes, not what the kernel counts. For HTTP the status and the body. */
+export interface Done {
+  readonly sent: number;
+  readonly received: number;
+  readonly status?: number;
+  readonly body?: string;
+}
+
+export type OrderLine = Order & { readonly id: number };
+export type AnswerLine = { readonly id: number } & ({ readonly done: Done } | { readonly error: string });

@@ -1,0 +1,95 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { rm } from 'node:fs/promises';
+import { type Agent, startAgent } from '../traffic/agent-process.ts';
+import { runCommand, stopProcess } from './commands.ts';
+import { nodeRules } from './kube-proxy.ts';
+import { HOSTS, NODES, SERVICES, TCP_PORT, UDP_PORT } from './layout.ts';
+import { makeRunFolder, newRunName, removeNamespaces, sweep } from './runs.ts';
+import { cableBatch, NAMESPACES, namespaceBatch, routeBatch, switchScript } from './wiring.ts';
+
+/** How long a process of the world may take to end when it is asked to. */
+const STOP_LIMIT_MS = 12_000;
+
+/** How to start a process in the world. */
+export interface SpawnOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdio?: 'ignore' | 'inherit' | 'pipe';
+}
+
+/**
+ * Two nodes of a cluster with their pods, the way out and the internet, in network namespaces of this machine: `layout.ts` has
+ * the picture. Nothing of it touches the machine's own network.
+ */
+export interface World {
+  /** For files of this run; goes with the world. */
+  readonly folder: string;
+  /** Runs a command to its end in the namespace of `host`. @returns its output */
+  run(host: string, command: string, args: readonly string[], input?: string): Promise<string>;
+  /** Starts a process in the namespace of `host`; the world's end is its end. */
+  spawn(host: string, command: string, args: readonly string[], options?: SpawnOptions): ChildProcess;
+  /** The agent of a host: does traffic. */
+  agent(host: string): Agent;
+  /** Ends everything. Can be called at any time, and again. */
+  close(): Promise<void>;
+}
+
+/** Builds a world, with agents that listen. First removes what killed runs have left. Needs root. */
+export async function openWorld(): Promise<World> {
+  await sweep();
+  const run = await newRunName();
+  const ns = (host: string) => `${run}${host}`;
+  const folder = await makeRunFolder(run);
+  const children = new Set<ChildProcess>();
+  const agents = new Map<string, Agent>();
+
+  const world: World = {
+    folder,
+    run: (host, command, args, input) => runCommand('ip', ['netns', 'exec', ns(host), command, ...args], input),
+    spawn(host, command, args, { env = {}, stdio = 'ignore' } = {}) {
+      const child = spawn('ip', ['netns', 'exec', ns(host), command, ...args], {
+        stdio: [stdio === 'pipe' ? 'pipe' : 'ignore', stdio, stdio],
+        env: { ...process.env, ...env },
+        // A group of its own: the terminal's Ctrl-C is for whoever opened the world, who ends it in order.
+        detached: true,
+      });
+      children.add(child);
+      child.once('exit', () => children.delete(child));
+      return child;
+    },
+    agent(host) {
+      const agent = agents.get(host);
+      if (agent === undefined) throw new Error(`BUG: ${host} has no agent`);
+      return agent;
+    },
+    async close() {
+      for (const agent of agents.values()) agent.close();
+      await Promise.all([...children].map((child) => stopProcess(child, STOP_LIMIT_MS)));
+      await removeNamespaces(NAMESPACES.map(ns));
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+  try {
+    await build(world, ns);
+    for (const { name } of HOSTS)
+      agents.set(
+        name,
+        startAgent((command, args) => world.spawn(name, command, args, PIPES)),
+      );
+    await Promise.all([...agents.values()].map((agent) => agent.order({ do: 'listen', tcp: TCP_PORT, udp: UDP_PORT })));
+  } catch (error) {
+    await world.close();
+    throw error;
+  }
+  return world;
+}
+
+const PIPES = { stdio: 'pipe' } as const;
+
+/** Fills the new world's namespaces. */
+async function build(world: World, ns: (host: string) => string): Promise<void> {
+  await runCommand('ip', ['-batch', '-'], namespaceBatch(ns));
+  await Promise.all(NAMESPACES.map((host) => world.run(host, 'sh', ['-s'], switchScript(host))));
+  await runCommand('ip', ['-batch', '-'], cableBatch(ns));
+  await Promise.all(NAMESPACES.map((host) => world.run(host, 'ip', ['-batch', '-'], routeBatch(host))));
+  for (const node of NODES) await world.run(node.name, 'nft', ['-f', '-'], nodeRules(node, SERVICES));
+}
