@@ -47,7 +47,7 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
   exporter: {
     flags: { packages: ['@egressd/daemon'] },
     'config/issues': { packages: ['zod', '@egressd/daemon'] },
-    'config/yaml': { packages: ['yaml'] },
+    'config/yaml': { packages: ['yaml'], rooms: ['config/issues'] },
     config: {
       packages: ['zod', 'yaml', '@egressd/daemon'],
       rooms: ['sinks/remote-write/settings', 'sinks/http-settings', 'config/issues', 'config/yaml'],
@@ -98,7 +98,7 @@ function sources(name: string): string[] {
 
 function importsOf(name: string, file: string): Import[] {
   const text = readFileSync(join(PACKAGES, name, 'src', file), 'utf8');
-  const statements = text.matchAll(/^(?:import|export)\s+(type\s)?([^'";]*?)\s*(?:from\s+)?'([^']+)'/gm);
+  const statements = text.matchAll(/^(?:import|export)\s+(type\s)?(?:([\w*{}\s,]+?)\s+from\s+)?'([^']+)'/gm);
   return [...statements].map(([, type, names = '', from]) => {
     const listed =
       /\{([^}]*)\}/
