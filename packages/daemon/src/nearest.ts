@@ -1,5 +1,7 @@
 /** A name further away than this many changes is no likely slip of the fingers. */
 const MAX_CHANGES = 3;
+/** Fewer letters begin too many names. */
+const MIN_START = 3;
 
 /** ` (did you mean NAME?)` for the known name that `name` was probably meant to be, or nothing where none is near. */
 export function didYouMean(name: string, known: readonly string[]): string {
@@ -7,7 +9,7 @@ export function didYouMean(name: string, known: readonly string[]): string {
   return near === undefined ? '' : ` (did you mean ${near}?)`;
 }
 
-/** The known name with the fewest changes from `name`, upper and lower case alike; undefined where none is near. */
+/** The known name with the fewest changes from `name`, or one that it begins, upper and lower case alike; undefined where none is near. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   // In a short name three changes leave nothing of it.
   let best = Math.min(MAX_CHANGES, Math.floor(name.length / 2)) + 1;
@@ -16,7 +18,12 @@ export function nearest(name: string, known: readonly string[]): string | undefi
     const changes = distance(name.toLowerCase(), candidate.toLowerCase());
     if (changes < best) [best, found] = [changes, candidate];
   }
-  return found;
+  return found ?? shortestBeginningWith(name.toLowerCase(), known);
+}
+
+function shortestBeginningWith(start: string, known: readonly string[]): string | undefined {
+  if (start.length < MIN_START) return undefined;
+  return known.filter((name) => name.toLowerCase().startsWith(start)).sort((a, b) => a.length - b.length)[0];
 }
 
 /** Changes from a to b, one character put in, taken out or exchanged at a time (Levenshtein, one row at a time). */

@@ -1,0 +1,15 @@
+import { EXIT, type ExitCode } from '@egressd/daemon/lifecycle';
+import type { LoadedConfig } from './config.ts';
+
+/** What `-config-check` answers: the configuration that was read, or all that is wrong with it; text with its last line end. */
+export function configCheck(loaded: LoadedConfig): { readonly text: string; readonly code: ExitCode } {
+  if (!loaded.ok) return { text: `${renderMistakes(loaded.mistakes)}`, code: EXIT.failed };
+  const warnings = loaded.warnings.map((warning) => `warning: ${warning}\n`);
+  return { text: `${loaded.shown}\n${warnings.join('')}ok\n`, code: EXIT.ok };
+}
+
+/** Mistakes of a configuration or a command line, one a line, and how many there are. */
+export function renderMistakes(mistakes: readonly string[]): string {
+  const count = mistakes.length === 1 ? '1 mistake' : `${mistakes.length} mistakes`;
+  return `${mistakes.join('\n')}\n${count}\n`;
+}

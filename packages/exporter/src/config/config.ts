@@ -1,0 +1,36 @@
+import type { RemoteWriteSettings } from '../sinks/remote-write/settings.ts';
+
+/** A sink by its name and kind; later kinds are further members. */
+export type SinkConfig = {
+  readonly name: string;
+  readonly kind: 'prom_remote_write';
+  readonly settings: RemoteWriteSettings;
+};
+
+/** What the exporter is told to do: file, then environment. Paths are absolute. */
+export interface ExporterConfig {
+  /** The exporter's own address and namespace in the cluster; empty where nobody said. */
+  readonly podIP: string;
+  readonly podNamespace: string;
+  /** Time between two snapshots, in milliseconds. */
+  readonly exportIntervalMs: number;
+  /** File of nodes and pods; undefined: none. */
+  readonly inventory: string | undefined;
+  readonly metrics: {
+    /** `/metrics` also carries the traffic series. */
+    readonly flows: boolean;
+  };
+  readonly sinks: readonly SinkConfig[];
+}
+
+/** A configuration, or everything that is wrong with it: `FILE: line 12: path: what was expected`. No line holds a secret. */
+export type LoadedConfig =
+  | {
+      readonly ok: true;
+      readonly config: ExporterConfig;
+      /** Settings that are accepted and do nothing. */
+      readonly warnings: readonly string[];
+      /** The whole configuration as YAML, secrets masked: what `-config-check` prints. */
+      readonly shown: string;
+    }
+  | { readonly ok: false; readonly mistakes: readonly string[] };

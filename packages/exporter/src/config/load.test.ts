@@ -1,0 +1,290 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: `${VAR}` in the text of a file is what is tested.
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { configCheck } from './check.ts';
+import { loadConfig, readConfig } from './load.ts';
+
+const TESTDATA = join(import.meta.dirname, 'testdata');
+const SECRETS = { PASSWORD: 's3cret', TOKEN: 's3cret', API_KEY: 's3cret', TENANT: 's3cret' };
+const ENVIRONMENT = { ...SECRETS, CLUSTER_ID: 'blue' };
+
+const folder = mkdtempSync(join(tmpdir(), 'egressd-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** A file's text, read as if it stood in /etc/egressd. */
+function readTestdata(name: string, environment = {}) {
+  return readConfig(readFileSync(join(TESTDATA, name), 'utf8'), `/etc/egressd/${name}`, environment);
+}
+
+/** What is wrong with a text, without the name of the file. */
+function mistakesOf(text: string, environment = {}): string[] {
+  const loaded = readConfig(text, 'c.yaml', environment);
+  return loaded.ok ? [] : loaded.mistakes.map((line) => line.replace('c.yaml: ', ''));
+}
+
+function configOf(text: string, environment = {}) {
+  const loaded = readConfig(text, '/etc/egressd/c.yaml', environment);
+  if (!loaded.ok) throw new Error(loaded.mistakes.join('\n'));
+  return loaded.config;
+}
+
+/** `UPDATE_GOLDEN=1` writes what is found instead of comparing. */
+function expectGolden(name: string, text: string): void {
+  const path = join(TESTDATA, name);
+  if (process.env.UPDATE_GOLDEN) writeFileSync(path, text);
+  expect(text).toBe(readFileSync(path, 'utf8'));
+}
+
+describe('-config-check', () => {
+  test.each([
+    ['prometheus.yaml', 0],
+    ['saas.yaml', 1],
+    ['everything.yaml', 0],
+    ['mistakes.yaml', 1],
+  ])('%s', (name, code) => {
+    const answer = configCheck(readTestdata(name, name === 'mistakes.yaml' ? {} : ENVIRONMENT));
+    expectGolden(name.replace('.yaml', '.txt'), answer.text);
+    expect(answer.code).toBe(code);
+    expect(answer.text).not.toMatch(/s3cret|literal-secret|: secret|007/);
+  });
+});
+
+describe('what is read', () => {
+  test('an old Prometheus configuration', () => {
+    const loaded = readTestdata('prometheus.yaml');
+    expect(loaded).toMatchObject({
+      ok: true,
+      warnings: [],
+      config: {
+        podIP: '',
+        podNamespace: '',
+        exportIntervalMs: 60_000,
+        metrics: { flows: false },
+        sinks: [
+          {
+            name: 'prom_sink',
+            kind: 'prom_remote_write',
+            settings: {
+              url: 'http://egressd-victoria:8428/api/v1/write',
+              headers: { 'My-Optional-Header': 'my-header-value' },
+              labels: { my_custom_label: 'label_value' },
+              sendReceivedBytesMetric: false,
+              sendPacketsMetric: false,
+              regionLabels: false,
+              timeoutMs: 30_000,
+              maxSeries: 100_000,
+            },
+          },
+        ],
+      },
+    });
+  });
+
+  test('every setting', () => {
+    const loaded = readTestdata('everything.yaml', ENVIRONMENT);
+    expect(loaded).toMatchObject({
+      ok: true,
+      warnings: [
+        '/etc/egressd/everything.yaml: collectorsConcurrentFetchCount is not used any more: collectors send by themselves',
+        '/etc/egressd/everything.yaml: collectorFetchTimeout is not used any more: collectors send by themselves',
+      ],
+    });
+    expect(loaded.ok && loaded.config).toMatchObject({
+      podIP: '10.0.0.7',
+      podNamespace: 'egressd',
+      exportIntervalMs: 90_000,
+      inventory: '/etc/egressd/inventory.yaml',
+      metrics: { flows: true },
+      sinks: [
+        {
+          name: 'mimir',
+          settings: {
+            url: 'https://user:s3cret@mimir.example/s3cret/push?token=s3cret&x=1',
+            headers: { 'X-Scope-OrgID': '007', 'X-Api-Key': 'literal-secret' },
+            labels: { cluster: 'blue', shard: '1.0' },
+            sendReceivedBytesMetric: true,
+            sendPacketsMetric: true,
+            regionLabels: true,
+            timeoutMs: 10_000,
+            maxSeries: 5000,
+            proxyUrl: 'http://proxy:s3cret@10.0.0.1:3128',
+            tls: {
+              caFile: '/etc/egressd/tls/ca.crt',
+              certFile: '/etc/egressd/tls/tls.crt',
+              keyFile: '/etc/egressd/tls/tls.key',
+              serverName: 'mimir',
+              insecureSkipVerify: true,
+            },
+          },
+        },
+        {
+          name: 'thanos',
+          settings: { basicAuth: { username: 'egressd', passwordFile: '/etc/egressd/password' } },
+        },
+        { name: 'cortex', settings: { bearerTokenFile: '/etc/egressd/token' } },
+      ],
+    });
+  });
+
+  test.each(['', '# nothing\n', '---\n', '{}', 'sinks:\nmetrics:\npodIP:\nexportInterval: null\ninventory: ~\n'])(
+    '%j is all defaults, and without a sink /metrics carries the flows',
+    (text) => {
+      expect(configOf(text)).toEqual({
+        podIP: '',
+        podNamespace: '',
+        exportIntervalMs: 60_000,
+        inventory: undefined,
+        metrics: { flows: true },
+        sinks: [],
+      });
+    },
+  );
+
+  test('the environment overrides the file, except where it is empty', () => {
+    const file = 'podIP: 10.0.0.1\npodNamespace: a\nexportInterval: 5s\nmetrics: { flows: false }\n';
+    const environment = { POD_IP: '10.0.0.2', POD_NAMESPACE: '', EXPORT_INTERVAL: '7s' };
+    const expected = { podIP: '10.0.0.2', podNamespace: 'a', exportIntervalMs: 7000, metrics: { flows: false } };
+    expect(configOf(file, environment)).toMatchObject(expected);
+  });
+
+  test('an anchor and a merge key, as Go reads them', () => {
+    const config = configOf(
+      'sinks:\n  a:\n    prom_remote_write: &base { url: "http://a", maxSeries: 5 }\n' +
+        '  b:\n    prom_remote_write: { <<: *base, url: "http://b" }\n',
+    );
+    expect(config.sinks.map(({ settings }) => [settings.url, settings.maxSeries])).toEqual([
+      ['http://a', 5],
+      ['http://b', 5],
+    ]);
+  });
+
+  test('what a variable holds is not read again', () => {
+    const file = 'sinks: { a: { prom_remote_write: { url: "http://a", headers: { X: "a${ONE}b$TWO{}" } } } }';
+    const config = configOf(file, { ONE: '${TWO}', TWO: '2' });
+    expect(config.sinks[0]?.settings.headers).toEqual({ X: 'a${TWO}b$TWO{}' });
+  });
+});
+
+describe('mistakes', () => {
+  const sink = (settings: string) => `sinks:\n  a:\n    prom_remote_write: { url: "http://a"${settings} }\n`;
+  const interval = 'expected a duration from 100ms to 1h, such as 1m';
+
+  test.each<[string, string[]]>([
+    ['[]', ['line 1: expected a map of settings, found a list']],
+    ['hello', ['line 1: expected a map of settings, found text']],
+    ['podIP: 1\n', ['line 1: podIP: expected text, found a number']],
+    ['\nexportinterval: 5s\n', ['line 2: exportinterval: unknown setting, did you mean exportInterval?']],
+    ['exportInterval: 60\n', [`line 1: exportInterval: ${interval}`]],
+    ['exportInterval: 0s\n', [`line 1: exportInterval: ${interval}`]],
+    ['exportInterval: -1s\n', [`line 1: exportInterval: ${interval}`]],
+    ['sinks: []\n', ['line 1: sinks: expected a map of settings, found a list']],
+    ['sinks:\n  a:\n', ['line 2: sinks.a: expected a map of settings, found nothing']],
+    ['sinks:\n  a: {}\n', ['line 2: sinks.a: expected exactly one of http and prom_remote_write, found none']],
+    [
+      'sinks:\n  a:\n    prom_remote_write:\n',
+      ['line 3: sinks.a.prom_remote_write: expected a map of settings, found nothing'],
+    ],
+    [
+      'sinks:\n  a:\n    prom_remote_write: {}\n',
+      ['line 3: sinks.a.prom_remote_write.url: expected text, found nothing'],
+    ],
+    [sink(', header: {}'), ['line 3: sinks.a.prom_remote_write.header: unknown setting, did you mean headers?']],
+    [
+      sink(', labels: { proto: x }'),
+      ['line 3: sinks.a.prom_remote_write.labels.proto: egressd sets this label itself: choose another name'],
+    ],
+    [
+      sink(', headers: { X: "${NOPE}" }'),
+      ['line 3: sinks.a.prom_remote_write.headers.X: ${NOPE} is not set in the environment'],
+    ],
+    [
+      sink(', headers: { X: "${toString}" }'),
+      ['line 3: sinks.a.prom_remote_write.headers.X: ${toString} is not set in the environment'],
+    ],
+    [
+      sink(', labels: { x: "${A-B}" }'),
+      ['line 3: sinks.a.prom_remote_write.labels.x: expected the name of a variable and } after ${'],
+    ],
+    [
+      sink(', labels: { x: "a${B" }'),
+      ['line 3: sinks.a.prom_remote_write.labels.x: expected the name of a variable and } after ${'],
+    ],
+    [
+      sink(', tls: { certFile: a }'),
+      ['line 3: sinks.a.prom_remote_write.tls: certFile and keyFile need each other: set both or none'],
+    ],
+    ['podIP: "a\n', ['line 2, column 1: Missing closing "quote']],
+    ['a: &a [*s3cret]\n', ['Unresolved alias (the anchor must be set before the alias)']],
+  ])('%j', (text, mistakes) => {
+    expect(mistakesOf(text)).toEqual(mistakes);
+  });
+
+  test('an interval of the environment is said to be one', () => {
+    expect(mistakesOf('podIp: x', { EXPORT_INTERVAL: 'often' })).toEqual([
+      'line 1: podIp: unknown setting, did you mean podIP?',
+      `EXPORT_INTERVAL in the environment: ${interval}`,
+    ]);
+  });
+
+  test('aliases that multiply are refused, not followed', () => {
+    const level = (n: number) =>
+      `a${n}: &a${n} [${Array(10)
+        .fill(`*a${n - 1}`)
+        .join(', ')}]\n`;
+    expect(mistakesOf(`a0: &a0 [x]\n${[1, 2, 3, 4, 5].map(level).join('')}`)).toEqual([
+      expect.stringContaining('alias count'),
+    ]);
+  });
+
+  test('no text breaks it, and whatever is wrong with a header its value is not told', () => {
+    const odd = fc.oneof(
+      fc.string(),
+      fc.constantFrom('sinks:', '\n', '  ', 'a:', '{', '[', '*a', '&a', '${', '- ', '!!x', '"'),
+    );
+    fc.assert(fc.property(fc.array(odd), (parts) => void mistakesOf(parts.join(''))));
+    const value = fc.string({ minLength: 1, unit: 'binary' }).map((text) => `s3cret${text}s3cret`);
+    fc.assert(
+      fc.property(value, (secret) => {
+        expect(
+          mistakesOf(sink(`, headers: { X: ${JSON.stringify(secret)}, "b d": ${JSON.stringify(secret)} }`)).join(),
+        ).not.toContain('s3cret');
+        expect(mistakesOf(`podIP: ${secret}\nsinks: ${secret}\n`).join()).not.toContain('s3cret');
+      }),
+    );
+  });
+});
+
+describe('files', () => {
+  test('no file at the default path is all defaults', () => {
+    expect(loadConfig(undefined, {})).toMatchObject({ ok: true, config: { sinks: [], metrics: { flows: true } } });
+  });
+
+  test('a file that was asked for and cannot be read is a mistake', () => {
+    const missing = join(folder, 'missing.yaml');
+    const mistake = (path: string, why: string) => ({
+      ok: false,
+      mistakes: [`${path}: cannot read the configuration: ${why}`],
+    });
+    expect(loadConfig(missing, {})).toEqual(mistake(missing, 'no such file'));
+    expect(loadConfig(folder, {})).toEqual(mistake(folder, 'it is a directory'));
+  });
+
+  test('a file that is far too long is not read', () => {
+    const path = join(folder, 'long.yaml');
+    writeFileSync(path, '');
+    truncateSync(path, 1024 * 1024 + 1);
+    expect(loadConfig(path, {})).toEqual({ ok: false, mistakes: [`${path}: is longer than 1048576 bytes`] });
+  });
+
+  test('a file is read, with paths relative to its folder', () => {
+    const path = join(folder, 'c.yaml');
+    writeFileSync(path, 'inventory: hosts/inventory.yaml\n');
+    expect(loadConfig(path, {})).toMatchObject({
+      ok: true,
+      config: { inventory: join(folder, 'hosts/inventory.yaml') },
+    });
+  });
+});

@@ -1,0 +1,94 @@
+import { readFileSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Environment } from '@egressd/daemon/flags';
+import { DEFAULT_CONFIG_PATH } from '../flags.ts';
+import type { ExporterConfig, LoadedConfig } from './config.ts';
+import { expandSinks } from './expand.ts';
+import { check, formatPath, type Mistake, mistakeLine } from './issues.ts';
+import { configSchema, durationSchema, EXPORT_INTERVAL } from './schema.ts';
+import { showConfig } from './show.ts';
+import { readYaml, type YamlText } from './yaml.ts';
+
+/** A longer file is no configuration. */
+const MAX_CONFIG_BYTES = 1024 * 1024;
+
+/** Settings of older releases, in which the exporter asked the collectors. */
+const UNUSED = ['collectorsConcurrentFetchCount', 'collectorFetchTimeout'] as const;
+
+/**
+ * Loads the configuration.
+ * @param path the file that was asked for; undefined: the default one where it exists, else defaults only
+ */
+export function loadConfig(path: string | undefined, environment: Environment): LoadedConfig {
+  const file = path ?? DEFAULT_CONFIG_PATH;
+  let text = '';
+  try {
+    if (statSync(file).size > MAX_CONFIG_BYTES) return wrong(`${file}: is longer than ${MAX_CONFIG_BYTES} bytes`);
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? String(error);
+    if (path !== undefined || code !== 'ENOENT')
+      return wrong(`${file}: cannot read the configuration: ${READ_ERRORS[code] ?? code}`);
+  }
+  return readConfig(text, file, environment);
+}
+
+const READ_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  EACCES: 'permission denied',
+  EISDIR: 'it is a directory',
+};
+
+/**
+ * Reads the text of a configuration file, then the environment over it.
+ * @param file its path: for messages, and for paths in it, which are relative to its folder
+ */
+export function readConfig(text: string, file: string, environment: Environment): LoadedConfig {
+  const source = readYaml(text, ['headers', 'labels']);
+  if (source.mistakes.length > 0) return { ok: false, mistakes: source.mistakes.map((line) => `${file}: ${line}`) };
+  const expanded = expandSinks(source.value ?? {}, environment);
+  const checked = check(configSchema(dirname(file)), expanded.value);
+  const interval = readInterval(environment);
+  const mistakes = [
+    ...say(file, source, expanded.mistakes, checked.ok ? [] : checked.mistakes),
+    ...(interval !== undefined && 'mistake' in interval ? [interval.mistake] : []),
+  ];
+  if (!checked.ok || mistakes.length > 0) return { ok: false, mistakes };
+  const { value } = checked;
+  const sinks = Object.entries(value.sinks).map(([name, sink]) => ({ name, ...sink }));
+  const config: ExporterConfig = {
+    podIP: environment.POD_IP || value.podIP,
+    podNamespace: environment.POD_NAMESPACE || value.podNamespace,
+    exportIntervalMs: interval !== undefined && 'ms' in interval ? interval.ms : value.exportInterval,
+    inventory: value.inventory,
+    metrics: { flows: value.metrics.flows ?? sinks.length === 0 },
+    sinks,
+  };
+  const warnings = UNUSED.filter((key) => (value[key] ?? null) !== null);
+  return {
+    ok: true,
+    config,
+    warnings: warnings.map((key) => `${file}: ${key} is not used any more: collectors send by themselves`),
+    shown: showConfig(config, source.value),
+  };
+}
+
+function wrong(mistake: string): LoadedConfig {
+  return { ok: false, mistakes: [mistake] };
+}
+
+/** In the order of the file. A variable that is not set is told once: its place without it is not a mistake of the file. */
+function say(file: string, source: YamlText, missing: readonly Mistake[], others: readonly Mistake[]): string[] {
+  const told = new Set(missing.map((mistake) => formatPath(mistake.path)));
+  const all = [...missing, ...others.filter((mistake) => !told.has(formatPath(mistake.path)))];
+  const lineOf = (mistake: Mistake) => source.line(mistake.path) ?? 0;
+  return all.sort((a, b) => lineOf(a) - lineOf(b)).map((mistake) => `${file}: ${source.place(mistake)}`);
+}
+
+/** `EXPORT_INTERVAL`; undefined where it is not set. */
+function readInterval(environment: Environment): { ms: number } | { mistake: string } | undefined {
+  if (!environment.EXPORT_INTERVAL) return undefined;
+  const checked = check(durationSchema(EXPORT_INTERVAL), environment.EXPORT_INTERVAL);
+  if (checked.ok) return { ms: checked.value };
+  return { mistake: `EXPORT_INTERVAL in the environment: ${checked.mistakes.map(mistakeLine).join(', ')}` };
+}

@@ -1,0 +1,43 @@
+import { formatDuration } from '@egressd/daemon/duration';
+import { stringify } from 'yaml';
+import type { ExporterConfig, SinkConfig } from './config.ts';
+
+const MASK = '***';
+
+/**
+ * The configuration as YAML that has no secret in it: URLs as the file writes them (`${VAR}` is not filled in, user, password
+ * and query are masked), headers without their values.
+ * @param file the value of the configuration file before `${VAR}` was replaced
+ */
+export function showConfig(config: ExporterConfig, file: unknown): string {
+  const sinks = config.sinks.map((sink) => [sink.name, { [sink.kind]: showSink(sink, at(file, 'sinks', sink.name)) }]);
+  const shown = {
+    podIP: config.podIP,
+    podNamespace: config.podNamespace,
+    exportInterval: formatDuration(config.exportIntervalMs),
+    inventory: config.inventory,
+    metrics: config.metrics,
+    sinks: Object.fromEntries(sinks),
+  };
+  return stringify(shown, { aliasDuplicateObjects: false, lineWidth: 0 });
+}
+
+function showSink(sink: SinkConfig, written: unknown): object {
+  const { timeoutMs, ...settings } = sink.settings;
+  return {
+    ...settings,
+    url: maskUrl(String(at(written, sink.kind, 'url'))),
+    ...(settings.proxyUrl === undefined ? {} : { proxyUrl: maskUrl(String(at(written, sink.kind, 'proxyUrl'))) }),
+    headers: Object.fromEntries(Object.keys(settings.headers).map((name) => [name, MASK])),
+    timeout: formatDuration(timeoutMs),
+  };
+}
+
+/** What can be a secret in a URL: what stands before its host, and its query. */
+function maskUrl(url: string): string {
+  return url.replace(/\/\/.*@/, `//${MASK}@`).replace(/\?.*/s, `?${MASK}`);
+}
+
+function at(value: unknown, ...path: readonly string[]): unknown {
+  return path.reduce((inner, key) => (inner as Record<string, unknown> | undefined)?.[key], value);
+}

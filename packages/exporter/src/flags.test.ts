@@ -1,0 +1,58 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { renderHelp, renderMarkdown } from '@egressd/daemon/flag-help';
+import { expect, test } from '@jest/globals';
+import { EXPORTER_FLAGS, type ExporterFlags, notices, parseExporterFlags } from './flags.ts';
+
+function read(...argv: string[]): ExporterFlags {
+  const parsed = parseExporterFlags(argv, {});
+  if (parsed.kind !== 'values') throw new Error(JSON.stringify(parsed));
+  return parsed.values;
+}
+
+/** `UPDATE_GOLDEN=1` writes what is found instead of comparing. */
+function expectGolden(name: string, text: string): void {
+  const path = join(import.meta.dirname, 'testdata', name);
+  if (process.env.UPDATE_GOLDEN) writeFileSync(path, text);
+  expect(text).toBe(readFileSync(path, 'utf8'));
+}
+
+test('-help', () => {
+  expectGolden('help.txt', renderHelp('egressd-exporter', 'egressd-exporter', EXPORTER_FLAGS));
+});
+
+test('the table of the README', () => {
+  expectGolden('flags.md', renderMarkdown(EXPORTER_FLAGS));
+});
+
+test('the defaults are those that users know', () => {
+  expect(read()).toEqual({
+    logLevel: 'info',
+    httpListenPort: 6060,
+    grpcListenPort: 6062,
+    configPath: undefined,
+    tlsCertFile: undefined,
+    tlsKeyFile: undefined,
+    tlsCaFile: undefined,
+    insecure: false,
+    stateDir: undefined,
+    kubeconfig: undefined,
+    configCheck: false,
+    version: false,
+  });
+});
+
+test.each<[string, string]>([
+  ['-kubeconfig=/root/.kube/config', '-kubeconfig is not used yet'],
+  ['-state-dir=/var/lib/egressd', '-state-dir is not used yet'],
+])('%s is accepted with a line', (flag, start) => {
+  expect(notices(read(flag)).map((line) => line.slice(0, start.length))).toEqual([start]);
+});
+
+test.each<[string[], string]>([
+  [['-tls-key-file=a'], '-tls-cert-file and -tls-key-file: only one is set, a certificate needs both'],
+  [['-http-listen-port=70000'], '-http-listen-port: is "70000", expected a whole number from 0 to 65535'],
+  [['-config=a'], '-config: unknown flag (did you mean -config-path?)'],
+])('%j is a mistake', (argv, mistake) => {
+  expect(parseExporterFlags(argv, {})).toEqual({ kind: 'mistakes', mistakes: [mistake] });
+});
