@@ -71,3 +71,32 @@ export function totalOf(totals: Totals, row: number): number {
 export function riseOf(after: Totals, row: number, beforeLow: number, beforeHigh: number): number {
   return (after.high[row]! - beforeHigh) * HIGH_UNIT + (after.low[row]! - beforeLow);
 }
+
+/** Stands for whoever had no room: no name of a pod or namespace can begin so. */
+export const OTHER = '~other';
+
+/**
+ * Labels of the series that takes what has no room of its own. Who it was is given up, but not what a bill is about: protocol,
+ * class of the destination, whether zones differ and scope stay, so that sums over them stay exact. The values that these can have
+ * bound the number of such series.
+ */
+export function otherLabels({ dst_ip_type, protocol, cross_zone, scope }: SeriesLabels): SeriesLabels {
+  return {
+    src_ip: '',
+    src_pod: OTHER,
+    src_namespace: OTHER,
+    src_node: '',
+    src_zone: '',
+    src_region: '',
+    dst_ip: '',
+    dst_ip_type,
+    dst_pod: OTHER,
+    dst_namespace: OTHER,
+    dst_node: '',
+    dst_zone: '',
+    dst_region: '',
+    protocol,
+    cross_zone,
+    scope,
+  };
+}

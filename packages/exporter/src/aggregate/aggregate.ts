@@ -1,0 +1,241 @@
+import { type Joined, type JoinedPart, KEPT } from '../join/join.ts';
+import { Endpoints, NO_ENDPOINT } from './endpoints.ts';
+import { labelsOf } from './labels.ts';
+import { SeriesIndex } from './series-index.ts';
+import {
+  COUNTERS,
+  HIGH_UNIT,
+  otherLabels,
+  type Position,
+  type Series,
+  type SeriesLabels,
+  type Snapshot,
+} from './snapshot.ts';
+
+/** Live series that are kept. What would be one more is added to a `~other` series. */
+export const MAX_SERIES = 1_000_000;
+/** A series that has not grown for this long is retired, in milliseconds. */
+export const IDLE_MS = 15 * 60_000;
+
+/** Doubles a series: low and high of four counters, one cache line. */
+const STRIDE = 2 * COUNTERS.length;
+
+/** What became of a batch. */
+export interface Added {
+  /** Flows that were added: directions, not pairs. */
+  readonly flows: number;
+  /** Of these, those that had to go to a `~other` series. */
+  readonly folded: number;
+}
+
+/**
+ * Running totals of all series.
+ *
+ *   index    source id | destination id | protocol           row -> what it is the total of
+ *   totals   txBytes low, high | txPackets low, high | rxBytes low, high | rxPackets low, high
+ *   changed  when it last grew
+ *   series   the object that sinks know it by
+ *
+ * Rows are dense and in order of age. A `~other` series has no endpoints: its source id is 0 and its destination id stands for
+ * its labels.
+ *
+ * Time within only goes forward, whatever the clock does: what grows after a snapshot has at least that snapshot's time, what
+ * is in a snapshot has an earlier one. So a series has been accepted at its last value once a snapshot later than its last
+ * growth has been.
+ */
+export class Aggregate {
+  readonly #maxSeries: number;
+  readonly #endpoints = new Endpoints();
+  readonly #index = new SeriesIndex();
+  readonly #other = new Map<string, number>();
+  #totals = new Float64Array(this.#index.capacity * STRIDE);
+  #changed = new Float64Array(this.#index.capacity);
+  #series: Series[] = [];
+  /** The rows' series as last given away; undefined once there are others. */
+  #given: readonly Series[] | undefined;
+  #retired: Series[] = [];
+  #nextId = 1;
+  #timeMs = 0;
+
+  constructor({ maxSeries = MAX_SERIES }: { readonly maxSeries?: number } = {}) {
+    this.#maxSeries = maxSeries;
+  }
+
+  /** Live series. */
+  get size(): number {
+    return this.#index.rows;
+  }
+
+  /** Distinct ends that live series have. */
+  get endpoints(): number {
+    return this.#endpoints.size;
+  }
+
+  /** Adds the flows of a batch. */
+  add(joined: Joined, nowMs: number): Added {
+    this.#timeMs = Math.max(this.#timeMs, nowMs);
+    let [flows, folded] = [0, 0];
+    for (const part of joined.parts) {
+      const added = this.#addPart(part);
+      flows += added.flows;
+      folded += added.folded;
+    }
+    return { flows, folded };
+  }
+
+  /** All live series and their totals now, with what has been retired since the last snapshot. */
+  snapshot(nowMs: number, position: Position): Snapshot {
+    this.#timeMs = Math.max(this.#timeMs + 1, nowMs);
+    this.#given ??= this.#series.slice();
+    const retired = this.#retired;
+    this.#retired = [];
+    const [txBytes, txPackets, rxBytes, rxPackets] = [0, 1, 2, 3].map((counter) => this.#column(counter));
+    const totals = { txBytes: txBytes!, txPackets: txPackets!, rxBytes: rxBytes!, rxPackets: rxPackets! };
+    return { timeMs: this.#timeMs, series: this.#given, totals, retired, position };
+  }
+
+  /**
+   * Ends series that have not grown for `IDLE_MS` and whose last value every sink has accepted.
+   * @param acceptedUpToMs time of the latest snapshot that every sink has accepted (it, or a later one in its place)
+   * @returns how many were ended
+   */
+  retire(nowMs: number, acceptedUpToMs: number): number {
+    const idleSince = Math.min(Math.max(this.#timeMs, nowMs) - IDLE_MS, acceptedUpToMs);
+    const rows = this.#index.rows;
+    const kept = new Uint32Array(rows);
+    let count = 0;
+    for (let row = 0; row < rows; row++) if (this.#changed[row]! >= idleSince) kept[count++] = row;
+    if (count === rows) return 0;
+    this.#keep(kept.subarray(0, count));
+    return rows - count;
+  }
+
+  #addPart({ flows, endpoints, verdicts }: JoinedPart): Added {
+    const { rows, source, destination, protocol, txBytes, txPackets, rxBytes, rxPackets } = flows;
+    // By index in the part's dictionary: the endpoint's id, where a flow has needed it already.
+    const ids = new Uint32Array(endpoints.length);
+    let [added, folded] = [0, 0];
+    const rowOf = (from: number, to: number, proto: number): number => {
+      if (ids[from] === NO_ENDPOINT) ids[from] = this.#endpoints.idOf(endpoints[from]!);
+      if (ids[to] === NO_ENDPOINT) ids[to] = this.#endpoints.idOf(endpoints[to]!);
+      added++;
+      const found = this.#index.find(ids[from]!, ids[to]!, proto);
+      if (found >= 0) return found;
+      if (this.#index.rows - this.#other.size < this.#maxSeries) return this.#newRow(ids[from]!, ids[to]!, proto);
+      folded++;
+      return this.#otherRow(ids[from]!, ids[to]!, proto);
+    };
+    for (let row = 0; row < rows; row++) {
+      const s = source[row]!;
+      const d = destination[row]!;
+      const p = protocol[row]!;
+      if (verdicts[s] === KEPT)
+        this.#addTo(rowOf(s, d, p), txBytes[row]!, txPackets[row]!, rxBytes[row]!, rxPackets[row]!);
+      if (verdicts[d] === KEPT)
+        this.#addTo(rowOf(d, s, p), rxBytes[row]!, rxPackets[row]!, txBytes[row]!, txPackets[row]!);
+    }
+    // Ends of folded flows may be used by no series.
+    if (folded > 0) for (const id of new Set(ids)) if (id !== NO_ENDPOINT) this.#endpoints.drop(id);
+    return { flows: added, folded };
+  }
+
+  #addTo(row: number, txBytes: number, txPackets: number, rxBytes: number, rxPackets: number): void {
+    const totals = this.#totals;
+    const at = row * STRIDE;
+    addExactly(totals, at, txBytes);
+    addExactly(totals, at + 2, txPackets);
+    addExactly(totals, at + 4, rxBytes);
+    addExactly(totals, at + 6, rxPackets);
+    this.#changed[row] = this.#timeMs;
+  }
+
+  #newRow(source: number, destination: number, protocol: number): number {
+    this.#endpoints.use(source);
+    this.#endpoints.use(destination);
+    const labels = labelsOf(this.#endpoints.get(source), this.#endpoints.get(destination), protocol);
+    return this.#append(source, destination, protocol, labels);
+  }
+
+  #otherRow(source: number, destination: number, protocol: number): number {
+    const labels = otherLabels(labelsOf(this.#endpoints.get(source), this.#endpoints.get(destination), protocol));
+    const name = `${labels.dst_ip_type} ${labels.cross_zone} ${labels.scope}`;
+    const id = this.#other.get(`${name} ${protocol}`);
+    if (id !== undefined) return this.#index.find(NO_ENDPOINT, id, protocol);
+    this.#other.set(`${name} ${protocol}`, this.#nextId);
+    return this.#append(NO_ENDPOINT, this.#nextId, protocol, labels);
+  }
+
+  #append(source: number, destination: number, protocol: number, labels: SeriesLabels): number {
+    const row = this.#index.append(source, destination, protocol);
+    if (this.#index.capacity > this.#changed.length) {
+      this.#totals = longer(this.#totals, this.#index.capacity * STRIDE);
+      this.#changed = longer(this.#changed, this.#index.capacity);
+    }
+    this.#totals.fill(0, row * STRIDE, (row + 1) * STRIDE);
+    this.#series.push({ id: this.#nextId++, labels });
+    this.#given = undefined;
+    return row;
+  }
+
+  #column(counter: number): { low: Float64Array; high: Float64Array } {
+    const rows = this.#index.rows;
+    const totals = this.#totals;
+    const [low, high] = [new Float64Array(rows), new Float64Array(rows)];
+    for (let row = 0, at = 2 * counter; row < rows; row++, at += STRIDE) {
+      low[row] = totals[at]!;
+      high[row] = totals[at + 1]!;
+    }
+    return { low, high };
+  }
+
+  /** Closes the gaps that all other rows leave. */
+  #keep(kept: Uint32Array): void {
+    const gone = new Set(this.#series);
+    const series = Array.from(kept, (row) => this.#series[row]!);
+    for (const it of series) gone.delete(it);
+    this.#retired.push(...gone);
+    this.#releaseAllBut(kept);
+    this.#index.keep(kept);
+    for (let row = 0; row < kept.length; row++) {
+      this.#totals.copyWithin(row * STRIDE, kept[row]! * STRIDE, (kept[row]! + 1) * STRIDE);
+      this.#changed[row] = this.#changed[kept[row]!]!;
+    }
+    this.#series = series;
+    this.#given = undefined;
+  }
+
+  #releaseAllBut(kept: Uint32Array): void {
+    const { rows, source, destination } = this.#index;
+    for (let row = 0, next = 0; row < rows; row++) {
+      if (row === kept[next]) {
+        next++;
+      } else if (source[row] === NO_ENDPOINT) {
+        for (const [name, id] of this.#other) if (id === destination[row]) this.#other.delete(name);
+      } else {
+        this.#endpoints.release(source[row]!);
+        this.#endpoints.release(destination[row]!);
+      }
+    }
+  }
+}
+
+/** Adds to the total at `low`, `high` beside it: no sum on the way reaches 2^53. */
+function addExactly(totals: Float64Array, at: number, value: number): void {
+  let rest = value;
+  if (rest >= HIGH_UNIT) {
+    totals[at + 1] = totals[at + 1]! + 1;
+    rest -= HIGH_UNIT;
+  }
+  rest += totals[at]!;
+  if (rest >= HIGH_UNIT) {
+    totals[at + 1] = totals[at + 1]! + 1;
+    rest -= HIGH_UNIT;
+  }
+  totals[at] = rest;
+}
+
+function longer(from: Float64Array, length: number): Float64Array<ArrayBuffer> {
+  const into = new Float64Array(length);
+  into.set(from);
+  return into;
+}

@@ -1,0 +1,81 @@
+import type { Endpoint } from '../join/endpoint.ts';
+import { formatKey, type LabelledEnd } from './labels.ts';
+
+/** Stands for "no endpoint": ids begin at 1. */
+export const NO_ENDPOINT = 0;
+
+interface Entry extends LabelledEnd {
+  readonly id: number;
+  /** Series that have it as an end. */
+  uses: number;
+}
+
+/**
+ * Endpoints as small integers, each once while it is used.
+ *
+ *   byKey    address -> the endpoints with that address: one, or two while labels of its owner change
+ *   entries  id -> endpoint, address as text, number of series that use it
+ *   free     ids to use again
+ */
+export class Endpoints {
+  readonly #byKey = new Map<string, Entry[]>();
+  readonly #entries: (Entry | undefined)[] = [undefined];
+  readonly #free: number[] = [];
+
+  /** Endpoints that are known now. */
+  get size(): number {
+    return this.#entries.length - 1 - this.#free.length;
+  }
+
+  /** The id of an endpoint, the same as long as it is used. One that `use` is not called for has to be given to `drop`. */
+  idOf(end: Endpoint): number {
+    const list = this.#byKey.get(end.key);
+    const known = list?.find((it) => same(it.end, end));
+    if (known !== undefined) return known.id;
+    const entry = { id: this.#free.pop() ?? this.#entries.length, end, ip: formatKey(end.key), uses: 0 };
+    this.#entries[entry.id] = entry;
+    if (list === undefined) this.#byKey.set(end.key, [entry]);
+    else list.push(entry);
+    return entry.id;
+  }
+
+  get(id: number): LabelledEnd {
+    return this.#entry(id);
+  }
+
+  /** One more series has it as an end. */
+  use(id: number): void {
+    this.#entry(id).uses++;
+  }
+
+  /** One series less has it as an end. */
+  release(id: number): void {
+    this.#entry(id).uses--;
+    this.drop(id);
+  }
+
+  /** Forgets it, unless a series uses it. */
+  drop(id: number): void {
+    const entry = this.#entry(id);
+    if (entry.uses > 0) return;
+    const rest = this.#byKey.get(entry.end.key)!.filter((it) => it !== entry);
+    if (rest.length === 0) this.#byKey.delete(entry.end.key);
+    else this.#byKey.set(entry.end.key, rest);
+    this.#entries[id] = undefined;
+    this.#free.push(id);
+  }
+
+  #entry(id: number): Entry {
+    const entry = this.#entries[id];
+    if (entry === undefined) throw new Error(`BUG: no endpoint has the id ${id}`);
+    return entry;
+  }
+}
+
+function same(a: Endpoint, b: Endpoint): boolean {
+  if (a.place !== b.place) return false;
+  const [left, right] = [a.owner, b.owner];
+  if (left === right) return true;
+  const who = left.pod === right.pod && left.namespace === right.namespace && left.node === right.node;
+  return who && left.zone === right.zone && left.region === right.region;
+}

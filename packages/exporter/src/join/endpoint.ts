@@ -1,0 +1,72 @@
+import { ANY_V4, ANY_V6, addressKey, inRange, isPublic, isV4, type Range } from '@egressd/flow/address';
+import type { Owner, Ownership } from '../owners/owners.ts';
+
+/**
+ * Where an end of a flow lies:
+ * `owned`: a pod or a node has it; `public`: an address of the internet; `private`: a private one outside the cluster that
+ * nobody we know has; `unknown`: the cluster's own, but nobody knows (for sure) whose.
+ */
+export type Place = 'owned' | 'public' | 'private' | 'unknown';
+
+/** One end of a flow with what is known of it. Never changed. */
+export interface Endpoint {
+  /** The address as `addressKey` writes it; of all public ones alike where they are folded. */
+  readonly key: string;
+  readonly place: Place;
+  readonly owner: EndOwner;
+}
+
+/** Empty: not known, or it has none. */
+export type EndOwner = Pick<Owner, 'namespace' | 'pod' | 'node' | 'zone' | 'region'>;
+
+const NO_OWNER: EndOwner = { namespace: '', pod: '', node: '', zone: '', region: '' };
+
+/** What public addresses are folded to. */
+const FOLDED_V4: Endpoint = { key: addressKey(ANY_V4), place: 'public', owner: NO_OWNER };
+const FOLDED_V6: Endpoint = { key: addressKey(ANY_V6), place: 'public', owner: NO_OWNER };
+
+/** `0.0.0.0` or `::`: the collector has folded it already. */
+export function isFolded(bytes: Uint8Array, at: number): boolean {
+  for (let i = 0; i < 10; i++) if (bytes[at + i] !== 0) return false;
+  for (let i = 12; i < 16; i++) if (bytes[at + i] !== 0) return false;
+  const mark = bytes[at + 10];
+  return mark === bytes[at + 11] && (mark === 0 || mark === 0xff);
+}
+
+/** How addresses that nobody owns are seen. */
+export interface View {
+  /** Never public, whatever their numbers. */
+  readonly clusterRanges: readonly Range[];
+  /** All public addresses count as one. */
+  readonly groupPublicIps: boolean;
+}
+
+/** The end at an address, as it stands in a series. */
+export function endpointAt(bytes: Uint8Array, at: number, ownership: Ownership, view: View): Endpoint {
+  if (ownership.known === 'owner') return { key: addressKey(bytes, at), place: 'owned', owner: ownership.owner };
+  if (ownership.known === 'several')
+    return { key: addressKey(bytes, at), place: 'unknown', owner: agreed(ownership.owners) };
+  if (isFolded(bytes, at)) return isV4(bytes, at) ? FOLDED_V4 : FOLDED_V6;
+  if (view.clusterRanges.some((range) => inRange(range, bytes, at)))
+    return { key: addressKey(bytes, at), place: 'unknown', owner: NO_OWNER };
+  if (!isPublic(bytes, at)) return { key: addressKey(bytes, at), place: 'private', owner: NO_OWNER };
+  if (view.groupPublicIps) return isV4(bytes, at) ? FOLDED_V4 : FOLDED_V6;
+  return { key: addressKey(bytes, at), place: 'public', owner: NO_OWNER };
+}
+
+/** What is true of each of them: it is true of the one whom it was. */
+function agreed(owners: readonly Owner[]): EndOwner {
+  const of = (field: keyof EndOwner): string => {
+    const value = owners[0]?.[field] ?? '';
+    return owners.every((owner) => owner[field] === value) ? value : '';
+  };
+  // A pod's name says nothing without its namespace and node.
+  const [namespace, node] = [of('namespace'), of('node')];
+  return {
+    namespace,
+    node,
+    pod: namespace === '' || node === '' ? '' : of('pod'),
+    zone: of('zone'),
+    region: of('region'),
+  };
+}

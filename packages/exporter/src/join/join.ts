@@ -1,0 +1,149 @@
+import { ADDRESS_BYTES } from '@egressd/flow/address';
+import type { FlowColumns } from '@egressd/flow/columns';
+import type { Owner, Owners, Ownership } from '../owners/owners.ts';
+import type { ReceivedBatch } from '../receiver/received.ts';
+import { type Endpoint, endpointAt, isFolded } from './endpoint.ts';
+
+/**
+ * What becomes of a direction, by its source. Everything but `kept` is why not; of a pair with no direction kept the later in
+ * this list counts.
+ *
+ *   kept                a pod of the sending node
+ *   too_many_pairs      the collector had no room left to tell whose it was (its flag max-pairs)
+ *   unknown_source      nobody that we know has the address
+ *   not_local           somebody of another node: that node tells it
+ *   ambiguous           the address changed hands between one who would be kept and one who would not
+ *   host_network        the node itself, or a pod that shares its network
+ *   excluded_namespace  a pod of the node, in a namespace that the collector's settings leave out
+ */
+export const VERDICTS = [
+  'kept',
+  'too_many_pairs',
+  'unknown_source',
+  'not_local',
+  'ambiguous',
+  'host_network',
+  'excluded_namespace',
+] as const;
+export type Verdict = (typeof VERDICTS)[number];
+
+/** Why a pair gives no flow at all. */
+export type DropReason = Exclude<Verdict, 'kept'>;
+
+/** In `JoinedPart.verdicts`: directions from here are kept. */
+export const KEPT = 0;
+
+/** What moved, both directions together. */
+export interface Moved {
+  pairs: number;
+  bytes: number;
+  packets: number;
+}
+
+/**
+ * A part of a batch with its ends resolved. Entry i of `endpoints` and `verdicts` belongs to address i of the dictionary, so a
+ * row stays four integers and four counters. A row whose source has the verdict `KEPT` is a flow; so is the same row with ends
+ * and counters swapped where its destination has it. A pair may thus give two flows, one or none.
+ *
+ *   flows.source[row] ─┐       ┌─ endpoints[i]   who that is, as it stands in a series
+ *                      ├─ i ───┤
+ *   flows.destination ─┘       └─ verdicts[i]    whether flows from there are kept
+ */
+export interface JoinedPart {
+  readonly flows: FlowColumns;
+  readonly endpoints: readonly Endpoint[];
+  /** Index in `VERDICTS`. */
+  readonly verdicts: Uint8Array;
+}
+
+/** A batch with both ends of each flow resolved. */
+export interface Joined {
+  readonly parts: readonly JoinedPart[];
+  /** Pairs of which no direction is kept, by reason. */
+  readonly dropped: ReadonlyMap<DropReason, Moved>;
+  /** Pairs that give a flow, with an end of the cluster's own of which it is not known whose it was. */
+  readonly unknown: Moved;
+}
+
+/**
+ * Resolves the addresses of a batch: who had them while the bytes moved, who is public, what is left out. Every row gives a flow
+ * or is counted in `dropped`, once.
+ *
+ * A pod that reaches itself through a Service is a pair of one address with itself: both directions are kept and are the same
+ * flow, so what it sent to itself is the original and the reply counter, and what it received as well.
+ */
+export function join(batch: ReceivedBatch, owners: Owners): Joined {
+  const dropped = new Map<DropReason, Moved>();
+  const unknown = nothing();
+  const parts = batch.parts.map((flows) => {
+    const part = resolve(flows, batch, owners);
+    count(part, dropped, unknown);
+    return part;
+  });
+  return { parts, dropped, unknown };
+}
+
+function resolve(flows: FlowColumns, { collector, span }: ReceivedBatch, owners: Owners): JoinedPart {
+  const { addresses } = flows;
+  const size = addresses.length / ADDRESS_BYTES;
+  const endpoints = new Array<Endpoint>(size);
+  const verdicts = new Uint8Array(size);
+  const view = { clusterRanges: owners.clusterRanges, groupPublicIps: collector.settings.groupPublicIps };
+  const excluded = new Set(collector.settings.excludeNamespaces);
+  for (let i = 0, at = 0; i < size; i++, at += ADDRESS_BYTES) {
+    const ownership = owners.during(addresses, at, span.fromMs, span.toMs);
+    endpoints[i] = endpointAt(addresses, at, ownership, view);
+    const verdict =
+      ownership.known === 'nobody' ? strangerVerdict(addresses, at) : verdictOn(ownership, collector.node, excluded);
+    verdicts[i] = VERDICTS.indexOf(verdict);
+  }
+  return { flows, endpoints, verdicts };
+}
+
+function strangerVerdict(addresses: Uint8Array, at: number): Verdict {
+  return isFolded(addresses, at) ? 'too_many_pairs' : 'unknown_source';
+}
+
+function verdictOn(
+  ownership: Exclude<Ownership, { known: 'nobody' }>,
+  node: string,
+  excluded: ReadonlySet<string>,
+): Verdict {
+  if (ownership.known === 'owner') return verdictOnOwner(ownership.owner, node, excluded);
+  const verdicts = new Set(ownership.owners.map((owner) => verdictOnOwner(owner, node, excluded)));
+  const [only = 'ambiguous'] = verdicts;
+  return verdicts.size > 1 ? 'ambiguous' : only;
+}
+
+function verdictOnOwner(owner: Owner, node: string, excluded: ReadonlySet<string>): Verdict {
+  if (owner.node !== node) return 'not_local';
+  if (owner.kind === 'node') return 'host_network';
+  return excluded.has(owner.namespace) ? 'excluded_namespace' : 'kept';
+}
+
+function count({ flows, endpoints, verdicts }: JoinedPart, dropped: Map<DropReason, Moved>, unknown: Moved): void {
+  const { rows, source, destination } = flows;
+  const doubtful = Uint8Array.from(endpoints, ({ place }) => (place === 'unknown' ? 1 : 0));
+  for (let row = 0; row < rows; row++) {
+    const s = source[row]!;
+    const d = destination[row]!;
+    if (verdicts[s] === KEPT || verdicts[d] === KEPT) {
+      if (doubtful[s] === 1 || doubtful[d] === 1) addRow(unknown, flows, row);
+    } else {
+      const reason = VERDICTS[Math.max(verdicts[s]!, verdicts[d]!)] as DropReason;
+      const moved = dropped.get(reason) ?? nothing();
+      dropped.set(reason, moved);
+      addRow(moved, flows, row);
+    }
+  }
+}
+
+function nothing(): Moved {
+  return { pairs: 0, bytes: 0, packets: 0 };
+}
+
+function addRow(moved: Moved, { txBytes, rxBytes, txPackets, rxPackets }: FlowColumns, row: number): void {
+  moved.pairs++;
+  moved.bytes += txBytes[row]! + rxBytes[row]!;
+  moved.packets += txPackets[row]! + rxPackets[row]!;
+}
