@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import { expect, test } from '@jest/globals';
 import { EXIT, Lifecycle } from './lifecycle.ts';
 import { createLog } from './log.ts';
@@ -136,4 +138,37 @@ test('an error of ours is told without its stack, an error in the program with i
   expect(told('text')).toBe('level=error msg=broken error=text');
   expect(told(new Error('BUG: a row twice'))).toContain('lifecycle.test.ts');
   expect(told(new TypeError('x is not a function'))).toContain('lifecycle.test.ts');
+});
+
+/** A real process that says `up`, has one step to stop and would never end by itself. */
+const DAEMON = `
+  import { Lifecycle } from './lifecycle.ts';
+  import { createLog } from './log.ts';
+  const life = new Lifecycle(createLog('info', (line) => process.stdout.write(line)));
+  await life.start(async () => {
+    setInterval(() => {}, 60_000);
+    life.onStop('work', () => process.argv[1] === 'stuck' ? new Promise(() => {}) : console.log('work stopped'));
+  });
+  if (process.argv[1] === 'broken') setTimeout(() => { throw new Error('broken'); }, 0);
+  console.log('up');
+`;
+
+test.each([
+  ['calm', ['SIGTERM'], EXIT.ok, 'work stopped'],
+  ['calm', ['SIGINT'], EXIT.ok, 'work stopped'],
+  ['stuck', ['SIGTERM', 'SIGTERM'], EXIT.terminated, 'second signal'],
+  ['broken', [], EXIT.failed, 'work stopped'],
+])('a %s process that gets %j ends with %d', async (kind, signals, code, said) => {
+  const argv = ['--disable-warning=ExperimentalWarning', '--input-type=module-typescript', '-e', DAEMON, kind];
+  const child = spawn(process.execPath, argv, { cwd: import.meta.dirname, stdio: ['ignore', 'pipe', 'inherit'] });
+  const exited = once(child, 'exit');
+  const output = text(child.stdout);
+  await once(child.stdout, 'data');
+  for (const signal of signals) child.kill(signal as NodeJS.Signals);
+  // Two equal signals at once are one to the kernel.
+  const again = setInterval(() => signals.length > 1 && child.kill('SIGTERM'), 20);
+  const [exitCode] = await exited;
+  clearInterval(again);
+  expect(exitCode).toBe(code);
+  expect(await output).toContain(said);
 });

@@ -68,3 +68,18 @@ test('another key is another line, and after long enough a silence a line is new
   }
   expect(said).toEqual(['a@0', 'b@1', 'a@3000', 'a@4001']);
 });
+
+test('however many keys there are, few are remembered', () => {
+  const backoff = new Backoff(() => 0);
+  let said = 0;
+  const say = (key: string) => backoff.limit(key, () => said++);
+  say('first');
+  say('first');
+  expect(said).toBe(1);
+  for (let i = 0; i < 1000; i++) say(String(i));
+  expect(said).toBe(1001);
+  say('999');
+  expect(said).toBe(1001);
+  say('first');
+  expect(said).toBe(1002);
+});

@@ -43,6 +43,8 @@ export const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Longest pause of a repeated line. */
 const MAX_QUIET_MS = 10 * 60_000;
+/** Keys that are remembered: a key may name a peer, and there is no end of peers. The one that was new longest ago is forgotten. */
+const MAX_KEYS = 1000;
 
 /**
  * Wraps a log so that a line that repeats (same key) does not flood: after it was said, it keeps quiet for 1 s, then 2 s, 4 s
@@ -60,6 +62,7 @@ export class Backoff {
   limit(key: string, say: (leftOut: number | undefined) => void): void {
     const now = this.#now();
     const last = this.#said.get(key);
+    if (last === undefined && this.#said.size >= MAX_KEYS) this.#said.delete(this.#said.keys().next().value!);
     if (last === undefined || now - last.at > 2 * last.quietMs) {
       this.#said.set(key, { at: now, quietMs: 1000, leftOut: 0 });
       say(last?.leftOut || undefined);

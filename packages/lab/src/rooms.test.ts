@@ -50,7 +50,7 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
     'config/yaml': { packages: ['yaml'], rooms: ['config/issues'] },
     config: {
       packages: ['zod', 'yaml', '@egressd/daemon'],
-      rooms: ['sinks/remote-write/settings', 'sinks/http-settings', 'config/issues', 'config/yaml'],
+      rooms: ['flags', 'sinks/remote-write/settings', 'sinks/http-settings', 'config/issues', 'config/yaml'],
     },
     receiver: {
       packages: ['@egressd/flow', '@egressd/daemon', '@grpc/grpc-js', '@bufbuild/protobuf', 'prom-client'],
