@@ -1,5 +1,6 @@
 import { decodeEntry } from './entry.ts';
 import { STRIDE } from './record.ts';
+import { createShapes, type Shapes } from './shape.ts';
 import type { SkipReason } from './source.ts';
 
 /**
@@ -14,7 +15,6 @@ import type { SkipReason } from './source.ts';
  * Lengths include the header. Headers are in the machine's byte order (little-endian), payloads in network order.
  */
 const MESSAGE_HEADER = 16;
-const ENTRY_HEADER = MESSAGE_HEADER + 4;
 
 /** linux/netlink.h */
 const NLMSG_ERROR = 2;
@@ -41,6 +41,8 @@ export interface Dump {
   /** What the kernel refused the dump with, or 0. */
   errno: number;
   readonly skipped: Record<SkipReason, number>;
+  /** Of the entries met so far. */
+  readonly shapes: Shapes;
 }
 
 /** A dump of which nothing was read yet. */
@@ -54,6 +56,7 @@ export function startDump(): Dump {
     overrun: false,
     errno: 0,
     skipped: { no_counters: 0, undecodable: 0, loopback: 0 },
+    shapes: createShapes(),
   };
 }
 
@@ -92,7 +95,7 @@ function decodeMessage(dump: Dump, datagram: Uint32Array, at: number, end: numbe
     decodeControl(dump, type, end - at >= 20 ? -(datagram[word + 4]! | 0) : 0);
     return;
   }
-  const skipped = decodeEntry(datagram, at + ENTRY_HEADER, end, block, dump.count * STRIDE);
+  const skipped = decodeEntry(dump.shapes, datagram, word, end - at, block, dump.count * STRIDE);
   if (skipped === undefined) dump.count++;
   else dump.skipped[skipped]++;
 }
