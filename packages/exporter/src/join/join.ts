@@ -30,6 +30,8 @@ export type Verdict = (typeof VERDICTS)[number];
 /** Why a pair gives no flow at all. */
 export type DropReason = Exclude<Verdict, 'kept'>;
 
+const NUMBER_OF = Object.fromEntries(VERDICTS.map((verdict, i) => [verdict, i])) as Record<Verdict, number>;
+
 /** In `JoinedPart.verdicts`: directions from here are kept. */
 export const KEPT = 0;
 
@@ -95,7 +97,7 @@ function resolve(flows: FlowColumns, { collector, span }: ReceivedBatch, owners:
     endpoints[i] = endpointAt(addresses, at, ownership, view);
     const verdict =
       ownership.known === 'nobody' ? strangerVerdict(addresses, at) : verdictOn(ownership, collector.node, excluded);
-    verdicts[i] = VERDICTS.indexOf(verdict);
+    verdicts[i] = NUMBER_OF[verdict];
   }
   return { flows, endpoints, verdicts };
 }
@@ -123,12 +125,11 @@ function verdictOnOwner(owner: Owner, node: string, excluded: ReadonlySet<string
 
 function count({ flows, endpoints, verdicts }: JoinedPart, dropped: Map<DropReason, Moved>, unknown: Moved): void {
   const { rows, source, destination } = flows;
-  const doubtful = Uint8Array.from(endpoints, ({ place }) => (place === 'unknown' ? 1 : 0));
   for (let row = 0; row < rows; row++) {
     const s = source[row]!;
     const d = destination[row]!;
     if (verdicts[s] === KEPT || verdicts[d] === KEPT) {
-      if (doubtful[s] === 1 || doubtful[d] === 1) addRow(unknown, flows, row);
+      if (endpoints[s]!.place === 'unknown' || endpoints[d]!.place === 'unknown') addRow(unknown, flows, row);
     } else {
       const reason = VERDICTS[Math.max(verdicts[s]!, verdicts[d]!)] as DropReason;
       const moved = dropped.get(reason) ?? nothing();
