@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { effective, renderValues } from './flag-help.ts';
 import {
   address,
   boolean,
@@ -134,6 +135,13 @@ describe('mistakes', () => {
     const parsed = parseFlags(FLAGS, ['-count=x'], {}, (values) => (values.on ? [] : ['-on: needed']));
     expect(parsed).toMatchObject({ kind: 'mistakes', mistakes: [expect.stringContaining('-count'), '-on: needed'] });
   });
+});
+
+test('values as text: what is set for a line of the log, all for -config-check', () => {
+  const flags = defineFlags({ every: FLAGS['read-interval'], on: FLAGS.on, off: FLAGS.on, dir: FLAGS.dir });
+  const values = { every: 5000, on: true, off: false, dir: undefined };
+  expect(effective(flags, values)).toEqual({ every: '5s', on: 'true' });
+  expect(renderValues(flags, values)).toBe('-every=5s\n-on=true\n-off=false\n-dir=\n\nok\n');
 });
 
 test('names', () => {

@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { configCheck } from './check.ts';
 import { loadConfig, readConfig } from './load.ts';
+import { describeConfig } from './show.ts';
 
 const TESTDATA = join(import.meta.dirname, 'testdata');
 const SECRETS = { PASSWORD: 's3cret', TOKEN: 's3cret', API_KEY: 's3cret', TENANT: 's3cret' };
@@ -165,6 +166,16 @@ describe('what is read', () => {
     const file = 'sinks: { a: { prom_remote_write: { url: "http://a", headers: { X: "a${ONE}b$TWO{}" } } } }';
     const config = configOf(file, { ONE: '${TWO}', TWO: '2' });
     expect(config.sinks[0]?.settings.headers).toEqual({ X: 'a${TWO}b$TWO{}' });
+  });
+});
+
+test('the configuration in a line', () => {
+  const loaded = readTestdata('everything.yaml', ENVIRONMENT);
+  expect(loaded.ok && describeConfig(loaded.config)).toEqual({
+    'export-interval': '1m30s',
+    inventory: '/etc/egressd/inventory.yaml',
+    'metrics-flows': true,
+    sinks: 'mimir:prom_remote_write,thanos:prom_remote_write,cortex:prom_remote_write',
   });
 });
 

@@ -1,4 +1,5 @@
 import { formatDuration } from '@egressd/daemon/duration';
+import type { Fields } from '@egressd/daemon/log';
 import { stringify } from 'yaml';
 import type { ExporterConfig, SinkConfig } from './config.ts';
 
@@ -20,6 +21,16 @@ export function showConfig(config: ExporterConfig, file: unknown): string {
     sinks: Object.fromEntries(sinks),
   };
   return stringify(shown, { aliasDuplicateObjects: false, lineWidth: 0 });
+}
+
+/** The same in short, for the line that the exporter logs at its start. */
+export function describeConfig(config: ExporterConfig): Fields {
+  return {
+    'export-interval': formatDuration(config.exportIntervalMs),
+    inventory: config.inventory,
+    'metrics-flows': config.metrics.flows,
+    sinks: config.sinks.map((sink) => `${sink.name}:${sink.kind}`).join(','),
+  };
 }
 
 function showSink(sink: SinkConfig, written: unknown): object {

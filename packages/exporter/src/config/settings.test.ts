@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { parse } from 'yaml';
+import type { z } from 'zod';
+import { formatPath } from './issues.ts';
+import { readConfig } from './load.ts';
+import { configSchema } from './schema.ts';
+
+/** The file that the README shows. */
+const SETTINGS = readFileSync(join(import.meta.dirname, 'testdata/settings.yaml'), 'utf8');
+
+/** Settings that are accepted and do nothing, or not yet. */
+const NOT_SHOWN = ['collectorsConcurrentFetchCount', 'collectorFetchTimeout', 'sinks.NAME.http'];
+
+/** Every setting that a schema knows; `NAME` where names are free. */
+function settingsOf(schema: z.core.$ZodType, path: string[] = []): string[] {
+  const def = (schema as z.ZodType).def as unknown as Record<string, z.core.$ZodType | undefined>;
+  const inner = def.innerType ?? def.in;
+  if (inner !== undefined) return settingsOf(inner, path);
+  if (def.shape !== undefined)
+    return Object.entries(def.shape).flatMap(([key, value]) => settingsOf(value, [...path, key]));
+  // Maps of text are one setting.
+  const named = def.valueType !== undefined && settingsOf(def.valueType, [...path, 'NAME']);
+  return named && named[0] !== formatPath([...path, 'NAME']) ? named : [formatPath(path)];
+}
+
+/** Every setting that a file has. */
+function settingsIn(value: unknown, path: string[] = []): string[] {
+  if (typeof value !== 'object' || value === null || ['headers', 'labels'].includes(path.at(-1) ?? ''))
+    return [formatPath(path)];
+  const entries = Object.entries(value);
+  return entries.flatMap(([key, inner]) => settingsIn(inner, [...path, path.at(-1) === 'sinks' ? 'NAME' : key]));
+}
+
+test('the file that shows every setting shows every setting', () => {
+  const known = settingsOf(configSchema('/')).filter((path) => !NOT_SHOWN.some((hidden) => path.startsWith(hidden)));
+  expect(known).toContain('sinks.NAME.prom_remote_write.tls.caFile');
+  expect([...new Set(settingsIn(parse(SETTINGS)))].sort()).toEqual(known.sort());
+});
+
+test('it is right, and what it calls defaults are the defaults', () => {
+  const loaded = readConfig(SETTINGS, '/etc/egressd/config.yaml', {});
+  expect(loaded.ok ? [] : loaded.mistakes).toEqual([]);
+  const [first, second] = loaded.ok ? loaded.config.sinks.map((sink) => sink.settings) : [];
+  const shown = ['sendReceivedBytesMetric', 'sendPacketsMetric', 'regionLabels', 'maxSeries', 'timeoutMs', 'headers'];
+  const pick = (settings: object = {}) => Object.entries(settings).filter(([key]) => shown.includes(key));
+  expect(pick(first)).toHaveLength(shown.length);
+  expect(pick(first)).toEqual(pick(second));
+  const plain = readConfig('', '/etc/egressd/config.yaml', {});
+  expect(loaded.ok && loaded.config.exportIntervalMs).toBe(plain.ok && plain.config.exportIntervalMs);
+});
