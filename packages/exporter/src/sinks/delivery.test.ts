@@ -1,0 +1,262 @@
+import { createLog } from '@egressd/daemon/log';
+import { describe, expect, test } from '@jest/globals';
+import { Registry } from 'prom-client';
+import { type Accepted, AWAY_AFTER_MS, Delivery } from './delivery.ts';
+import { FIRST_SAMPLE, type Frame, type Mode } from './frame.ts';
+import type { Fault, FrozenRequest, SendResult, Sink } from './sink.ts';
+import { createSinkMetrics } from './sink-metrics.ts';
+import { STARTED_MS, testSeries, testSnapshot, until, VirtualTimers } from './testing.ts';
+
+const OK: SendResult = { outcome: 'ok', status: '204' };
+const AGAIN: SendResult = { outcome: 'retryable', status: '503', message: 'db answered 503' };
+const refuse = (fault: Fault): SendResult => ({ outcome: 'rejected', status: '4xx', fault, message: `bad ${fault}` });
+
+/** One attempt as a sink saw it: `time key pod=value ...`. */
+type Seen = { readonly key: string; readonly samples: readonly string[] };
+
+/** A sink whose bodies are text, and that answers as it is told. */
+class TextSink implements Sink {
+  readonly name = 'text';
+  readonly counters = ['txBytes'] as const;
+  readonly maxSeries = 1000;
+  readonly seen: Seen[] = [];
+  answer: (samples: readonly string[], signal: AbortSignal) => SendResult | Promise<SendResult>;
+  room = 100;
+  closed = false;
+  #keys = 0;
+
+  constructor(answer: TextSink['answer'] = () => OK) {
+    this.answer = answer;
+  }
+
+  identityOf(labels: { src_pod: string }): string {
+    return labels.src_pod;
+  }
+
+  async encode(frame: Frame, from: number, to: number): Promise<FrozenRequest> {
+    const end = Math.min(to, from + this.room);
+    const lines = [];
+    for (let unit = from; unit < end; unit++) {
+      if (frame.kinds[unit] === 0) continue;
+      const first = frame.kinds[unit] === FIRST_SAMPLE ? '0,' : '';
+      lines.push(`${frame.identities[unit]}=${first}${frame.values[unit]}@${frame.timeMs - STARTED_MS}`);
+    }
+    return { body: Buffer.from(lines.join('\n')), key: `key-${++this.#keys}`, end, samples: lines.length };
+  }
+
+  async send(request: FrozenRequest, signal: AbortSignal): Promise<SendResult> {
+    const samples = Buffer.from(request.body).toString().split('\n');
+    this.seen.push({ key: request.key, samples });
+    return this.answer(samples, signal);
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+  }
+}
+
+function setUp(answer?: TextSink['answer']) {
+  const sink = new TextSink(answer);
+  const registry = new Registry();
+  const timers = new VirtualTimers();
+  const accepted: number[] = [];
+  const lines: string[] = [];
+  const delivery = new Delivery({
+    sink,
+    startedMs: STARTED_MS,
+    intervalMs: 60_000,
+    metrics: createSinkMetrics(registry),
+    log: createLog('debug', (line) => lines.push(line)),
+    onAccepted: ({ timeMs }: Accepted) => accepted.push(timeMs - STARTED_MS),
+    timers,
+    random: () => 0,
+  });
+  const offer = (afterMs: number, totals: readonly number[], mode: Mode = 'counter') =>
+    delivery.offer(
+      testSnapshot(
+        afterMs,
+        totals.map((_, id) => SERIES[id]!),
+        totals,
+      ),
+      mode,
+    );
+  const metric = async (name: string) => (await registry.getSingleMetricAsString(name)).split('\n').slice(2);
+  return { sink, delivery, timers, accepted, lines, offer, metric };
+}
+
+const SERIES = Array.from({ length: 400 }, (_, id) => testSeries(id));
+
+describe('Delivery', () => {
+  test('a snapshot goes out and is reported', async () => {
+    const { sink, delivery, accepted, offer, metric } = setUp();
+    offer(60_000, [5]);
+    await until(() => accepted.length === 1);
+    expect(sink.seen).toEqual([{ key: 'key-1', samples: ['pod-0=0,5@60000'] }]);
+    expect(accepted).toEqual([60_000]);
+    expect(await metric('egressd_exported_events_total')).toEqual(['egressd_exported_events_total{sink="text"} 1']);
+    expect(await delivery.close(1000)).toBe(true);
+    expect(sink.closed).toBe(true);
+  });
+
+  test('an empty snapshot is accepted without a request', async () => {
+    const { sink, accepted, offer } = setUp();
+    offer(60_000, []);
+    await until(() => accepted.length === 1);
+    expect(sink.seen).toEqual([]);
+  });
+
+  test('a request that fails is repeated, the same under the same key, after growing pauses', async () => {
+    const answers = [AGAIN, { ...AGAIN, delayMs: 30_000 }, AGAIN, OK];
+    const { sink, timers, accepted, offer, metric } = setUp(() => answers.shift()!);
+    offer(60_000, [5]);
+    await until(() => accepted.length === 1);
+    expect(sink.seen).toEqual(Array(4).fill({ key: 'key-1', samples: ['pod-0=0,5@60000'] }));
+    expect(timers.slept).toEqual([500, 30_000, 2000]);
+    expect(await metric('egressd_sink_retries_total')).toEqual(['egressd_sink_retries_total{sink="text"} 3']);
+  });
+
+  test('while one is repeated, only the newest snapshot waits', async () => {
+    const { sink, accepted, offer, metric } = setUp(() => (accepted.length + sink.seen.length < 4 ? AGAIN : OK));
+    for (let minute = 1; minute <= 3; minute++) offer(minute * 60_000, [minute * 100]);
+    await until(() => accepted.length === 2);
+    expect(accepted).toEqual([60_000, 180_000]);
+    expect(new Set(sink.seen.map(({ key, samples }) => `${key} ${samples}`))).toEqual(
+      new Set(['key-1 pod-0=0,100@60000', 'key-2 pod-0=300@180000']),
+    );
+    expect(await metric('egressd_sink_superseded_snapshots_total')).toEqual([
+      'egressd_sink_superseded_snapshots_total{sink="text"} 1',
+    ]);
+  });
+
+  test('one refused series: the others are accepted, it is counted, pauses, and its bytes go later', async () => {
+    const { sink, accepted, offer, metric } = setUp((samples) =>
+      samples.some((sample) => sample.startsWith('pod-7=')) ? refuse('content') : OK,
+    );
+    const totals = (bytes: number) => Array.from({ length: 20 }, () => bytes);
+    offer(60_000, totals(5));
+    await until(() => accepted.length === 1);
+    expect(sink.seen.length).toBeLessThan(20);
+    expect(await metric('egressd_exported_events_total')).toEqual(['egressd_exported_events_total{sink="text"} 19']);
+    expect(await metric('egressd_dropped_events_total')).toEqual([
+      'egressd_dropped_events_total{sink="text",reason="refused"} 1',
+    ]);
+    sink.answer = () => OK;
+    offer(90_000, totals(6));
+    await until(() => accepted.length === 2);
+    expect(sink.seen.at(-1)?.samples).toHaveLength(19);
+    offer(150_000, totals(7));
+    await until(() => accepted.length === 3);
+    expect(sink.seen.at(-1)?.samples).toContain('pod-7=0,7@150000');
+  });
+
+  test.each<Mode>(['counter', 'delta'])(
+    '400 to everything: few requests, nothing confirmed, nothing lost: %s',
+    async (mode) => {
+      const { sink, accepted, offer, metric } = setUp(() => refuse('content'));
+      offer(60_000, Array(400).fill(5), mode);
+      await until(() => sink.seen.length >= 9);
+      offer(120_000, Array(400).fill(6), mode);
+      await until(() => sink.seen.length >= 18);
+      expect(accepted).toEqual([]);
+      sink.answer = () => OK;
+      offer(180_000, Array(400).fill(7), mode);
+      await until(() => accepted.length === 1);
+      expect(await metric('egressd_dropped_events_total')).toEqual([
+        'egressd_dropped_events_total{sink="text",reason="rejected"} 800',
+      ]);
+      const stored = sink.seen.slice(18).flatMap(({ samples }) => samples);
+      expect(stored).toEqual(SERIES.map((_, id) => `pod-${id}=${mode === 'counter' ? '0,' : ''}7@180000`));
+    },
+  );
+
+  test.each<Mode>(['counter', 'delta'])(
+    'credentials refused: one request an interval, and all goes once they are right: %s',
+    async (mode) => {
+      const { sink, accepted, offer, lines } = setUp(() => refuse('request'));
+      sink.room = 2;
+      for (let minute = 1; minute <= 3; minute++) {
+        offer(minute * 60_000, [minute, minute, minute], mode);
+        await until(() => sink.seen.length === minute);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect(accepted).toEqual([]);
+      expect(lines.filter((line) => line.includes('bad request'))).toHaveLength(1);
+      sink.answer = () => OK;
+      offer(240_000, [9, 9, 9], mode);
+      await until(() => accepted.length === 1);
+      const zero = mode === 'counter' ? '0,' : '';
+      expect(sink.seen.slice(3).flatMap(({ samples }) => samples)).toEqual([
+        `pod-0=${zero}9@240000`,
+        `pod-1=${zero}9@240000`,
+        `pod-2=${zero}9@240000`,
+      ]);
+      expect(lines.at(-1)).toContain('accepts everything again');
+    },
+  );
+
+  test('too large bodies are split, and nothing is counted as dropped', async () => {
+    const { sink, accepted, offer, metric } = setUp((samples) => (samples.length > 30 ? refuse('size') : OK));
+    offer(60_000, Array(400).fill(5));
+    await until(() => accepted.length === 1);
+    expect(await metric('egressd_exported_events_total')).toEqual(['egressd_exported_events_total{sink="text"} 400']);
+    expect(await metric('egressd_dropped_events_total')).toEqual([]);
+    expect(sink.seen.filter(({ samples }) => samples.length <= 30).flatMap(({ samples }) => samples)).toHaveLength(400);
+  });
+
+  test('a sink away for long holds no confirmations, until it is back', async () => {
+    const { sink, delivery, timers, accepted, offer, lines, metric } = setUp(() => AGAIN);
+    offer(60_000, [1]);
+    await until(() => timers.now() > AWAY_AFTER_MS);
+    offer(120_000, [2]);
+    expect(delivery.holdsConfirmation).toBe(false);
+    expect(await metric('egressd_sink_away')).toEqual(['egressd_sink_away{sink="text"} 1']);
+    expect(await metric('egressd_sink_away_total')).toEqual(['egressd_sink_away_total{sink="text"} 1']);
+    expect(lines.filter((line) => line.includes('away too long'))).toHaveLength(1);
+    expect(lines.length).toBeLessThan(sink.seen.length + 2);
+    sink.answer = () => OK;
+    await until(() => accepted.length === 2);
+    expect(delivery.holdsConfirmation).toBe(true);
+    expect(await metric('egressd_sink_pending_seconds')).toEqual(['egressd_sink_pending_seconds{sink="text"} 0']);
+  });
+
+  test('a sink that is only idle is not away', () => {
+    const { delivery, timers } = setUp();
+    timers.advance(10 * AWAY_AFTER_MS);
+    expect(delivery.holdsConfirmation).toBe(true);
+  });
+
+  test('closing hurries, then gives up at the deadline', async () => {
+    const { sink, delivery, accepted, offer } = setUp(
+      (_samples, signal) =>
+        new Promise((resolve) => signal.addEventListener('abort', () => resolve({ ...AGAIN, status: 'stopped' }))),
+    );
+    offer(60_000, [1]);
+    await until(() => sink.seen.length === 1);
+    expect(await delivery.close(5000)).toBe(false);
+    expect(accepted).toEqual([]);
+    expect(sink.closed).toBe(true);
+    offer(120_000, [2]);
+    expect(sink.seen).toHaveLength(1);
+  });
+
+  test('closing delivers what waits', async () => {
+    const answers = [AGAIN, AGAIN];
+    const { delivery, accepted, offer } = setUp(() => answers.shift() ?? OK);
+    offer(60_000, [1]);
+    offer(120_000, [2]);
+    expect(await delivery.close(5000)).toBe(true);
+    expect(accepted).toEqual([60_000, 120_000]);
+  });
+
+  test('a sink that breaks is said, and the next snapshot is tried', async () => {
+    const { sink, accepted, offer, lines } = setUp(() => {
+      throw new Error('BUG: made for this test');
+    });
+    offer(60_000, [1]);
+    await until(() => lines.length > 0);
+    expect(lines[0]).toContain('BUG: made for this test');
+    sink.answer = () => OK;
+    offer(120_000, [2]);
+    await until(() => accepted.length === 1);
+  });
+});

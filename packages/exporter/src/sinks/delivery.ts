@@ -1,0 +1,257 @@
+import { Backoff, type Log } from '@egressd/daemon/log';
+import type { Position, Snapshot } from '../aggregate/snapshot.ts';
+import { type Frame, type Mode, unitsOf } from './frame.ts';
+import { Ledger } from './ledger.ts';
+import { Parts } from './parts.ts';
+import { REAL_TIMERS, retryDelayMs, type Timers } from './retry.ts';
+import type { FrozenRequest, SendResult, Sink } from './sink.ts';
+import type { DropReason, SinkMetrics } from './sink-metrics.ts';
+
+/** A sink that has not accepted anything for so long no longer holds confirmations: collectors must not run full for it. */
+export const AWAY_AFTER_MS = 10 * 60_000;
+/** Longest pause between two attempts while the exporter stops. */
+const CLOSING_RETRY_MS = 250;
+
+/** What was accepted, reported in the order of the snapshots. */
+export interface Accepted {
+  /** `timeMs` of the newest snapshot that is accepted: everything in it was stored, or refused and counted. */
+  readonly timeMs: number;
+  readonly position: Position;
+}
+
+export interface DeliveryOptions {
+  readonly sink: Sink;
+  /** Unix milliseconds: when the totals began at zero. */
+  readonly startedMs: number;
+  /** Time between two snapshots. */
+  readonly intervalMs: number;
+  readonly metrics: SinkMetrics;
+  readonly log: Log;
+  readonly onAccepted: (accepted: Accepted) => void;
+  readonly timers?: Timers;
+  readonly random?: () => number;
+}
+
+/**
+ * Brings snapshots to one sink. `offer` never waits: what a snapshot says is taken into the sink's ledger, and one frame at a time
+ * is frozen from it and sent until there is an answer. However slow the sink is, there is one frame, one request body and
+ * one ledger in memory.
+ *
+ *   offer -> ledger -> frame -> parts -> request -> sink
+ *            totals    frozen   halved   repeated to the byte
+ */
+export class Delivery {
+  readonly #sink: Sink;
+  readonly #metrics: SinkMetrics;
+  readonly #log: Log;
+  readonly #onAccepted: (accepted: Accepted) => void;
+  readonly #timers: Timers;
+  readonly #random: () => number;
+  readonly #ledger: Ledger;
+  readonly #backoff: Backoff;
+  /** Ends the attempt that is under way. */
+  readonly #stop = new AbortController();
+  /** Ends the pause that is under way: the exporter stops. */
+  readonly #hurry = new AbortController();
+  #waiting: { readonly timeMs: number; readonly position: Position; readonly mode: Mode } | undefined;
+  #waitingSince: number | undefined;
+  #behindSince: number | undefined;
+  #acceptedAt: number;
+  #away = false;
+  #failing = false;
+  #running: Promise<void> | undefined;
+
+  constructor(options: DeliveryOptions) {
+    const { sink } = options;
+    this.#sink = sink;
+    this.#metrics = options.metrics;
+    this.#log = options.log;
+    this.#onAccepted = options.onAccepted;
+    this.#timers = options.timers ?? REAL_TIMERS;
+    this.#random = options.random ?? Math.random;
+    this.#backoff = new Backoff(() => this.#timers.now());
+    this.#acceptedAt = this.#timers.now();
+    this.#ledger = new Ledger({
+      counters: sink.counters,
+      maxSeries: sink.maxSeries,
+      identityOf: (labels) => sink.identityOf(labels),
+      startedMs: options.startedMs,
+      intervalMs: options.intervalMs,
+    });
+    this.#metrics.watch(sink.name, () => this.#state());
+  }
+
+  /** Whether batches that this sink has not accepted are to wait for it. */
+  get holdsConfirmation(): boolean {
+    return this.#behindMs() <= AWAY_AFTER_MS;
+  }
+
+  /** Takes a snapshot, later than any before. One that waits still is superseded. */
+  offer(snapshot: Snapshot, mode: Mode): void {
+    if (this.#stop.signal.aborted) return;
+    this.#ledger.absorb(snapshot);
+    if (this.#waiting !== undefined) this.#metrics.superseded(this.#sink.name);
+    const now = this.#timers.now();
+    this.#waitingSince ??= now;
+    this.#behindSince ??= now;
+    this.#waiting = { timeMs: snapshot.timeMs, position: snapshot.position, mode };
+    this.#noteAway();
+    this.#running ??= this.#run();
+  }
+
+  /** Delivers what waits still, for at most `deadlineMs`. @returns whether all was accepted */
+  async close(deadlineMs: number): Promise<boolean> {
+    this.#hurry.abort();
+    const done = new AbortController();
+    await Promise.race([this.#running, this.#timers.sleep(deadlineMs, done.signal)]);
+    done.abort();
+    this.#stop.abort();
+    await this.#running;
+    await this.#sink.close();
+    return this.#behindSince === undefined;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting !== undefined && !this.#stop.signal.aborted) {
+      const { timeMs, mode, position } = this.#waiting;
+      this.#waiting = undefined;
+      this.#waitingSince = undefined;
+      try {
+        if (await this.#deliver(this.#ledger.freeze(timeMs, mode, position))) this.#accept({ timeMs, position });
+      } catch (error) {
+        this.#log.error('a snapshot could not be delivered', {
+          sink: this.#sink.name,
+          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        });
+      }
+    }
+    this.#running = undefined;
+  }
+
+  #accept(accepted: Accepted): void {
+    this.#acceptedAt = this.#timers.now();
+    this.#behindSince = this.#waitingSince;
+    this.#noteAway();
+    this.#onAccepted(accepted);
+  }
+
+  /** Sends a frame. @returns whether it is accepted: all of it, or what the receiver did not refuse alone */
+  async #deliver(frame: Frame): Promise<boolean> {
+    const parts = new Parts(unitsOf(frame));
+    if (frame.paused > 0) this.#drop('paused', frame.paused);
+    for (let part = parts.next; part !== undefined; part = parts.next) {
+      const request = await this.#sink.encode(frame, part.from, part.to);
+      parts.cut(request.end);
+      const result = await this.#send(request);
+      if (result === undefined) return false;
+      if (result.outcome === 'ok') {
+        this.#ledger.accepted(frame, part.from, request.end);
+        parts.accept(request.samples);
+        this.#metrics.exported(this.#sink.name, request.samples);
+      } else {
+        this.#sayRejected(result);
+        if (result.fault === 'request') parts.giveUp();
+        else parts.refuse(result.fault);
+      }
+    }
+    return this.#settle(frame, parts);
+  }
+
+  /** Counts what was not accepted. */
+  #settle(frame: Frame, parts: Parts): boolean {
+    const refused = parts.alone.length + parts.unsearched;
+    if (refused > 0 && parts.accepted === 0) {
+      this.#drop('rejected', refused);
+      return false;
+    }
+    for (const unit of parts.alone) {
+      this.#drop(this.#ledger.refused(frame, unit) === 'given_up' ? 'given_up' : 'refused', 1);
+    }
+    if (parts.unsearched > 0) this.#drop('unsearched', parts.unsearched);
+    if (refused === 0) this.#sayWell();
+    return frame.young === 0 && (parts.accepted > 0 || frame.paused === 0);
+  }
+
+  /** Repeats a request until there is an answer; undefined: the exporter stops. */
+  async #send(request: FrozenRequest): Promise<Exclude<SendResult, { outcome: 'retryable' }> | undefined> {
+    if (request.samples === 0) return { outcome: 'ok', status: '' };
+    for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
+      const began = this.#timers.now();
+      const result = await this.#sink.send(request, this.#stop.signal);
+      const seconds = (this.#timers.now() - began) / 1000;
+      this.#metrics.request(this.#sink.name, result.outcome, result.status, request.body.length, seconds);
+      if (result.outcome !== 'retryable') return result;
+      await this.#pause(attempt, result);
+      if (!this.#stop.signal.aborted) this.#metrics.retry(this.#sink.name);
+    }
+    return undefined;
+  }
+
+  async #pause(attempt: number, result: Extract<SendResult, { outcome: 'retryable' }>): Promise<void> {
+    const closing = this.#hurry.signal.aborted;
+    const delayMs = retryDelayMs(attempt, result.delayMs, this.#random());
+    if (!this.#stop.signal.aborted) this.#sayRetry(result, attempt, delayMs);
+    if (closing) await this.#timers.sleep(Math.min(delayMs, CLOSING_RETRY_MS), this.#stop.signal);
+    else await this.#timers.sleep(delayMs, this.#hurry.signal);
+  }
+
+  #drop(reason: DropReason, samples: number): void {
+    this.#metrics.dropped(this.#sink.name, reason, samples);
+  }
+
+  #behindMs(): number {
+    return this.#behindSince === undefined ? 0 : this.#timers.now() - this.#behindSince;
+  }
+
+  #state() {
+    return {
+      behindSeconds: this.#behindMs() / 1000,
+      sinceAcceptedSeconds: (this.#timers.now() - this.#acceptedAt) / 1000,
+      away: !this.holdsConfirmation,
+      series: this.#ledger.size,
+      folded: this.#ledger.folded,
+    };
+  }
+
+  /** Says when the sink begins or ends to be away. */
+  #noteAway(): void {
+    const away = !this.holdsConfirmation;
+    if (away === this.#away) return;
+    this.#away = away;
+    const sink = this.#sink.name;
+    if (away) {
+      this.#metrics.wentAway(sink);
+      this.#log.error('sink is away too long: batches are confirmed without it from now on', {
+        sink,
+        minutes: Math.round(this.#behindMs() / 60_000),
+        next: 'bytes are kept as totals while the exporter runs; check the sink',
+      });
+    } else this.#log.info('sink is back: batches wait for it again', { sink });
+  }
+
+  #sayRetry(result: Extract<SendResult, { outcome: 'retryable' }>, attempt: number, delayMs: number): void {
+    this.#failing = true;
+    this.#backoff.limit(`retry ${result.status}`, (leftOut) =>
+      this.#log.warn('sink failed, will be tried again', {
+        sink: this.#sink.name,
+        error: result.message,
+        attempt,
+        againInMs: Math.round(delayMs),
+        leftOut,
+      }),
+    );
+  }
+
+  #sayRejected(result: Extract<SendResult, { outcome: 'rejected' }>): void {
+    this.#failing = true;
+    this.#backoff.limit(`rejected ${result.status}`, (leftOut) =>
+      this.#log.warn('sink refused a request', { sink: this.#sink.name, error: result.message, leftOut }),
+    );
+  }
+
+  #sayWell(): void {
+    if (!this.#failing) return;
+    this.#failing = false;
+    this.#log.info('sink accepts everything again', { sink: this.#sink.name });
+  }
+}

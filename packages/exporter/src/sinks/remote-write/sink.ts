@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto';
+import { compress } from 'snappy';
+import type { Counter, SeriesLabels } from '../../aggregate/snapshot.ts';
+import type { Frame } from '../frame.ts';
+import { resultOf } from '../http-answer.ts';
+import { HttpClient } from '../http-client.ts';
+import type { Environment } from '../proxy.ts';
+import type { FrozenRequest, SendResult, Sink } from '../sink.ts';
+import { WriteRequestEncoder } from './encode.ts';
+import { LabelWriter } from './labels.ts';
+import type { RemoteWriteSettings } from './settings.ts';
+
+/** Headers of remote write 1.0 (https://prometheus.io/docs/specs/prw/remote_write_spec/). */
+const PROTOCOL_HEADERS = {
+  'content-type': 'application/x-protobuf',
+  'content-encoding': 'snappy',
+  'x-prometheus-remote-write-version': '0.1.0',
+};
+
+/** What a `prom_remote_write` sink is made of. */
+export interface RemoteWriteOptions {
+  readonly name: string;
+  readonly settings: RemoteWriteSettings;
+  /** egressd's, for `User-Agent`. */
+  readonly version: string;
+  readonly environment: Environment;
+  /** Makes the key of a request; a UUID unless tests say otherwise. */
+  readonly makeKey?: () => string;
+}
+
+/** Sends to a Prometheus-compatible database: remote write 1.0, snappy in block format. */
+export function createRemoteWriteSink(options: RemoteWriteOptions): Sink {
+  const { settings, makeKey = randomUUID } = options;
+  const client = new HttpClient(settings, options.environment);
+  const counters = countersOf(settings);
+  const labels = new LabelWriter(settings);
+  const encoder = new WriteRequestEncoder(labels, counters);
+  const headers = { ...PROTOCOL_HEADERS, 'user-agent': `egressd/${options.version}` };
+  return {
+    name: options.name,
+    counters,
+    maxSeries: settings.maxSeries,
+    identityOf: (series: SeriesLabels) => labels.identityOf(series),
+    async encode(frame: Frame, from: number, to: number): Promise<FrozenRequest> {
+      const { bytes, end, series } = encoder.encode(frame, from, to);
+      // Block format, in a thread of the pool: the encoder's buffer rests meanwhile.
+      const body = series === 0 ? bytes.subarray(0, 0) : await compress(bytes);
+      return { body, key: makeKey(), end, samples: series };
+    },
+    async send(request: FrozenRequest, signal: AbortSignal): Promise<SendResult> {
+      const answer = await client.send('POST', { ...headers, 'idempotency-key': request.key }, request.body, signal);
+      return resultOf(answer, client.shown, Date.now());
+    },
+    close: () => client.close(),
+  };
+}
+
+/** The counters that are sent, in the order of a frame. */
+export function countersOf(settings: RemoteWriteSettings): Counter[] {
+  const { sendReceivedBytesMetric: received, sendPacketsMetric: packets } = settings;
+  return [
+    'txBytes' as const,
+    ...(packets ? (['txPackets'] as const) : []),
+    ...(received ? (['rxBytes'] as const) : []),
+    ...(received && packets ? (['rxPackets'] as const) : []),
+  ];
+}

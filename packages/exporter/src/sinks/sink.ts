@@ -1,0 +1,55 @@
+import type { Counter, SeriesLabels } from '../aggregate/snapshot.ts';
+import type { Frame } from './frame.ts';
+
+/** Frozen bytes: a retry sends the same ones under the same key. */
+export interface FrozenRequest {
+  readonly body: Uint8Array;
+  /** Same for every attempt: `Idempotency-Key`. */
+  readonly key: string;
+  /** First unit of the frame that is not in the body; always beyond the first one asked for. */
+  readonly end: number;
+  /** Series in the body; 0: there is nothing to send. */
+  readonly samples: number;
+}
+
+/** What came of one attempt. Messages are for the log: what, where, what to do; no secrets. */
+export type SendResult =
+  | { readonly outcome: 'ok'; readonly status: string }
+  /** It may work later, or it may have worked and the answer was lost. */
+  | {
+      readonly outcome: 'retryable';
+      readonly status: string;
+      /** Milliseconds that the receiver asked to wait. */
+      readonly delayMs?: number | undefined;
+      readonly message: string;
+    }
+  /** The receiver has not stored it and would not if it came again. */
+  | { readonly outcome: 'rejected'; readonly status: string; readonly fault: Fault; readonly message: string };
+
+/** Whose fault a rejection is. */
+export type Fault =
+  /** Something in the body: a part of it may do. */
+  | 'content'
+  /** The body's size: a part of it may do. */
+  | 'size'
+  /** Whatever is sent: credentials, address, a method that is not allowed. */
+  | 'request';
+
+/** A place that snapshots go to. It only encodes and sends: waiting, retrying, splitting and counting wrap it. */
+export interface Sink {
+  readonly name: string;
+  /** Totals that it sends, in the order of its frames. */
+  readonly counters: readonly Counter[];
+  /** Series at the receiver; those beyond are folded into `~other`. */
+  readonly maxSeries: number;
+  /**
+   * What the receiver sees of a series. Two series with the same identity are one there, so their totals are added.
+   * The same labels give the same identity for as long as the sink lives.
+   */
+  identityOf(labels: SeriesLabels): string;
+  /** Encodes units of a frame, from `from` to at most `to`, as far as the sink's limits allow. */
+  encode(frame: Frame, from: number, to: number): Promise<FrozenRequest>;
+  /** One attempt, which ends by itself within the sink's time limit or when the signal says so. Never throws. */
+  send(request: FrozenRequest, signal: AbortSignal): Promise<SendResult>;
+  close(): Promise<void>;
+}
