@@ -56,9 +56,11 @@ function test(args) {
 function check(args) {
   if (args.length > 0) throw new SetupError('check takes no arguments', 2);
   const step = (title, command, ...rest) => ({ title: `check: ${title}`, command, args: rest });
+  // Left to itself it paints into files too.
+  const colors = `--colors=${process.stdout.isTTY ? 'force' : 'off'}`;
   return {
     steps: [
-      { ...step('format and lint', 'biome', 'ci', '--error-on-warnings', `--colors=${process.stdout.isTTY ? 'force' : 'off'}`, '.'), cwd: 'packages' },
+      { ...step('format and lint', 'biome', 'ci', '--error-on-warnings', colors, '.'), cwd: 'packages' },
       step('types', 'tsc', '-p', 'packages/tsconfig.json'),
       step('contract: lint', 'buf', 'lint'),
       step(

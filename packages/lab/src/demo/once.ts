@@ -1,0 +1,127 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { protocolName } from '@egressd/flow/protocol';
+import { type Reference, readReference } from '../reference/reference.ts';
+import { carryOut, wholePlan } from '../traffic/plan.ts';
+import { seededRandom } from '../traffic/random.ts';
+import { NODES } from '../world/layout.ts';
+import type { World } from '../world/world.ts';
+import { compare, isExact, type Row } from './comparison.ts';
+import type { Daemons } from './daemons.ts';
+import { nameOf } from './names.ts';
+import { ALL_SAMPLES, readTotals } from './samples.ts';
+import { type Column, readableBytes, readableCount, textTable } from './text-table.ts';
+
+/** Reads and exports come every second: totals that have not moved for this long have arrived. */
+const STANDSTILL_MS = 5000;
+const ASK_AGAIN_MS = 1000;
+const STANDSTILL_LIMIT_MS = 90_000;
+
+/**
+ * Sends a fixed amount, waits until all of it is in the database, and compares that with the reference, pair by pair.
+ * @param print takes a line for the user
+ * @returns whether every difference is zero
+ */
+export async function runOnce(
+  world: World,
+  daemons: Daemons,
+  seed: number,
+  print: (line: string) => void,
+): Promise<boolean> {
+  print(`sending a fixed amount of traffic, seed ${seed}`);
+  const plan = wholePlan(seededRandom(seed));
+  const { sent, received } = await Promise.race([daemons.failed, carryOut(plan, world.agent)]);
+  print(
+    `done: ${readableBytes(sent)} one way, ${readableBytes(received)} the other. Waiting until the database has it all`,
+  );
+  const [references, samples] = await Promise.race([daemons.failed, waitForStandstill(world, daemons)]);
+  const totals = readTotals(samples);
+  const rows = NODES.flatMap(({ name, pods }, i) =>
+    compare({
+      node: name,
+      pods: new Set(pods.flatMap(({ address }) => [address.v4, address.v6])),
+      reference: references[i]!.counted,
+      database: totals.get(name) ?? new Map(),
+    }),
+  );
+  const strangers = [...totals.keys()].filter((node) => !NODES.some(({ name }) => name === node));
+  for (const node of strangers)
+    print(`the database has series of a node that is not in the world: ${JSON.stringify(node)}`);
+  for (const line of comparisonTable(rows)) print(line);
+  print('');
+  print(closingLine(rows));
+  return strangers.length === 0 && rows.length > 0 && rows.every(isExact);
+}
+
+/** Waits until neither the reference nor the database moves. */
+async function waitForStandstill(world: World, daemons: Daemons): Promise<[readonly Reference[], string]> {
+  const deadline = Date.now() + STANDSTILL_LIMIT_MS;
+  let before = '';
+  let since = Date.now();
+  for (;;) {
+    const references: Reference[] = [];
+    for (const { name } of NODES) references.push(await readReference(world, name));
+    const samples = await daemons.query(ALL_SAMPLES);
+    const state = JSON.stringify([
+      references.map(({ counted }) => [...counted]),
+      [...readTotals(samples)].map(flatten),
+    ]);
+    if (state !== before) since = Date.now();
+    before = state;
+    if (Date.now() - since >= STANDSTILL_MS) return [references, samples];
+    if (Date.now() > deadline)
+      throw new Error(`totals still move after ${STANDSTILL_LIMIT_MS / 1000} s without traffic`);
+    await pause(ASK_AGAIN_MS);
+  }
+}
+
+function flatten([node, pairs]: readonly [string, ReadonlyMap<string, unknown>]): unknown[] {
+  return [node, ...[...pairs].sort(([a], [b]) => (a < b ? -1 : 1))];
+}
+
+const COLUMNS: readonly Column[] = [
+  { title: 'NODE', align: 'left' },
+  { title: 'SOURCE', align: 'left' },
+  { title: '', align: 'left' },
+  { title: 'DESTINATION', align: 'left' },
+  { title: '', align: 'left' },
+  { title: 'PROTO', align: 'left' },
+  { title: '', align: 'left' },
+  { title: 'BYTES: KERNEL', align: 'right' },
+  { title: 'DATABASE', align: 'right' },
+  { title: 'DIFFERENCE', align: 'right' },
+  { title: 'PACKETS: KERNEL', align: 'right' },
+  { title: 'DATABASE', align: 'right' },
+  { title: 'DIFFERENCE', align: 'right' },
+  { title: '', align: 'left' },
+];
+
+function comparisonTable(rows: readonly Row[]): string[] {
+  const sorted = rows.toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
+  return textTable(COLUMNS, sorted.map(cells));
+}
+
+function sortKey({ node, source, destination, protocol, direction }: Row): string {
+  return [node, nameOf(source), nameOf(destination), protocol, source, destination, direction === 'tx' ? 0 : 1].join(
+    ' ',
+  );
+}
+
+function cells(row: Row): string[] {
+  const counts = [row.bytes, row.packets].flatMap(({ kernel, database }) =>
+    [kernel, database, database - kernel].map(readableCount),
+  );
+  const verdict = row.missing === undefined ? (isExact(row) ? '' : 'DIFFERENT') : `MISSING ${row.missing}`;
+  const ends = [nameOf(row.source), row.source, nameOf(row.destination), row.destination];
+  return [row.node, ...ends, protocolName(row.protocol), row.direction, ...counts, verdict];
+}
+
+function closingLine(rows: readonly Row[]): string {
+  const wrong = rows.filter((row) => !isExact(row)).length;
+  const bytes = rows.reduce((sum, row) => sum + row.bytes.kernel, 0);
+  const packets = rows.reduce((sum, row) => sum + row.packets.kernel, 0);
+  const amount = `${rows.length / 2} pairs in both directions, ${readableCount(bytes)} bytes, ${readableCount(packets)} packets`;
+  if (rows.length === 0) return 'FAILED: nothing was counted';
+  return wrong === 0
+    ? `EXACT: ${amount}, every difference is zero`
+    : `FAILED: ${amount}, ${wrong} of ${rows.length} rows differ`;
+}
