@@ -1,0 +1,154 @@
+import { mkdir, mkdtemp, rename, rm, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createLog } from '@egressd/daemon/log';
+import { parseAddress } from '@egressd/flow/address';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { Registry } from 'prom-client';
+import { OwnerRegistry } from '../owners/registry.ts';
+import {
+  InventoryError,
+  loadInventory,
+  MAX_INVENTORY_BYTES,
+  type WatchedInventory,
+  watchInventory,
+} from './inventory.ts';
+
+let folder = '';
+let path = '';
+let owners = new OwnerRegistry(['inventory']);
+let registry = new Registry();
+let lines = '';
+let watched: WatchedInventory | undefined;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'egressd-inventory-'));
+  path = join(folder, 'inventory.yaml');
+  owners = new OwnerRegistry(['inventory']);
+  registry = new Registry();
+  lines = '';
+});
+
+afterEach(async () => {
+  await watched?.close();
+  watched = undefined;
+  await rm(folder, { recursive: true });
+});
+
+const withPod = (name: string) =>
+  `nodes: [{name: n}]\npods: [{name: ${name}, namespace: s, node: n, ips: [10.0.0.1]}]\n`;
+
+function pod(): string {
+  const found = owners.during(parseAddress('10.0.0.1')!, 0, Date.now(), Date.now() + 1000);
+  return found.known === 'owner' ? found.owner.pod : found.known;
+}
+
+/** Polling is as good as off where `pollMs` is not set: what is seen then was seen by watching. */
+async function start(pollMs = 1_000_000): Promise<void> {
+  const log = createLog('debug', (line) => {
+    lines += line;
+  });
+  watched = await watchInventory({ path, owners: owners.source('inventory'), registry, log, pollMs });
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await sleep(10);
+}
+
+async function metric(name: string): Promise<number[]> {
+  return ((await registry.getSingleMetric(name)?.get())?.values ?? []).map(({ value }) => value);
+}
+
+test('the first version is read, and makes the owners synced', async () => {
+  await writeFile(path, withPod('a'));
+  await start();
+  expect(owners.synced).toBe(true);
+  expect(pod()).toBe('a');
+  expect(await metric('egressd_inventory_reads_total')).toEqual([1, 0]);
+  expect(await metric('egressd_inventory_pods')).toEqual([1]);
+});
+
+test('a change in place is seen', async () => {
+  await writeFile(path, withPod('a'));
+  await start();
+  await writeFile(path, withPod('b'));
+  await until(() => pod() === 'b');
+});
+
+test('a file that takes its place is seen, again and again', async () => {
+  await writeFile(path, withPod('a'));
+  await start();
+  for (const name of ['b', 'c', 'd']) {
+    await writeFile(`${path}.new`, withPod(name));
+    await rename(`${path}.new`, path);
+    await until(() => pod() === name);
+  }
+});
+
+test('a ConfigMap that is mounted: links are changed, the file is not', async () => {
+  for (const version of ['1', '2']) {
+    await mkdir(join(folder, version));
+    await writeFile(join(folder, version, 'inventory.yaml'), withPod(`v${version}`));
+  }
+  await symlink('1', join(folder, '..data'));
+  await symlink('..data/inventory.yaml', path);
+  await start();
+  expect(pod()).toBe('v1');
+  await symlink('2', join(folder, '..data_tmp'));
+  await rename(join(folder, '..data_tmp'), join(folder, '..data'));
+  await until(() => pod() === 'v2');
+});
+
+test('a change of which there is no notice is seen by looking', async () => {
+  const elsewhere = await mkdtemp(join(tmpdir(), 'egressd-inventory-'));
+  try {
+    await writeFile(join(elsewhere, 'real.yaml'), withPod('a'));
+    await symlink(join(elsewhere, 'real.yaml'), path);
+    await start(20);
+    await writeFile(join(elsewhere, 'real.yaml'), withPod('b'));
+    await until(() => pod() === 'b');
+  } finally {
+    await rm(elsewhere, { recursive: true });
+  }
+});
+
+test('a broken version leaves the last one in place, says what is wrong, counts, and is forgiven', async () => {
+  await writeFile(path, withPod('a'));
+  await start();
+  await writeFile(path, 'nodes: [{name: n, zone: 7}]\n');
+  await until(async () => (await metric('egressd_inventory_stale'))[0] === 1);
+  expect(pod()).toBe('a');
+  expect(lines).toContain('the new inventory cannot be used, the last one stays in use; correct the file');
+  expect(lines).toContain(`${path}: line 1: nodes[0].zone: expected text, found a number`);
+  await writeFile(path, withPod('b'));
+  await until(() => pod() === 'b');
+  expect(await metric('egressd_inventory_stale')).toEqual([0]);
+  expect(await metric('egressd_inventory_reads_total')).toEqual([2, 1]);
+});
+
+test('a file that is taken away leaves the last version in place', async () => {
+  await writeFile(path, withPod('a'));
+  await start();
+  await unlink(path);
+  await until(async () => (await metric('egressd_inventory_stale'))[0] === 1);
+  expect(pod()).toBe('a');
+  await writeFile(path, withPod('b'));
+  await until(() => pod() === 'b');
+});
+
+test.each<[string, string | undefined, string]>([
+  ['none', undefined, 'cannot read the inventory: no such file'],
+  ['a broken one', 'nodes: 7\n', 'line 1: nodes: expected a list, found a number'],
+])('a first version that cannot be used is an error: %s', async (_, text, expected) => {
+  if (text !== undefined) await writeFile(path, text);
+  await expect(start()).rejects.toThrow(new InventoryError([`${path}: ${expected}`]));
+  expect(owners.synced).toBe(false);
+});
+
+test('a folder, and a file that is too long', async () => {
+  await expect(loadInventory(folder)).rejects.toThrow(`${folder}: cannot read the inventory: it is a directory`);
+  await writeFile(path, '');
+  await truncate(path, MAX_INVENTORY_BYTES + 1);
+  await expect(loadInventory(path)).rejects.toThrow(`${path}: is 33554433 bytes long, at most 33554432 are read`);
+});

@@ -1,0 +1,120 @@
+import { formatAddress } from '@egressd/flow/address';
+import { describe, expect, test } from '@jest/globals';
+import { readInventory } from './read.ts';
+
+const GOOD = `
+clusterRanges: [10.0.0.0/8, 'fd00:10::/32']
+nodes:
+  - {name: n1, zone: z1, region: r, addresses: [192.168.0.1, 'fd00::1']}
+  - {name: n2}
+pods:
+  - {name: a, namespace: shop, node: n1, ips: [10.0.0.1, 'fd00:10::1']}
+  - {name: agent, namespace: kube-system, node: n1, ips: [192.168.0.1], hostNetwork: true}
+  - {name: agent, namespace: other, node: n2, ips: [], hostNetwork: true}
+`;
+
+function mistakes(text: string): readonly string[] {
+  const read = readInventory(text);
+  return read.ok ? [] : read.mistakes;
+}
+
+test('a good one', () => {
+  const read = readInventory(GOOD);
+  if (!read.ok) throw new Error(read.mistakes.join('\n'));
+  const { nodes, pods, clusterRanges } = read.state;
+  expect(nodes.map(({ name, zone, region }) => [name, zone, region])).toEqual([
+    ['n1', 'z1', 'r'],
+    ['n2', '', ''],
+  ]);
+  expect(nodes[0]!.addresses.map((bytes) => formatAddress(bytes))).toEqual(['192.168.0.1', 'fd00::1']);
+  expect(pods.map(({ key, node, hostNetwork }) => [key, node, hostNetwork])).toEqual([
+    ['shop/a', 'n1', false],
+    ['kube-system/agent', 'n1', true],
+    ['other/agent', 'n2', true],
+  ]);
+  expect(pods[0]!.addresses.map((bytes) => formatAddress(bytes))).toEqual(['10.0.0.1', 'fd00:10::1']);
+  expect(clusterRanges.map(({ bits }) => bits)).toEqual([104, 32]);
+});
+
+test.each(['nodes: []\n', '{}'])('nobody in %j', (text) => {
+  expect(readInventory(text)).toEqual({ ok: true, state: { nodes: [], pods: [], clusterRanges: [] } });
+});
+
+describe('mistakes', () => {
+  const pods = (...list: string[]) =>
+    `nodes:\n  - {name: n, addresses: [192.168.0.1]}\npods:\n  - ${list.join('\n  - ')}\n`;
+  test.each<[string, string[]]>([
+    ['', ['is empty; where nobody is meant, write nodes: []']],
+    ['# later\n', ['is empty; where nobody is meant, write nodes: []']],
+    ['- a', ['line 1: expected a map of settings, found a list']],
+    ['node: []', ['line 1: node: unknown setting, did you mean nodes?']],
+    ['nodes: {}', ['line 1: nodes: expected a list, found a map']],
+    [
+      'nodes:\n - {nam: x}',
+      [
+        'line 2: nodes[0].name: expected text, found nothing',
+        'line 2: nodes[0].nam: unknown setting, did you mean name?',
+      ],
+    ],
+    ['nodes:\n - {name: a}\n - {name: a}', ['line 3: nodes[1].name: nodes[0] has that name already']],
+    [
+      'nodes:\n - {name: a, addresses: [10.0.0]}',
+      ['line 2: nodes[0].addresses[0]: expected an IP address such as 10.0.0.1, "10.0.0" is none'],
+    ],
+    [
+      'nodes:\n - {name: a, addresses: [10.0.0.1/8]}',
+      ['line 2: nodes[0].addresses[0]: expected an IP address such as 10.0.0.1, "10.0.0.1/8" is none'],
+    ],
+    [
+      'nodes:\n - {name: a, addresses: ["::"]}',
+      [
+        'line 2: nodes[0].addresses[0]: expected an IP address such as 10.0.0.1, "::" stands for all addresses, nobody has it',
+      ],
+    ],
+    [
+      'nodes:\n - {name: a, addresses: [10.0.0.1]}\n - {name: b, addresses: ["::ffff:10.0.0.1"]}',
+      ['line 3: nodes[1].addresses[0]: nodes[0] has 10.0.0.1 already'],
+    ],
+    [
+      'clusterRanges: [10.0.0.0/33]',
+      ['line 1: clusterRanges[0]: expected a range of addresses such as 10.0.0.0/8, "10.0.0.0/33" is none'],
+    ],
+    [
+      pods('{name: a, namespace: s, node: m, ips: [10.0.0.1]}'),
+      ['line 4: pods[0].node: no node under nodes has the name "m"'],
+    ],
+    [
+      pods('{name: a, namespace: s, node: n, ips: [10.0.0.1]}', '{name: b, namespace: s, node: n, ips: [10.0.0.1]}'),
+      ['line 5: pods[1].ips[0]: pods[0] has 10.0.0.1 already'],
+    ],
+    [
+      pods('{name: a, namespace: s, node: n, ips: [192.168.0.1]}'),
+      [
+        'line 4: pods[0].ips[0]: nodes[0] has 192.168.0.1 already; a pod that shares its network needs hostNetwork: true',
+      ],
+    ],
+    [
+      pods('{name: a, namespace: s, node: n, hostNetwork: yes please}'),
+      ['line 4: pods[0].hostNetwork: expected true or false, found text'],
+    ],
+    [
+      pods('{name: a, namespace: s, node: n}', '{name: a, namespace: t, node: n}', '{name: a, namespace: s, node: n}'),
+      ['line 6: pods[2].name: pods[0] has that name already'],
+    ],
+    [
+      pods('{name: "", namespace: s, node: m, ips: [x]}', '{namespace: 7, name: b, node: n}'),
+      [
+        'line 4: pods[0].name: expected at least 1 characters',
+        'line 4: pods[0].ips[0]: expected an IP address such as 10.0.0.1, "x" is none',
+        'line 5: pods[1].namespace: expected text, found a number',
+        'line 4: pods[0].node: no node under nodes has the name "m"',
+      ],
+    ],
+  ])('%j', (text, expected) => {
+    expect(mistakes(text)).toEqual(expected);
+  });
+
+  test('of the YAML itself', () => {
+    expect(mistakes('nodes: [')[0]).toMatch(/^line 1, column 9: /);
+  });
+});
