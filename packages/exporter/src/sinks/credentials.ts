@@ -59,7 +59,7 @@ async function readOptional(setting: string, path: string | undefined): Promise<
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+    const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
     throw new CredentialsError(
       `${setting}: ${path} cannot be read (${code}): check the path, the mount and its permissions`,
     );

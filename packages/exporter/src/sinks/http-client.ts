@@ -129,7 +129,7 @@ export class HttpClient {
 
   #explain(error: unknown): HttpFailure {
     if (error instanceof CredentialsError) return { failure: 'credentials', message: error.message };
-    const { code, message } = rootOf(error);
+    const { code, message } = rootOf(error as ErrorLike);
     if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
       return this.#failure('dns', `the host's name cannot be resolved (${code}): check the URL and the DNS`);
     if (code === 'UND_ERR_CONNECT_TIMEOUT') return this.#failure('timeout', 'the connection did not come up in time');
@@ -158,25 +158,36 @@ function mergeHeaders(
   return merged;
 }
 
-/** The beginning of a body. A longer one is broken off, and so is its connection. */
+/**
+ * The beginning of a body. A longer one is broken off, and so is its connection. One that breaks off by itself does not matter: the
+ * status has said what became of the request.
+ */
 async function readStart(body: Dispatcher.ResponseData['body']): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of body) {
-    chunks.push(chunk as Buffer);
-    length += (chunk as Buffer).length;
-    if (length >= MAX_ANSWER_BYTES) break;
-  }
+  try {
+    for await (const chunk of body) {
+      chunks.push(chunk as Buffer);
+      length += (chunk as Buffer).length;
+      if (length >= MAX_ANSWER_BYTES) break;
+    }
+  } catch {}
   return Buffer.concat(chunks).subarray(0, MAX_ANSWER_BYTES).toString('utf8');
 }
 
-/** The innermost cause: `fetch failed` and its like say nothing. */
-function rootOf(error: unknown): { code: string; message: string } {
-  let root = error;
-  while (root instanceof Error && root.cause instanceof Error) root = root.cause;
-  if (root instanceof AggregateError && root.errors.length > 0) root = root.errors[0];
-  if (!(root instanceof Error)) return { code: '', message: String(root) };
-  return { code: 'code' in root ? String(root.code) : '', message: root.message };
+/** What errors of undici and Node carry. They are not asked for their class: a context of its own has its own classes. */
+interface ErrorLike {
+  readonly message?: string;
+  readonly code?: string;
+  readonly cause?: ErrorLike;
+  readonly errors?: readonly ErrorLike[];
+}
+
+/** The innermost cause; of several that failed together, the first. */
+function rootOf(error: ErrorLike): { code: string; message: string } {
+  const inner = error.cause ?? error.errors?.[0];
+  if (inner !== undefined && inner !== null && typeof inner === 'object') return rootOf(inner);
+  return { code: error.code ?? '', message: error.message ?? String(error) };
 }
 
 function isTlsCode(code: string): boolean {
