@@ -1,0 +1,25 @@
+import { commandLineOrExit } from '@egressd/daemon/command-line';
+import { effective, renderValues } from '@egressd/daemon/flag-help';
+import { EXIT, Lifecycle } from '@egressd/daemon/lifecycle';
+import { createLog } from '@egressd/daemon/log';
+import { COMMIT, VERSION } from '@egressd/daemon/version';
+import { COLLECTOR_FLAGS, notices, parseCollectorFlags } from './flags.ts';
+import { startCollector } from './start.ts';
+
+const flags = commandLineOrExit(
+  {
+    name: 'egressd-collector',
+    about: "Reads the node's conntrack table, reduces connections to pairs and streams them to the exporter.",
+    flags: COLLECTOR_FLAGS,
+  },
+  parseCollectorFlags(process.argv.slice(2), process.env),
+);
+if (flags.configCheck) {
+  process.stdout.write(`${renderValues(COLLECTOR_FLAGS, flags)}ok\n`);
+  process.exit(EXIT.ok);
+}
+const log = createLog(flags.logLevel, (line) => process.stderr.write(line));
+const lifecycle = new Lifecycle(log);
+log.info('egressd collector', { version: VERSION, commit: COMMIT, ...effective(COLLECTOR_FLAGS, flags) });
+for (const line of notices(flags)) log.info(line);
+await lifecycle.start(() => startCollector({ flags, log, lifecycle }));

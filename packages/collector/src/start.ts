@@ -1,0 +1,141 @@
+import { randomInt } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startHttp } from '@egressd/daemon/http';
+import type { Lifecycle } from '@egressd/daemon/lifecycle';
+import type { Log } from '@egressd/daemon/log';
+import { createRegistry } from '@egressd/daemon/metrics';
+import { clientTls } from '@egressd/daemon/tls';
+import { VERSION } from '@egressd/daemon/version';
+import { Collector } from './collector.ts';
+import { openNetfilterSource } from './conntrack/netfilter.ts';
+import type { ConntrackSource } from './conntrack/source.ts';
+import type { CollectorFlags } from './flags.ts';
+import { createCollectorMetrics } from './metrics.ts';
+import { Numbering } from './state/numbering.ts';
+import { Stream } from './stream/stream.ts';
+
+/** How often the node's addresses are read: they travel with the next Hello. */
+const ADDRESSES_INTERVAL_MS = 60_000;
+/** Of the time that a stop may take: for what was read last to reach the exporter. */
+const LAST_BATCH_MS = 6_000;
+
+export interface Start {
+  readonly flags: CollectorFlags;
+  readonly log: Log;
+  readonly lifecycle: Lifecycle;
+}
+
+/** Starts everything and names how each is stopped. @throws Error that says why not */
+export async function startCollector({ flags, log, lifecycle }: Start): Promise<void> {
+  const registry = createRegistry();
+  const source = await openNetfilterSource({ hostPid: flags.hostPid });
+  lifecycle.onStop('conntrack', () => source.close());
+  saySwitches(source, log);
+
+  const addresses = await followAddresses(source, log);
+  lifecycle.onStop('addresses', addresses.stop);
+  const numbering = new Numbering();
+  const stream = new Stream({
+    address: flags.exporterAddress,
+    credentials: clientTls(tlsFlags(flags), flags.exporterAddress, log, registry),
+    node: nodeName(log),
+    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    numbering: numbering.name,
+    version: VERSION,
+    settings: flags,
+    nodeAddresses: addresses.now,
+    log,
+    registry,
+  });
+  const collector = new Collector({
+    source,
+    stream,
+    numbering,
+    metrics: createCollectorMetrics(registry, () => source.switches()),
+    log,
+    maxPairs: flags.maxPairs,
+    cleanupIntervalMs: flags.cleanupInterval,
+    seed: randomInt(2 ** 32),
+    now: Date.now,
+  });
+  let reads = 0;
+  const ready = () => (reads > 0 ? [] : ['the first read of the conntrack table has not ended yet']);
+  const http = await startHttp({ port: flags.httpListenPort, registry, ready });
+  lifecycle.onStop('http', () => http.close());
+
+  stream.start();
+  const running = keepReading(flags.readInterval, lifecycle.stopping, async () => {
+    await collector.read();
+    reads++;
+  });
+  lifecycle.onStop('last batch', async () => {
+    await running;
+    await collector.finish();
+    const left = await stream.close({ deadlineMs: LAST_BATCH_MS });
+    if (left.batches > 0)
+      log.warn('the exporter did not take everything in time; this is lost', {
+        batches: left.batches,
+        bytes: left.flowBytes,
+      });
+  });
+}
+
+/** Reads at once and then every interval; a read that takes longer than that is followed by the next in its time. */
+async function keepReading(intervalMs: number, stopping: AbortSignal, read: () => Promise<void>): Promise<void> {
+  for (let next = performance.now(); !stopping.aborted; ) {
+    await read();
+    next += intervalMs * Math.max(1, Math.ceil((performance.now() - next) / intervalMs));
+    await sleep(next - performance.now(), undefined, { signal: stopping }).catch(() => {});
+  }
+}
+
+/** The node's addresses, read now and then. */
+async function followAddresses(
+  source: ConntrackSource,
+  log: Log,
+): Promise<{ now: () => readonly Uint8Array[]; stop: () => void }> {
+  let addresses: readonly Uint8Array[] = [];
+  const read = async () => {
+    try {
+      addresses = await source.nodeAddresses();
+    } catch (error) {
+      log.warn("the node's addresses cannot be read; the exporter goes by what it knows otherwise", {
+        error: String(error),
+      });
+    }
+  };
+  await read();
+  const timer = setInterval(read, ADDRESSES_INTERVAL_MS).unref();
+  return { now: () => addresses, stop: () => clearInterval(timer) };
+}
+
+function nodeName(log: Log): string {
+  const name = process.env.NODE_NAME;
+  if (name) return name;
+  log.warn("NODE_NAME is not set: the host's name is taken for the node's", { node: hostname() });
+  return hostname();
+}
+
+function tlsFlags({ tlsCertFile = '', tlsKeyFile = '', tlsCaFile = '', insecure }: CollectorFlags) {
+  return { certFile: tlsCertFile, keyFile: tlsKeyFile, caFile: tlsCaFile, insecure };
+}
+
+/** What the kernel's switches mean for the numbers, once, at the start. The metrics go on telling. */
+function saySwitches(source: ConntrackSource, log: Log): void {
+  const { accounting, timestamps, events } = source.switches();
+  const advice = 'run the collector once with -init, or set it with sysctl';
+  if (accounting === false)
+    log.error('nf_conntrack_acct is off: the kernel counts no bytes for new connections', { advice });
+  if (timestamps === false)
+    log.warn(
+      'nf_conntrack_timestamp is off: a connection that follows another with the same ports may be taken for it',
+      { advice },
+    );
+  if (events !== undefined && events !== 1)
+    log.info('nf_conntrack_events is not 1: not needed yet, later releases read the end of connections from events', {
+      events,
+      advice,
+    });
+}

@@ -1,0 +1,163 @@
+import { Backoff, type Log } from '@egressd/daemon/log';
+import type { Registry } from 'prom-client';
+import { Aggregate } from './aggregate/aggregate.ts';
+import type { Snapshot } from './aggregate/snapshot.ts';
+import { join } from './join/join.ts';
+import { createExporterMetrics, type ExporterMetrics } from './metrics.ts';
+import { maySpeakFor } from './owners/peer.ts';
+import type { OwnerRegistry } from './owners/registry.ts';
+import type { Collector, ReceivedBatch } from './receiver/received.ts';
+import type { Accepted, Delivery } from './sinks/delivery.ts';
+import type { Mode } from './sinks/frame.ts';
+import type { Ledger } from './state/ledger.ts';
+
+/** What the exporter needs of the receiver. */
+interface Streams {
+  readonly collectors: readonly Collector[];
+  confirm(moved: ReturnType<Ledger['confirmUpTo']>): void;
+}
+
+/** What it needs of a sink's delivery. */
+type SinkDelivery = Pick<Delivery, 'offer' | 'holdsConfirmation' | 'close'>;
+
+export interface ExporterOptions {
+  readonly owners: OwnerRegistry;
+  readonly ledger: Ledger;
+  /** By name. Each calls `accepted` with its own name. */
+  readonly sinks: ReadonlyMap<string, SinkDelivery>;
+  /** Sees every snapshot: for `/metrics`. */
+  readonly onSnapshot?: (snapshot: Snapshot) => void;
+  readonly registry: Registry;
+  readonly log: Log;
+  readonly now?: () => number;
+}
+
+/**
+ * The exporter's work, step by step:
+ *
+ *   receiver ──batch──> join ──flows──> aggregate ──snapshot──> sinks
+ *      <──────── confirmed ──────── ledger <──────── accepted ────┘
+ *
+ * Nothing is confirmed before every sink has accepted it; one that is away too long is not waited for.
+ */
+export class Exporter {
+  readonly #options: ExporterOptions;
+  readonly #now: () => number;
+  readonly #aggregate = new Aggregate();
+  readonly #metrics: ExporterMetrics;
+  readonly #backoff: Backoff;
+  /** By sink: the newest of its snapshots that it has accepted. */
+  readonly #accepted = new Map<string, Accepted>();
+  /** The newest snapshot: what is accepted where no sink is waited for. */
+  #latest: Accepted | undefined;
+  #mode: Mode = 'counter';
+
+  constructor(options: ExporterOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+    this.#backoff = new Backoff(this.#now);
+    this.#metrics = createExporterMetrics(options.registry, this.#aggregate, options.owners);
+  }
+
+  /** Why no batch can be taken now; undefined: come in. */
+  notReady(): string | undefined {
+    return this.#options.owners.synced ? undefined : 'it does not know pods and nodes yet';
+  }
+
+  /** Why a collector is not believed; undefined: it may speak for its node. What it says of the node's addresses is taken. */
+  admit(collector: Collector): string | undefined {
+    const { owners, log } = this.#options;
+    const refusal = maySpeakFor(owners, collector.node, collector.peer, this.#now());
+    if (refusal !== undefined) return refusal;
+    owners.addNodeAddresses(collector.node, collector.nodeAddresses, this.#now());
+    if (owners.node(collector.node) === undefined) {
+      this.#backoff.limit(`stranger ${collector.node}`, () =>
+        log.warn('a collector speaks for a node that nobody has told of: none of its traffic can be given to a pod', {
+          node: collector.node,
+          advice: "its NODE_NAME must be the node's name in Kubernetes or the inventory",
+        }),
+      );
+    }
+    return undefined;
+  }
+
+  /** Applies a batch: it is in the totals when this returns. */
+  apply(batch: ReceivedBatch): void {
+    const joined = join(batch, this.#options.owners);
+    this.#metrics.count(batch, joined, this.#aggregate.add(joined, this.#now()));
+  }
+
+  /** One turn, every export interval: a snapshot of all totals goes to every sink. */
+  export(streams: Streams): void {
+    const { owners, ledger, sinks, onSnapshot } = this.#options;
+    const now = this.#now();
+    owners.forget(now);
+    this.#aggregate.retire(now, this.#acceptedByAll()?.timeMs ?? 0);
+    const snapshot = this.#aggregate.snapshot(now, ledger.positions());
+    onSnapshot?.(snapshot);
+    this.#chooseMode(streams.collectors);
+    for (const sink of sinks.values()) sink.offer(snapshot, this.#mode);
+    this.#latest = snapshot;
+    this.confirm(streams);
+  }
+
+  /** A sink has accepted a snapshot. */
+  accepted(sink: string, accepted: Accepted, streams: Streams): void {
+    this.#accepted.set(sink, accepted);
+    this.confirm(streams);
+  }
+
+  /** Tells collectors what no sink needs any more. */
+  confirm(streams: Streams): void {
+    const accepted = this.#acceptedByAll();
+    if (accepted === undefined) return;
+    const moved = this.#options.ledger.confirmUpTo(accepted.position);
+    if (moved.size > 0) streams.confirm(moved);
+  }
+
+  /** The last turn: what is in the totals goes to every sink, as far as they take it within the time. */
+  async finish(streams: Streams, deadlineMs: number): Promise<void> {
+    this.export(streams);
+    const { sinks, log } = this.#options;
+    await Promise.all(
+      [...sinks].map(async ([name, sink]) => {
+        if (await sink.close(deadlineMs)) return;
+        log.warn('sink did not take the last snapshot in time; collectors will send again what it lacks', {
+          sink: name,
+        });
+      }),
+    );
+    this.confirm(streams);
+  }
+
+  /** The oldest of what each sink that is waited for has accepted last; undefined where one has accepted nothing yet. */
+  #acceptedByAll(): Accepted | undefined {
+    const holding = [...this.#options.sinks].filter(([, sink]) => sink.holdsConfirmation);
+    let oldest = this.#latest;
+    for (const [name] of holding) {
+      const accepted = this.#accepted.get(name);
+      if (accepted === undefined || oldest === undefined) return undefined;
+      if (accepted.timeMs < oldest.timeMs) oldest = accepted;
+    }
+    return oldest;
+  }
+
+  /** Deltas where a collector asks for them. Collectors that disagree are a mistake of the set-up: it is said, and deltas win. */
+  #chooseMode(collectors: readonly Collector[]): void {
+    if (collectors.length === 0) return;
+    const asking = collectors.filter(({ settings }) => settings.sendTrafficDelta === true).length;
+    const mode = asking > 0 ? 'delta' : 'counter';
+    if (mode !== this.#mode)
+      this.#options.log.info('remote write sends from now on', {
+        values: mode === 'delta' ? 'deltas' : 'growing counters',
+      });
+    this.#mode = mode;
+    if (asking === 0 || asking === collectors.length) return;
+    this.#backoff.limit('mode', () =>
+      this.#options.log.warn('collectors disagree on send-traffic-delta: deltas are sent', {
+        asking,
+        of: collectors.length,
+      }),
+    );
+  }
+}

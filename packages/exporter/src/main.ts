@@ -1,0 +1,40 @@
+import { commandLineOrExit } from '@egressd/daemon/command-line';
+import { effective } from '@egressd/daemon/flag-help';
+import { EXIT, Lifecycle } from '@egressd/daemon/lifecycle';
+import { createLog } from '@egressd/daemon/log';
+import { COMMIT, VERSION } from '@egressd/daemon/version';
+import { configCheck, renderMistakes } from './config/check.ts';
+import { loadConfig } from './config/load.ts';
+import { describeConfig } from './config/show.ts';
+import { EXPORTER_FLAGS, notices, parseExporterFlags } from './flags.ts';
+import { startExporter } from './start.ts';
+
+const flags = commandLineOrExit(
+  {
+    name: 'egressd-exporter',
+    about: 'Receives flows from the collectors, adds pod, node and zone, keeps totals and sends them to sinks.',
+    flags: EXPORTER_FLAGS,
+  },
+  parseExporterFlags(process.argv.slice(2), process.env),
+);
+const loaded = loadConfig(flags.configPath, process.env);
+if (flags.configCheck) {
+  const { text, code } = configCheck(loaded);
+  process.stdout.write(text);
+  process.exit(code);
+}
+if (!loaded.ok) {
+  process.stderr.write(renderMistakes(loaded.mistakes));
+  process.exit(EXIT.failed);
+}
+const { config, warnings } = loaded;
+const log = createLog(flags.logLevel, (line) => process.stderr.write(line));
+const lifecycle = new Lifecycle(log);
+log.info('egressd exporter', {
+  version: VERSION,
+  commit: COMMIT,
+  ...effective(EXPORTER_FLAGS, flags),
+  ...describeConfig(config),
+});
+for (const line of [...warnings, ...notices(flags)]) log.warn(line);
+await lifecycle.start(() => startExporter({ flags, config, log, lifecycle }));

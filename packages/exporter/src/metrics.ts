@@ -1,0 +1,87 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Added, Aggregate } from './aggregate/aggregate.ts';
+import { type Joined, type Moved, VERDICTS } from './join/join.ts';
+import type { OwnerRegistry } from './owners/registry.ts';
+import type { ReceivedBatch } from './receiver/received.ts';
+
+/** What the loop records of join, aggregate and owners. */
+export interface ExporterMetrics {
+  count(batch: ReceivedBatch, joined: Joined, added: Added): void;
+}
+
+/** Registers them. */
+export function createExporterMetrics(
+  registry: Registry,
+  aggregate: Aggregate,
+  owners: OwnerRegistry,
+): ExporterMetrics {
+  const registers = [registry];
+  const counter = (name: string, help: string) => new Counter({ name, help, registers });
+  const pairs = counter('egressd_pairs_received_total', 'Pairs in batches of collectors.');
+  const flows = counter(
+    'egressd_flows_total',
+    'Flows kept: a pair gives one for each end that is a pod of the sending node.',
+  );
+  const folded = counter(
+    'egressd_flows_folded_total',
+    'Flows added to a ~other series because there are too many series.',
+  );
+  const dropped = bytesAndPairs(registry, 'dropped', DROPPED_HELP);
+  const unknown = bytesAndPairs(registry, 'unknown', UNKNOWN_HELP);
+  for (const reason of VERDICTS) if (reason !== 'kept') dropped({ reason }, { pairs: 0, bytes: 0, packets: 0 });
+  gauges(registry, aggregate, owners);
+  return {
+    count(batch, joined, added) {
+      pairs.inc(batch.parts.reduce((sum, part) => sum + part.rows, 0));
+      flows.inc(added.flows);
+      folded.inc(added.folded);
+      for (const [reason, moved] of joined.dropped) dropped({ reason }, moved);
+      unknown({}, joined.unknown);
+    },
+  };
+}
+
+const DROPPED_HELP =
+  'in pairs that give no flow, both directions, by reason. not_local, host_network, excluded_namespace: as meant; unknown_source: nobody is known to have the address, is it missing from the inventory?; ambiguous: it changed hands meanwhile; too_many_pairs: raise max-pairs of the collector.';
+const UNKNOWN_HELP = "in flows with an end of the cluster's own ranges of which it is not known whose it was.";
+
+function bytesAndPairs(
+  registry: Registry,
+  what: string,
+  help: string,
+): (labels: Record<string, string>, moved: Moved) => void {
+  const labelNames = what === 'dropped' ? ['reason'] : [];
+  const make = (unit: string) =>
+    new Counter({
+      name: `egressd_${what}_${unit}_total`,
+      help: `${unit === 'bytes' ? 'Bytes' : 'Pairs'} ${help}`,
+      labelNames,
+      registers: [registry],
+    });
+  const bytes = make('bytes');
+  const pairs = make('pairs');
+  return (labels, moved) => {
+    bytes.inc(labels, moved.bytes);
+    pairs.inc(labels, moved.pairs);
+  };
+}
+
+function gauges(registry: Registry, aggregate: Aggregate, owners: OwnerRegistry): void {
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  gauge('egressd_series', 'Live series.', () => aggregate.size);
+  gauge('egressd_pods', 'Pods known.', () => owners.counts.pods);
+  gauge('egressd_nodes', 'Nodes known.', () => owners.counts.nodes);
+  gauge(
+    'egressd_addresses',
+    'Addresses whose owner is known, or was until an hour ago.',
+    () => owners.counts.addresses,
+  );
+}

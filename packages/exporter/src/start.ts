@@ -1,0 +1,96 @@
+import { startHttp } from '@egressd/daemon/http';
+import type { Lifecycle } from '@egressd/daemon/lifecycle';
+import type { Log } from '@egressd/daemon/log';
+import { createRegistry } from '@egressd/daemon/metrics';
+import { serverTls } from '@egressd/daemon/tls';
+import { VERSION } from '@egressd/daemon/version';
+import type { ExporterConfig } from './config/config.ts';
+import { Exporter } from './exporter.ts';
+import type { ExporterFlags } from './flags.ts';
+import { OwnerRegistry } from './owners/registry.ts';
+import { type Receiver, startReceiver } from './receiver/receiver.ts';
+import { buildSink } from './sinks/build.ts';
+import { type Accepted, Delivery } from './sinks/delivery.ts';
+import { createSinkMetrics } from './sinks/sink-metrics.ts';
+import { Ledger } from './state/ledger.ts';
+
+/** Of the time that a stop may take: for the sinks to take the last snapshot, and for the streams to end. */
+const LAST_DELIVERY_MS = 6_000;
+const STREAMS_CLOSE_MS = 1_500;
+
+export interface Start {
+  readonly flags: ExporterFlags;
+  readonly config: ExporterConfig;
+  readonly log: Log;
+  readonly lifecycle: Lifecycle;
+}
+
+/** Starts everything, in the order in which data comes to need it, and names how each is stopped. @throws Error that says why not */
+export async function startExporter({ flags, config, log, lifecycle }: Start): Promise<void> {
+  const registry = createRegistry();
+  const owners = new OwnerRegistry(config.inventory === undefined ? [] : ['inventory']);
+  const ledger = new Ledger();
+  const sinks = new Map<string, Delivery>();
+  const exporter = new Exporter({ owners, ledger, sinks, registry, log });
+  let receiver: Receiver | undefined;
+
+  const http = await startHttp({ port: flags.httpListenPort, registry, ready: () => notReady(exporter, receiver) });
+  lifecycle.onStop('http', () => http.close());
+
+  const tls = serverTls(tlsFlags(flags), log, registry);
+  lifecycle.onStop('tls', () => tls.stop());
+  receiver = await startReceiver({
+    host: tls.host,
+    port: flags.grpcListenPort,
+    credentials: tls.credentials,
+    ledger,
+    ready: () => exporter.notReady(),
+    admit: (collector) => exporter.admit(collector),
+    onBatch: (batch) => exporter.apply(batch),
+    wantDialled: false,
+    log,
+    registry,
+  });
+  const streams = receiver;
+  makeSinks(config, log, registry, sinks, (name, accepted) => exporter.accepted(name, accepted, streams));
+  const timer = setInterval(() => exporter.export(streams), config.exportIntervalMs);
+  lifecycle.onStop('last delivery', async () => {
+    clearInterval(timer);
+    streams.stopTaking();
+    await exporter.finish(streams, LAST_DELIVERY_MS);
+    await streams.close({ deadlineMs: STREAMS_CLOSE_MS });
+  });
+  log.info('listening', { collectors: `${tls.host}:${streams.port}`, http: http.port, sinks: sinks.size });
+}
+
+function notReady(exporter: Exporter, receiver: Receiver | undefined): string[] {
+  const reasons = [exporter.notReady(), receiver === undefined ? 'it does not listen for collectors yet' : undefined];
+  return reasons.filter((reason) => reason !== undefined);
+}
+
+function tlsFlags({ tlsCertFile = '', tlsKeyFile = '', tlsCaFile = '', insecure }: ExporterFlags) {
+  return { certFile: tlsCertFile, keyFile: tlsKeyFile, caFile: tlsCaFile, insecure };
+}
+
+function makeSinks(
+  { sinks, exportIntervalMs }: ExporterConfig,
+  log: Log,
+  registry: ReturnType<typeof createRegistry>,
+  into: Map<string, Delivery>,
+  onAccepted: (name: string, accepted: Accepted) => void,
+): void {
+  const metrics = createSinkMetrics(registry);
+  const startedMs = Date.now();
+  for (const { name, kind, settings } of sinks) {
+    const sink = buildSink(name, { [kind]: settings }, { version: VERSION, environment: process.env });
+    const delivery = new Delivery({
+      sink,
+      startedMs,
+      intervalMs: exportIntervalMs,
+      metrics,
+      log,
+      onAccepted: (accepted) => onAccepted(name, accepted),
+    });
+    into.set(name, delivery);
+  }
+}
