@@ -25,8 +25,8 @@ export interface ExporterOptions {
   readonly ledger: Ledger;
   /** By name. Each calls `accepted` with its own name. */
   readonly sinks: ReadonlyMap<string, SinkDelivery>;
-  /** Sees every snapshot: for `/metrics`. */
-  readonly onSnapshot?: (snapshot: Snapshot) => void;
+  /** `/metrics`, where it shows traffic: takes every snapshot. */
+  readonly page?: { take(snapshot: Snapshot): void } | undefined;
   readonly registry: Registry;
   readonly log: Log;
   readonly now?: () => number;
@@ -89,12 +89,12 @@ export class Exporter {
 
   /** One turn, every export interval: a snapshot of all totals goes to every sink. */
   export(streams: Streams): void {
-    const { owners, ledger, sinks, onSnapshot } = this.#options;
+    const { owners, ledger, sinks, page } = this.#options;
     const now = this.#now();
     owners.forget(now);
     this.#aggregate.retire(now, this.#acceptedByAll()?.timeMs ?? 0);
     const snapshot = this.#aggregate.snapshot(now, ledger.positions());
-    onSnapshot?.(snapshot);
+    page?.take(snapshot);
     this.#chooseMode(streams.collectors);
     for (const sink of sinks.values()) sink.offer(snapshot, this.#mode);
     this.#latest = snapshot;

@@ -4,19 +4,24 @@ import type { Log } from '@egressd/daemon/log';
 import { createRegistry } from '@egressd/daemon/metrics';
 import { serverTls } from '@egressd/daemon/tls';
 import { VERSION } from '@egressd/daemon/version';
+import type { Registry } from 'prom-client';
 import type { ExporterConfig } from './config/config.ts';
 import { Exporter } from './exporter.ts';
 import type { ExporterFlags } from './flags.ts';
+import { watchInventory } from './inventory/inventory.ts';
 import { OwnerRegistry } from './owners/registry.ts';
 import { type Receiver, startReceiver } from './receiver/receiver.ts';
 import { buildSink } from './sinks/build.ts';
 import { type Accepted, Delivery } from './sinks/delivery.ts';
 import { createSinkMetrics } from './sinks/sink-metrics.ts';
 import { Ledger } from './state/ledger.ts';
+import { FlowPage } from './web/flow-page.ts';
 
 /** Of the time that a stop may take: for the sinks to take the last snapshot, and for the streams to end. */
 const LAST_DELIVERY_MS = 6_000;
 const STREAMS_CLOSE_MS = 1_500;
+/** Where nobody but `/metrics` shows the totals they are brought there so often: nobody has chosen another pace. */
+const PAGE_INTERVAL_MS = 5_000;
 
 export interface Start {
   readonly flags: ExporterFlags;
@@ -31,11 +36,18 @@ export async function startExporter({ flags, config, log, lifecycle }: Start): P
   const owners = new OwnerRegistry(config.inventory === undefined ? [] : ['inventory']);
   const ledger = new Ledger();
   const sinks = new Map<string, Delivery>();
-  const exporter = new Exporter({ owners, ledger, sinks, registry, log });
+  const page = config.metrics.flows ? new FlowPage({ registry }) : undefined;
+  const exporter = new Exporter({ owners, ledger, sinks, page, registry, log });
   let receiver: Receiver | undefined;
 
-  const http = await startHttp({ port: flags.httpListenPort, registry, ready: () => notReady(exporter, receiver) });
+  const http = await startHttp({
+    port: flags.httpListenPort,
+    registry,
+    ready: () => notReady(exporter, receiver),
+    extraMetrics: () => page?.text() ?? [],
+  });
   lifecycle.onStop('http', () => http.close());
+  await startInventory(config, owners, log, registry, lifecycle);
 
   const tls = serverTls(tlsFlags(flags), log, registry);
   lifecycle.onStop('tls', () => tls.stop());
@@ -53,7 +65,8 @@ export async function startExporter({ flags, config, log, lifecycle }: Start): P
   });
   const streams = receiver;
   makeSinks(config, log, registry, sinks, (name, accepted) => exporter.accepted(name, accepted, streams));
-  const timer = setInterval(() => exporter.export(streams), config.exportIntervalMs);
+  const intervalMs = sinks.size > 0 ? config.exportIntervalMs : Math.min(config.exportIntervalMs, PAGE_INTERVAL_MS);
+  const timer = setInterval(() => exporter.export(streams), intervalMs);
   lifecycle.onStop('last delivery', async () => {
     clearInterval(timer);
     streams.stopTaking();
@@ -61,6 +74,21 @@ export async function startExporter({ flags, config, log, lifecycle }: Start): P
     await streams.close({ deadlineMs: STREAMS_CLOSE_MS });
   });
   log.info('listening', { collectors: `${tls.host}:${streams.port}`, http: http.port, sinks: sinks.size });
+}
+
+async function startInventory(
+  { inventory }: ExporterConfig,
+  owners: OwnerRegistry,
+  log: Log,
+  registry: Registry,
+  lifecycle: Lifecycle,
+): Promise<void> {
+  if (inventory === undefined) {
+    log.warn('no inventory: no address can be given to a pod, so no flow is kept; set inventory in the configuration');
+    return;
+  }
+  const watched = await watchInventory({ path: inventory, owners: owners.source('inventory'), registry, log });
+  lifecycle.onStop('inventory', () => watched.close());
 }
 
 function notReady(exporter: Exporter, receiver: Receiver | undefined): string[] {
@@ -75,7 +103,7 @@ function tlsFlags({ tlsCertFile = '', tlsKeyFile = '', tlsCaFile = '', insecure 
 function makeSinks(
   { sinks, exportIntervalMs }: ExporterConfig,
   log: Log,
-  registry: ReturnType<typeof createRegistry>,
+  registry: Registry,
   into: Map<string, Delivery>,
   onAccepted: (name: string, accepted: Accepted) => void,
 ): void {
