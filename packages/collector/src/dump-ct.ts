@@ -1,0 +1,44 @@
+import { formatRecord } from './conntrack/format.ts';
+import type { ConnectionBlock } from './conntrack/record.ts';
+import { type ConntrackSource, type ReadReport, SourceError } from './conntrack/source.ts';
+
+/**
+ * `-dump-ct`: reads all connections once and writes two lines each, see `formatRecord`. Nothing is written of an attempt that
+ * was given up.
+ * @param write takes a chunk of whole lines; what it returns is waited for, so that a slow pipe does not fill the memory
+ * @throws SourceError where the source cannot be read, or not as a whole
+ */
+export async function dumpConnections(
+  source: ConntrackSource,
+  write: (text: string) => void | Promise<void>,
+): Promise<ReadReport> {
+  const records: string[] = [];
+  const seen: number[] = [];
+  const report = await source.read((block) => {
+    records.push(formatBlock(block));
+    seen.push(block.count);
+  });
+  if (!report.complete) {
+    throw new SourceError('system', 'the table changed under every attempt to read it: try again');
+  }
+  for (const text of lastAttempt(records, seen, report.entries)) await write(text);
+  return report;
+}
+
+/** The lines of a whole block, each with its end. Also what `-log-entries` logs, line by line. */
+export function formatBlock(block: ConnectionBlock): string {
+  let text = '';
+  for (let i = 0; i < block.count; i++) {
+    const [forward, backward] = formatRecord(block, i);
+    text += `${forward}\n${backward}\n`;
+  }
+  return text;
+}
+
+/** The chunks of the last attempt: the ones at the end that hold `entries` records together. */
+function lastAttempt(chunks: readonly string[], counts: readonly number[], entries: number): readonly string[] {
+  let first = chunks.length;
+  let missing = entries;
+  while (first > 0 && missing > 0) missing -= counts[--first]!;
+  return chunks.slice(first);
+}
