@@ -115,7 +115,7 @@ describe('WriteRequestEncoder', () => {
           expect(again.length).toBe(bytes.length - 9 * decoded.timeseries.length);
         },
       ),
-      { numRuns: 200 },
+      { numRuns: 50 },
     );
   });
 
