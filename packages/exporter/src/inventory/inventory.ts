@@ -155,7 +155,7 @@ class Watched implements WatchedInventory {
   #apply(state: OwnersState): void {
     const { path, owners, log } = this.#options;
     owners.replace(state, this.#now());
-    this.#metrics.applied(state, this.#now());
+    this.#metrics.applied(this.#now());
     log.info('inventory read', { path, nodes: state.nodes.length, pods: state.pods.length });
   }
 

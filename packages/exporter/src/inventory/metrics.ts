@@ -1,9 +1,8 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { OwnersState } from '../owners/registry.ts';
 
 /** What is counted about the inventory file. */
 export interface InventoryMetrics {
-  applied(state: OwnersState, nowMs: number): void;
+  applied(nowMs: number): void;
   refused(): void;
 }
 
@@ -26,16 +25,12 @@ export function inventoryMetrics(registry: Registry): InventoryMetrics {
     help: 'When the inventory that is in use was read, Unix time.',
     registers,
   });
-  const nodes = new Gauge({ name: 'egressd_inventory_nodes', help: 'Nodes in the inventory.', registers });
-  const pods = new Gauge({ name: 'egressd_inventory_pods', help: 'Pods in the inventory.', registers });
   for (const outcome of ['applied', 'refused']) reads.inc({ outcome }, 0);
   return {
-    applied(state, nowMs) {
+    applied(nowMs) {
       reads.inc({ outcome: 'applied' });
       stale.set(0);
       time.set(nowMs / 1000);
-      nodes.set(state.nodes.length);
-      pods.set(state.pods.length);
     },
     refused() {
       reads.inc({ outcome: 'refused' });
