@@ -1,13 +1,13 @@
 import { createLog } from '@egressd/daemon/log';
+import { createRegistry } from '@egressd/daemon/metrics';
+import { type Accepted, Delivery } from '@egressd/exporter/sinks/delivery';
+import type { RemoteWriteSettings } from '@egressd/exporter/sinks/remote-write/settings';
+import { createRemoteWriteSink } from '@egressd/exporter/sinks/remote-write/sink';
+import type { Timers } from '@egressd/exporter/sinks/retry';
+import { createSinkMetrics } from '@egressd/exporter/sinks/sink-metrics';
+import { STARTED_MS, testSeries, testSnapshot, until } from '@egressd/exporter/sinks/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { Registry } from 'prom-client';
-import { type Accepted, Delivery } from '../delivery.ts';
-import type { Timers } from '../retry.ts';
-import { createSinkMetrics } from '../sink-metrics.ts';
-import { type Answer, decodeWrite, labelsOf, status, TestReceiver } from '../test-receiver.ts';
-import { STARTED_MS, testSeries, testSnapshot, until } from '../testing.ts';
-import type { RemoteWriteSettings } from './settings.ts';
-import { createRemoteWriteSink } from './sink.ts';
+import { type Answer, decodeWrite, labelsOf, status, TestReceiver } from './test-receiver.ts';
 
 /** Pauses of a delivery are over at once. */
 const HASTY: Timers = {
@@ -51,7 +51,7 @@ function setUp(changes: Partial<RemoteWriteSettings> = {}) {
     maxSeries: 100_000,
     ...changes,
   };
-  const registry = new Registry();
+  const registry = createRegistry();
   const accepted: number[] = [];
   const lines: string[] = [];
   delivery = new Delivery({
@@ -182,7 +182,7 @@ describe('faults that pass', () => {
   });
 
   test('a name that nobody knows', async () => {
-    const { lines, requests } = setUp({ url: 'http://nobody.invalid/' });
+    const { lines, requests } = setUp({ url: `http://${'x'.repeat(64)}.invalid/` });
     offer();
     await until(() => lines.length > 0);
     expect(await requests()).toEqual(['retryable dns']);

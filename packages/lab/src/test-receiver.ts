@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { fromBinary } from '@bufbuild/protobuf';
 import { type WriteRequest, WriteRequestSchema } from '@egressd/flow/gen/prometheus/v1/remote_pb';
@@ -20,9 +21,9 @@ export class TestReceiver {
   answer: Answer;
   readonly #server: Server;
 
-  private constructor(answer: Answer) {
+  private constructor(answer: Answer, tls: ServerOptions | undefined) {
     this.answer = answer;
-    this.#server = createServer((request, response) => {
+    const listener = (request: IncomingMessage, response: ServerResponse) => {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('error', () => {});
@@ -31,11 +32,13 @@ export class TestReceiver {
         this.requests.push(received);
         this.answer(received, response);
       });
-    });
+    };
+    this.#server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
   }
 
-  static async start(answer: Answer = status(204)): Promise<TestReceiver> {
-    const receiver = new TestReceiver(answer);
+  /** @param tls speaks TLS with these */
+  static async start(answer: Answer = status(204), tls?: ServerOptions): Promise<TestReceiver> {
+    const receiver = new TestReceiver(answer, tls);
     await new Promise<void>((resolve) => receiver.#server.listen(0, '127.0.0.1', resolve));
     return receiver;
   }
