@@ -1,0 +1,32 @@
+/**
+ * What one turn of the collector costs up to the rows of a batch: dump, decode, flow table, reducer. Runs in the bench's namespace. For each
+ * line on stdin one turn; for each turn one line on stdout:
+ *     wall_ns cpu_ns connections_that_moved rows bytes_of_the_batch
+ * CPU is that of all threads. Encoding the batch is not in the times.
+ */
+import { createInterface } from 'node:readline';
+import { openNetfilterSource } from '@egressd/collector/conntrack/netfilter';
+import { FlowTable } from '@egressd/collector/flow-table/flow-table';
+import { Reducer } from '@egressd/collector/reducer/reducer';
+import { encodeBatch } from '@egressd/flow/batch-encode';
+import { MESSAGE_BYTES } from '@egressd/flow/service';
+
+const SEED = 1;
+const source = await openNetfilterSource();
+const table = new FlowTable(SEED, 0n);
+const reducer = new Reducer({ maxPairs: 262_144, seed: SEED, dialled: false });
+
+for await (const _ of createInterface({ input: process.stdin })) {
+  const cpu = process.cpuUsage();
+  const began = process.hrtime.bigint();
+  const report = await source.read((block) => table.apply(block, reducer));
+  const moved = table.endRead(report.complete);
+  const rows = reducer.freeze();
+  const wall = process.hrtime.bigint() - began;
+  const { user, system } = process.cpuUsage(cpu);
+  if (!report.complete) throw new Error('the table changed while it was read: nobody else may use the namespace');
+  const messages = encodeBatch({ number: 1, fromMs: 0, toMs: 1 }, rows, MESSAGE_BYTES);
+  const bytes = messages.reduce((sum, message) => sum + message.length, 0);
+  console.log(`${wall} ${(user + system) * 1000} ${moved} ${rows.rows} ${bytes}`);
+}
+await source.close();

@@ -1,0 +1,99 @@
+/**
+ * What egressd costs, measured against something that runs beside it, so that the ratios hold on any machine.
+ *
+ *   npm run bench                  50,000 and 250,000 connections
+ *   npm run bench -- --seed 7      other pairs
+ *   npm run bench -- --count 1000  another number of connections
+ */
+import { release } from 'node:os';
+import { parseArgs } from 'node:util';
+import { textTable } from '../demo/text-table.ts';
+import { type Connections, makeConnections } from './connections.ts';
+import { benchMemory } from './memory.ts';
+import { benchPairs } from './pairs.ts';
+import { benchReading, type ReadCost } from './reading.ts';
+import { benchSeries } from './series.ts';
+
+const SIZES = [50_000, 250_000];
+
+const { values } = parseArgs({ options: { seed: { type: 'string', default: '1' }, count: { type: 'string' } } });
+const seed = Number(values.seed);
+const sizes = values.count === undefined ? SIZES : [Number(values.count)];
+
+function say(line = ''): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function table(titles: readonly string[], rows: readonly (readonly string[])[]): void {
+  const columns = titles.map((title, i) => ({ title, align: i === 0 ? ('left' as const) : ('right' as const) }));
+  for (const line of textTable(columns, rows)) say(`  ${line}`);
+  say();
+}
+
+async function reading(connections: Connections): Promise<void> {
+  const result = await benchReading(connections);
+  const { floor, cycle } = result;
+  say(
+    `Reading ${result.connections.toLocaleString('en-US')} connections of which every one moved, into ${result.rows.toLocaleString('en-US')} pairs: median of 9 alternating rounds`,
+  );
+  const row = (name: string, { wallMs, cpuMs }: ReadCost) => [name, wallMs.toFixed(0), cpuMs.toFixed(0)];
+  table(
+    ['', 'wall ms', 'CPU ms, all threads'],
+    [
+      row('floor: bare receive loop in C', floor),
+      row('dump, decode, flow table, reducer', cycle),
+      ['ratio', (cycle.wallMs / floor.wallMs).toFixed(2), (cycle.cpuMs / floor.cpuMs).toFixed(2)],
+    ],
+  );
+  say(`  on the wire: ${(result.batchBytes / result.rows).toFixed(1)} bytes a pair before compression`);
+  const { residentMiB, peakMiB } = await benchMemory(connections);
+  say(
+    `  resident memory of the collector: ${residentMiB.toFixed(0)} MiB after 12 reads, ${peakMiB.toFixed(0)} MiB at the most`,
+  );
+  say();
+}
+
+function pairs(): void {
+  const result = benchPairs(seed);
+  const { encode, decode, join, aggregate, json } = result;
+  say(
+    `A batch of ${result.pairs.toLocaleString('en-US')} pairs with ${result.addresses.toLocaleString('en-US')} addresses, seed ${seed}`,
+  );
+  table(
+    ['', 'ns a pair', 'bytes a pair'],
+    [
+      ['encode', encode.toFixed(0), result.bytesPerPair.toFixed(1)],
+      ['decode', decode.toFixed(0), ''],
+      ['join', join.toFixed(0), ''],
+      ['aggregate', aggregate.toFixed(0), ''],
+      ['the same rows as JSON, written and read', json.toFixed(0), result.jsonBytes.toFixed(1)],
+      [
+        'ratio of encode and decode to JSON',
+        ((encode + decode) / json).toFixed(2),
+        (result.bytesPerPair / result.jsonBytes).toFixed(2),
+      ],
+    ],
+  );
+  const series = benchSeries(result.snapshot);
+  say(`Remote write of ${series.series.toLocaleString('en-US')} series`);
+  table(
+    ['', 'ns a series', 'bytes a series'],
+    [
+      ['totals to request bodies', series.encode.toFixed(0), series.bytes.toFixed(0)],
+      ['snappy', series.compress.toFixed(0), series.compressedBytes.toFixed(0)],
+      ['the same bodies from objects by protobuf-es', series.plain.toFixed(0), ''],
+      ['ratio', (series.encode / series.plain).toFixed(2), ''],
+    ],
+  );
+}
+
+say(`egressd bench: Node.js ${process.version}, kernel ${release()}\n`);
+for (const size of sizes) {
+  const connections = await makeConnections(size);
+  try {
+    await reading(connections);
+  } finally {
+    await connections.remove();
+  }
+}
+pairs();

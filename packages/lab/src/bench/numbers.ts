@@ -1,0 +1,28 @@
+import { join } from 'node:path';
+
+const ROOT = join(import.meta.dirname, '../../../..');
+
+/** How the programs of this workspace are started. */
+export const NODE = [process.execPath, '--conditions=source', '--disable-warning=ExperimentalWarning'] as const;
+
+/** The file of a program of this workspace. */
+export function programFile(file: string): string {
+  return join(ROOT, 'packages', file);
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** Nanoseconds that each of `items` takes: median of several rounds after some that warm up. */
+export function nsPerItem(items: number, work: () => void): number {
+  const rounds: number[] = [];
+  for (let round = 0; round < 15; round++) {
+    const began = process.hrtime.bigint();
+    work();
+    if (round >= 5) rounds.push(Number(process.hrtime.bigint() - began));
+  }
+  return median(rounds) / items;
+}
