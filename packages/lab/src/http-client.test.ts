@@ -147,7 +147,10 @@ async function startProxy(refuse = 0): Promise<{ port: number; asked: string[]; 
   });
   proxy.on('connect', (request, socket) => {
     asked.push(`CONNECT ${request.url}`);
-    if (refuse !== 0) return socket.end(`HTTP/1.1 ${refuse} No\r\n\r\n`);
+    if (refuse !== 0) {
+      socket.end(`HTTP/1.1 ${refuse} No\r\n\r\n`);
+      return;
+    }
     const through = connect(Number(request.url?.split(':')[1]), '127.0.0.1', () => {
       socket.write('HTTP/1.1 200 OK\r\n\r\n');
       through.pipe(socket);
