@@ -1,64 +1,34 @@
-import { formatAddress, isV4 } from '@egressd/flow/address';
-import { type ConnectionBlock, FLAG, STRIDE, WORD } from './record.ts';
+import { type RecordFields, recordFields } from './fields.ts';
+import type { ConnectionBlock } from './record.ts';
 
-/** Words of a record that a flow is made of: two ends with their ports, two counters. */
-interface Flow {
-  readonly source: number;
-  readonly sourcePort: number;
-  readonly destination: number;
-  readonly destinationPort: number;
-  readonly txBytes: number;
-  readonly rxBytes: number;
-}
+/** Protocols whose words for ports hold something else (IANA). */
+const ICMP = 1;
+const ICMPV6 = 58;
 
 /**
  * The two flows of a record as lines of `-dump-ct`, without an end:
  * `proto=6 src=IP:PORT dst=IP:PORT tx_bytes=N rx_bytes=N expires=DURATION`, forward, then backward. The destination is who
- * really answered. Protocols without ports have 0; so has ICMP.
+ * really answered. Protocols without ports have port 0. A connection without a timeout, since hardware or the kernel's flow
+ * table forwards it, expires in `0s`.
  */
-export function formatRecord(block: ConnectionBlock, index: number): [string, string] {
-  const { words } = block;
-  const base = index * STRIDE;
-  const protocol = words[base + WORD.zoneProtocol]! >>> 16;
-  const hasPorts = protocol !== ICMP && protocol !== ICMPV6;
-  const forward: Flow = {
-    source: base + WORD.originalSource,
-    sourcePort: hasPorts ? words[base + WORD.originalPorts]! >>> 16 : 0,
-    destination: base + WORD.replySource,
-    destinationPort: hasPorts ? words[base + WORD.replyPorts]! >>> 16 : 0,
-    txBytes: base + WORD.originalBytes,
-    rxBytes: base + WORD.replyBytes,
-  };
-  const backward: Flow = {
-    source: forward.destination,
-    sourcePort: forward.destinationPort,
-    destination: forward.source,
-    destinationPort: forward.sourcePort,
-    txBytes: forward.rxBytes,
-    rxBytes: forward.txBytes,
-  };
-  const seconds = (words[base + WORD.flags]! & FLAG.timeout) === 0 ? 0 : words[base + WORD.timeout]!;
-  const line = (flow: Flow) => `proto=${protocol} ${formatFlow(words, flow)} expires=${formatSeconds(seconds)}`;
-  return [line(forward), line(backward)];
+export function formatRecord(block: ConnectionBlock, index: number): [forward: string, backward: string] {
+  const record = recordFields(block, index);
+  const { protocol, originalBytes, replyBytes } = record;
+  const source = formatEnd(record.originalSource, port(record, 'originalPorts'));
+  const destination = formatEnd(record.replySource, port(record, 'replyPorts'));
+  const expires = formatSeconds(record.timeout ?? 0);
+  return [
+    `proto=${protocol} src=${source} dst=${destination} tx_bytes=${originalBytes} rx_bytes=${replyBytes} expires=${expires}`,
+    `proto=${protocol} src=${destination} dst=${source} tx_bytes=${replyBytes} rx_bytes=${originalBytes} expires=${expires}`,
+  ];
 }
 
-const ICMP = 1;
-const ICMPV6 = 58;
-
-function formatFlow(words: Uint32Array, flow: Flow): string {
-  const source = formatEnd(words, flow.source, flow.sourcePort);
-  const destination = formatEnd(words, flow.destination, flow.destinationPort);
-  return `src=${source} dst=${destination} tx_bytes=${counter(words, flow.txBytes)} rx_bytes=${counter(words, flow.rxBytes)}`;
+function port(record: RecordFields, tuple: 'originalPorts' | 'replyPorts'): number {
+  return record.protocol === ICMP || record.protocol === ICMPV6 ? 0 : record[tuple][0];
 }
 
-function formatEnd(words: Uint32Array, address: number, port: number): string {
-  const bytes = new Uint8Array(words.buffer, words.byteOffset + 4 * address, 16);
-  const text = formatAddress(bytes);
-  return isV4(bytes) ? `${text}:${port}` : `[${text}]:${port}`;
-}
-
-function counter(words: Uint32Array, low: number): bigint {
-  return (BigInt(words[low + 1]!) << 32n) | BigInt(words[low]!);
+function formatEnd(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** Whole seconds as durations are written: `0s`, `59s`, `1m59s`, `23h59m50s`. */

@@ -15,8 +15,8 @@ export type Request = 'read' | 'addresses' | 'close';
 /** To the worker. Requests are answered with the same `id`. */
 export type ToWorker =
   | { readonly kind: Request; readonly id: number }
-  /** A block comes back to be filled again. */
-  | { readonly kind: 'recycle'; readonly words: Uint32Array<ArrayBuffer> };
+  /** A block, by its number, may be filled again. */
+  | { readonly kind: 'recycle'; readonly block: number };
 
 /** What a request is answered with. */
 export type Answer =
@@ -27,9 +27,10 @@ export type Answer =
 
 /** From the worker. */
 export type FromWorker =
-  /** Everything is open; the descriptors stay the worker's. */
-  | { readonly kind: 'ready'; readonly switches: SwitchFiles }
+  /** Everything is open; the descriptors stay the worker's. The blocks are memory that both threads see. */
+  | { readonly kind: 'ready'; readonly switches: SwitchFiles; readonly blocks: readonly Uint32Array[] }
   /** Something could not be opened, and the worker ends. */
   | { readonly kind: 'unusable'; readonly code: SourceErrorCode; readonly message: string }
-  | { readonly kind: 'block'; readonly words: Uint32Array<ArrayBuffer>; readonly count: number }
+  /** A block, by its number, has been filled, and is the receiver's until it sends it back. */
+  | { readonly kind: 'block'; readonly block: number; readonly count: number }
   | Answer;
