@@ -1,5 +1,6 @@
 import { formatAddress } from '@egressd/flow/address';
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { readInventory } from './read.ts';
 
 const GOOD = `
@@ -117,4 +118,36 @@ describe('mistakes', () => {
   test('of the YAML itself', () => {
     expect(mistakes('nodes: [')[0]).toMatch(/^line 1, column 9: /);
   });
+});
+
+test('whatever stands in it, it is read or every mistake is a line', () => {
+  const name = fc.constantFrom('a', 'b', '', 7, null, ['a'], {});
+  const ip = fc.constantFrom('10.0.0.1', 'fd00::1', '::', 'x', 7, null);
+  const entry = fc.record(
+    {
+      name,
+      zone: name,
+      namespace: name,
+      node: name,
+      hostNetwork: fc.constantFrom(true, false, 'x'),
+      addresses: fc.array(ip),
+      ips: fc.array(ip),
+    },
+    { requiredKeys: [] },
+  );
+  const list = fc.oneof(fc.array(fc.oneof(entry, fc.anything())), fc.anything());
+  const inventory = fc.record(
+    { nodes: list, pods: list, clusterRanges: list, other: fc.anything() },
+    { requiredKeys: [] },
+  );
+  fc.assert(
+    fc.property(inventory, (value) => {
+      const text = JSON.stringify(value, (_, it) => (typeof it === 'bigint' ? String(it) : it));
+      const read = readInventory(text);
+      if (!read.ok) {
+        expect(read.mistakes.length).toBeGreaterThan(0);
+        for (const line of read.mistakes) expect(line).toMatch(/^line 1(:|, column)|^is empty/);
+      }
+    }),
+  );
 });

@@ -2,7 +2,7 @@ import { addressKey, parseAddress } from '@egressd/flow/address';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { NodeRecord } from './owners.ts';
-import { OwnerRegistry, type OwnersState, type PodRecord, REMEMBER_MS } from './registry.ts';
+import { MAX_HEARD_NODES, OwnerRegistry, type OwnersState, type PodRecord, REMEMBER_MS } from './registry.ts';
 
 const address = (text: string): Uint8Array => parseAddress(text)!;
 
@@ -215,6 +215,15 @@ describe('addresses that the node itself told', () => {
     owners.source('file').upsertNode(node('n3'), 4000);
     const seen = [1999, 2000, 3000, 4000].map((at) => who(owners, '172.16.0.3', at));
     expect(seen).toEqual(['nobody', 'n3', 'nobody', 'n3']);
+  });
+
+  test('of too many nodes: those heard first are forgotten', () => {
+    const owners = start();
+    owners.addNodeAddresses('n1', [address('172.16.0.1')], 2000);
+    owners.addNodeAddresses('n2', [address('172.16.0.2')], 2000);
+    for (let i = 1; i < MAX_HEARD_NODES; i++) owners.addNodeAddresses(`stranger-${i}`, [], 3000);
+    expect([who(owners, '172.16.0.1', 2999), who(owners, '172.16.0.1', 3000)]).toEqual(['n1', 'nobody']);
+    expect(who(owners, '172.16.0.2', 3000)).toBe('n2');
   });
 
   test('are not what its stream is checked against', () => {
