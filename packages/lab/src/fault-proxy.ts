@@ -84,7 +84,7 @@ export class FaultProxy {
     this.#accepted++;
     client.on('error', () => {});
     if (this.#refusing) {
-      client.resetAndDestroy();
+      reset(client);
       return;
     }
     const server = new Socket({ allowHalfOpen: true });
@@ -118,8 +118,8 @@ export class FaultProxy {
     pair.left = fault === 'deaf' ? Number.POSITIVE_INFINITY : 0;
     if (fault === 'half-close') pair.client.end();
     if (fault !== 'cut') return;
-    pair.client.resetAndDestroy();
-    pair.server.resetAndDestroy();
+    reset(pair.client);
+    reset(pair.server);
   }
 
   /** One side is gone: so is the other, unless nobody is to be told. */
@@ -128,4 +128,10 @@ export class FaultProxy {
     if (pair.fault !== 'stall') other.destroy();
     else other.setTimeout(1000, () => other.destroy());
   }
+}
+
+/** Resets a connection. One that is being shut down cannot be reset: its handle would never close, and Node never exit. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }

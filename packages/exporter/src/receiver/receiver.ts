@@ -117,15 +117,21 @@ export class Receiver {
 
   /** @throws Error that says which address and port cannot be had, and why */
   async listen({ host, port, credentials }: Pick<ReceiverOptions, 'host' | 'port' | 'credentials'>): Promise<void> {
-    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-    const { promise, resolve, reject } = Promise.withResolvers<number>();
-    this.#server.bindAsync(address, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
     try {
-      this.#port = await promise;
+      this.#port = await this.#bind(host, port, credentials);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      throw new Error(`cannot listen for collectors on ${address}: ${why}; choose another with grpc-listen-port`);
+      // A host without IPv6 has no `::`.
+      if (host === '::' && why.includes('EAFNOSUPPORT')) return this.listen({ host: '0.0.0.0', port, credentials });
+      throw new Error(`cannot listen for collectors on ${host} port ${port}: ${why}; see grpc-listen-port`);
     }
+  }
+
+  #bind(host: string, port: number, credentials: ServerCredentials): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    this.#server.bindAsync(address, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
+    return promise;
   }
 
   /** Tells collectors what can no longer be lost: the nodes that `Ledger.confirmUpTo` moved. */
