@@ -192,6 +192,10 @@ describe('proxies', () => {
     expect(asked).toEqual([]);
   });
 
+  test.each(['not a url', 'socks5://127.0.0.1:1080'])('a proxy that is none is told at once: %s', (proxy) => {
+    expect(() => client({ url: 'http://db.example/' }, { HTTP_PROXY: proxy })).toThrow(/^HTTPS_PROXY or HTTP_PROXY: /);
+  });
+
   test('a proxy that refuses is named, its password is not', async () => {
     const { port } = await startProxy(407);
     const proxyUrl = `http://me:secret@127.0.0.1:${port}`;

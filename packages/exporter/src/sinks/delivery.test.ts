@@ -8,7 +8,7 @@ import { createSinkMetrics } from './sink-metrics.ts';
 import { STARTED_MS, testSeries, testSnapshot, until, VirtualTimers } from './testing.ts';
 
 const OK: SendResult = { outcome: 'ok', status: '204' };
-const AGAIN: SendResult = { outcome: 'retryable', status: '503', message: 'db answered 503' };
+const AGAIN: SendResult = { outcome: 'retryable', status: '503', maybeStored: true, message: 'db answered 503' };
 const refuse = (fault: Fault): SendResult => ({ outcome: 'rejected', status: '4xx', fault, message: `bad ${fault}` });
 
 /** One attempt as a sink saw it: `time key pod=value ...`. */
@@ -194,6 +194,24 @@ describe('Delivery', () => {
     },
   );
 
+  test('a request that may have been stored is repeated through refused credentials', async () => {
+    const answers = [AGAIN, refuse('request'), refuse('request'), OK];
+    const { sink, accepted, offer } = setUp(() => answers.shift()!);
+    offer(60_000, [5]);
+    await until(() => accepted.length === 1);
+    expect(sink.seen).toEqual(Array(4).fill({ key: 'key-1', samples: ['pod-0=0,5@60000'] }));
+  });
+
+  test('one that was surely not stored is not', async () => {
+    const answers: SendResult[] = [{ ...AGAIN, maybeStored: false }, refuse('request')];
+    const { sink, accepted, offer } = setUp(() => answers.shift() ?? OK);
+    offer(60_000, [5]);
+    await until(() => sink.seen.length === 2);
+    offer(120_000, [6]);
+    await until(() => accepted.length === 1);
+    expect(sink.seen.at(-1)).toEqual({ key: 'key-2', samples: ['pod-0=0,6@120000'] });
+  });
+
   test('too large bodies are split, and nothing is counted as dropped', async () => {
     const { sink, accepted, offer, metric } = setUp((samples) => (samples.length > 30 ? refuse('size') : OK));
     offer(60_000, Array(400).fill(5));
@@ -223,6 +241,20 @@ describe('Delivery', () => {
     const { delivery, timers } = setUp();
     timers.advance(10 * AWAY_AFTER_MS);
     expect(delivery.holdsConfirmation).toBe(true);
+  });
+
+  test('a sink that hangs costs one request, however many snapshots come', async () => {
+    const { sink, delivery, offer, metric } = setUp(
+      (_samples, signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve(AGAIN))),
+    );
+    for (let minute = 1; minute <= 500; minute++) offer(minute * 60_000, [minute, minute]);
+    await until(() => sink.seen.length === 1);
+    expect(await metric('egressd_sink_superseded_snapshots_total')).toEqual([
+      'egressd_sink_superseded_snapshots_total{sink="text"} 498',
+    ]);
+    expect(await metric('egressd_sink_series')).toEqual(['egressd_sink_series{sink="text"} 2']);
+    expect(await delivery.close(0)).toBe(false);
+    expect(sink.seen).toHaveLength(1);
   });
 
   test('closing hurries, then gives up at the deadline', async () => {

@@ -1,5 +1,6 @@
-import { Backoff, type Log } from '@egressd/daemon/log';
+import type { Log } from '@egressd/daemon/log';
 import type { Position, Snapshot } from '../aggregate/snapshot.ts';
+import { DeliveryLog } from './delivery-log.ts';
 import { type Frame, type Mode, unitsOf } from './frame.ts';
 import { Ledger } from './ledger.ts';
 import { Parts } from './parts.ts';
@@ -11,6 +12,9 @@ import type { DropReason, SinkMetrics } from './sink-metrics.ts';
 export const AWAY_AFTER_MS = 10 * 60_000;
 /** Longest pause between two attempts while the exporter stops. */
 const CLOSING_RETRY_MS = 250;
+
+type Rejected = Extract<SendResult, { outcome: 'rejected' }>;
+type Settled = Exclude<SendResult, { outcome: 'retryable' }>;
 
 /** What was accepted, reported in the order of the snapshots. */
 export interface Accepted {
@@ -43,12 +47,11 @@ export interface DeliveryOptions {
 export class Delivery {
   readonly #sink: Sink;
   readonly #metrics: SinkMetrics;
-  readonly #log: Log;
   readonly #onAccepted: (accepted: Accepted) => void;
   readonly #timers: Timers;
   readonly #random: () => number;
   readonly #ledger: Ledger;
-  readonly #backoff: Backoff;
+  readonly #diary: DeliveryLog;
   /** Ends the attempt that is under way. */
   readonly #stop = new AbortController();
   /** Ends the pause that is under way: the exporter stops. */
@@ -58,18 +61,16 @@ export class Delivery {
   #behindSince: number | undefined;
   #acceptedAt: number;
   #away = false;
-  #failing = false;
   #running: Promise<void> | undefined;
 
   constructor(options: DeliveryOptions) {
     const { sink } = options;
     this.#sink = sink;
     this.#metrics = options.metrics;
-    this.#log = options.log;
     this.#onAccepted = options.onAccepted;
     this.#timers = options.timers ?? REAL_TIMERS;
     this.#random = options.random ?? Math.random;
-    this.#backoff = new Backoff(() => this.#timers.now());
+    this.#diary = new DeliveryLog(sink.name, options.log, () => this.#timers.now());
     this.#acceptedAt = this.#timers.now();
     this.#ledger = new Ledger({
       counters: sink.counters,
@@ -119,10 +120,7 @@ export class Delivery {
       try {
         if (await this.#deliver(this.#ledger.freeze(timeMs, mode, position))) this.#accept({ timeMs, position });
       } catch (error) {
-        this.#log.error('a snapshot could not be delivered', {
-          sink: this.#sink.name,
-          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-        });
+        this.#diary.broken(error);
       }
     }
     this.#running = undefined;
@@ -139,17 +137,21 @@ export class Delivery {
   async #deliver(frame: Frame): Promise<boolean> {
     const parts = new Parts(unitsOf(frame));
     if (frame.paused > 0) this.#drop('paused', frame.paused);
+    let doubt = false;
     for (let part = parts.next; part !== undefined; part = parts.next) {
       const request = await this.#sink.encode(frame, part.from, part.to);
       parts.cut(request.end);
-      const result = await this.#send(request);
-      if (result === undefined) return false;
+      const sent = await this.#send(request, doubt);
+      if (sent === undefined) return false;
+      const { result } = sent;
       if (result.outcome === 'ok') {
         this.#ledger.accepted(frame, part.from, request.end);
         parts.accept(request.samples);
         this.#metrics.exported(this.#sink.name, request.samples);
       } else {
-        this.#sayRejected(result);
+        this.#diary.rejected(result);
+        // Split by its size, it is as doubtful in pieces as it was whole.
+        doubt ||= result.fault === 'size' && sent.maybeStored;
         if (result.fault === 'request') parts.giveUp();
         else parts.refuse(result.fault);
       }
@@ -168,29 +170,37 @@ export class Delivery {
       this.#drop(this.#ledger.refused(frame, unit) === 'given_up' ? 'given_up' : 'refused', 1);
     }
     if (parts.unsearched > 0) this.#drop('unsearched', parts.unsearched);
-    if (refused === 0) this.#sayWell();
+    if (refused === 0) this.#diary.well();
     return frame.young === 0 && (parts.accepted > 0 || frame.paused === 0);
   }
 
-  /** Repeats a request until there is an answer; undefined: the exporter stops. */
-  async #send(request: FrozenRequest): Promise<Exclude<SendResult, { outcome: 'retryable' }> | undefined> {
-    if (request.samples === 0) return { outcome: 'ok', status: '' };
+  /**
+   * Repeats a request until its fate is known; undefined: the exporter stops. Once it may have been stored, a door that is shut (a
+   * token that ran out meanwhile) does not tell whether it was: it is repeated until somebody looks at what is in it.
+   * @param doubt what is in it may have been stored by an earlier request
+   */
+  async #send(request: FrozenRequest, doubt: boolean): Promise<{ result: Settled; maybeStored: boolean } | undefined> {
+    if (request.samples === 0) return { result: { outcome: 'ok', status: '' }, maybeStored: false };
+    let maybeStored = doubt;
     for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
       const began = this.#timers.now();
       const result = await this.#sink.send(request, this.#stop.signal);
       const seconds = (this.#timers.now() - began) / 1000;
       this.#metrics.request(this.#sink.name, result.outcome, result.status, request.body.length, seconds);
-      if (result.outcome !== 'retryable') return result;
+      if (result.outcome === 'ok') return { result, maybeStored };
+      if (result.outcome === 'retryable') maybeStored ||= result.maybeStored;
+      else if (!maybeStored || tellsFate(result, request)) return { result, maybeStored };
       await this.#pause(attempt, result);
       if (!this.#stop.signal.aborted) this.#metrics.retry(this.#sink.name);
     }
     return undefined;
   }
 
-  async #pause(attempt: number, result: Extract<SendResult, { outcome: 'retryable' }>): Promise<void> {
+  async #pause(attempt: number, result: Exclude<SendResult, { outcome: 'ok' }>): Promise<void> {
     const closing = this.#hurry.signal.aborted;
-    const delayMs = retryDelayMs(attempt, result.delayMs, this.#random());
-    if (!this.#stop.signal.aborted) this.#sayRetry(result, attempt, delayMs);
+    const askedMs = result.outcome === 'retryable' ? result.delayMs : undefined;
+    const delayMs = retryDelayMs(attempt, askedMs, this.#random());
+    if (!this.#stop.signal.aborted) this.#diary.retry(result, attempt, delayMs);
     if (closing) await this.#timers.sleep(Math.min(delayMs, CLOSING_RETRY_MS), this.#stop.signal);
     else await this.#timers.sleep(delayMs, this.#hurry.signal);
   }
@@ -218,40 +228,12 @@ export class Delivery {
     const away = !this.holdsConfirmation;
     if (away === this.#away) return;
     this.#away = away;
-    const sink = this.#sink.name;
-    if (away) {
-      this.#metrics.wentAway(sink);
-      this.#log.error('sink is away too long: batches are confirmed without it from now on', {
-        sink,
-        minutes: Math.round(this.#behindMs() / 60_000),
-        next: 'bytes are kept as totals while the exporter runs; check the sink',
-      });
-    } else this.#log.info('sink is back: batches wait for it again', { sink });
+    if (away) this.#metrics.wentAway(this.#sink.name);
+    this.#diary.away(away, this.#behindMs());
   }
+}
 
-  #sayRetry(result: Extract<SendResult, { outcome: 'retryable' }>, attempt: number, delayMs: number): void {
-    this.#failing = true;
-    this.#backoff.limit(`retry ${result.status}`, (leftOut) =>
-      this.#log.warn('sink failed, will be tried again', {
-        sink: this.#sink.name,
-        error: result.message,
-        attempt,
-        againInMs: Math.round(delayMs),
-        leftOut,
-      }),
-    );
-  }
-
-  #sayRejected(result: Extract<SendResult, { outcome: 'rejected' }>): void {
-    this.#failing = true;
-    this.#backoff.limit(`rejected ${result.status}`, (leftOut) =>
-      this.#log.warn('sink refused a request', { sink: this.#sink.name, error: result.message, leftOut }),
-    );
-  }
-
-  #sayWell(): void {
-    if (!this.#failing) return;
-    this.#failing = false;
-    this.#log.info('sink accepts everything again', { sink: this.#sink.name });
-  }
+/** Whether a refusal decides about a request that may have been stored before. One that is only too large is sent in pieces. */
+function tellsFate({ fault }: Rejected, request: FrozenRequest): boolean {
+  return fault === 'content' || (fault === 'size' && request.samples > 1);
 }

@@ -1,4 +1,4 @@
-import type { HttpAnswer, HttpFailure } from './http-client.ts';
+import type { HttpAnswer, HttpFailure, HttpFailureKind } from './http-client.ts';
 import { parseRetryAfter } from './retry.ts';
 import type { Fault, SendResult } from './sink.ts';
 
@@ -9,10 +9,15 @@ import type { Fault, SendResult } from './sink.ts';
 const CONTENT_STATUSES = new Set([400, 409, 422]);
 /** Statuses below 500 that pass: request time-out, too early, too many requests. */
 const PASSING_STATUSES = new Set([408, 425, 429]);
+/** Failures before the request was on its way. */
+const BEFORE_SENDING: ReadonlySet<HttpFailureKind> = new Set(['dns', 'connect', 'tls', 'credentials']);
 
 /** What an answer, or its absence, means for the bytes that were sent. */
 export function resultOf(answer: HttpAnswer | HttpFailure, shownUrl: string, nowMs: number): SendResult {
-  if ('failure' in answer) return { outcome: 'retryable', status: answer.failure, message: answer.message };
+  if ('failure' in answer) {
+    const maybeStored = !BEFORE_SENDING.has(answer.failure);
+    return { outcome: 'retryable', status: answer.failure, maybeStored, message: answer.message };
+  }
   const { status } = answer;
   const said = `${shownUrl} answered ${status}${answer.text === '' ? '' : `: ${answer.text}`}`;
   if (status >= 200 && status < 300) {
@@ -21,7 +26,7 @@ export function resultOf(answer: HttpAnswer | HttpFailure, shownUrl: string, now
   }
   if (status >= 500 || PASSING_STATUSES.has(status)) {
     const delayMs = parseRetryAfter(single(answer.headers['retry-after']), nowMs);
-    return { outcome: 'retryable', status: String(status), delayMs, message: said };
+    return { outcome: 'retryable', status: String(status), maybeStored: status !== 429, delayMs, message: said };
   }
   if (CONTENT_STATUSES.has(status)) return rejected('content', String(status), said);
   if (status === 413) return rejected('size', '413', said);

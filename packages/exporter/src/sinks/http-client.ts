@@ -7,8 +7,11 @@ import { quoteAnswer, showUrl } from './redact.ts';
 
 /** Longest time for a connection to come up; a shorter `timeoutMs` wins. */
 const MAX_CONNECT_MS = 10_000;
-/** An idle connection is kept for the next interval, if the receiver keeps it too. */
-const KEEP_ALIVE_MS = 90_000;
+/**
+ * How long an idle connection is kept: for the requests of one frame, not for the next interval. Receivers and balancers like to
+ * close after a minute, and a request that meets the close may or may not have been stored.
+ */
+const KEEP_ALIVE_MS = 10_000;
 /** As much of an answer's body as is read. */
 const MAX_ANSWER_BYTES = 16 * 1024;
 
@@ -46,10 +49,13 @@ export class HttpClient {
   /** Contents of the TLS files that the dispatcher was made with. */
   #files = '';
 
+  /** @throws Error where the environment names a proxy that is none */
   constructor(settings: HttpSettings, environment: Environment) {
     this.#settings = settings;
     this.#url = new URL(settings.url);
     this.#proxy = settings.proxyUrl ?? proxyFor(this.#url, environment);
+    if (this.#proxy !== undefined && !/^https?:$/.test(URL.parse(this.#proxy)?.protocol ?? ''))
+      throw new Error('HTTPS_PROXY or HTTP_PROXY: expected http://HOST[:PORT] or https://..., or nothing');
     this.shown = showUrl(this.#url);
     // They travel as a header; undici takes no URL that holds them.
     this.#url.username = '';

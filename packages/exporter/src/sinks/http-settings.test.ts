@@ -18,6 +18,7 @@ describe('checkRemoteWriteSettings', () => {
     ['custom labels', { labels: { cluster: 'a', Region: '', _x1: 'y' } }, []],
     ['no URL', { url: 'db:8428' }, ['url']],
     ['not a URL', { url: 'nonsense' }, ['url']],
+    ['a password with a bare %', { url: 'http://u:50%@db/' }, ['url']],
     ['another scheme', { proxyUrl: 'socks5://x' }, ['proxyUrl']],
     ['a name of ours', { labels: { proto: 'x' } }, ['labels.proto']],
     ['a name of ours that is off', { labels: { scope: 'x' } }, ['labels.scope']],

@@ -64,6 +64,11 @@ function checkUrl(path: readonly string[], text: string): SettingIssue[] {
   if (url === null) return [{ path, message: 'not a URL, expected http://HOST[:PORT]/PATH or https://...' }];
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
     return [{ path, message: `expected http: or https:, got ${url.protocol}` }];
+  try {
+    decodeURIComponent(url.username + url.password);
+  } catch {
+    return [{ path, message: 'its user or password holds a % that begins no escape: write it as %25' }];
+  }
   return [];
 }
 

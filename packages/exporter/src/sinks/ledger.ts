@@ -1,6 +1,7 @@
 import type { Counter, Position, Series, SeriesLabels, Snapshot } from '../aggregate/snapshot.ts';
 import { otherLabels } from './fold.ts';
-import { END, FIRST_SAMPLE, type Frame, type Mode, NOTHING, SAMPLE } from './frame.ts';
+import { END, type Frame, type Mode, NOTHING } from './frame.ts';
+import { FrameBuilder } from './frame-builder.ts';
 import { Members } from './members.ts';
 import { Slots } from './slots.ts';
 
@@ -8,6 +9,9 @@ import { Slots } from './slots.ts';
 const FIRST_PAUSE_MS = 60_000;
 /** ... up to this. */
 const MAX_PAUSE_MS = 16 * 60_000;
+
+/** After so many refusals in a row a series that has ended is given up: a quarter of an hour. */
+const TRIES_AFTER_END = 5;
 
 /** What a ledger needs to know of its sink. */
 export interface LedgerOptions {
@@ -28,8 +32,9 @@ export interface LedgerOptions {
  * - Everything is a total. `handed` moves only when the receiver has accepted; refused, thrown away, superseded: the bytes
  *   are still in `total - handed` and go with the next frame that gets through, as a larger rise or as the total itself. What
  *   is lost is resolution. Bytes are lost only with a series that ended and whose last sample was refused.
- * - A frame that may have been stored (no answer, a time-out, a 5xx) is repeated to the byte until there is an answer, and no
- *   other goes before it. The same sample twice does no harm to a counter, nor to a database that drops duplicates.
+ * - A request that may have been stored (no answer, a time-out, a 5xx) is repeated to the byte until the receiver has taken it or
+ *   refused what is in it, and no other goes before it. The same sample twice does no harm to a counter, nor to a database
+ *   that drops duplicates; in one that keeps them a repeated delta counts twice (VictoriaMetrics without -dedup).
  * - A counter's first sample is preceded by a start sample with what was handed before: zero for a new one. It lies after
  *   all that this sink has sent before and after the exporter's start, so a counter that comes back, after a restart or under
  *   the labels of an ended one, falls to it and is seen to rise from it. After a change from deltas to counters it is
@@ -148,111 +153,21 @@ export class Ledger {
 
   /**
    * The receiver takes others, but refuses this unit. Its series pauses, so that it does not make every request fail; one that has
-   * ended is given up.
+   * ended is given up after some tries.
    */
   refused(frame: Frame, unit: number): 'paused' | 'given_up' {
     const slots = this.#slots;
     const slot = frame.slots[Math.floor(unit / frame.width)]!;
+    // Another counter of the same series was refused already.
+    if (slots.pausedUntilMs[slot]! > frame.timeMs) return 'paused';
     const times = slots.refusals[slot]!;
     slots.refusals[slot] = Math.min(times + 1, 255);
     slots.pausedUntilMs[slot] = frame.timeMs + Math.min(FIRST_PAUSE_MS * 2 ** times, MAX_PAUSE_MS);
-    if (slots.members[slot] !== 0) return 'paused';
+    if (slots.members[slot] !== 0 || times + 1 < TRIES_AFTER_END) return 'paused';
     for (let i = slot * frame.width; i < (slot + 1) * frame.width; i++) {
       slots.began[i] = 0;
       slots.handTotal(i, slots.total(i));
     }
     return 'given_up';
-  }
-}
-
-/** Collects the rows of one frame. */
-class FrameBuilder {
-  readonly #slots: Slots;
-  readonly #mode: Mode;
-  readonly #timeMs: number;
-  readonly #startMs: number;
-  readonly #identities: string[] = [];
-  readonly #told: Uint32Array;
-  readonly #kinds: Uint8Array;
-  readonly #values: Float64Array;
-  readonly #startValues: Float64Array;
-  #paused = 0;
-  #young = 0;
-
-  constructor(slots: Slots, mode: Mode, timeMs: number, startMs: number) {
-    this.#slots = slots;
-    this.#mode = mode;
-    this.#timeMs = timeMs;
-    this.#startMs = startMs;
-    this.#told = new Uint32Array(slots.size);
-    this.#kinds = new Uint8Array(slots.size * slots.width);
-    this.#values = new Float64Array(slots.size * slots.width);
-    this.#startValues = new Float64Array(slots.size * slots.width);
-  }
-
-  /** Adds what there is to tell of a slot. @returns false: there is nothing, and never will be */
-  tell(slot: number): boolean {
-    const slots = this.#slots;
-    const { width } = slots;
-    const first = slot * width;
-    let risen = false;
-    let begun = false;
-    for (let unit = first; unit < first + width; unit++) {
-      // Above 2^53 the receiver has a rounded total, so the two are compared as it sees them.
-      risen ||= this.#mode === 'delta' ? slots.rise(unit) > 0 : slots.total(unit) !== slots.handed(unit);
-      begun ||= slots.began[unit] === 1;
-    }
-    const ended = slots.members[slot] === 0;
-    if (ended && !risen && !begun) return false;
-    if (this.#mode === 'delta' && !risen) return true;
-    if (slots.pausedUntilMs[slot]! > this.#timeMs) {
-      this.#paused += width;
-      return true;
-    }
-    const ends = ended && !risen;
-    for (let counter = 0; counter < width; counter++) this.#tellUnit(first + counter, counter, ends);
-    this.#told[this.#identities.length] = slot;
-    this.#identities.push(slots.identities[slot]!);
-    return true;
-  }
-
-  #tellUnit(unit: number, counter: number, ends: boolean): void {
-    const slots = this.#slots;
-    const at = this.#identities.length * slots.width + counter;
-    const begun = slots.began[unit] === 1;
-    if (ends) {
-      this.#kinds[at] = begun ? END : NOTHING;
-    } else if (this.#mode === 'delta') {
-      const rise = slots.rise(unit);
-      if (rise <= 0) return;
-      this.#kinds[at] = SAMPLE;
-      this.#values[at] = rise;
-    } else if (!begun && this.#startMs >= this.#timeMs) {
-      this.#young++;
-    } else {
-      this.#kinds[at] = begun ? SAMPLE : FIRST_SAMPLE;
-      this.#values[at] = slots.total(unit);
-      this.#startValues[at] = slots.handed(unit);
-    }
-  }
-
-  build(position: Position): Frame {
-    const rows = this.#identities.length;
-    const units = rows * this.#slots.width;
-    return {
-      mode: this.#mode,
-      timeMs: this.#timeMs,
-      startMs: this.#startMs,
-      width: this.#slots.width,
-      rows,
-      identities: this.#identities,
-      kinds: this.#kinds.subarray(0, units),
-      values: this.#values.subarray(0, units),
-      startValues: this.#startValues.subarray(0, units),
-      slots: this.#told.subarray(0, rows),
-      paused: this.#paused,
-      young: this.#young,
-      position,
-    };
   }
 }

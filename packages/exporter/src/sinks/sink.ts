@@ -15,15 +15,17 @@ export interface FrozenRequest {
 /** What came of one attempt. Messages are for the log: what, where, what to do; no secrets. */
 export type SendResult =
   | { readonly outcome: 'ok'; readonly status: string }
-  /** It may work later, or it may have worked and the answer was lost. */
+  /** It may work later. */
   | {
       readonly outcome: 'retryable';
       readonly status: string;
+      /** It may also have worked, and only the answer was lost. */
+      readonly maybeStored: boolean;
       /** Milliseconds that the receiver asked to wait. */
       readonly delayMs?: number | undefined;
       readonly message: string;
     }
-  /** The receiver has not stored it and would not if it came again. */
+  /** The receiver has not stored it this time, and would not if it came again. */
   | { readonly outcome: 'rejected'; readonly status: string; readonly fault: Fault; readonly message: string };
 
 /** Whose fault a rejection is. */
