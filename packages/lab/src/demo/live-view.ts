@@ -1,10 +1,11 @@
 import { type Column, readableBytes, textTable } from './text-table.ts';
 
-/** A row of the live table: labels of the traffic series, bytes a second now and bytes in all. */
+/** A row of the live table: labels of the traffic series, bytes sent a second, sent in all, and received in all. */
 export interface LiveRow {
   readonly labels: Readonly<Record<string, string>>;
   readonly rate: number;
   readonly total: number;
+  readonly received: number;
 }
 
 /** As much of a terminal as we need. */
@@ -24,10 +25,10 @@ const LEFT = (title: string): Column => ({ title, align: 'left' });
 const RIGHT = (title: string): Column => ({ title, align: 'right' });
 const FLOWS = [
   ...['SOURCE', 'ZONE', 'DESTINATION', 'ZONE', 'PROTO'].map(LEFT),
-  ...['RATE', 'TOTAL'].map(RIGHT),
+  ...['RATE', 'SENT', 'RECEIVED'].map(RIGHT),
   LEFT('SCOPE'),
 ];
-const ZONES = [LEFT('FROM ZONE'), LEFT('TO ZONE'), RIGHT('RATE'), RIGHT('TOTAL')];
+const ZONES = [LEFT('FROM ZONE'), LEFT('TO ZONE'), ...['RATE', 'SENT', 'RECEIVED'].map(RIGHT)];
 
 /** What is said where a zone is not known. */
 function zoneOf(labels: LiveRow['labels'], zone: 'src_zone' | 'dst_zone'): string {
@@ -39,18 +40,26 @@ function destinationOf({ dst_namespace, dst_pod, dst_node, dst_ip = '' }: LiveRo
   return dst_node ? `node ${dst_node}` : dst_ip;
 }
 
+function addUp(a: LiveRow, b: LiveRow): LiveRow {
+  return { ...a, rate: a.rate + b.rate, total: a.total + b.total, received: a.received + b.received };
+}
+
 /** Adds up rows that look the same: those of IPv4 and IPv6 between two pods. Largest first. */
 function sumBy(rows: readonly LiveRow[], name: (row: LiveRow) => readonly string[]): Map<string, LiveRow> {
   const sums = new Map<string, LiveRow>();
   for (const row of rows) {
     const key = name(row).join('\n');
     const before = sums.get(key);
-    sums.set(key, { ...row, rate: row.rate + (before?.rate ?? 0), total: row.total + (before?.total ?? 0) });
+    sums.set(key, before === undefined ? row : addUp(row, before));
   }
-  return new Map([...sums].toSorted(([, a], [, b]) => b.total - a.total));
+  return new Map([...sums].toSorted(([, a], [, b]) => b.total + b.received - a.total - a.received));
 }
 
-const amounts = ({ rate, total }: LiveRow) => [`${readableBytes(rate)}/s`, readableBytes(total)];
+const amounts = ({ rate, total, received }: LiveRow) => [
+  `${readableBytes(rate)}/s`,
+  readableBytes(total),
+  readableBytes(received),
+];
 
 function flowTable(rows: readonly LiveRow[], most: number): string[] {
   const ends = ({ labels }: LiveRow) => [

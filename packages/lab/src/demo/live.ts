@@ -13,6 +13,7 @@ const MAX_REST_MS = 700;
 
 const ENDS = 'src_namespace,src_pod,src_zone,dst_namespace,dst_pod,dst_node,dst_ip,dst_zone,proto,scope';
 const TOTALS = `sum by (${ENDS}) (egressd_transmit_bytes_total)`;
+const RECEIVED = `sum by (${ENDS}) (egressd_received_bytes_total)`;
 const RATES = `sum by (${ENDS}) (rate(egressd_transmit_bytes_total[10s]))`;
 
 /** The answer to an instant query: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries */
@@ -23,19 +24,26 @@ interface Answer {
 }
 
 async function ask(daemons: Daemons, query: string): Promise<Answer['data']['result']> {
-  const body = await daemons.query(`/api/v1/query?query=${encodeURIComponent(query)}`);
+  const body = await daemons.query(`/api/v1/query?nocache=1&query=${encodeURIComponent(query)}`);
   return (JSON.parse(body) as Answer).data.result;
+}
+
+/** By labels, one number. */
+async function askByEnds(daemons: Daemons, query: string): Promise<Map<string, number>> {
+  const result = await ask(daemons, query);
+  return new Map(result.map(({ metric, value }) => [JSON.stringify(metric), Number(value[1])]));
 }
 
 /** What the database knows now. */
 async function readRows(daemons: Daemons): Promise<LiveRow[]> {
-  const rates = await ask(daemons, RATES);
-  const rateOf = new Map(rates.map(({ metric, value }) => [JSON.stringify(metric), Number(value[1])]));
-  const totals = await ask(daemons, TOTALS);
-  return totals.map(({ metric, value }) => ({
-    labels: metric,
-    total: Number(value[1]),
-    rate: rateOf.get(JSON.stringify(metric)) ?? 0,
+  const rates = await askByEnds(daemons, RATES);
+  const received = await askByEnds(daemons, RECEIVED);
+  const sent = await askByEnds(daemons, TOTALS);
+  return [...sent].map(([ends, total]) => ({
+    labels: JSON.parse(ends) as Record<string, string>,
+    total,
+    rate: rates.get(ends) ?? 0,
+    received: received.get(ends) ?? 0,
   }));
 }
 
@@ -60,9 +68,10 @@ export async function runLive(world: World, daemons: Daemons, seed: number, stop
   const stopped = AbortSignal.any([stop, ended.signal]);
   const traffic = makeTraffic(world, seed, stopped);
   const drawing = async () => {
+    process.stderr.write('waiting for the first numbers to arrive in the database\n');
     while (!stop.aborted) {
       const rows = await readRows(daemons);
-      process.stdout.write(drawLive(rows, process.stdout.isTTY ? process.stdout : undefined));
+      if (rows.length > 0) process.stdout.write(drawLive(rows, process.stdout.isTTY ? process.stdout : undefined));
       await pause(REDRAW_MS, undefined, { signal: stop }).catch(() => {});
     }
   };

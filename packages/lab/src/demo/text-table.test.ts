@@ -31,31 +31,33 @@ test.each([
 
 const labels = { src_namespace: 'shop', src_pod: 'web', src_zone: 'a', dst_ip: '10.0.0.2', proto: 'TCP' };
 const ROWS = [
-  { labels: { ...labels, scope: 'unknown' }, rate: 0, total: 10 },
-  { labels: { ...labels, dst_ip: '203.0.113.10', scope: 'internet' }, rate: 5, total: 1000 },
+  { labels: { ...labels, scope: 'unknown' }, rate: 0, total: 10, received: 0 },
+  { labels: { ...labels, dst_ip: '203.0.113.10', scope: 'internet' }, rate: 5, total: 1000, received: 1000 },
   {
     labels: { ...labels, dst_pod: 'db', dst_namespace: 'data', dst_zone: 'b', scope: 'cross_zone' },
     rate: 1,
     total: 2000,
+    received: 1,
   },
   {
     labels: { ...labels, dst_pod: 'db', dst_namespace: 'data', dst_zone: 'b', scope: 'cross_zone', dst_ip: 'fd00::2' },
     rate: 1,
     total: 500,
+    received: 1,
   },
 ];
 
 test('the live table adds up both families, largest first; zones below', () => {
   expect(drawLive(ROWS, undefined).split('\n').slice(2)).toEqual([
-    'SOURCE    ZONE  DESTINATION   ZONE      PROTO   RATE    TOTAL  SCOPE',
-    'shop/web  a     data/db       b         TCP    2 B/s  2.50 kB  cross_zone',
-    'shop/web  a     203.0.113.10  internet  TCP    5 B/s  1.00 kB  internet',
-    'shop/web  a     10.0.0.2      -         TCP    0 B/s     10 B  unknown',
+    'SOURCE    ZONE  DESTINATION   ZONE      PROTO   RATE     SENT  RECEIVED  SCOPE',
+    'shop/web  a     data/db       b         TCP    2 B/s  2.50 kB       2 B  cross_zone',
+    'shop/web  a     203.0.113.10  internet  TCP    5 B/s  1.00 kB   1.00 kB  internet',
+    'shop/web  a     10.0.0.2      -         TCP    0 B/s     10 B       0 B  unknown',
     '',
-    'FROM ZONE  TO ZONE    RATE    TOTAL',
-    'a          b         2 B/s  2.50 kB',
-    'a          internet  5 B/s  1.00 kB',
-    'a          -         0 B/s     10 B',
+    'FROM ZONE  TO ZONE    RATE     SENT  RECEIVED',
+    'a          b         2 B/s  2.50 kB       2 B',
+    'a          internet  5 B/s  1.00 kB   1.00 kB',
+    'a          -         0 B/s     10 B       0 B',
     '',
     '',
   ]);
