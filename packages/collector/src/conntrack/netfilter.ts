@@ -2,7 +2,7 @@ import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 // The worker's native modules: one that no other thread holds is unmapped when a worker ends, under code that still runs.
-import 'ffi-rs';
+import './ffi.ts';
 import 'netlink/dist/raw.js';
 import type { Answer, FromWorker, Request, ToWorker, WorkerOptions } from './messages.ts';
 import type { ConnectionBlock } from './record.ts';
@@ -121,6 +121,7 @@ class NetfilterSource implements ConntrackSource {
     // Sources are .ts in a checkout and .js in an image.
     const file = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
     const worker = new Worker(fileURLToPath(file), { workerData: this.#options, resourceLimits: WORKER_LIMITS });
+    let blocks: readonly Uint32Array[] = [];
     return new Promise((resolve, reject) => {
       const end = (error: SourceError) => {
         reject(error);
@@ -130,10 +131,13 @@ class NetfilterSource implements ConntrackSource {
       worker.on('exit', (code) => end(died(`exit code ${code}`)));
       worker.on('message', (message: FromWorker) => {
         if (message.kind === 'ready') {
+          blocks = message.blocks;
           this.#reader = { worker, switches: message.switches };
           resolve(this.#reader);
-        } else if (message.kind === 'block') this.#deliver(worker, message.words, message.count);
-        else if (message.kind === 'unusable') end(new SourceError(message.code, message.message));
+        } else if (message.kind === 'block') {
+          this.#deliver(blocks[message.block]!, message.count);
+          tell(worker, { kind: 'recycle', block: message.block });
+        } else if (message.kind === 'unusable') end(new SourceError(message.code, message.message));
         else this.#settle(message);
       });
     });
@@ -151,14 +155,13 @@ class NetfilterSource implements ConntrackSource {
     pending?.reject(new SourceError(message.code, message.message));
   }
 
-  #deliver(worker: Worker, words: Uint32Array<ArrayBuffer>, count: number): void {
+  #deliver(words: Uint32Array, count: number): void {
     try {
       this.#onBlock?.({ words, count });
     } catch (error) {
       // The dump goes on to its end all the same, and then the read fails.
       this.#blockError ??= error;
     }
-    tell(worker, { kind: 'recycle', words }, [words.buffer]);
   }
 
   #readerEnded(error: SourceError): void {
@@ -172,6 +175,6 @@ function died(why: string): SourceError {
   return new SourceError('system', `the thread that reads conntrack ended (${why}); the next read starts another`);
 }
 
-function tell(worker: Worker, message: ToWorker, transfer: ArrayBuffer[] = []): void {
-  worker.postMessage(message, transfer);
+function tell(worker: Worker, message: ToWorker): void {
+  worker.postMessage(message);
 }

@@ -6,10 +6,11 @@ import type { ReadReport } from './source.ts';
 /** Dumps of one read, before it is reported as incomplete. */
 export const MAX_ATTEMPTS = 3;
 
-/** Where decoded blocks go, and where empty ones come from: waits while all are on their way. */
+/** Where decoded blocks go, and where empty ones come from, by number: waits while all are on their way. */
 export interface Blocks {
-  take(): Uint32Array<ArrayBuffer> | Promise<Uint32Array<ArrayBuffer>>;
-  give(words: Uint32Array<ArrayBuffer>, count: number): void;
+  readonly all: readonly Uint32Array[];
+  take(): number | Promise<number>;
+  give(block: number, count: number): void;
 }
 
 /** Asks for a dump of nothing, so that a refusal is known before the first read. */
@@ -73,7 +74,7 @@ async function readOnce(socket: ConntrackSocket, blocks: Blocks): Promise<{ dump
     }
     dump.at = 0;
     for (;;) {
-      decodeDatagram(dump, words, length, block);
+      decodeDatagram(dump, words, length, blocks.all[block]!);
       if (dump.at >= length) break;
       entries += dump.count;
       blocks.give(block, dump.count);
