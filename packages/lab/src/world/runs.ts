@@ -15,11 +15,16 @@ import { runCommand } from './commands.ts';
 const RUN_NAME = /^egd(\d+)\.([0-9a-z]+)\.\d+-/;
 const NETNS_FOLDER = '/run/netns';
 
-/** When a process started, in clock ticks since boot (proc(5), field 22); undefined where there is none. */
+/** A process that has ended and whose parent has not noticed, or is ending: proc(5), field 3. */
+const ENDED = /^[ZXx]$/;
+
+/** When a process started, in clock ticks since boot (proc(5), field 22); undefined where none runs. */
 async function startOf(pid: number): Promise<number | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined);
-  // The name may hold anything: count from its end, which is field 2.
-  return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+  if (stat === undefined) return undefined;
+  // The name (field 2) may hold anything: count from its end.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return ENDED.test(fields[0]!) ? undefined : Number(fields[19]);
 }
 
 let worlds = 0;
