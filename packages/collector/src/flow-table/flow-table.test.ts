@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { FLAG, STRIDE, WORD } from '../conntrack/record.ts';
-import { FlowTable, type Pairs } from './flow-table.ts';
+import { FlowTable, type Moved, type Pairs } from './flow-table.ts';
 
 const FIRST_READ = 1_700_000_000n * 1_000_000_000n;
 
@@ -41,9 +41,12 @@ class Sums implements Pairs {
   pairOf(words: Uint32Array, at: number): number {
     return words[at + WORD.originalSource + 3]!;
   }
-  add(pair: number, ...counters: [number, number, number, number]): void {
-    const before = this.sums.get(pair) ?? [0, 0, 0, 0];
-    this.sums.set(pair, before.map((value, i) => value + counters[i]!) as [number, number, number, number]);
+  add({ count, pairs, counters }: Moved): void {
+    for (let i = 0; i < count; i++) {
+      const before = this.sums.get(pairs[i]!) ?? [0, 0, 0, 0];
+      const after = before.map((value, counter) => value + counters[i * 4 + counter]!);
+      this.sums.set(pairs[i]!, after as [number, number, number, number]);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import { ADDRESS_BYTES, ANY_V4, ANY_V6, isPublic, isV4 } from '@egressd/flow/address';
 import { emptyColumns, type FlowColumns } from '@egressd/flow/columns';
 import { WORD } from '../conntrack/record.ts';
+import type { Moved } from '../flow-table/flow-table.ts';
 import { WordTable } from '../word-table.ts';
 
 /**
@@ -9,7 +10,7 @@ import { WordTable } from '../word-table.ts';
  *   addresses  | 4 words |                                             each address once
  *   pairs      | source | destination | protocol |                     indexes of addresses
  *              | source | destination | protocol | dialled address + 1 | dialled port |      where the exporter asks for it
- *   pending    txBytes[pair], txPackets[pair], rxBytes[pair], rxPackets[pair]
+ *   pending    | txBytes | txPackets | rxBytes | rxPackets |           doubles, side by side: one cache line a pair
  *   changed    the pairs that have something pending, in order of their first change
  *
  * Pair 0 does not exist: it is the connections' "not looked up yet". Pair 1 is the unknown: `::` to `::`, protocol 0.
@@ -25,7 +26,7 @@ export class Reducer {
   readonly #addresses: WordTable;
   readonly #pairs: WordTable;
   readonly #key = new Uint32Array(5);
-  #pending: Pending = newPending(INITIAL_PAIRS);
+  #pending: Float64Array = new Float64Array(INITIAL_PAIRS * COUNTERS);
   #changed: Uint32Array = new Uint32Array(INITIAL_PAIRS);
   #rows = 0;
 
@@ -52,12 +53,7 @@ export class Reducer {
   }
 
   get byteLength(): number {
-    return (
-      this.#addresses.byteLength +
-      this.#pairs.byteLength +
-      this.#changed.byteLength +
-      4 * this.#pending.txBytes.byteLength
-    );
+    return this.#addresses.byteLength + this.#pairs.byteLength + this.#changed.byteLength + this.#pending.byteLength;
   }
 
   /** The pair of a connection: who opened it and who really answered. @see Pairs.pairOf of the flow table */
@@ -73,15 +69,22 @@ export class Reducer {
     return this.#foldedPairOf(words, at);
   }
 
-  /** Adds what the pair's source sent (tx) and received (rx). */
-  add(pair: number, txBytes: number, txPackets: number, rxBytes: number, rxPackets: number): void {
-    const { txBytes: tx, txPackets: txp, rxBytes: rx, rxPackets: rxp } = this.#pending;
-    const i = pair - 1;
-    if (tx[i] === 0 && rx[i] === 0 && txp[i] === 0 && rxp[i] === 0) this.#changed[this.#rows++] = i;
-    tx[i] = tx[i]! + txBytes;
-    txp[i] = txp[i]! + txPackets;
-    rx[i] = rx[i]! + rxBytes;
-    rxp[i] = rxp[i]! + rxPackets;
+  /** Adds what the pairs' sources sent (tx) and received (rx). @see Pairs.add of the flow table */
+  add({ count, pairs, counters }: Moved): void {
+    const pending = this.#pending;
+    const changed = this.#changed;
+    let rows = this.#rows;
+    for (let i = 0, from = 0; i < count; i++, from += COUNTERS) {
+      const index = pairs[i]! - 1;
+      const to = index * COUNTERS;
+      if (pending[to] === 0 && pending[to + 2] === 0 && pending[to + 1] === 0 && pending[to + 3] === 0)
+        changed[rows++] = index;
+      pending[to] = pending[to]! + counters[from]!;
+      pending[to + 1] = pending[to + 1]! + counters[from + 1]!;
+      pending[to + 2] = pending[to + 2]! + counters[from + 2]!;
+      pending[to + 3] = pending[to + 3]! + counters[from + 3]!;
+    }
+    this.#rows = rows;
   }
 
   /**
@@ -91,18 +94,18 @@ export class Reducer {
   freeze(): FlowColumns {
     const columns = emptyColumns(this.#rows, 0, this.dialled);
     const { records, stride } = this.#pairs;
-    const { txBytes, txPackets, rxBytes, rxPackets } = this.#pending;
+    const pending = this.#pending;
     for (let row = 0; row < columns.rows; row++) {
       const i = this.#changed[row]!;
       const at = i * stride;
       columns.source[row] = records[at]!;
       columns.destination[row] = records[at + 1]!;
       columns.protocol[row] = records[at + 2]!;
-      columns.txBytes[row] = txBytes[i]!;
-      columns.txPackets[row] = txPackets[i]!;
-      columns.rxBytes[row] = rxBytes[i]!;
-      columns.rxPackets[row] = rxPackets[i]!;
-      txBytes[i] = txPackets[i] = rxBytes[i] = rxPackets[i] = 0;
+      columns.txBytes[row] = pending[i * COUNTERS]!;
+      columns.txPackets[row] = pending[i * COUNTERS + 1]!;
+      columns.rxBytes[row] = pending[i * COUNTERS + 2]!;
+      columns.rxPackets[row] = pending[i * COUNTERS + 3]!;
+      pending.fill(0, i * COUNTERS, (i + 1) * COUNTERS);
       if (columns.dialled === undefined) continue;
       columns.dialled.address[row] = records[at + 3]!;
       columns.dialled.port[row] = records[at + 4]!;
@@ -194,8 +197,8 @@ export class Reducer {
     const changed = new Uint32Array(room);
     changed.set(this.#changed);
     this.#changed = changed;
-    const pending = newPending(room);
-    for (const name of PENDING) pending[name].set(this.#pending[name]);
+    const pending = new Float64Array(room * COUNTERS);
+    pending.set(this.#pending);
     this.#pending = pending;
   }
 
@@ -208,11 +211,8 @@ export class Reducer {
       const to = renumbered[from]! - 1;
       changed[row] = to;
       if (from === to) continue;
-      for (const name of PENDING) {
-        const column = this.#pending[name];
-        column[to] = column[from]!;
-        column[from] = 0;
-      }
+      this.#pending.copyWithin(to * COUNTERS, from * COUNTERS, (from + 1) * COUNTERS);
+      this.#pending.fill(0, from * COUNTERS, (from + 1) * COUNTERS);
     }
   }
 
@@ -237,16 +237,10 @@ export class Reducer {
 const FOLD_ROOM = 1.25;
 const UNKNOWN_PAIR = 1;
 const INITIAL_PAIRS = 1024;
+/** Of a pair, pending. */
+const COUNTERS = 4;
 /** TCP, UDP, DCCP, SCTP, UDP-Lite. */
 const HAS_PORTS = new Set([6, 17, 33, 132, 136]);
-
-const PENDING = ['txBytes', 'txPackets', 'rxBytes', 'rxPackets'] as const;
-type Pending = Record<(typeof PENDING)[number], Float64Array>;
-
-function newPending(pairs: number): Pending {
-  const column = () => new Float64Array(pairs);
-  return { txBytes: column(), txPackets: column(), rxBytes: column(), rxPackets: column() };
-}
 
 function asWords(address: Uint8Array): Uint32Array {
   return new Uint32Array(address.buffer, address.byteOffset, 4);
