@@ -91,6 +91,8 @@ function privateKey(file: string, pem: Buffer): ReturnType<typeof createPrivateK
   }
 }
 
+/** `ENOENT` and the like where the system says so, else the words of who threw. */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code ?? message;
 }

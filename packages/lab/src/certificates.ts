@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -52,6 +52,11 @@ export class CertificateFolder implements Disposable {
   replace(old: CertificateFiles, by: CertificateFiles): void {
     copyFileSync(by.cert, old.cert);
     copyFileSync(by.key, old.key);
+  }
+
+  /** Writes several certificates into one file. */
+  join(bundle: string, ...certificates: readonly string[]): void {
+    writeFileSync(bundle, certificates.map((file) => readFileSync(file, 'utf8')).join(''));
   }
 
   [Symbol.dispose](): void {

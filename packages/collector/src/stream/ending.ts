@@ -37,7 +37,8 @@ export interface Ending {
 
 /** By reason: what the reader of the log can do. */
 export const ADVICE: Readonly<Record<EndReason, string>> = {
-  unavailable: 'check that the exporter runs and is ready, and that exporter-address is its gRPC port',
+  unavailable:
+    'check that the exporter runs and is ready, that exporter-address is its gRPC port, and that both sides or none use TLS (a certificate that it does not trust can look like this too)',
   tls: 'check tls-ca-file, tls-cert-file and tls-key-file on both sides, and that the exporter certificate has the name in exporter-address',
   unimplemented:
     'exporter-address leads to something that is not an egressd exporter: use its gRPC port (6062 unless set)',
@@ -71,6 +72,14 @@ const TLS_WORDS = /certificate|self-signed|altnames|\bssl\b|\btls|EPROTO|_CERT_|
 /** The end that a gRPC status means. */
 export function endingOf(code: status, details: string): Ending {
   const reason = BY_STATUS[code] ?? 'other';
-  const text = details === '' ? `status ${status[code] ?? code}` : details;
+  const text = details === '' ? `status ${status[code] ?? code}` : tidy(details);
   return { reason: reason === 'unavailable' && TLS_WORDS.test(text) ? 'tls' : reason, text };
+}
+
+/** What gRPC and OpenSSL wrap around the one thing that a reader needs. */
+function tidy(details: string): string {
+  return details
+    .replace(/^No connection established\. Last error: (Error: )?/, 'no connection: ')
+    .replace(/\s*(\(\d{4}-[\dT:.-]+Z\))?\.?\s*Resolution note:\s*$/, '')
+    .replace(/[\dA-F]+:error:[\dA-F]+:SSL routines:[^:]*:([^:]*):[\s\S]*$/, 'SSL: $1');
 }

@@ -1,6 +1,7 @@
 import { decodePart, decodeSpan, MalformedBatch } from '@egressd/flow/batch-decode';
 import type { BatchSpan, FlowColumns } from '@egressd/flow/columns';
 import type { BatchPart } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
+import { MAX_MESSAGE_BYTES } from '@egressd/flow/service';
 
 /** Parts and rows of one batch. A collector at its own limits stays below. */
 export const MAX_BATCH_PARTS = 256;
@@ -25,7 +26,7 @@ export class Assembly {
   #rows = 0;
   #bytes = 0;
   /** Number of a batch that was found malformed, whose last part has not come. */
-  #skipped = 0;
+  #skipped: number | undefined;
 
   /** Bytes of the parts that wait for their last. */
   get bytes(): number {
@@ -45,13 +46,15 @@ export class Assembly {
       if (!(error instanceof MalformedBatch)) throw error;
       if (!Number.isSafeInteger(number) || number < 1) return { kind: 'disorder', text: error.message };
       this.#forget();
-      this.#skipped = part.last ? 0 : number;
+      this.#skipped = part.last ? undefined : number;
       return { kind: 'malformed', number, reason: error.message };
     }
   }
 
   #take(part: BatchPart, bytes: number): Assembled {
     const span = decodeSpan(part);
+    if (bytes > MAX_MESSAGE_BYTES)
+      throw new MalformedBatch(`a message of ${bytes} bytes is longer than ${MAX_MESSAGE_BYTES}`);
     this.#span ??= span;
     if (part.part !== this.#parts.length)
       throw new MalformedBatch(`part ${part.part} came where part ${this.#parts.length} was due`);
@@ -69,7 +72,7 @@ export class Assembly {
   }
 
   #skip(part: BatchPart): Assembled {
-    if (part.last) this.#skipped = 0;
+    if (part.last) this.#skipped = undefined;
     return { kind: 'more' };
   }
 

@@ -27,6 +27,8 @@ export const RECEIVER_LIMITS: ReceiverLimits = {
   helloMs: 10_000,
 };
 
+/** Messages up to here are read, so that a batch above `MAX_MESSAGE_BYTES` is refused by its number; longer ones end the stream. */
+const READABLE_MESSAGE_BYTES = 4 * MAX_MESSAGE_BYTES;
 /** Streams on one connection: a collector opens one. */
 const STREAMS_PER_CONNECTION = 4;
 /** A connection without a stream is closed after so long. */
@@ -62,7 +64,7 @@ export interface ReceiverOptions {
 /** Takes the streams of all collectors. One stream a node: a newer one ends the older. */
 export class Receiver {
   readonly #server = new Server({
-    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+    'grpc.max_receive_message_length': READABLE_MESSAGE_BYTES,
     'grpc.max_concurrent_streams': STREAMS_PER_CONNECTION,
     'grpc.max_connection_idle_ms': CONNECTION_IDLE_MS,
     'grpc.keepalive_time_ms': KEEPALIVE_MS,

@@ -167,7 +167,8 @@ export class Session {
 
   #part(collector: Collector, part: BatchPart, bytes: number): End | undefined {
     const { ledger, report } = this.#host;
-    if (ledger.isDuplicate(collector.node, Number(part.number))) {
+    // A number of 0 is no number: the assembly says so.
+    if (part.number > 0n && ledger.isDuplicate(collector.node, Number(part.number))) {
       if (part.last) {
         report.dropped('duplicate');
         this.progress();

@@ -1,0 +1,33 @@
+import { create } from '@bufbuild/protobuf';
+import { formatAddress } from '@egressd/flow/address';
+import { HelloSchema } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
+import { describe, expect, test } from '@jest/globals';
+import { peerAddress, readHello } from './admission.ts';
+
+describe('peer addresses', () => {
+  test.each([
+    ['10.0.0.1:4711', '10.0.0.1'],
+    ['::ffff:10.0.0.1:4711', '10.0.0.1'],
+    ['::1:4711', '::1'],
+    ['fe80::1%eth0:4711', 'fe80::1'],
+  ])('%s', (peer, address) => expect(formatAddress(peerAddress(peer)!)).toBe(address));
+
+  test.each(['unknown', '', ':', 'localhost:1'])('none in "%s"', (peer) => expect(peerAddress(peer)).toBeUndefined());
+});
+
+describe('hello', () => {
+  const good = { protocol: 1, oldestProtocol: 1, node: 'a', numbering: 'n' };
+
+  test('without settings means the defaults', () =>
+    expect(readHello(create(HelloSchema, good), 'unknown')).toMatchObject({
+      kind: 'admitted',
+      protocol: 1,
+      collector: { settings: { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined } },
+    }));
+
+  test.each([true, false, undefined])('send-traffic-delta %s stays what it is', (sendTrafficDelta) => {
+    const settings = sendTrafficDelta === undefined ? {} : { sendTrafficDelta };
+    const admission = readHello(create(HelloSchema, { ...good, settings }), 'unknown');
+    expect(admission).toMatchObject({ collector: { settings: { sendTrafficDelta } } });
+  });
+});
