@@ -1,0 +1,29 @@
+import type { ServerResponse } from 'node:http';
+
+/** What goes wrong with a request. */
+export type Fault =
+  /** Priority and fairness: 429 with `Retry-After`, the text as Kubernetes writes it. */
+  | { readonly kind: 'throttled'; readonly seconds: number }
+  /** etcd has no leader, a webhook fails, a proxy has no backend. */
+  | { readonly kind: 'status'; readonly code: number; readonly body: string; readonly type?: string }
+  /** The connection is reset before an answer. */
+  | { readonly kind: 'reset' }
+  /** A body that breaks off. */
+  | { readonly kind: 'broken_off'; readonly body: string }
+  /** Nothing is ever answered. */
+  | { readonly kind: 'hang' };
+
+/** Answers as the fault says. */
+export function misbehave(fault: Fault, response: ServerResponse): void {
+  if (fault.kind === 'throttled') {
+    const text = 'Too many requests, please try again later.\n';
+    response.writeHead(429, { 'Content-Type': 'text/plain', 'Retry-After': String(fault.seconds) }).end(text);
+  } else if (fault.kind === 'status') {
+    response.writeHead(fault.code, { 'Content-Type': fault.type ?? 'application/json' }).end(fault.body);
+  } else if (fault.kind === 'broken_off') {
+    response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': fault.body.length + 1000 });
+    response.write(fault.body, () => response.socket?.resetAndDestroy());
+  } else if (fault.kind === 'reset') {
+    response.socket?.resetAndDestroy();
+  }
+}

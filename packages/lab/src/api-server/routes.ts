@@ -1,0 +1,147 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Access } from './access.ts';
+import { badRequest, notFound, type Refusal, statusObject } from './status.ts';
+import type { Revision, Store, Stored } from './store.ts';
+import type { Watches } from './watches.ts';
+
+/** One request as it came in. */
+export interface Seen {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly token: string | undefined;
+}
+
+/** What there is, by the resource's name in the API. */
+export type Resources = Readonly<Record<'nodes' | 'pods' | 'namespaces' | 'services' | 'events', Store>>;
+
+/** What answers are made of. */
+export interface Answering {
+  readonly access: Access;
+  readonly resources: Resources;
+  readonly revision: Revision;
+  readonly watches: Watches;
+}
+
+const KINDS: Readonly<Record<keyof Resources, string>> = {
+  nodes: 'Node',
+  pods: 'Pod',
+  namespaces: 'Namespace',
+  services: 'Service',
+  events: 'Event',
+};
+
+const VERSION = {
+  major: '1',
+  minor: '34',
+  gitVersion: 'v1.34.5',
+  gitCommit: 'd1f1a1e8e5f1c2b3a4958677',
+  gitTreeState: 'clean',
+  buildDate: '2026-01-01T00:00:00Z',
+  goVersion: 'go1.24.4',
+  compiler: 'gc',
+  platform: 'linux/amd64',
+};
+
+/** A watch lasts no longer where the client does not say. */
+const WATCH_MS = 30 * 60_000;
+
+/** Answers one request. */
+export async function answer(
+  of: Answering,
+  request: IncomingMessage,
+  seen: Seen,
+  response: ServerResponse,
+): Promise<void> {
+  const unknown = of.access.knows(request.headers.authorization);
+  if (unknown !== undefined) return refuse(response, unknown);
+  if (seen.path === '/version') return say(response, 200, JSON.stringify(VERSION));
+  const posted = /^\/api\/v1\/namespaces\/([^/]+)\/events$/.exec(seen.path);
+  if (posted !== null && seen.method === 'POST') return takeEvent(of, request, posted[1]!, response);
+  const name = /^\/api\/v1\/([a-z]+)$/.exec(seen.path)?.[1];
+  if (seen.method !== 'GET' || name === undefined || !Object.hasOwn(of.resources, name))
+    return refuse(response, notFound());
+  const resource = name as keyof Resources;
+  const watch = ['true', '1'].includes(seen.query.get('watch') ?? '');
+  const verb = watch ? 'watch' : 'list';
+  const denied = of.access.allows({ verb, group: '', resource: name, namespace: undefined });
+  if (denied !== undefined) return refuse(response, denied);
+  // Nobody here selects; a client that begins to must not get everything and believe that it was selected.
+  for (const selector of ['fieldSelector', 'labelSelector'])
+    if (seen.query.has(selector)) return refuse(response, badRequest(`${selector} is not built into this stand-in`));
+  if (watch) startWatch(of, resource, seen.query, response);
+  else list(of, resource, seen.query, response);
+}
+
+function list(
+  { resources }: Answering,
+  resource: keyof Resources,
+  query: URLSearchParams,
+  response: ServerResponse,
+): void {
+  // As a real one: the first page may be of any version (`resourceVersion=0`) only without a limit; here it is always the newest.
+  const page = resources[resource].list(Number(query.get('limit') ?? 0), query.get('continue') ?? '');
+  if ('code' in page) {
+    refuse(response, page);
+    return;
+  }
+  const metadata = {
+    resourceVersion: String(page.version),
+    ...(page.continue === '' ? {} : { continue: page.continue, remainingItemCount: page.remaining }),
+  };
+  const kind = `${KINDS[resource]}List`;
+  // Items of a list have neither kind nor apiVersion.
+  const items = page.items.map((json) => json.replace(/^\{"kind":"[^"]*","apiVersion":"v1",/, '{'));
+  const body = `{"kind":"${kind}","apiVersion":"v1","metadata":${JSON.stringify(metadata)},"items":[${items.join(',')}]}`;
+  say(response, 200, body);
+}
+
+function startWatch(
+  { resources, revision, watches }: Answering,
+  resource: keyof Resources,
+  query: URLSearchParams,
+  response: ServerResponse,
+): void {
+  const after = Number(query.get('resourceVersion') || revision.now);
+  if (!Number.isSafeInteger(after)) {
+    refuse(response, badRequest('Invalid value: "resourceVersion"'));
+    return;
+  }
+  watches.start(response, {
+    store: resources[resource],
+    revision,
+    kind: KINDS[resource],
+    apiVersion: 'v1',
+    after,
+    bookmarks: query.get('allowWatchBookmarks') === 'true',
+    timeoutMs: Number(query.get('timeoutSeconds') ?? 0) * 1000 || WATCH_MS,
+  });
+}
+
+async function takeEvent(
+  { access, resources }: Answering,
+  request: IncomingMessage,
+  namespace: string,
+  response: ServerResponse,
+): Promise<void> {
+  const denied = access.allows({ verb: 'create', group: '', resource: 'events', namespace });
+  if (denied !== undefined) return refuse(response, denied);
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  const text = Buffer.concat(chunks).toString('utf8');
+  const event = JSON.parse(text) as Stored;
+  const { involvedObject } = event as unknown as { involvedObject?: { namespace?: string } };
+  // Kubernetes takes events of cluster-wide objects (nodes) in the namespace default only.
+  if ((involvedObject?.namespace ?? 'default') !== namespace)
+    return refuse(response, badRequest('involvedObject.namespace does not match event.namespace'));
+  resources.events.put({ ...event, metadata: { ...event.metadata, namespace } });
+  say(response, 201, text);
+}
+
+function refuse(response: ServerResponse, refusal: Refusal): void {
+  say(response, refusal.code, JSON.stringify(statusObject(refusal)));
+}
+
+function say(response: ServerResponse, code: number, body: string): void {
+  response.writeHead(code, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }).end(body);
+}

@@ -1,0 +1,150 @@
+import { badRequest, continueExpired, type Refusal, tooOld } from './status.ts';
+
+/** An object as it is stored: what Kubernetes calls metadata is there, the rest is the object's own. */
+export interface Stored {
+  readonly metadata: { readonly name: string; readonly namespace?: string } & Record<string, unknown>;
+  readonly [key: string]: unknown;
+}
+
+export type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED';
+
+/** One change, as a watch tells it. */
+export interface Change {
+  readonly version: number;
+  readonly type: ChangeType;
+  /** The object as JSON, with its `resourceVersion`. */
+  readonly json: string;
+}
+
+/** A page of a list: objects as JSON. */
+export interface Page {
+  readonly items: readonly string[];
+  readonly version: number;
+  readonly continue: string;
+  /** Items after this page. */
+  readonly remaining: number;
+}
+
+/** A version that all resources of one server share, as etcd's revision is. */
+export class Revision {
+  #now = 1;
+
+  get now(): number {
+    return this.#now;
+  }
+
+  next(): number {
+    return ++this.#now;
+  }
+}
+
+interface Version {
+  readonly version: number;
+  /** undefined: deleted. */
+  readonly json: string | undefined;
+}
+
+/**
+ * One resource with its past, as etcd and the API server's watch cache keep it:
+ *
+ *   objects   namespace/name -> versions, oldest first: lists go on at the version at which they began
+ *   changes   in order: a watch starts anywhere after the last compaction
+ */
+export class Store {
+  readonly #revision: Revision;
+  readonly #objects = new Map<string, Version[]>();
+  #changes: Change[] = [];
+  #compacted = 0;
+  readonly #listeners = new Set<(change: Change) => void>();
+
+  constructor(revision: Revision) {
+    this.#revision = revision;
+  }
+
+  /** Adds or replaces. */
+  put(object: Stored): void {
+    const key = keyOf(object.metadata);
+    const known = this.#objects.get(key)?.at(-1)?.json !== undefined;
+    this.#change(key, known ? 'MODIFIED' : 'ADDED', object);
+  }
+
+  /** @returns whether it was there */
+  delete(name: string, namespace?: string): boolean {
+    const key = keyOf(namespace === undefined ? { name } : { name, namespace });
+    const json = this.#objects.get(key)?.at(-1)?.json;
+    if (json === undefined) return false;
+    this.#change(key, 'DELETED', JSON.parse(json) as Stored);
+    return true;
+  }
+
+  /** Forgets the past: lists under way and watches from before have to begin anew. */
+  compact(): void {
+    this.#compacted = this.#revision.now;
+    this.#changes = [];
+    for (const [key, versions] of this.#objects) {
+      const last = versions.at(-1)!;
+      if (last.json === undefined) this.#objects.delete(key);
+      else this.#objects.set(key, [last]);
+    }
+  }
+
+  /** One page, in the order of namespace and name. @param token of the page before */
+  list(limit: number, token: string): Page | Refusal {
+    const from = token === '' ? { version: this.#revision.now, after: '' } : readToken(token);
+    if (from === undefined) return badRequest('continue key is not valid: illegal base64 data');
+    // An inconsistent token has no version: it goes on with what is there now.
+    const version = from.version === 0 ? this.#revision.now : from.version;
+    if (version < this.#compacted) return continueExpired(writeToken(0, from.after));
+    const keys = [...this.#objects.keys()].filter((key) => key > from.after).sort();
+    const items: string[] = [];
+    let last = '';
+    let remaining = 0;
+    for (const key of keys) {
+      const json = this.#objects.get(key)!.findLast((it) => it.version <= version)?.json;
+      if (json === undefined) continue;
+      if (limit > 0 && items.length === limit) {
+        remaining++;
+      } else {
+        items.push(json);
+        last = key;
+      }
+    }
+    return { items, version, remaining, continue: remaining > 0 ? writeToken(version, last) : '' };
+  }
+
+  /** Changes after a version, then every new one until the returned function is called. */
+  watch(after: number, listener: (change: Change) => void): (() => void) | Refusal {
+    if (after < this.#compacted) return tooOld(after, this.#compacted);
+    for (const change of this.#changes) if (change.version > after) listener(change);
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #change(key: string, type: ChangeType, object: Stored): void {
+    const version = this.#revision.next();
+    const json = JSON.stringify({ ...object, metadata: { ...object.metadata, resourceVersion: String(version) } });
+    const change = { version, type, json };
+    const versions = this.#objects.get(key) ?? [];
+    versions.push({ version, json: type === 'DELETED' ? undefined : json });
+    this.#objects.set(key, versions);
+    this.#changes.push(change);
+    for (const listener of this.#listeners) listener(change);
+  }
+}
+
+function keyOf({ name, namespace = '' }: { readonly name: string; readonly namespace?: string }): string {
+  return `${namespace}/${name}`;
+}
+
+function writeToken(version: number, after: string): string {
+  return Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', rv: version, start: after })).toString('base64url');
+}
+
+function readToken(token: string): { version: number; after: string } | undefined {
+  try {
+    const { rv, start } = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
+    return { version: Number(rv), after: String(start) };
+  } catch {
+    return undefined;
+  }
+}
