@@ -4,7 +4,6 @@ import { formatAddress } from '@egressd/flow/address';
 import { FLOW_SERVICE, MAX_MESSAGE_BYTES } from '@egressd/flow/service';
 import { Server, type ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
 import type { Registry } from 'prom-client';
-import type { Position } from '../aggregate/snapshot.ts';
 import type { Ledger } from '../state/ledger.ts';
 import { createReceiverMetrics } from './metrics.ts';
 import type { Collector, ReceivedBatch } from './received.ts';
@@ -137,7 +136,7 @@ export class Receiver {
   }
 
   /** Tells collectors what can no longer be lost: the nodes that `Ledger.confirmUpTo` moved. */
-  confirm(moved: Position): void {
+  confirm(moved: ReturnType<Ledger['confirmUpTo']>): void {
     for (const node of moved.keys()) this.#byNode.get(node)?.progress();
   }
 
