@@ -193,6 +193,32 @@ describe('stream, with faults', () => {
     });
     expect(await metric(exporter.registry, 'egressd_receiver_batches_missing_total')).toBe(0);
   });
+
+  test(`and exporters that lose their memory: what is not confirmed comes again, nothing else (EGRESSD_SEED=${seed})`, async () => {
+    const random = seeded(seed + 1);
+    let exporter = await ExporterEnd.start();
+    await using proxy = await listening(exporter.port);
+    await using collector = new CollectorEnd(proxy.port, { random });
+    const applied = new Set<number>();
+    for (let round = 0; round < 8; round++) {
+      proxy.proxy.schedule(FAULTS[Math.floor(random() * FAULTS.length)]!, 2000 + Math.floor(random() * 20_000));
+      const newest = collector.outbox.newest;
+      for (let i = random() * 6; i >= 0; i--) collector.send(Math.floor(random() * 300), 1000);
+      await until('some of them', () => (exporter.numbers.at(-1) ?? 0) > newest);
+      if (random() < 0.7) exporter.confirmAll();
+      await exporter[Symbol.asyncDispose]();
+      for (const number of exporter.numbers) applied.add(number);
+      expect(exporter.numbers).toEqual(exporter.numbers.map((_, i) => exporter.numbers[0]! + i));
+      exporter = await ExporterEnd.start();
+      proxy.proxy.target = exporter.port;
+    }
+    await using lastExporter = exporter;
+    const last = collector.send();
+    await until('the last batch', () => lastExporter.numbers.at(-1) === last);
+    expect(lastExporter.numbers).toEqual(collector.outbox.behind(0).map(({ number }) => number));
+    for (const number of lastExporter.numbers) applied.add(number);
+    expect([...applied].sort((a, b) => a - b)).toEqual(upTo(last));
+  });
 });
 
 /** A fault proxy before a port. */
