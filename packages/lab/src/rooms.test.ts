@@ -62,6 +62,11 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
       packages: ['@egressd/flow', '@egressd/daemon', 'zod', 'yaml', 'prom-client'],
       rooms: ['owners', 'config/issues', 'config/yaml'],
     },
+    kube: {
+      packages: ['@egressd/flow', '@egressd/daemon', '@kubernetes/client-node', 'prom-client'],
+      rooms: ['owners'],
+    },
+    waiting: { packages: ['@egressd/flow'], types: ['receiver', 'owners', 'aggregate'], pure: true },
     join: { packages: ['@egressd/flow'], types: ['receiver', 'owners'], pure: true },
     aggregate: { packages: ['@egressd/flow'], types: ['join'], pure: true },
     'sinks/remote-write/settings': { rooms: ['sinks/http-settings'], pure: true },

@@ -1,5 +1,11 @@
 import type { Range } from '@egressd/flow/address';
 
+/** What made a pod, as a person would name it: Deployment, StatefulSet, DaemonSet, CronJob ... */
+export interface Workload {
+  readonly kind: string;
+  readonly name: string;
+}
+
 /** What is known of the one who has an address. Empty: not known, or it has none. */
 export interface Owner {
   readonly kind: 'pod' | 'node';
@@ -8,6 +14,8 @@ export interface Owner {
   readonly node: string;
   readonly zone: string;
   readonly region: string;
+  /** Of a pod, where its source knows it. */
+  readonly workload?: Workload;
 }
 
 /** The answer to "who had this address while these bytes moved". */

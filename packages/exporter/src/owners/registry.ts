@@ -1,5 +1,5 @@
 import { addressKey, type Range } from '@egressd/flow/address';
-import type { NodeRecord, Owners, Ownership } from './owners.ts';
+import type { NodeRecord, Owners, Ownership, Workload } from './owners.ts';
 import { type NodeHolder, type PodHolder, Tenures } from './tenures.ts';
 
 /** Who had an address is remembered for this long after it ended: batches of a collector that was cut off may come late. */
@@ -20,6 +20,8 @@ export interface PodRecord {
   readonly hostNetwork: boolean;
   /** Since when it has them (Unix milliseconds), where the source knows. */
   readonly fromMs?: number;
+  /** What made it, where the source knows. */
+  readonly workload?: Workload;
 }
 
 /** All that a source knows at one moment. */
@@ -70,6 +72,8 @@ export interface OwnerSource {
   endPod(key: string, atMs: number): void;
   upsertNode(node: NodeRecord, atMs: number): void;
   endNode(name: string, atMs: number): void;
+  /** All ranges that the source knows to be the cluster's own. */
+  setClusterRanges(ranges: readonly Range[]): void;
 }
 
 /**
@@ -151,6 +155,7 @@ export class OwnerRegistry implements Owners {
       endPod: (key, atMs) => this.#endPod(source, key, atMs),
       upsertNode: (node, atMs) => this.#upsertNode(source, node, atMs, atMs),
       endNode: (node, atMs) => this.#endNode(source, node, atMs),
+      setClusterRanges: (ranges) => this.#setClusterRanges(source, ranges),
     };
   }
 
@@ -162,16 +167,21 @@ export class OwnerRegistry implements Owners {
     for (const name of source.nodes) if (!nodes.has(name)) this.#endNode(source, name, atMs);
     for (const node of state.nodes) this.#upsertNode(source, node, fromMs, atMs);
     for (const pod of state.pods) this.#upsertPod(source, pod, pod.fromMs ?? fromMs, atMs);
-    source.clusterRanges = state.clusterRanges;
-    this.#clusterRanges = [...this.#sources.values()].flatMap((it) => it.clusterRanges);
+    this.#setClusterRanges(source, state.clusterRanges);
     source.synced = true;
+  }
+
+  #setClusterRanges(source: SourceState, ranges: readonly Range[]): void {
+    source.clusterRanges = ranges;
+    this.#clusterRanges = [...this.#sources.values()].flatMap((it) => it.clusterRanges);
   }
 
   #upsertPod(source: SourceState, pod: PodRecord, fromMs: number, atMs: number): void {
     const keys = pod.hostNetwork ? [] : pod.addresses.map((bytes) => addressKey(bytes));
     const node = this.#nodeEntry(pod.node).holder;
     const known = source.pods.get(pod.key);
-    const live = known ?? { holder: { kind: 'pod', namespace: pod.namespace, name: pod.name, node }, keys: [] };
+    const { namespace, name, workload } = pod;
+    const live = known ?? { holder: { kind: 'pod', namespace, name, workload, node }, keys: [] };
     live.holder.node = node;
     this.#changeAddresses(live.holder, 'declared', live.keys, keys, fromMs, atMs);
     live.keys = keys;

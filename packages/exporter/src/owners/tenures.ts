@@ -1,4 +1,4 @@
-import type { Owner, Ownership } from './owners.ts';
+import type { Owner, Ownership, Workload } from './owners.ts';
 
 /** A node as one who has addresses. Zone and region are changed in place: they are corrections, not a new owner. */
 export interface NodeHolder {
@@ -15,6 +15,7 @@ export interface PodHolder {
   readonly kind: 'pod';
   readonly namespace: string;
   readonly name: string;
+  readonly workload: Workload | undefined;
   node: NodeHolder;
   ownership?: OneOwner;
 }
@@ -138,5 +139,6 @@ function ownershipOf(holder: Holder): OneOwner {
 
 function ownerOf(holder: Holder, { name, zone, region }: NodeHolder): Owner {
   const pod = holder.kind === 'pod' ? { namespace: holder.namespace, pod: holder.name } : { namespace: '', pod: '' };
-  return { kind: holder.kind, ...pod, node: name, zone, region };
+  const workload = holder.kind === 'pod' && holder.workload !== undefined ? { workload: holder.workload } : {};
+  return { kind: holder.kind, ...pod, node: name, zone, region, ...workload };
 }

@@ -1,0 +1,195 @@
+import { formatAddress, inRange, parseAddress, parseRange, type Range } from '@egressd/flow/address';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { mergeRanges } from './merge-ranges.ts';
+import { readNode, readPod } from './records.ts';
+import { workloadOf } from './workload.ts';
+
+const START = '2026-01-02T03:04:05Z';
+const START_MS = Date.parse(START);
+
+function pod(spec: object = {}, status: object = {}, metadata: object = {}) {
+  return readPod({
+    metadata: { uid: 'u', namespace: 'ns', name: 'p', ...metadata },
+    spec: { nodeName: 'n', ...spec },
+    status: { phase: 'Running', podIPs: [{ ip: '10.0.0.1' }], startTime: START, ...status },
+  })!;
+}
+
+const texts = (addresses: readonly Uint8Array[]) => addresses.map((bytes) => formatAddress(bytes));
+const ended = (...at: string[]) => at.map((finishedAt) => ({ state: { terminated: { finishedAt } } }));
+
+describe('a pod', () => {
+  test('as it is kept', () => {
+    expect(pod()).toEqual({
+      pod: {
+        key: 'u',
+        namespace: 'ns',
+        name: 'p',
+        node: 'n',
+        addresses: [parseAddress('10.0.0.1')],
+        hostNetwork: false,
+        fromMs: START_MS,
+      },
+      finished: false,
+      endedMs: undefined,
+      problems: [],
+    });
+  });
+
+  test.each<[string, object, string[], string[]]>([
+    ['two families', { podIPs: [{ ip: '10.0.0.1' }, { ip: 'fd00::1' }] }, ['10.0.0.1', 'fd00::1'], []],
+    ['only the old field', { podIPs: undefined, podIP: '10.0.0.2' }, ['10.0.0.2'], []],
+    ['none yet', { podIPs: undefined, phase: 'Pending' }, [], []],
+    ['none though it runs', { podIPs: [] }, [], ['no_address']],
+    ['one of two is none', { podIPs: [{ ip: 'x' }, { ip: 'fd00::1' }] }, ['fd00::1'], ['malformed_address']],
+    ['no text', { podIPs: [{ ip: 7 }, 'x', null] }, [], ['no_address']],
+    ['the address of all', { podIPs: [{ ip: '0.0.0.0' }] }, [], ['malformed_address']],
+  ])('addresses: %s', (_, status, expected, problems) => {
+    expect(texts(pod({}, status).pod.addresses)).toEqual(expected);
+    expect(pod({}, status).problems).toEqual(problems);
+  });
+
+  test('on the host network it has none of its own', () => {
+    expect(pod({ hostNetwork: true }).pod).toMatchObject({ hostNetwork: true, addresses: [] });
+  });
+
+  test.each<[string, object, boolean, number | undefined]>([
+    ['runs', {}, false, undefined],
+    ['succeeded', { phase: 'Succeeded', containerStatuses: ended(START) }, true, START_MS + 1000],
+    [
+      'failed, the later container counts',
+      { phase: 'Failed', containerStatuses: ended('2026-01-01T00:00:00Z', START) },
+      true,
+      START_MS + 1000,
+    ],
+    ['succeeded, nobody says when', { phase: 'Succeeded' }, true, undefined],
+    ['one of two still runs', { containerStatuses: [...ended(START), { state: { running: {} } }] }, false, undefined],
+  ])('its end: %s', (_, status, finished, endedMs) => {
+    expect(pod({}, status)).toMatchObject({ finished, endedMs });
+  });
+
+  test.each([
+    undefined,
+    null,
+    7,
+    'pod',
+    [],
+    {},
+    { metadata: null },
+    { metadata: { name: 'p', namespace: 'n' } },
+    { metadata: { uid: 'u', name: 'p' } },
+  ])('not one: %j', (object) => {
+    expect(readPod(object)).toBeUndefined();
+  });
+
+  test('whatever comes is read or left out', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.jsonValue(), fc.jsonValue(), (metadata, spec, status) => {
+        const named = { uid: 'u', name: 'p', namespace: 'n', ...(metadata as object) };
+        readPod({ metadata, spec, status });
+        expect(readPod({ metadata: named, spec, status })).toBeDefined();
+        expect(readNode({ metadata: named, spec, status })).toBeDefined();
+      }),
+    );
+  });
+});
+
+describe('a node', () => {
+  const node = (labels: object, status: object = {}, spec: object = {}) =>
+    readNode({ metadata: { name: 'n', labels }, spec, status })!;
+  const ip = (type: string, address: string) => ({ type, address });
+
+  test('all of its addresses, none of its names', () => {
+    const addresses = [ip('InternalIP', '192.168.0.1'), ip('ExternalIP', '203.0.113.1'), ip('Hostname', '10.9.9.9')];
+    const read = node(
+      { 'topology.kubernetes.io/zone': 'a' },
+      { addresses: [...addresses, ip('InternalIP', 'fd00::1')] },
+    );
+    expect(texts(read.node.addresses)).toEqual(['192.168.0.1', '203.0.113.1', 'fd00::1']);
+    expect(read.problems).toEqual([]);
+  });
+
+  test.each<[object, string, string]>([
+    [{ 'topology.kubernetes.io/zone': 'z', 'topology.kubernetes.io/region': 'r' }, 'z', 'r'],
+    [{ 'failure-domain.beta.kubernetes.io/zone': 'z', 'failure-domain.beta.kubernetes.io/region': 'r' }, 'z', 'r'],
+    [{ 'topology.kubernetes.io/zone': 'new', 'failure-domain.beta.kubernetes.io/zone': 'old' }, 'new', ''],
+    [{}, '', ''],
+  ])('zone and region: %j', (labels, zone, region) => {
+    const addresses = [ip('InternalIP', '192.168.0.1')];
+    expect(node(labels, { addresses }).node).toMatchObject({ zone, region });
+    expect(node(labels, { addresses }).problems).toEqual(zone === '' ? ['no_zone'] : []);
+  });
+
+  test.each<[object, string[], string[]]>([
+    [{ podCIDRs: ['10.1.0.0/24', 'fd00:1::/64'] }, ['10.1.0.0', 'fd00:1::'], []],
+    [{ podCIDR: '10.1.0.0/24' }, ['10.1.0.0'], []],
+    [{}, [], []],
+    [{ podCIDRs: ['10.1.0.0/24', 'x'] }, ['10.1.0.0'], ['malformed_address']],
+  ])('pod ranges: %j', (spec, expected, problems) => {
+    const read = node({ 'topology.kubernetes.io/zone': 'z' }, { addresses: [ip('InternalIP', '192.168.0.1')] }, spec);
+    expect(texts(read.podRanges.map(({ bytes }) => bytes))).toEqual(expected);
+    expect(read.problems).toEqual(problems);
+  });
+});
+
+test.each<[string, string, string, string | undefined]>([
+  ['ReplicaSet', 'web-5d4f8c7b9c', '5d4f8c7b9c', 'Deployment web'],
+  ['ReplicaSet', 'web', '', 'ReplicaSet web'],
+  ['ReplicaSet', 'web-x', '5d4f8c7b9c', 'ReplicaSet web-x'],
+  ['StatefulSet', 'db', '', 'StatefulSet db'],
+  ['DaemonSet', 'agent', '', 'DaemonSet agent'],
+  ['Job', 'import', '', 'Job import'],
+  ['Job', 'backup-29456520', '', 'CronJob backup'],
+  ['Job', 'backup-20260102', '', 'Job backup-20260102'],
+  ['Node', 'node-1', '', undefined],
+])('the workload behind %s %s', (kind, name, hash, expected) => {
+  const labels = hash === '' ? {} : { 'pod-template-hash': hash };
+  const found = workloadOf({
+    labels,
+    ownerReferences: [
+      { kind: 'Other', name: 'x' },
+      { kind, name, controller: true },
+    ],
+  });
+  expect(found && `${found.kind} ${found.name}`).toBe(expected);
+  expect(workloadOf({})).toBeUndefined();
+});
+
+describe('ranges', () => {
+  const show = (ranges: readonly Range[]) => ranges.map(({ bytes, bits }) => `${formatAddress(bytes)}/${bits}`);
+
+  test.each<[string[], string[]]>([
+    [[], []],
+    [
+      ['10.0.0.0/24', '10.0.1.0/24', '10.0.1.128/25', '10.0.2.0/24'],
+      ['10.0.0.0/119', '10.0.2.0/120'],
+    ],
+    [
+      ['10.0.1.0/24', '10.0.2.0/24'],
+      ['10.0.1.0/120', '10.0.2.0/120'],
+    ],
+    [['10.0.3.0/24', '10.0.2.0/24', '10.0.1.0/24', '10.0.0.0/24'], ['10.0.0.0/118']],
+    [
+      ['10.0.0.7/24', '10.0.0.0/24', 'fd00::/64'],
+      ['10.0.0.0/120', 'fd00::/64'],
+    ],
+  ])('%j', (given, expected) => {
+    expect(show(mergeRanges(given.map((text) => parseRange(text)!)))).toEqual(expected);
+  });
+
+  test('hold what they held before, and nothing else', () => {
+    const range = fc.tuple(fc.nat(31), fc.integer({ min: 26, max: 32 })).map(([n, bits]) => `10.0.0.${n * 8}/${bits}`);
+    fc.assert(
+      fc.property(fc.array(range, { maxLength: 12 }), (given) => {
+        const before = given.map((text) => parseRange(text)!);
+        const after = mergeRanges(before);
+        for (let last = 0; last < 256; last++) {
+          const bytes = parseAddress(`10.0.0.${last}`)!;
+          const holds = (ranges: readonly Range[]) => ranges.filter((it) => inRange(it, bytes)).length;
+          expect(holds(after)).toBe(holds(before) > 0 ? 1 : 0);
+        }
+      }),
+    );
+  });
+});

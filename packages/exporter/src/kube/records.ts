@@ -1,0 +1,118 @@
+import { parseAddress, parseRange, type Range } from '@egressd/flow/address';
+import type { NodeRecord } from '../owners/owners.ts';
+import type { PodRecord } from '../owners/registry.ts';
+import { asList, asMap, asText, asTime } from './json.ts';
+import { workloadOf } from './workload.ts';
+
+/**
+ * What can be wrong with an object, whoever made it so:
+ *
+ *   malformed           it has no name or no UID, and is left out
+ *   malformed_address   an address or a range that is none, and is left out
+ *   no_address          a running pod or a node without any address
+ *   no_zone             a node without the label of its zone
+ *   duplicate_address   a pod's address is another pod's as well: the one that came last has it
+ */
+export const PROBLEMS = ['malformed', 'malformed_address', 'no_address', 'no_zone', 'duplicate_address'] as const;
+export type Problem = (typeof PROBLEMS)[number];
+
+/** Kubernetes writes times in whole seconds, rounded down. */
+const SECOND_MS = 1000;
+/** Addresses of one object that are read: a pod has two, a node a few. */
+const MAX_ADDRESSES = 64;
+
+/** All that is kept of a pod: some 300 bytes of 10 KB. */
+export interface PodFacts {
+  readonly pod: PodRecord;
+  /** Succeeded or Failed: it runs no more, whatever addresses it shows. */
+  readonly finished: boolean;
+  /** When its last container ended (exclusive), Unix milliseconds; undefined: they run, or it is not told. */
+  readonly endedMs: number | undefined;
+  readonly problems: readonly Problem[];
+}
+
+/** All that is kept of a node. */
+export interface NodeFacts {
+  readonly node: NodeRecord;
+  readonly podRanges: readonly Range[];
+  readonly problems: readonly Problem[];
+}
+
+/** Reads a `Pod` (core/v1) as the API has it; undefined where it cannot be told from others. */
+export function readPod(object: unknown): PodFacts | undefined {
+  const { metadata, spec, status } = parts(object);
+  const [key, name, namespace] = [asText(metadata.uid), asText(metadata.name), asText(metadata.namespace)];
+  if (key === '' || name === '' || namespace === '') return undefined;
+  const hostNetwork = spec.hostNetwork === true;
+  // podIPs has all of them, podIP (older) the first.
+  const listed = asList(status.podIPs).map((one) => asText(asMap(one).ip));
+  const { addresses, problems } = readAddresses(listed.length > 0 ? listed : [asText(status.podIP)]);
+  const phase = asText(status.phase);
+  if (phase === 'Running' && addresses.length === 0 && problems.length === 0) problems.push('no_address');
+  const fromMs = asTime(status.startTime);
+  const workload = workloadOf(metadata);
+  const pod: PodRecord = {
+    key,
+    namespace,
+    name,
+    node: asText(spec.nodeName),
+    addresses: hostNetwork ? [] : addresses,
+    hostNetwork,
+    ...(fromMs === undefined ? {} : { fromMs }),
+    ...(workload === undefined ? {} : { workload }),
+  };
+  return { pod, finished: phase === 'Succeeded' || phase === 'Failed', endedMs: endOf(status), problems };
+}
+
+/** Reads a `Node` (core/v1); undefined where it has no name. */
+export function readNode(object: unknown): NodeFacts | undefined {
+  const { metadata, spec, status } = parts(object);
+  const name = asText(metadata.name);
+  if (name === '') return undefined;
+  // Hostname, InternalDNS and ExternalDNS are names.
+  const told = asList(status.addresses).map(asMap);
+  const ips = told
+    .filter(({ type }) => type === 'InternalIP' || type === 'ExternalIP')
+    .map((one) => asText(one.address));
+  const { addresses, problems } = readAddresses(ips);
+  if (addresses.length === 0 && problems.length === 0) problems.push('no_address');
+  const labels = asMap(metadata.labels);
+  const label = (...keys: string[]) => keys.map((key) => asText(labels[key])).find((text) => text !== '') ?? '';
+  const zone = label('topology.kubernetes.io/zone', 'failure-domain.beta.kubernetes.io/zone');
+  const region = label('topology.kubernetes.io/region', 'failure-domain.beta.kubernetes.io/region');
+  if (zone === '') problems.push('no_zone');
+  const cidrs = asList(spec.podCIDRs).length > 0 ? asList(spec.podCIDRs) : [spec.podCIDR];
+  const ranges = cidrs.map(asText).filter((text) => text !== '');
+  const podRanges = ranges.map(parseRange).filter((range) => range !== undefined);
+  if (podRanges.length < ranges.length) problems.push('malformed_address');
+  return { node: { name, zone, region, addresses }, podRanges, problems };
+}
+
+/** The name of a resource version that a list or a watch can go on from; empty: none. */
+export function versionOf(object: unknown): string {
+  return asText(asMap(asMap(object).metadata).resourceVersion);
+}
+
+function parts(object: unknown) {
+  const { metadata, spec, status } = asMap(object);
+  return { metadata: asMap(metadata), spec: asMap(spec), status: asMap(status) };
+}
+
+/** What stands for all addresses is nobody's. */
+function readAddresses(texts: readonly string[]): { addresses: Uint8Array[]; problems: Problem[] } {
+  const given = texts.filter((text) => text !== '').slice(0, MAX_ADDRESSES);
+  const addresses = given
+    .map(parseAddress)
+    .filter((bytes) => bytes !== undefined)
+    .filter((bytes) => bytes.subarray(12).some((byte) => byte !== 0));
+  return { addresses, problems: addresses.length < given.length ? ['malformed_address'] : [] };
+}
+
+/** When the last of all containers ended; undefined while one runs or waits. */
+function endOf(status: Readonly<Record<string, unknown>>): number | undefined {
+  const ends = asList(status.containerStatuses).map((one) =>
+    asTime(asMap(asMap(asMap(one).state).terminated).finishedAt),
+  );
+  if (ends.length === 0 || ends.includes(undefined)) return undefined;
+  return Math.max(...ends.map((end) => end ?? 0)) + SECOND_MS;
+}
