@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { loadReference } from '../reference/reference.ts';
 import { NODES } from '../world/layout.ts';
 import { openWorld, type World } from '../world/world.ts';
-import { startDaemons } from './daemons.ts';
+import { type Daemons, startDaemons } from './daemons.ts';
 import { runLive } from './live.ts';
 import { runOnce } from './once.ts';
 
@@ -46,14 +46,14 @@ function readOptions(args: string[]): Options | string {
 }
 
 /** What happens in the world, from the first daemon to the last. @returns the exit code */
-async function show(world: World, { once, seed }: Options, stop: AbortSignal): Promise<number> {
+async function show(world: World, { once, seed }: Options, { signal, told }: Told): Promise<number> {
   for (const { name } of NODES) await loadReference(world, name);
   say('starting the database, the exporter and a collector on each node');
   const daemons = await startDaemons(world);
   try {
-    if (once)
-      return (await runOnce(world, daemons, seed, (line) => process.stdout.write(`${line}\n`))) ? 0 : EXIT_FAILED;
-    await runLive(world, daemons, seed, stop);
+    // A comparison that somebody does not want to wait for is given up; the live table ends by itself.
+    if (once) return await Promise.race([told, compareOnce(world, daemons, seed)]);
+    await runLive(world, daemons, seed, signal);
     return 0;
   } finally {
     say('ending everything');
@@ -61,20 +61,36 @@ async function show(world: World, { once, seed }: Options, stop: AbortSignal): P
   }
 }
 
+async function compareOnce(world: World, daemons: Daemons, seed: number): Promise<number> {
+  const exact = await runOnce(world, daemons, seed, (line) => process.stdout.write(`${line}\n`));
+  return exact ? 0 : EXIT_FAILED;
+}
+
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
+/** That somebody wants it to end: to be asked, and to be waited for (with the exit code). */
+interface Told {
+  readonly signal: AbortSignal;
+  readonly told: Promise<number>;
+}
+
 /** Resolves once somebody wants it to end. The second time it ends at once: what is left goes with the next start. */
-function untilTold(): { signal: AbortSignal; told: Promise<number> } {
+function untilTold(): Told {
   const controller = new AbortController();
   const { promise: told, resolve } = Promise.withResolvers<number>();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.on(signal, () => {
-      if (controller.signal.aborted) process.exit(EXIT_INTERRUPTED);
-      controller.abort();
-      resolve(EXIT_INTERRUPTED);
-    });
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(EXIT_INTERRUPTED);
+    controller.abort();
+    resolve(EXIT_INTERRUPTED);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  // Nobody reads any more: as in `npm run demo | head`.
+  process.stdout.once('error', () => {
+    process.stdout.on('error', () => {});
+    if (!controller.signal.aborted) stop();
+  });
   return { signal: controller.signal, told };
 }
 
@@ -84,15 +100,11 @@ async function main(): Promise<number> {
     say(options === '' ? USAGE : `demo: ${options}\n${USAGE}`);
     return options === '' ? 0 : EXIT_USAGE;
   }
-  const { signal, told } = untilTold();
+  const told = untilTold();
   say('building two nodes with six pods, a gateway and an internet in network namespaces');
   const world = await openWorld();
   try {
-    const work = show(world, options, signal);
-    // The live table ends by itself when told, in order; a comparison is given up.
-    const code = await (options.once ? Promise.race([work, told]) : work);
-    if (signal.aborted) work.catch(() => {});
-    return code;
+    return await show(world, options, told);
   } finally {
     await world.close();
   }

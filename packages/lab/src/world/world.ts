@@ -65,7 +65,8 @@ export async function openWorld(): Promise<World> {
       for (const agent of agents.values()) agent.close();
       await Promise.all([...children].map((child) => stopProcess(child, STOP_LIMIT_MS)));
       await removeNamespaces(NAMESPACES.map(ns));
-      await rm(folder, { recursive: true, force: true });
+      // A process that was killed may still be leaving.
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
   try {
