@@ -38,11 +38,27 @@ export async function openWorld(): Promise<World> {
   await sweep();
   const run = await newRunName();
   const ns = (host: string) => `${run}${host}`;
-  const folder = await makeRunFolder(run);
-  const children = new Set<ChildProcess>();
   const agents = new Map<string, Agent>();
+  const world = emptyWorld(ns, await makeRunFolder(run), agents);
+  try {
+    await build(world, ns);
+    for (const { name } of HOSTS) {
+      const spawnAgent = (command: string, args: readonly string[]) =>
+        world.spawn(name, command, args, { stdio: 'pipe' });
+      agents.set(name, startAgent(spawnAgent));
+    }
+    await Promise.all([...agents.values()].map((agent) => agent.order({ do: 'listen', tcp: TCP_PORT, udp: UDP_PORT })));
+  } catch (error) {
+    await world.close();
+    throw error;
+  }
+  return world;
+}
 
-  const world: World = {
+/** A world of which nothing is there yet. @param ns a host's namespace */
+function emptyWorld(ns: (host: string) => string, folder: string, agents: ReadonlyMap<string, Agent>): World {
+  const children = new Set<ChildProcess>();
+  return {
     folder,
     run: (host, command, args, input) => runCommand('ip', ['netns', 'exec', ns(host), command, ...args], input),
     spawn(host, command, args, { env = {}, stdio = 'ignore' } = {}) {
@@ -69,22 +85,7 @@ export async function openWorld(): Promise<World> {
       await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
-  try {
-    await build(world, ns);
-    for (const { name } of HOSTS)
-      agents.set(
-        name,
-        startAgent((command, args) => world.spawn(name, command, args, PIPES)),
-      );
-    await Promise.all([...agents.values()].map((agent) => agent.order({ do: 'listen', tcp: TCP_PORT, udp: UDP_PORT })));
-  } catch (error) {
-    await world.close();
-    throw error;
-  }
-  return world;
 }
-
-const PIPES = { stdio: 'pipe' } as const;
 
 /** Fills the new world's namespaces. */
 async function build(world: World, ns: (host: string) => string): Promise<void> {
