@@ -8,6 +8,7 @@ import { createRemoteWriteSink } from '@egressd/exporter/sinks/remote-write/sink
 import { createSinkMetrics } from '@egressd/exporter/sinks/sink-metrics';
 import { STARTED_MS, testSeries, testSnapshot, until } from '@egressd/exporter/sinks/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { TestReceiver } from './test-receiver.ts';
 import { DATABASES, type Database, type QueryRow, startDatabase } from './database.ts';
 
 const MINUTE = 60_000;
@@ -84,6 +85,43 @@ describe.each(DATABASES)('%s', (kind) => {
       'pod-2': 7,
     });
     expect((await samples('deltas')).flatMap((row) => row.samples).length).toBe(5);
+  });
+
+  test('a request whose answer is lost is sent again, and counts once', async () => {
+    const [a, b] = [1, 2].map((id) => testSeries(id));
+    let lost = 0;
+    const between = await TestReceiver.start(async (received, response) => {
+      const headers = Object.entries(received.headers).filter(([name]) => !/^(host|connection|content-length)$/.test(name));
+      const answer = await fetch(database.writeUrl, {
+        method: 'POST',
+        headers: Object.fromEntries(headers) as Record<string, string>,
+        body: received.body,
+      });
+      if (received.headers['idempotency-key'] === between.requests.at(-2)?.headers['idempotency-key']) {
+        response.writeHead(answer.status).end(await answer.text());
+        return;
+      }
+      lost++;
+      response.socket?.destroy();
+    });
+    const through = { url: between.url };
+    const first = start(0, 'answer-lost', through);
+    await first.tell(1 * MINUTE, [a!, b!], [100, 5]);
+    await first.tell(2 * MINUTE, [a!, b!], [130, 5]);
+    await first.tell(3 * MINUTE, [a!], [130], { retired: [b!] });
+    expect(risesOf(await samples('answer-lost'))).toEqual({ 'pod-1': 130, 'pod-2': 5 });
+    // Two begin, two go on, one goes on and one ends.
+    expect(lost).toBe(4);
+    await first.stop();
+    // Deltas count once only where the database drops a sample that it has. VictoriaMetrics keeps it, unless it runs with
+    // -dedup.minScrapeInterval=1ms: one reason why counters are the default.
+    const second = start(4 * MINUTE, 'delta-lost', through);
+    await second.tell(5 * MINUTE, [a!], [100], { mode: 'delta' });
+    await second.tell(6 * MINUTE, [a!], [130], { mode: 'delta' });
+    await second.stop();
+    await between.close();
+    const sum = await ask('sum_over_time(egressd_transmit_bytes_total{run="delta-lost"}[30m])');
+    expect(sum).toEqual({ 'pod-1': kind === 'prometheus' ? 130 : 260 });
   });
 
   test('every metric and label arrives as it was sent', async () => {

@@ -80,9 +80,9 @@ function offer(afterMs = 60_000, count = 3): void {
     testSnapshot(
       afterMs,
       series,
-      series.map(() => 5),
+      series.map(() => 5 + afterMs),
     ),
-    'counter',
+    'delta',
   );
 }
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { Registry } from 'prom-client';
 import type { Series } from '../aggregate/snapshot.ts';
 import { Delivery } from './delivery.ts';
-import { END, FIRST_SAMPLE, type Frame, type Mode, NOTHING } from './frame.ts';
+import { END, type Frame, type Mode, NOTHING } from './frame.ts';
 import type { FrozenRequest, SendResult, Sink } from './sink.ts';
 import { createSinkMetrics } from './sink-metrics.ts';
 import { STARTED_MS, testSeries, testSnapshot, VirtualTimers } from './testing.ts';
@@ -13,8 +13,8 @@ import { STARTED_MS, testSeries, testSnapshot, VirtualTimers } from './testing.t
 const ANSWERS = ['stored', 'lost', 'answer lost', 'refused', 'too large', 'forbidden'] as const;
 
 /**
- * A database that may fail in every way, and that does what one does: samples that are there already are not taken twice, older
- * ones are refused, a request with a refused one is thrown away whole, and what it has it does not refuse.
+ * A database that may fail in every way, and that does what one does: the newest sample may come again, older ones are refused,
+ * a request with a refused one is thrown away whole, and what it has it does not refuse.
  */
 class ChaosDatabase implements Sink {
   readonly name = 'chaos';
@@ -38,7 +38,6 @@ class ChaosDatabase implements Sink {
       const kind = frame.kinds[unit];
       if (kind === NOTHING) continue;
       const series = `${frame.identities[Math.floor(unit / 2)]}/${unit % 2}`;
-      if (kind === FIRST_SAMPLE) body.push([series, frame.startMs, frame.startValues[unit]!]);
       body.push([series, frame.timeMs, kind === END ? Number.NaN : frame.values[unit]!]);
       samples++;
     }
@@ -72,7 +71,7 @@ class ChaosDatabase implements Sink {
     for (const [series, timeMs, value] of body) {
       const known = this.#stored.get(series) ?? new Map<number, number>();
       const newest = Math.max(...known.keys());
-      if (timeMs < newest && !known.has(timeMs)) return false;
+      if (timeMs < newest) return false;
       if (known.has(timeMs) && !Object.is(known.get(timeMs), value)) return false;
     }
     for (const [series, timeMs, value] of body) {

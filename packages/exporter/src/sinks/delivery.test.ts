@@ -2,7 +2,7 @@ import { createLog } from '@egressd/daemon/log';
 import { describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
 import { type Accepted, AWAY_AFTER_MS, Delivery } from './delivery.ts';
-import { FIRST_SAMPLE, type Frame, type Mode } from './frame.ts';
+import type { Frame, Mode } from './frame.ts';
 import type { Fault, FrozenRequest, SendResult, Sink } from './sink.ts';
 import { createSinkMetrics } from './sink-metrics.ts';
 import { STARTED_MS, testSeries, testSnapshot, until, VirtualTimers } from './testing.ts';
@@ -38,8 +38,7 @@ class TextSink implements Sink {
     const lines = [];
     for (let unit = from; unit < end; unit++) {
       if (frame.kinds[unit] === 0) continue;
-      const first = frame.kinds[unit] === FIRST_SAMPLE ? '0,' : '';
-      lines.push(`${frame.identities[unit]}=${first}${frame.values[unit]}@${frame.timeMs - STARTED_MS}`);
+      lines.push(`${frame.identities[unit]}=${frame.values[unit]}@${frame.timeMs - STARTED_MS}`);
     }
     return { body: Buffer.from(lines.join('\n')), key: `key-${++this.#keys}`, end, samples: lines.length };
   }
@@ -71,7 +70,7 @@ function setUp(answer?: TextSink['answer']) {
     timers,
     random: () => 0,
   });
-  const offer = (afterMs: number, totals: readonly number[], mode: Mode = 'counter') =>
+  const offer = (afterMs: number, totals: readonly number[], mode: Mode = 'delta') =>
     delivery.offer(
       testSnapshot(
         afterMs,
@@ -91,11 +90,32 @@ describe('Delivery', () => {
     const { sink, delivery, accepted, offer, metric } = setUp();
     offer(60_000, [5]);
     await until(() => accepted.length === 1);
-    expect(sink.seen).toEqual([{ key: 'key-1', samples: ['pod-0=0,5@60000'] }]);
+    expect(sink.seen).toEqual([{ key: 'key-1', samples: ['pod-0=5@60000'] }]);
     expect(accepted).toEqual([60_000]);
     expect(await metric('egressd_exported_events_total')).toEqual(['egressd_exported_events_total{sink="text"} 1']);
     expect(await delivery.close(1000)).toBe(true);
     expect(sink.closed).toBe(true);
+  });
+
+  test('a counter begins with a request of its own: no request holds two samples of a series', async () => {
+    const { sink, accepted, offer } = setUp();
+    offer(60_000, [5], 'counter');
+    await until(() => accepted.length === 1);
+    offer(120_000, [5, 8], 'counter');
+    await until(() => accepted.length === 2);
+    expect(sink.seen.map(({ samples }) => samples)).toEqual([
+      ['pod-0=0@1'],
+      ['pod-0=5@60000'],
+      ['pod-1=0@60001'],
+      ['pod-0=5@120000', 'pod-1=8@120000'],
+    ]);
+  });
+
+  test('a counter whose start is refused does not go without it', async () => {
+    const { sink, accepted, offer } = setUp((samples) => (samples.includes('pod-1=0@1') ? refuse('content') : OK));
+    offer(60_000, [5, 6, 7], 'counter');
+    await until(() => accepted.length === 1);
+    expect(sink.seen.at(-1)?.samples).toEqual(['pod-0=5@60000', 'pod-2=7@60000']);
   });
 
   test('an empty snapshot is accepted without a request', async () => {
@@ -110,7 +130,7 @@ describe('Delivery', () => {
     const { sink, timers, accepted, offer, metric } = setUp(() => answers.shift()!);
     offer(60_000, [5]);
     await until(() => accepted.length === 1);
-    expect(sink.seen).toEqual(Array(4).fill({ key: 'key-1', samples: ['pod-0=0,5@60000'] }));
+    expect(sink.seen).toEqual(Array(4).fill({ key: 'key-1', samples: ['pod-0=5@60000'] }));
     expect(timers.slept).toEqual([500, 30_000, 2000]);
     expect(await metric('egressd_sink_retries_total')).toEqual(['egressd_sink_retries_total{sink="text"} 3']);
   });
@@ -121,7 +141,7 @@ describe('Delivery', () => {
     await until(() => accepted.length === 2);
     expect(accepted).toEqual([60_000, 180_000]);
     expect(new Set(sink.seen.map(({ key, samples }) => `${key} ${samples}`))).toEqual(
-      new Set(['key-1 pod-0=0,100@60000', 'key-2 pod-0=300@180000']),
+      new Set(['key-1 pod-0=100@60000', 'key-2 pod-0=200@180000']),
     );
     expect(await metric('egressd_sink_superseded_snapshots_total')).toEqual([
       'egressd_sink_superseded_snapshots_total{sink="text"} 1',
@@ -146,7 +166,7 @@ describe('Delivery', () => {
     expect(sink.seen.at(-1)?.samples).toHaveLength(19);
     offer(150_000, totals(7));
     await until(() => accepted.length === 3);
-    expect(sink.seen.at(-1)?.samples).toContain('pod-7=0,7@150000');
+    expect(sink.seen.at(-1)?.samples).toContain('pod-7=7@150000');
   });
 
   test.each<Mode>(['counter', 'delta'])(
@@ -165,7 +185,8 @@ describe('Delivery', () => {
         'egressd_dropped_events_total{sink="text",reason="rejected"} 800',
       ]);
       const stored = sink.seen.slice(18).flatMap(({ samples }) => samples);
-      expect(stored).toEqual(SERIES.map((_, id) => `pod-${id}=${mode === 'counter' ? '0,' : ''}7@180000`));
+      const starts = mode === 'counter' ? SERIES.map((_, id) => `pod-${id}=0@120001`) : [];
+      expect(stored).toEqual([...starts, ...SERIES.map((_, id) => `pod-${id}=7@180000`)]);
     },
   );
 
@@ -184,12 +205,9 @@ describe('Delivery', () => {
       sink.answer = () => OK;
       offer(240_000, [9, 9, 9], mode);
       await until(() => accepted.length === 1);
-      const zero = mode === 'counter' ? '0,' : '';
-      expect(sink.seen.slice(3).flatMap(({ samples }) => samples)).toEqual([
-        `pod-0=${zero}9@240000`,
-        `pod-1=${zero}9@240000`,
-        `pod-2=${zero}9@240000`,
-      ]);
+      const starts = mode === 'counter' ? ['pod-0=0@180001', 'pod-1=0@180001', 'pod-2=0@180001'] : [];
+      const values = ['pod-0=9@240000', 'pod-1=9@240000', 'pod-2=9@240000'];
+      expect(sink.seen.slice(3).flatMap(({ samples }) => samples)).toEqual([...starts, ...values]);
       expect(lines.at(-1)).toContain('accepts everything again');
     },
   );
@@ -199,7 +217,7 @@ describe('Delivery', () => {
     const { sink, accepted, offer } = setUp(() => answers.shift()!);
     offer(60_000, [5]);
     await until(() => accepted.length === 1);
-    expect(sink.seen).toEqual(Array(4).fill({ key: 'key-1', samples: ['pod-0=0,5@60000'] }));
+    expect(sink.seen).toEqual(Array(4).fill({ key: 'key-1', samples: ['pod-0=5@60000'] }));
   });
 
   test('one that was surely not stored is not', async () => {
@@ -209,7 +227,7 @@ describe('Delivery', () => {
     await until(() => sink.seen.length === 2);
     offer(120_000, [6]);
     await until(() => accepted.length === 1);
-    expect(sink.seen.at(-1)).toEqual({ key: 'key-2', samples: ['pod-0=0,6@120000'] });
+    expect(sink.seen.at(-1)).toEqual({ key: 'key-2', samples: ['pod-0=6@120000'] });
   });
 
   test('too large bodies are split, and nothing is counted as dropped', async () => {

@@ -133,10 +133,16 @@ export class Delivery {
     this.#onAccepted(accepted);
   }
 
-  /** Sends a frame. @returns whether it is accepted: all of it, or what the receiver did not refuse alone */
+  /** Sends a frame, its starts first. @returns whether it is accepted: all of it, or what the receiver did not refuse alone */
   async #deliver(frame: Frame): Promise<boolean> {
-    const parts = new Parts(unitsOf(frame));
     if (frame.paused > 0) this.#drop('paused', frame.paused);
+    if (frame.starts !== undefined && !(await this.#sendAll(frame.starts))) return false;
+    this.#ledger.withhold(frame);
+    return (await this.#sendAll(frame)) && frame.young === 0;
+  }
+
+  async #sendAll(frame: Frame): Promise<boolean> {
+    const parts = new Parts(unitsOf(frame));
     let doubt = false;
     for (let part = parts.next; part !== undefined; part = parts.next) {
       const request = await this.#sink.encode(frame, part.from, part.to);
@@ -171,7 +177,7 @@ export class Delivery {
     }
     if (parts.unsearched > 0) this.#drop('unsearched', parts.unsearched);
     if (refused === 0) this.#diary.well();
-    return frame.young === 0 && (parts.accepted > 0 || frame.paused === 0);
+    return parts.accepted > 0 || frame.paused === 0;
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { Position } from '../aggregate/snapshot.ts';
-import { END, FIRST_SAMPLE, type Frame, type Mode, NOTHING, SAMPLE } from './frame.ts';
+import { END, type Frame, type Mode, NOTHING, SAMPLE } from './frame.ts';
 import type { Slots } from './slots.ts';
 
 /** Collects the rows of one frame. */
@@ -12,7 +12,9 @@ export class FrameBuilder {
   readonly #told: Uint32Array;
   readonly #kinds: Uint8Array;
   readonly #values: Float64Array;
+  readonly #startKinds: Uint8Array;
   readonly #startValues: Float64Array;
+  #begins = false;
   #paused = 0;
   #young = 0;
 
@@ -24,6 +26,7 @@ export class FrameBuilder {
     this.#told = new Uint32Array(slots.size);
     this.#kinds = new Uint8Array(slots.size * slots.width);
     this.#values = new Float64Array(slots.size * slots.width);
+    this.#startKinds = new Uint8Array(slots.size * slots.width);
     this.#startValues = new Float64Array(slots.size * slots.width);
   }
 
@@ -67,8 +70,11 @@ export class FrameBuilder {
     } else if (!begun && this.#startMs >= this.#timeMs) {
       this.#young++;
     } else {
-      this.#kinds[at] = begun ? SAMPLE : FIRST_SAMPLE;
+      this.#kinds[at] = SAMPLE;
       this.#values[at] = slots.total(unit);
+      if (begun) return;
+      this.#begins = true;
+      this.#startKinds[at] = SAMPLE;
       this.#startValues[at] = slots.handed(unit);
     }
   }
@@ -76,20 +82,29 @@ export class FrameBuilder {
   build(position: Position): Frame {
     const rows = this.#identities.length;
     const units = rows * this.#slots.width;
-    return {
+    const same = {
       mode: this.#mode,
-      timeMs: this.#timeMs,
-      startMs: this.#startMs,
       width: this.#slots.width,
       rows,
       identities: this.#identities,
-      kinds: this.#kinds.subarray(0, units),
-      values: this.#values.subarray(0, units),
-      startValues: this.#startValues.subarray(0, units),
       slots: this.#told.subarray(0, rows),
       paused: this.#paused,
       young: this.#young,
       position,
+    };
+    const starts = {
+      ...same,
+      timeMs: this.#startMs,
+      kinds: this.#startKinds.subarray(0, units),
+      values: this.#startValues.subarray(0, units),
+      starts: undefined,
+    };
+    return {
+      ...same,
+      timeMs: this.#timeMs,
+      kinds: this.#kinds.subarray(0, units),
+      values: this.#values.subarray(0, units),
+      starts: this.#begins ? starts : undefined,
     };
   }
 }

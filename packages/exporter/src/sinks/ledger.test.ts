@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Series } from '../aggregate/snapshot.ts';
-import { END, FIRST_SAMPLE, type Frame, type Mode, NOTHING, SAMPLE, unitsOf } from './frame.ts';
+import { END, type Frame, type Mode, NOTHING, SAMPLE, unitsOf } from './frame.ts';
 import { Ledger } from './ledger.ts';
 import { STARTED_MS, testSeries, testSnapshot } from './testing.ts';
 
@@ -17,10 +17,15 @@ function ledger(maxSeries = 100, identityOf = (labels: { src_pod: string }) => l
 function tell(frame: Frame): string[] {
   return Array.from(frame.kinds, (kind, unit) => {
     const sample = `${frame.values[unit]}@${frame.timeMs - STARTED_MS}`;
-    const start = `${frame.startValues[unit]}@${frame.startMs - STARTED_MS}`;
-    const said = { [NOTHING]: '-', [SAMPLE]: sample, [FIRST_SAMPLE]: `${start} ${sample}`, [END]: 'end' }[kind];
+    const start = frame.starts?.kinds[unit] ? `${frame.starts.values[unit]}@${frame.starts.timeMs - STARTED_MS} ` : '';
+    const said = { [NOTHING]: '-', [SAMPLE]: `${start}${sample}`, [END]: 'end' }[kind];
     return `${frame.identities[Math.floor(unit / frame.width)]} ${said}`;
   });
+}
+
+function acceptAll(of: Ledger, frame: Frame): void {
+  if (frame.starts !== undefined) of.accepted(frame.starts, 0, unitsOf(frame));
+  of.accepted(frame, 0, unitsOf(frame));
 }
 
 /** Offers a snapshot and freezes it; all is accepted unless said otherwise. */
@@ -33,7 +38,7 @@ function step(
 ): string[] {
   of.absorb(testSnapshot(afterMs, series, totals, retired));
   const frame = of.freeze(STARTED_MS + afterMs, mode, NOWHERE);
-  if (accept) of.accepted(frame, 0, unitsOf(frame));
+  if (accept) acceptAll(of, frame);
   return tell(frame);
 }
 
@@ -251,7 +256,6 @@ class Receiver {
   take(frame: Frame, unit: number): void {
     const identity = frame.identities[unit]!;
     const kind = frame.kinds[unit]!;
-    if (kind === FIRST_SAMPLE) this.#sample(frame.mode, identity, frame.startValues[unit]!, frame.startMs);
     if (kind === END) this.#forward(identity, frame.timeMs).ended = true;
     else if (kind !== NOTHING) this.#sample(frame.mode, identity, frame.values[unit]!, frame.timeMs);
   }
@@ -314,10 +318,14 @@ describe('whatever happens', () => {
         };
         const deliver = (accept: (unit: number) => boolean) => {
           const frame = of.freeze(STARTED_MS + timeMs, mode, NOWHERE);
-          for (let unit = 0; unit < unitsOf(frame); unit++) {
-            if (!accept(unit)) continue;
-            receiver.take(frame, unit);
-            of.accepted(frame, unit, unit + 1);
+          for (const part of [frame.starts, frame]) {
+            if (part === frame) of.withhold(frame);
+            for (let unit = 0; unit < unitsOf(frame); unit++) {
+              // A start may be accepted without its value, not the other way round.
+              if (part === undefined || !(accept(unit) || (part !== frame && accept(unit + 1)))) continue;
+              receiver.take(part, unit);
+              of.accepted(part, unit, unit + 1);
+            }
           }
         };
         for (const act of actions) {

@@ -35,7 +35,8 @@ export interface LedgerOptions {
  * - A request that may have been stored (no answer, a time-out, a 5xx) is repeated to the byte until the receiver has taken it or
  *   refused what is in it, and no other goes before it. The same sample twice does no harm to a counter, nor to a database
  *   that drops duplicates; in one that keeps them a repeated delta counts twice (VictoriaMetrics without -dedup).
- * - A counter's first sample is preceded by a start sample with what was handed before: zero for a new one. It lies after
+ * - A counter's first sample is preceded, in an earlier request, by a start sample with what was handed before: zero for a new
+ *   one. A request holds one sample a series, so that a database takes it again. The start lies after
  *   all that this sink has sent before and after the exporter's start, so a counter that comes back, after a restart or under
  *   the labels of an ended one, falls to it and is seen to rise from it. After a change from deltas to counters it is
  *   the sum that went as deltas, so that nothing is counted twice.
@@ -151,6 +152,17 @@ export class Ledger {
     }
   }
 
+  /** Takes units out of a frame whose start was not accepted: they go with a later one. */
+  withhold(frame: Frame): void {
+    const { starts, kinds, slots, width } = frame;
+    if (starts === undefined) return;
+    for (let i = 0; i < kinds.length; i++) {
+      if (starts.kinds[i] === NOTHING) continue;
+      const unit = slots[Math.floor(i / width)]! * width + (i % width);
+      if (this.#slots.began[unit] === 0) kinds[i] = NOTHING;
+    }
+  }
+
   /**
    * The receiver takes others, but refuses this unit. Its series pauses, so that it does not make every request fail; one that has
    * ended is given up after some tries.
@@ -159,10 +171,10 @@ export class Ledger {
     const slots = this.#slots;
     const slot = frame.slots[Math.floor(unit / frame.width)]!;
     // Another counter of the same series was refused already.
-    if (slots.pausedUntilMs[slot]! > frame.timeMs) return 'paused';
+    if (slots.pausedUntilMs[slot]! > this.#lastMs) return 'paused';
     const times = slots.refusals[slot]!;
     slots.refusals[slot] = Math.min(times + 1, 255);
-    slots.pausedUntilMs[slot] = frame.timeMs + Math.min(FIRST_PAUSE_MS * 2 ** times, MAX_PAUSE_MS);
+    slots.pausedUntilMs[slot] = this.#lastMs + Math.min(FIRST_PAUSE_MS * 2 ** times, MAX_PAUSE_MS);
     if (slots.members[slot] !== 0 || times + 1 < TRIES_AFTER_END) return 'paused';
     for (let i = slot * frame.width; i < (slot + 1) * frame.width; i++) {
       slots.began[i] = 0;

@@ -90,7 +90,14 @@ export class VirtualTimers implements Timers {
   }
 }
 
+/** Far beyond what any test waits for: a test that never ends would keep its process alive. */
+const PATIENCE_MS = 20_000;
+
 /** Waits until the condition holds. */
 export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error('what the test waits for does not happen');
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
 }

@@ -1,5 +1,5 @@
 import type { Counter } from '../../aggregate/snapshot.ts';
-import { END, FIRST_SAMPLE, type Frame, NOTHING } from '../frame.ts';
+import { END, type Frame, NOTHING } from '../frame.ts';
 import { type LabelWriter, metricNameLabel, varintLength, writeVarint } from './labels.ts';
 
 /** Series in one request. */
@@ -57,13 +57,12 @@ export class WriteRequestEncoder {
       if (kind === NOTHING) continue;
       const identity = identities[Math.floor(unit / width)]!;
       const name = names[unit % width]!;
-      const samples = kind === FIRST_SAMPLE ? 2 : 1;
-      const body = before.length + name.length + identity.length + samples * SAMPLE_BYTES;
+      const body = before.length + name.length + identity.length + SAMPLE_BYTES;
       const end = length + 1 + varintLength(body) + body;
       if (end > MAX_REQUEST_BYTES && series > 0) break;
       const buffer = end > this.#buffer.length ? this.#grow(end) : this.#buffer;
 
-      // WriteRequest.timeseries (field 1), its labels, its samples by rising time.
+      // WriteRequest.timeseries (field 1), its labels, its one sample.
       buffer[length++] = 0x0a;
       length = writeVarint(buffer, length, body);
       buffer.set(before, length);
@@ -71,9 +70,6 @@ export class WriteRequestEncoder {
       buffer.set(name, length);
       length += name.length;
       length += buffer.write(identity, length, identity.length, 'latin1');
-      if (kind === FIRST_SAMPLE) {
-        length = writeSample(buffer, length, frame.startValues[unit]!, encodeTimestamp(frame.startMs));
-      }
       length = writeSample(buffer, length, kind === END ? STALE_MARKER : frame.values[unit]!, timestamp);
       series++;
     }
