@@ -118,6 +118,19 @@ describe('Delivery', () => {
     expect(sink.seen.at(-1)?.samples).toEqual(['pod-0=5@60000', 'pod-2=7@60000']);
   });
 
+  test('a new series that is refused does not hold up those that are known', async () => {
+    const { sink, accepted, offer, metric } = setUp();
+    offer(60_000, [5], 'counter');
+    await until(() => accepted.length === 1);
+    sink.answer = (samples) => (samples.some((sample) => sample.startsWith('pod-1=')) ? refuse('content') : OK);
+    offer(120_000, [6, 9], 'counter');
+    await until(() => accepted.length === 2);
+    expect(sink.seen.at(-1)?.samples).toEqual(['pod-0=6@120000']);
+    expect(await metric('egressd_dropped_events_total')).toEqual([
+      'egressd_dropped_events_total{sink="text",reason="refused"} 1',
+    ]);
+  });
+
   test('an empty snapshot is accepted without a request', async () => {
     const { sink, accepted, offer } = setUp();
     offer(60_000, []);
@@ -211,6 +224,17 @@ describe('Delivery', () => {
       expect(lines.at(-1)).toContain('accepts everything again');
     },
   );
+
+  test('credentials refused half-way: the frame is not accepted, the rest goes with the next', async () => {
+    const { sink, accepted, offer } = setUp(() => (sink.seen.length === 2 ? refuse('request') : OK));
+    sink.room = 2;
+    offer(60_000, [5, 5, 5]);
+    await until(() => sink.seen.length === 2);
+    offer(120_000, [5, 5, 5]);
+    await until(() => accepted.length > 0);
+    expect(accepted).toEqual([120_000]);
+    expect(sink.seen.at(-1)?.samples).toEqual(['pod-2=5@120000']);
+  });
 
   test('a request that may have been stored is repeated through refused credentials', async () => {
     const answers = [AGAIN, refuse('request'), refuse('request'), OK];

@@ -14,6 +14,11 @@ export const AWAY_AFTER_MS = 10 * 60_000;
 const CLOSING_RETRY_MS = 250;
 
 type Rejected = Extract<SendResult, { outcome: 'rejected' }>;
+/** A frame, or the starts of one, and what became of its parts. */
+interface SentFrame {
+  readonly frame: Frame;
+  readonly parts: Parts;
+}
 type Settled = Exclude<SendResult, { outcome: 'retryable' }>;
 
 /** What was accepted, reported in the order of the snapshots. */
@@ -136,19 +141,29 @@ export class Delivery {
   /** Sends a frame, its starts first. @returns whether it is accepted: all of it, or what the receiver did not refuse alone */
   async #deliver(frame: Frame): Promise<boolean> {
     if (frame.paused > 0) this.#drop('paused', frame.paused);
-    if (frame.starts !== undefined && !(await this.#sendAll(frame.starts))) return false;
-    this.#ledger.withhold(frame);
-    return (await this.#sendAll(frame)) && frame.young === 0;
+    const sent: SentFrame[] = [];
+    for (const part of frame.starts === undefined ? [frame] : [frame.starts, frame]) {
+      if (part === frame) this.#ledger.withhold(frame);
+      const parts = new Parts(unitsOf(part));
+      const open = await this.#sendParts(part, parts);
+      if (open === undefined) return false;
+      sent.push({ frame: part, parts });
+      if (!open) {
+        this.#drop('rejected', refusedIn(sent));
+        return false;
+      }
+    }
+    return this.#settle(frame, sent);
   }
 
-  async #sendAll(frame: Frame): Promise<boolean> {
-    const parts = new Parts(unitsOf(frame));
+  /** @returns false: the receiver takes nothing, whatever it is; undefined: the exporter stops */
+  async #sendParts(frame: Frame, parts: Parts): Promise<boolean | undefined> {
     let doubt = false;
     for (let part = parts.next; part !== undefined; part = parts.next) {
       const request = await this.#sink.encode(frame, part.from, part.to);
       parts.cut(request.end);
       const sent = await this.#send(request, doubt);
-      if (sent === undefined) return false;
+      if (sent === undefined) return undefined;
       const { result } = sent;
       if (result.outcome === 'ok') {
         this.#ledger.accepted(frame, part.from, request.end);
@@ -158,26 +173,33 @@ export class Delivery {
         this.#diary.rejected(result);
         // Split by its size, it is as doubtful in pieces as it was whole.
         doubt ||= result.fault === 'size' && sent.maybeStored;
-        if (result.fault === 'request') parts.giveUp();
-        else parts.refuse(result.fault);
+        if (result.fault === 'request') {
+          parts.giveUp();
+          return false;
+        }
+        parts.refuse(result.fault);
       }
     }
-    return this.#settle(frame, parts);
+    return true;
   }
 
-  /** Counts what was not accepted. */
-  #settle(frame: Frame, parts: Parts): boolean {
-    const refused = parts.alone.length + parts.unsearched;
-    if (refused > 0 && parts.accepted === 0) {
-      this.#drop('rejected', refused);
-      return false;
-    }
-    for (const unit of parts.alone) {
+  /**
+   * Counts what was not accepted. Refusals are about what is in a request only where the receiver has taken something else: where it
+   * takes nothing, nothing is dropped.
+   */
+  #settle({ paused, young }: Frame, sent: readonly SentFrame[]): boolean {
+    const accepted = sent.reduce((sum, { parts }) => sum + parts.accepted, 0);
+    const refused = refusedIn(sent);
+    if (refused === 0 && accepted > 0) this.#diary.well();
+    if (refused > 0 && accepted === 0) this.#drop('rejected', refused);
+    else for (const each of sent) this.#settleRefused(each);
+    return young === 0 && (accepted > 0 || (refused === 0 && paused === 0));
+  }
+
+  #settleRefused({ frame, parts }: SentFrame): void {
+    for (const unit of parts.alone)
       this.#drop(this.#ledger.refused(frame, unit) === 'given_up' ? 'given_up' : 'refused', 1);
-    }
     if (parts.unsearched > 0) this.#drop('unsearched', parts.unsearched);
-    if (refused === 0) this.#diary.well();
-    return parts.accepted > 0 || frame.paused === 0;
   }
 
   /**
@@ -242,4 +264,9 @@ export class Delivery {
 /** Whether a refusal decides about a request that may have been stored before. One that is only too large is sent in pieces. */
 function tellsFate({ fault }: Rejected, request: FrozenRequest): boolean {
   return fault === 'content' || (fault === 'size' && request.samples > 1);
+}
+
+/** Units that were not accepted. */
+function refusedIn(sent: readonly SentFrame[]): number {
+  return sent.reduce((sum, { parts }) => sum + parts.alone.length + parts.unsearched, 0);
 }
