@@ -160,6 +160,12 @@ describe('changed bytes', () => {
     const { dump } = decode([datagram]);
     expect(dump).toMatchObject({ at: datagram.length, overrun: true, done: false });
   });
+  test('a message that the end of the datagram cuts off: what was before it counts, the dump is not whole', () => {
+    const one = firstOf('tcp-v4');
+    const message = one.subarray(0, one.readUInt32LE(0));
+    const { dump, records } = decode([Buffer.concat([message, message.subarray(0, 40)])]);
+    expect([dump.overrun, dump.skipped.undecodable, records.length]).toEqual([true, 1, 1]);
+  });
   test.each([
     ['NLMSG_ERROR', 2, { errno: 1, done: false }],
     ['NLMSG_DONE with an error', 3, { errno: 1, done: true }],
