@@ -32,11 +32,12 @@ function refusal(errno: number): Buffer {
 
 /** A socket that answers each request with the next dump. */
 function socketOf(...dumps: readonly (readonly Received[])[]): ConntrackSocket & { requests: string[] } {
-  const datagram = new Uint8Array(DATAGRAM_BYTES);
+  const datagrams = [0, 1].map(() => new Uint32Array(DATAGRAM_BYTES / 4));
+  const lengths: (number | 'overrun')[] = [];
   const requests: string[] = [];
   let left: Received[] = [];
   return {
-    datagram,
+    datagrams,
     requests,
     requestDump(which) {
       if (left.length > 0) throw new Error('the dump before it was not received to its end');
@@ -44,12 +45,16 @@ function socketOf(...dumps: readonly (readonly Received[])[]): ConntrackSocket &
       requests.push(which);
     },
     receive() {
-      const received = left.shift();
-      if (received === undefined) throw new Error('nothing more is sent');
-      if (received === 'overrun') return received;
-      datagram.set(received);
+      if (left.length === 0) throw new Error('nothing more is sent');
+      if (left[0] === 'overrun') return left.shift() as 'overrun';
+      const received = left.splice(0, datagrams.length);
+      for (const [i, one] of received.entries()) {
+        lengths[i] = one === 'overrun' ? one : one.length;
+        if (one !== 'overrun') new Uint8Array(datagrams[i]!.buffer).set(one);
+      }
       return received.length;
     },
+    lengthOf: (i) => lengths[i]!,
     close() {},
   };
 }

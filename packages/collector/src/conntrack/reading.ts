@@ -15,17 +15,29 @@ export interface Blocks {
 
 /** Asks for a dump of nothing, so that a refusal is known before the first read. */
 export function probe(socket: ConntrackSocket): void {
-  const words = wordsOf(socket);
   const nothing = new Uint32Array(STRIDE);
   const dump = startDump();
   socket.requestDump('none');
   while (!dump.done && dump.errno === 0) {
-    const length = socket.receive();
-    dump.at = 0;
-    dump.count = 0;
-    if (length !== 'overrun') decodeDatagram(dump, words, length, nothing);
+    for (const [words, length] of received(dump, socket)) {
+      dump.count = 0;
+      decodeDatagram(dump, words, length, nothing);
+    }
   }
   throwRefusal(dump);
+}
+
+/** The next datagrams and their lengths; what was lost is noted. */
+function* received(dump: Dump, socket: ConntrackSocket): Iterable<[words: Uint32Array, length: number]> {
+  const count = socket.receive();
+  if (count === 'overrun') dump.overrun = true;
+  else
+    for (let i = 0; i < count; i++) {
+      const length = socket.lengthOf(i);
+      dump.at = 0;
+      if (length === 'overrun') dump.overrun = true;
+      else yield [socket.datagrams[i]!, length];
+    }
 }
 
 /** Dumps the table until a dump is neither interrupted nor overrun, a few times at most. */
@@ -61,25 +73,20 @@ export async function readAll(
 
 /** One dump, always received to its end: only then may the socket be asked for the next. */
 async function readOnce(socket: ConntrackSocket, blocks: Blocks): Promise<{ dump: Dump; entries: number }> {
-  const words = wordsOf(socket);
   const dump = startDump();
   let entries = 0;
   let block = await blocks.take();
   socket.requestDump('all');
   while (!dump.done && dump.errno === 0) {
-    const length = socket.receive();
-    if (length === 'overrun') {
-      dump.overrun = true;
-      continue;
-    }
-    dump.at = 0;
-    for (;;) {
-      decodeDatagram(dump, words, length, blocks.all[block]!);
-      if (dump.at >= length) break;
-      entries += dump.count;
-      blocks.give(block, dump.count);
-      dump.count = 0;
-      block = await blocks.take();
+    for (const [words, length] of received(dump, socket)) {
+      for (;;) {
+        decodeDatagram(dump, words, length, blocks.all[block]!);
+        if (dump.at >= length) break;
+        entries += dump.count;
+        blocks.give(block, dump.count);
+        dump.count = 0;
+        block = await blocks.take();
+      }
     }
   }
   blocks.give(block, dump.count);
@@ -89,8 +96,4 @@ async function readOnce(socket: ConntrackSocket, blocks: Blocks): Promise<{ dump
 
 function throwRefusal(dump: Dump): void {
   if (dump.errno !== 0) throw kernelError('the kernel refused a conntrack dump', dump.errno);
-}
-
-function wordsOf({ datagram }: ConntrackSocket): Uint32Array {
-  return new Uint32Array(datagram.buffer, datagram.byteOffset, datagram.length >> 2);
 }

@@ -73,9 +73,13 @@ export function dump(namespace: string): Buffer[] {
   const datagrams: Buffer[] = [];
   socket.requestDump('all');
   do {
-    const length = socket.receive();
-    if (length === 'overrun') throw new Error('a dump overran');
-    datagrams.push(Buffer.from(socket.datagram.subarray(0, length)));
+    const count = socket.receive();
+    if (count === 'overrun') throw new Error('a dump overran');
+    for (let i = 0; i < count; i++) {
+      const length = socket.lengthOf(i);
+      if (length === 'overrun') throw new Error('a dump was cut off');
+      datagrams.push(Buffer.from(new Uint8Array(socket.datagrams[i]!.slice().buffer, 0, length)));
+    }
   } while (lastType(datagrams.at(-1)!) !== DONE);
   socket.close();
   return datagrams;
