@@ -49,7 +49,7 @@ export function readPod(object: unknown): PodFacts | undefined {
   const { addresses, problems } = readAddresses(listed.length > 0 ? listed : [asText(status.podIP)]);
   const phase = asText(status.phase);
   if (phase === 'Running' && addresses.length === 0 && problems.length === 0) problems.push('no_address');
-  const fromMs = asTime(status.startTime);
+  const fromMs = networkSince(status);
   const workload = workloadOf(metadata);
   const pod: PodRecord = {
     key,
@@ -106,6 +106,18 @@ function readAddresses(texts: readonly string[]): { addresses: Uint8Array[]; pro
     .filter((bytes) => bytes !== undefined)
     .filter((bytes) => bytes.subarray(12).some((byte) => byte !== 0));
   return { addresses, problems: addresses.length < given.length ? ['malformed_address'] : [] };
+}
+
+/**
+ * Since when the pod has its addresses. The kubelet takes a pod in (`startTime`) before the network is made, and volumes may take their
+ * time in between, in which the address is still somebody else's. The condition tells when the network was there, and no container moves
+ * a byte before (Kubernetes 1.29 and newer; where the condition is missing, `startTime` has to do).
+ */
+function networkSince(status: Readonly<Record<string, unknown>>): number | undefined {
+  const ready = asList(status.conditions)
+    .map(asMap)
+    .find(({ type, status: is }) => type === 'PodReadyToStartContainers' && is === 'True');
+  return asTime(ready?.lastTransitionTime) ?? asTime(status.startTime);
 }
 
 /** When the last of all containers ended; undefined while one runs or waits. */

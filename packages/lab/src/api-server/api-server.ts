@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, isIPv6 } from 'node:net';
+import { type AddressInfo, isIPv6, type Socket } from 'node:net';
 import type { CertificateFiles } from '../certificates.ts';
 import { Access, EXPORTER_RULES, type Rule } from './access.ts';
 import { type Fault, misbehave } from './faults.ts';
@@ -42,6 +42,8 @@ export class ApiServer {
   readonly #resources: Resources;
   readonly #options: ApiServerOptions;
   #server: Server;
+  /** Also those that are only just shaking hands. */
+  readonly #sockets = new Set<Socket>();
   #port = 0;
 
   constructor(options: ApiServerOptions) {
@@ -135,7 +137,7 @@ export class ApiServer {
   /** Gone: every connection is cut, new ones are refused, what it knows stays. `listen` brings it back. */
   async away(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
-    this.#server.closeAllConnections();
+    for (const socket of this.#sockets) socket.destroy();
     await closed;
     this.#server = this.#make();
   }
@@ -150,8 +152,15 @@ export class ApiServer {
       this.#take(request, response).catch((error) => response.destroy(error));
     };
     const { tls } = this.#options;
-    if (tls === undefined) return createServer(listener);
-    return createTlsServer({ cert: readFileSync(tls.own.cert), key: readFileSync(tls.own.key) }, listener);
+    const server =
+      tls === undefined
+        ? createServer(listener)
+        : createTlsServer({ cert: readFileSync(tls.own.cert), key: readFileSync(tls.own.key) }, listener);
+    server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+    return server;
   }
 
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {

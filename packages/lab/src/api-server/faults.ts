@@ -1,4 +1,6 @@
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 
 /** What goes wrong with a request. */
 export type Fault =
@@ -22,8 +24,14 @@ export function misbehave(fault: Fault, response: ServerResponse): void {
     response.writeHead(fault.code, { 'Content-Type': fault.type ?? 'application/json' }).end(fault.body);
   } else if (fault.kind === 'broken_off') {
     response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': fault.body.length + 1000 });
-    response.write(fault.body, () => response.socket?.resetAndDestroy());
+    response.write(fault.body, () => cut(response.socket));
   } else if (fault.kind === 'reset') {
-    response.socket?.resetAndDestroy();
+    cut(response.socket);
   }
+}
+
+/** Cuts a connection: with a reset where the socket is a plain one, in the middle of the record where it is TLS. */
+export function cut(socket: Socket | null): void {
+  if (socket instanceof TLSSocket) socket.destroy();
+  else socket?.resetAndDestroy();
 }

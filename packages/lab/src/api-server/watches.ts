@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { cut } from './faults.ts';
 import type { Refusal } from './status.ts';
 import { statusObject } from './status.ts';
 import type { Revision, Store } from './store.ts';
@@ -96,7 +97,7 @@ class Watch {
   reset(): void {
     this.#response.write('{"type":"MODIFIED","object":{"kind":"P');
     // The half line goes out first.
-    setImmediate(() => this.#response.socket?.resetAndDestroy());
+    setImmediate(() => cut(this.#response.socket));
   }
 
   end(): void {

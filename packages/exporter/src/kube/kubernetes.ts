@@ -1,0 +1,131 @@
+import { Backoff, type Log } from '@egressd/daemon/log';
+import { VERSION } from '@egressd/daemon/version';
+import type { Registry } from 'prom-client';
+import type { OwnerSource } from '../owners/registry.ts';
+import { type KubeAccess, nameOf } from './access.ts';
+import { KubeApi } from './api.ts';
+import { asMap, asText } from './json.ts';
+import { ANSWER_MS, ListWatch, type ListWatchReport, type ListWatchTimes } from './list-watch.ts';
+import { createKubeMetrics, type KubeMetrics } from './metrics.ts';
+import { NodeFollower } from './nodes.ts';
+import { PodFollower } from './pods.ts';
+import type { Problem } from './records.ts';
+
+/** Failures of these kinds end only when somebody does something. */
+const WANTS_SOMEBODY: ReadonlySet<string> = new Set(['config', 'tls', 'unauthorized', 'forbidden', 'unexpected']);
+
+export interface KubernetesOptions extends ListWatchTimes {
+  readonly access: KubeAccess;
+  /** Where what is read goes: synced with its first whole state. */
+  readonly owners: OwnerSource;
+  readonly registry: Registry;
+  readonly log: Log;
+  /** Unix milliseconds; `Date.now` outside tests. */
+  readonly now?: () => number;
+}
+
+/** Kubernetes, followed. */
+export interface Kubernetes {
+  close(): Promise<void>;
+}
+
+/**
+ * Follows the pods and nodes of a cluster into `owners`. Returns at once: until both were listed whole, the owners are not synced.
+ * Nothing that the API server does ends it.
+ */
+export function followKubernetes(options: KubernetesOptions): Kubernetes {
+  const { access, owners, registry, log, now = Date.now } = options;
+  const stop = new AbortController();
+  const report = new Report(log, createKubeMetrics(registry, ['nodes', 'pods']), now);
+  const api = new KubeApi(access, `egressd-exporter/${VERSION}`, now);
+  const nodes = new NodeFollower(report.problem);
+  const pods = new PodFollower(report.problem);
+  const common = { ...options, api, report, now, signal: stop.signal };
+  const watches = [
+    new ListWatch({ ...common, resource: 'nodes', kind: 'Node', follower: nodes }),
+    new ListWatch({ ...common, resource: 'pods', kind: 'Pod', follower: pods }),
+  ];
+  log.info('reading pods and nodes from Kubernetes', { access: nameOf(access) });
+  const running = (async () => {
+    for (const watch of watches) await watch.list();
+    if (stop.signal.aborted) return;
+    owners.replace({ nodes: nodes.first, pods: pods.first, clusterRanges: nodes.ranges }, now());
+    nodes.tell(owners);
+    pods.tell(owners, now());
+    await Promise.all([...watches.map((watch) => watch.follow()), sayVersion(api, log, stop.signal)]);
+  })();
+  return {
+    async close() {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+/** Which release the API server is, for whoever reads the log. */
+async function sayVersion(api: KubeApi, log: Log, signal: AbortSignal): Promise<void> {
+  try {
+    const asked = { verb: 'get', resource: 'version' } as const;
+    const answer = asMap(await api.json({ asked, path: '/version', silenceMs: ANSWER_MS, signal }));
+    log.info('Kubernetes', { version: asText(answer.gitVersion) || 'not told' });
+  } catch {
+    // Some clusters hide it; pods and nodes are what counts.
+  }
+}
+
+/** Says and counts what happens. Lines that repeat back off, each resource on its own. */
+class Report implements ListWatchReport {
+  readonly #log: Log;
+  readonly #metrics: KubeMetrics;
+  readonly #now: () => number;
+  readonly #backoff: Backoff;
+
+  constructor(log: Log, metrics: KubeMetrics, now: () => number) {
+    this.#log = log;
+    this.#metrics = metrics;
+    this.#now = now;
+    this.#backoff = new Backoff(now);
+  }
+
+  failed: ListWatchReport['failed'] = (resource, failure, pauseMs) => {
+    this.#metrics.failed(resource, failure.reason);
+    if (failure.reason === 'gone') {
+      this.#log.debug('the API server keeps no version so old, listing anew', { resource });
+      return;
+    }
+    this.#backoff.limit(`${resource} ${failure.reason}`, (leftOut) => {
+      const fields = { resource, reason: failure.reason, again_in_ms: Math.round(pauseMs), left_out: leftOut };
+      if (WANTS_SOMEBODY.has(failure.reason)) this.#log.error(`Kubernetes: ${failure.message}`, fields);
+      else this.#log.warn(`Kubernetes: ${failure.message}`, fields);
+    });
+  };
+
+  recovered: ListWatchReport['recovered'] = (resource) => {
+    this.#backoff.limit(`recovered ${resource}`, () => this.#log.info('Kubernetes answers again', { resource }));
+  };
+
+  listed: ListWatchReport['listed'] = (resource, objects) => {
+    this.#metrics.listed(resource);
+    this.#metrics.heard(resource, this.#now());
+    this.#backoff.limit(`listed ${resource}`, () => this.#log.info('listed', { resource, objects }));
+  };
+
+  changed: ListWatchReport['changed'] = (resource, type) => this.#metrics.changed(resource, type);
+
+  heard: ListWatchReport['heard'] = (resource) => this.#metrics.heard(resource, this.#now());
+
+  problem = (problem: Problem, object: string): void => {
+    this.#metrics.problem(problem);
+    this.#backoff.limit(problem, (leftOut) =>
+      this.#log.info(PROBLEM_TEXT[problem], { object, problem, left_out: leftOut }),
+    );
+  };
+}
+
+const PROBLEM_TEXT: Readonly<Record<Problem, string>> = {
+  malformed: 'Kubernetes tells of an object without name or UID: it is left out',
+  malformed_address: 'an object in Kubernetes has an address that is none: it is left out',
+  no_address: 'a running pod or a node has no address in Kubernetes: its traffic is unknown',
+  no_zone: 'a node has no label topology.kubernetes.io/zone: the zone of its pods is unknown',
+  duplicate_address: 'two pods have the same address in Kubernetes: the one that came last counts',
+};
