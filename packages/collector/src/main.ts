@@ -4,7 +4,8 @@ import { EXIT, Lifecycle } from '@egressd/daemon/lifecycle';
 import { createLog } from '@egressd/daemon/log';
 import { COMMIT, VERSION } from '@egressd/daemon/version';
 import { COLLECTOR_FLAGS, notices, parseCollectorFlags } from './flags.ts';
-import { startCollector } from './start.ts';
+import { runInit } from './init.ts';
+import { printConnections, startCollector } from './start.ts';
 
 const flags = commandLineOrExit(
   {
@@ -19,6 +20,8 @@ if (flags.configCheck) {
   process.exit(EXIT.ok);
 }
 const log = createLog(flags.logLevel, (line) => process.stderr.write(line));
+if (flags.init) process.exit(await runInit({ cgroupv2: flags.initCgroupv2, log }));
+if (flags.dumpCt) process.exit(await printConnections(flags, log));
 const lifecycle = new Lifecycle(log);
 log.info('egressd collector', { version: VERSION, commit: COMMIT, ...effective(COLLECTOR_FLAGS, flags) });
 for (const line of notices(flags)) log.info(line);

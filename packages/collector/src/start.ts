@@ -3,14 +3,16 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startHttp } from '@egressd/daemon/http';
-import type { Lifecycle } from '@egressd/daemon/lifecycle';
+import { EXIT, type ExitCode, type Lifecycle } from '@egressd/daemon/lifecycle';
 import type { Log } from '@egressd/daemon/log';
 import { createRegistry } from '@egressd/daemon/metrics';
 import { clientTls } from '@egressd/daemon/tls';
 import { VERSION } from '@egressd/daemon/version';
 import { Collector } from './collector.ts';
 import { openNetfilterSource } from './conntrack/netfilter.ts';
-import type { ConntrackSource } from './conntrack/source.ts';
+import type { ConnectionBlock } from './conntrack/record.ts';
+import { type ConntrackSource, SourceError } from './conntrack/source.ts';
+import { dumpConnections, formatBlock } from './dump-ct.ts';
 import type { CollectorFlags } from './flags.ts';
 import { createCollectorMetrics } from './metrics.ts';
 import { Numbering } from './state/numbering.ts';
@@ -59,6 +61,7 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
     cleanupIntervalMs: flags.cleanupInterval,
     seed: randomInt(2 ** 32),
     now: Date.now,
+    ...(flags.logEntries && flags.logLevel === 'debug' ? { onBlock: logEntries(log) } : {}),
   });
   let reads = 0;
   const ready = () => (reads > 0 ? [] : ['the first read of the conntrack table has not ended yet']);
@@ -80,6 +83,34 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
         bytes: left.flowBytes,
       });
   });
+}
+
+/** `-dump-ct`: prints all connections. @returns the exit code */
+export async function printConnections(flags: CollectorFlags, log: Log): Promise<ExitCode> {
+  try {
+    const source = await openNetfilterSource({ hostPid: flags.hostPid });
+    await dumpConnections(source, writeAll);
+    await source.close();
+    return EXIT.ok;
+  } catch (error) {
+    if (!(error instanceof SourceError)) throw error;
+    log.error('cannot print the connections', { error: error.message });
+    return EXIT.failed;
+  }
+}
+
+/** Writes to stdout and waits until it is taken. */
+function writeAll(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(text, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** `-log-entries`: every connection that is read, at level debug. */
+function logEntries(log: Log): (block: ConnectionBlock) => void {
+  return (block) => {
+    for (const entry of formatBlock(block).split('\n')) if (entry !== '') log.debug('entry', { entry });
+  };
 }
 
 /** Reads at once and then every interval; a read that takes longer than that is followed by the next in its time. */

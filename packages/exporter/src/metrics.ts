@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Added, Aggregate } from './aggregate/aggregate.ts';
-import { type Joined, type Moved, VERDICTS } from './join/join.ts';
+import type { Joined, Moved } from './join/join.ts';
+import { VERDICTS } from './join/verdict.ts';
 import type { OwnerRegistry } from './owners/registry.ts';
 import type { ReceivedBatch } from './receiver/received.ts';
 

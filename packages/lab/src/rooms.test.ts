@@ -41,6 +41,7 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
     init: { packages: ['@egressd/daemon'], rooms: ['conntrack'] },
     'dump-ct': { packages: ['@egressd/flow'], rooms: ['conntrack', 'conntrack/record'] },
     metrics: { packages: ['prom-client'], types: ['conntrack', 'flow-table', 'reducer'] },
+    start: { packages: ['@egressd/daemon'], rooms: EVERY_ROOM },
     collector: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
     main: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
   },
@@ -49,7 +50,7 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
     'config/issues': { packages: ['zod', '@egressd/daemon'] },
     'config/yaml': { packages: ['yaml'], rooms: ['config/issues'] },
     config: {
-      packages: ['zod', 'yaml', '@egressd/daemon'],
+      packages: ['zod', 'yaml', '@egressd/daemon', '@egressd/flow'],
       rooms: ['flags', 'sinks/remote-write/settings', 'sinks/http-settings', 'config/issues', 'config/yaml'],
     },
     receiver: {
@@ -67,8 +68,14 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
       rooms: ['owners'],
     },
     waiting: { packages: ['@egressd/flow'], types: ['receiver', 'owners', 'aggregate'], pure: true },
-    join: { packages: ['@egressd/flow'], types: ['receiver', 'owners'], pure: true },
-    aggregate: { packages: ['@egressd/flow'], types: ['join'], pure: true },
+    'join/verdict': { pure: true },
+    join: { packages: ['@egressd/flow'], rooms: ['join/verdict'], types: ['receiver', 'owners'], pure: true },
+    aggregate: {
+      packages: ['@egressd/flow'],
+      rooms: ['join/verdict', 'aggregate/snapshot'],
+      types: ['join'],
+      pure: true,
+    },
     'sinks/remote-write/settings': { rooms: ['sinks/http-settings'], pure: true },
     'sinks/http-settings': { pure: true },
     sinks: {
@@ -82,7 +89,9 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
       rooms: ['aggregate/snapshot'],
       types: ['aggregate'],
     },
+    metrics: { packages: ['prom-client'], rooms: ['join/verdict'], types: ['join', 'aggregate', 'owners', 'receiver'] },
     exporter: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
+    start: { packages: ['@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
     main: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
   },
 };

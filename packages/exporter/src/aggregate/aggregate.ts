@@ -1,4 +1,5 @@
-import { type Joined, type JoinedPart, KEPT } from '../join/join.ts';
+import type { Joined, JoinedPart } from '../join/join.ts';
+import { KEPT } from '../join/verdict.ts';
 import { Endpoints, NO_ENDPOINT } from './endpoints.ts';
 import { labelsOf } from './labels.ts';
 import { SeriesIndex } from './series-index.ts';

@@ -5,7 +5,8 @@ import fc from 'fast-check';
 import { OwnerRegistry } from '../owners/registry.ts';
 import type { ReceivedBatch, StreamSettings } from '../receiver/received.ts';
 import type { Endpoint } from './endpoint.ts';
-import { join, KEPT, VERDICTS } from './join.ts';
+import { join } from './join.ts';
+import { KEPT, VERDICTS } from './verdict.ts';
 
 const address = (text: string): Uint8Array => parseAddress(text)!;
 

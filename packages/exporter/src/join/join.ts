@@ -3,37 +3,7 @@ import type { FlowColumns } from '@egressd/flow/columns';
 import type { Owner, Owners, Ownership } from '../owners/owners.ts';
 import type { ReceivedBatch } from '../receiver/received.ts';
 import { type Endpoint, endpointAt, isFolded } from './endpoint.ts';
-
-/**
- * What becomes of a direction, by its source. Everything but `kept` is why not; of a pair with no direction kept the later in
- * this list counts.
- *
- *   kept                a pod of the sending node
- *   too_many_pairs      the collector had no room left to tell whose it was (its flag max-pairs)
- *   unknown_source      nobody that we know has the address
- *   not_local           somebody of another node: that node tells it
- *   ambiguous           the address changed hands between one who would be kept and one who would not
- *   host_network        the node itself, or a pod that shares its network
- *   excluded_namespace  a pod of the node, in a namespace that the collector's settings leave out
- */
-export const VERDICTS = [
-  'kept',
-  'too_many_pairs',
-  'unknown_source',
-  'not_local',
-  'ambiguous',
-  'host_network',
-  'excluded_namespace',
-] as const;
-export type Verdict = (typeof VERDICTS)[number];
-
-/** Why a pair gives no flow at all. */
-export type DropReason = Exclude<Verdict, 'kept'>;
-
-const NUMBER_OF = Object.fromEntries(VERDICTS.map((verdict, i) => [verdict, i])) as Record<Verdict, number>;
-
-/** In `JoinedPart.verdicts`: directions from here are kept. */
-export const KEPT = 0;
+import { type DropReason, KEPT, NUMBER_OF, VERDICTS, type Verdict } from './verdict.ts';
 
 /** What moved, both directions together. */
 export interface Moved {
