@@ -23,7 +23,7 @@ export const EXPORTER_FLAGS = defineFlags({
   'state-dir': optionalText('directory', 'Keeps batches and totals across restarts. Not used yet.'),
   kubeconfig: optionalText(
     'file',
-    'Used when pods and nodes are read from Kubernetes. Not used yet: see inventory in the configuration.',
+    'Read pods and nodes from the Kubernetes API that this file leads to; not set: KUBECONFIG, then the cluster that this runs in.',
   ),
   'config-check': boolean(
     false,
@@ -54,10 +54,6 @@ function checkTogether(flags: ExporterFlags): string[] {
 /** One line for each flag that is accepted and does nothing yet. */
 export function notices(flags: ExporterFlags): string[] {
   const lines: string[] = [];
-  if (flags.kubeconfig !== undefined)
-    lines.push(
-      '-kubeconfig is not used yet: pods and nodes come from the file that `inventory` names in the configuration',
-    );
   if (flags.stateDir !== undefined) lines.push('-state-dir is not used yet: batches and totals are kept in memory');
   return lines;
 }

@@ -37,4 +37,4 @@ log.info('egressd exporter', {
   ...describeConfig(config),
 });
 for (const line of [...warnings, ...notices(flags)]) log.warn(line);
-await lifecycle.start(() => startExporter({ flags, config, log, lifecycle }));
+await lifecycle.start(() => startExporter({ flags, config, environment: process.env, log, lifecycle }));

@@ -1,14 +1,18 @@
+import type { Environment } from '@egressd/daemon/flags';
 import { startHttp } from '@egressd/daemon/http';
 import type { Lifecycle } from '@egressd/daemon/lifecycle';
 import type { Log } from '@egressd/daemon/log';
 import { createRegistry } from '@egressd/daemon/metrics';
 import { serverTls } from '@egressd/daemon/tls';
 import { VERSION } from '@egressd/daemon/version';
+import { parseRange, type Range } from '@egressd/flow/address';
 import type { Registry } from 'prom-client';
 import type { ExporterConfig } from './config/config.ts';
 import { Exporter } from './exporter.ts';
 import type { ExporterFlags } from './flags.ts';
 import { watchInventory } from './inventory/inventory.ts';
+import { findAccess } from './kube/access.ts';
+import { followKubernetes } from './kube/kubernetes.ts';
 import { OwnerRegistry } from './owners/registry.ts';
 import { type Receiver, startReceiver } from './receiver/receiver.ts';
 import { buildSink } from './sinks/build.ts';
@@ -26,14 +30,16 @@ const PAGE_INTERVAL_MS = 5_000;
 export interface Start {
   readonly flags: ExporterFlags;
   readonly config: ExporterConfig;
+  readonly environment: Environment;
   readonly log: Log;
   readonly lifecycle: Lifecycle;
 }
 
 /** Starts everything, in the order in which data comes to need it, and names how each is stopped. @throws Error that says why not */
-export async function startExporter({ flags, config, log, lifecycle }: Start): Promise<void> {
+export async function startExporter({ flags, config, environment, log, lifecycle }: Start): Promise<void> {
   const registry = createRegistry();
-  const owners = new OwnerRegistry(config.inventory === undefined ? [] : ['inventory']);
+  const access = findAccess(flags.kubeconfig, environment);
+  const owners = new OwnerRegistry(ownerSources(config, access !== undefined));
   const ledger = new Ledger();
   const sinks = new Map<string, Delivery>();
   const page = config.metrics.flows ? new FlowPage({ registry }) : undefined;
@@ -47,7 +53,15 @@ export async function startExporter({ flags, config, log, lifecycle }: Start): P
     extraMetrics: () => page?.text() ?? [],
   });
   lifecycle.onStop('http', () => http.close());
+  owners
+    .source('settings')
+    .replace({ nodes: [], pods: [], clusterRanges: config.clusterRanges.map(rangeOf) }, Date.now());
   await startInventory(config, owners, log, registry, lifecycle);
+  if (access !== undefined) {
+    const kubernetes = followKubernetes({ access, owners: owners.source('kubernetes'), registry, log });
+    lifecycle.onStop('kubernetes', () => kubernetes.close());
+  }
+  if (config.inventory === undefined && access === undefined) log.warn(NO_OWNERS);
 
   const tls = serverTls(tlsFlags(flags), log, registry);
   lifecycle.onStop('tls', () => tls.stop());
@@ -76,6 +90,19 @@ export async function startExporter({ flags, config, log, lifecycle }: Start): P
   log.info('listening', { collectors: `${tls.host}:${streams.port}`, http: http.port, sinks: sinks.size });
 }
 
+const NO_OWNERS =
+  'neither Kubernetes nor an inventory: no address can be given to a pod, so no flow is kept; set -kubeconfig, or inventory in the configuration';
+
+/** Who tells which address is whose, by name. */
+function ownerSources({ inventory }: ExporterConfig, kubernetes: boolean): string[] {
+  return ['settings', ...(inventory === undefined ? [] : ['inventory']), ...(kubernetes ? ['kubernetes'] : [])];
+}
+
+/** The configuration has checked it. */
+function rangeOf(text: string): Range {
+  return parseRange(text)!;
+}
+
 async function startInventory(
   { inventory }: ExporterConfig,
   owners: OwnerRegistry,
@@ -83,10 +110,7 @@ async function startInventory(
   registry: Registry,
   lifecycle: Lifecycle,
 ): Promise<void> {
-  if (inventory === undefined) {
-    log.warn('no inventory: no address can be given to a pod, so no flow is kept; set inventory in the configuration');
-    return;
-  }
+  if (inventory === undefined) return;
   const watched = await watchInventory({ path: inventory, owners: owners.source('inventory'), registry, log });
   lifecycle.onStop('inventory', () => watched.close());
 }

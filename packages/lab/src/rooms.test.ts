@@ -91,7 +91,7 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
     },
     metrics: { packages: ['prom-client'], rooms: ['join/verdict'], types: ['join', 'aggregate', 'owners', 'receiver'] },
     exporter: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
-    start: { packages: ['@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
+    start: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
     main: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
   },
 };

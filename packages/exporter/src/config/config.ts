@@ -16,6 +16,8 @@ export interface ExporterConfig {
   readonly exportIntervalMs: number;
   /** File of nodes and pods; undefined: none. */
   readonly inventory: string | undefined;
+  /** Ranges of the cluster's own (`10.0.0.0/8`) beside those that Kubernetes or the inventory tell: never public. */
+  readonly clusterRanges: readonly string[];
   readonly metrics: {
     /** `/metrics` also carries the traffic series. */
     readonly flows: boolean;

@@ -138,6 +138,7 @@ describe('what is read', () => {
         podNamespace: '',
         exportIntervalMs: 60_000,
         inventory: undefined,
+        clusterRanges: [],
         metrics: { flows: true },
         sinks: [],
       });
@@ -184,6 +185,10 @@ describe('mistakes', () => {
   const interval = 'expected a duration from 100ms to 1h, such as 1m';
 
   test.each<[string, string[]]>([
+    [
+      'clusterRanges: [10.0.0.0/8, 10.0.0.0/33]\n',
+      ['line 1: clusterRanges[1]: expected a range of addresses such as 10.0.0.0/8, "10.0.0.0/33" is none'],
+    ],
     ['[]', ['line 1: expected a map of settings, found a list']],
     ['hello', ['line 1: expected a map of settings, found text']],
     ['podIP: 1\n', ['line 1: podIP: expected text, found a number']],

@@ -61,6 +61,7 @@ export function readConfig(text: string, file: string, environment: Environment)
     podNamespace: environment.POD_NAMESPACE || value.podNamespace,
     exportIntervalMs: interval !== undefined && 'ms' in interval ? interval.ms : value.exportInterval,
     inventory: value.inventory,
+    clusterRanges: value.clusterRanges,
     metrics: { flows: value.metrics.flows ?? sinks.length === 0 },
     sinks,
   };

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { formatDuration, parseDuration } from '@egressd/daemon/duration';
+import { parseRange } from '@egressd/flow/address';
 import { z } from 'zod';
 import { DEFAULT_TIMEOUT_MS } from '../sinks/http-settings.ts';
 import {
@@ -30,6 +31,10 @@ function orElse<S extends z.ZodType, T>(schema: S, fallback: T) {
 }
 
 const flag = orElse(z.boolean(), false);
+/** A range of addresses, as it is written. */
+const range = z.string().refine((text) => parseRange(text) !== undefined, {
+  error: ({ input }) => `expected a range of addresses such as 10.0.0.0/8, ${JSON.stringify(input)} is none`,
+});
 const texts = orElse(z.record(z.string(), z.string()), {} as Record<string, string>);
 
 /**
@@ -46,6 +51,7 @@ export function configSchema(folder: string) {
     podNamespace: orElse(z.string(), ''),
     exportInterval: orElse(durationSchema(EXPORT_INTERVAL), EXPORT_INTERVAL.default),
     inventory: orElse(path, undefined),
+    clusterRanges: orElse(z.array(range), [] as string[]),
     metrics: orElse(z.strictObject({ flows: orElse(z.boolean(), undefined) }), { flows: undefined }),
     sinks: orElse(z.record(z.string(), sinkSchema(path)), {}),
     collectorsConcurrentFetchCount: z.unknown().optional(),

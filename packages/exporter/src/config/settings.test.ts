@@ -27,8 +27,8 @@ function settingsOf(schema: z.core.$ZodType, path: string[] = []): string[] {
 
 /** Every setting that a file has. */
 function settingsIn(value: unknown, path: string[] = []): string[] {
-  if (typeof value !== 'object' || value === null || ['headers', 'labels'].includes(path.at(-1) ?? ''))
-    return [formatPath(path)];
+  const one = Array.isArray(value) || ['headers', 'labels'].includes(path.at(-1) ?? '');
+  if (one || typeof value !== 'object' || value === null) return [formatPath(path)];
   const entries = Object.entries(value);
   return entries.flatMap(([key, inner]) => settingsIn(inner, [...path, path.at(-1) === 'sinks' ? 'NAME' : key]));
 }

@@ -17,6 +17,7 @@ export function showConfig(config: ExporterConfig, file: unknown): string {
     podNamespace: config.podNamespace,
     exportInterval: formatDuration(config.exportIntervalMs),
     inventory: config.inventory,
+    clusterRanges: config.clusterRanges,
     metrics: config.metrics,
     sinks: Object.fromEntries(sinks),
   };
@@ -28,6 +29,7 @@ export function describeConfig(config: ExporterConfig): Fields {
   return {
     'export-interval': formatDuration(config.exportIntervalMs),
     inventory: config.inventory,
+    'cluster-ranges': config.clusterRanges.join(',') || undefined,
     'metrics-flows': config.metrics.flows,
     sinks: config.sinks.map((sink) => `${sink.name}:${sink.kind}`).join(','),
   };
