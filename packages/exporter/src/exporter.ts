@@ -10,6 +10,7 @@ import type { Collector, ReceivedBatch } from './receiver/received.ts';
 import type { Accepted, Delivery } from './sinks/delivery.ts';
 import type { Mode } from './sinks/frame.ts';
 import type { Ledger } from './state/ledger.ts';
+import { Waiting } from './waiting/waiting.ts';
 
 /** What the exporter needs of the receiver. */
 interface Streams {
@@ -23,6 +24,8 @@ type SinkDelivery = Pick<Delivery, 'offer' | 'holdsConfirmation' | 'close'>;
 export interface ExporterOptions {
   readonly owners: OwnerRegistry;
   readonly ledger: Ledger;
+  /** Owners may be told a little late: batches wait for them, and `joinWaiting` is called now and then. */
+  readonly wait: boolean;
   /** By name. Each calls `accepted` with its own name. */
   readonly sinks: ReadonlyMap<string, SinkDelivery>;
   /** `/metrics`, where it shows traffic: takes every snapshot. */
@@ -32,11 +35,23 @@ export interface ExporterOptions {
   readonly now?: () => number;
 }
 
+const MODE_NAMES = {
+  delta: 'deltas',
+  counter: 'growing counters',
+  usual: 'growing counters by remote write, deltas by all others',
+};
+
+/** Of the values of send-traffic-delta, true wins over false, and false over one that is not set: that asks for nothing. */
+function askedMode(asked: readonly (boolean | undefined)[]): Mode | undefined {
+  if (asked.includes(true)) return 'delta';
+  return asked.includes(false) ? 'counter' : undefined;
+}
+
 /**
  * The exporter's work, step by step:
  *
- *   receiver ──batch──> join ──flows──> aggregate ──snapshot──> sinks
- *      <──────── confirmed ──────── ledger <──────── accepted ────┘
+ *   receiver ──batch──> waiting ──> join ──flows──> aggregate ──snapshot──> sinks
+ *      <──────────── confirmed ──────────── ledger <──────── accepted ────┘
  *
  * Nothing is confirmed before every sink has accepted it; one that is away too long is not waited for.
  */
@@ -45,18 +60,21 @@ export class Exporter {
   readonly #now: () => number;
   readonly #aggregate = new Aggregate();
   readonly #metrics: ExporterMetrics;
+  readonly #waiting: Waiting;
   readonly #backoff: Backoff;
   /** By sink: the newest of its snapshots that it has accepted. */
   readonly #accepted = new Map<string, Accepted>();
   /** The newest snapshot: what is accepted where no sink is waited for. */
   #latest: Accepted | undefined;
-  #mode: Mode = 'counter';
+  /** What collectors ask sinks to send; undefined: each sink as it usually does. */
+  #mode: Mode | undefined;
 
   constructor(options: ExporterOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#backoff = new Backoff(this.#now);
-    this.#metrics = createExporterMetrics(options.registry, this.#aggregate, options.owners);
+    this.#waiting = new Waiting(options.owners);
+    this.#metrics = createExporterMetrics(options.registry, this.#aggregate, options.owners, this.#waiting);
   }
 
   /** Why no batch can be taken now; undefined: come in. */
@@ -81,10 +99,15 @@ export class Exporter {
     return undefined;
   }
 
-  /** Applies a batch: it is in the totals when this returns. */
+  /** Takes a batch: it is in the totals when this returns, or waits until the pods in it are known. */
   apply(batch: ReceivedBatch): void {
-    const joined = join(batch, this.#options.owners);
-    this.#metrics.count(batch, joined, this.#aggregate.add(joined, this.#now()));
+    if (this.#options.wait) this.#join(this.#waiting.offer(batch, this.#now()));
+    else this.#join([batch]);
+  }
+
+  /** Joins the batches that wait no more. */
+  joinWaiting(): void {
+    this.#join(this.#waiting.due(this.#now()));
   }
 
   /** One turn, every export interval: a snapshot of all totals goes to every sink. */
@@ -93,7 +116,8 @@ export class Exporter {
     const now = this.#now();
     owners.forget(now);
     this.#aggregate.retire(now, this.#acceptedByAll()?.timeMs ?? 0);
-    const snapshot = this.#aggregate.snapshot(now, ledger.positions());
+    // What waits is in no total yet: nobody may confirm it.
+    const snapshot = this.#aggregate.snapshot(now, this.#waiting.withoutHeld(ledger.positions()));
     page?.take(snapshot);
     this.#chooseMode(streams.collectors);
     for (const sink of sinks.values()) sink.offer(snapshot, this.#mode);
@@ -117,6 +141,7 @@ export class Exporter {
 
   /** The last turn: what is in the totals goes to every sink, as far as they take it within the time. */
   async finish(streams: Streams, deadlineMs: number): Promise<void> {
+    this.#join(this.#waiting.all());
     this.export(streams);
     const { sinks, log } = this.#options;
     await Promise.all(
@@ -128,6 +153,13 @@ export class Exporter {
       }),
     );
     this.confirm(streams);
+  }
+
+  #join(batches: readonly ReceivedBatch[]): void {
+    for (const batch of batches) {
+      const joined = join(batch, this.#options.owners);
+      this.#metrics.count(batch, joined, this.#aggregate.add(joined, this.#now()));
+    }
   }
 
   /** The oldest of what each sink that is waited for has accepted last; undefined where one has accepted nothing yet. */
@@ -142,21 +174,20 @@ export class Exporter {
     return oldest;
   }
 
-  /** Deltas where a collector asks for them. Collectors that disagree are a mistake of the set-up: it is said, and deltas win. */
+  /** As the collectors' send-traffic-delta says. Collectors that disagree are a mistake of the set-up: it is said. */
   #chooseMode(collectors: readonly Collector[]): void {
     if (collectors.length === 0) return;
-    const asking = collectors.filter(({ settings }) => settings.sendTrafficDelta === true).length;
-    const mode = asking > 0 ? 'delta' : 'counter';
-    if (mode !== this.#mode)
-      this.#options.log.info('remote write sends from now on', {
-        values: mode === 'delta' ? 'deltas' : 'growing counters',
-      });
+    const asked = collectors.map(({ settings }) => settings.sendTrafficDelta);
+    const mode = askedMode(asked);
+    if (mode !== this.#mode) this.#options.log.info('sinks send from now on', { values: MODE_NAMES[mode ?? 'usual'] });
     this.#mode = mode;
-    if (asking === 0 || asking === collectors.length) return;
+    if (asked.every((each) => each === asked[0])) return;
     this.#backoff.limit('mode', () =>
-      this.#options.log.warn('collectors disagree on send-traffic-delta: deltas are sent', {
-        asking,
-        of: collectors.length,
+      this.#options.log.warn('collectors disagree on send-traffic-delta', {
+        true: asked.filter((each) => each === true).length,
+        false: asked.filter((each) => each === false).length,
+        unset: asked.filter((each) => each === undefined).length,
+        sent: MODE_NAMES[mode ?? 'usual'],
       }),
     );
   }

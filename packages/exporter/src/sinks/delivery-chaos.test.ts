@@ -18,6 +18,8 @@ const ANSWERS = ['stored', 'lost', 'answer lost', 'refused', 'too large', 'forbi
  */
 class ChaosDatabase implements Sink {
   readonly name = 'chaos';
+  readonly form = 'samples';
+  readonly usualMode = 'counter';
   readonly counters = ['txBytes', 'rxBytes'] as const;
   readonly maxSeries = 5;
   answers: (typeof ANSWERS)[number][] = [];

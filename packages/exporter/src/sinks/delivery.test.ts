@@ -17,6 +17,8 @@ type Seen = { readonly key: string; readonly samples: readonly string[] };
 /** A sink whose bodies are text, and that answers as it is told. */
 class TextSink implements Sink {
   readonly name = 'text';
+  readonly form = 'samples';
+  readonly usualMode = 'counter';
   readonly counters = ['txBytes'] as const;
   readonly maxSeries = 1000;
   readonly seen: Seen[] = [];

@@ -20,6 +20,12 @@ interface SentFrame {
   readonly parts: Parts;
 }
 type Settled = Exclude<SendResult, { outcome: 'retryable' }>;
+/** What became of a request; no result: the exporter stops. */
+interface Sent {
+  readonly result: Settled | undefined;
+  /** An answer was lost on the way, so it may have been stored more often than once, or although it was refused. */
+  readonly maybeStored: boolean;
+}
 
 /** What was accepted, reported in the order of the snapshots. */
 export interface Accepted {
@@ -56,6 +62,8 @@ export class Delivery {
   readonly #timers: Timers;
   readonly #random: () => number;
   readonly #ledger: Ledger;
+  /** Units that are accepted or refused together: a row of items, or one sample. Parts are counted in these. */
+  readonly #grain: number;
   readonly #diary: DeliveryLog;
   /** Ends the attempt that is under way. */
   readonly #stop = new AbortController();
@@ -77,12 +85,14 @@ export class Delivery {
     this.#random = options.random ?? Math.random;
     this.#diary = new DeliveryLog(sink.name, options.log, () => this.#timers.now());
     this.#acceptedAt = this.#timers.now();
+    this.#grain = sink.form === 'items' ? sink.counters.length : 1;
     this.#ledger = new Ledger({
       counters: sink.counters,
       maxSeries: sink.maxSeries,
       identityOf: (labels) => sink.identityOf(labels),
       startedMs: options.startedMs,
       intervalMs: options.intervalMs,
+      starts: sink.form === 'samples',
     });
     this.#metrics.watch(sink.name, () => this.#state());
   }
@@ -92,14 +102,18 @@ export class Delivery {
     return this.#behindMs() <= AWAY_AFTER_MS;
   }
 
-  /** Takes a snapshot, later than any before. One that waits still is superseded. */
-  offer(snapshot: Snapshot, mode: Mode): void {
+  /**
+   * Takes a snapshot, later than any before. One that waits still is superseded.
+   * @param asked what the collectors ask for; undefined: nothing, so the sink sends as it usually does
+   */
+  offer(snapshot: Snapshot, asked: Mode | undefined): void {
     if (this.#stop.signal.aborted) return;
     this.#ledger.absorb(snapshot);
     if (this.#waiting !== undefined) this.#metrics.superseded(this.#sink.name);
     const now = this.#timers.now();
     this.#waitingSince ??= now;
     this.#behindSince ??= now;
+    const mode = asked ?? this.#sink.usualMode;
     this.#waiting = { timeMs: snapshot.timeMs, position: snapshot.position, mode };
     this.#noteAway();
     this.#running ??= this.#run();
@@ -140,11 +154,11 @@ export class Delivery {
 
   /** Sends a frame, its starts first. @returns whether it is accepted: all of it, or what the receiver did not refuse alone */
   async #deliver(frame: Frame): Promise<boolean> {
-    if (frame.paused > 0) this.#drop('paused', frame.paused);
+    if (frame.paused > 0) this.#drop('paused', frame.paused / this.#grain);
     const sent: SentFrame[] = [];
     for (const part of frame.starts === undefined ? [frame] : [frame.starts, frame]) {
       if (part === frame) this.#ledger.withhold(frame);
-      const parts = new Parts(unitsOf(part));
+      const parts = new Parts(unitsOf(part) / this.#grain);
       const open = await this.#sendParts(part, parts);
       if (open === undefined) return false;
       sent.push({ frame: part, parts });
@@ -158,15 +172,17 @@ export class Delivery {
 
   /** @returns false: the receiver takes nothing, whatever it is; undefined: the exporter stops */
   async #sendParts(frame: Frame, parts: Parts): Promise<boolean | undefined> {
+    const grain = this.#grain;
     let doubt = false;
     for (let part = parts.next; part !== undefined; part = parts.next) {
-      const request = await this.#sink.encode(frame, part.from, part.to);
-      parts.cut(request.end);
+      const request = await this.#sink.encode(frame, part.from * grain, part.to * grain);
+      parts.cut(request.end / grain);
       const sent = await this.#send(request, doubt);
-      if (sent === undefined) return undefined;
+      this.#noteAmbiguous(frame, request, sent);
+      if (sent.result === undefined) return undefined;
       const { result } = sent;
       if (result.outcome === 'ok') {
-        this.#ledger.accepted(frame, part.from, request.end);
+        this.#ledger.accepted(frame, part.from * grain, request.end);
         parts.accept(request.samples);
         this.#metrics.exported(this.#sink.name, request.samples);
       } else {
@@ -197,17 +213,25 @@ export class Delivery {
   }
 
   #settleRefused({ frame, parts }: SentFrame): void {
-    for (const unit of parts.alone)
-      this.#drop(this.#ledger.refused(frame, unit) === 'given_up' ? 'given_up' : 'refused', 1);
+    for (const alone of parts.alone)
+      this.#drop(this.#ledger.refused(frame, alone * this.#grain) === 'given_up' ? 'given_up' : 'refused', 1);
     if (parts.unsearched > 0) this.#drop('unsearched', parts.unsearched);
   }
 
+  /** Counters may be stored twice without harm, rises may not: it is counted where only the receiver can know. */
+  #noteAmbiguous(frame: Frame, { samples }: FrozenRequest, { result, maybeStored }: Sent): void {
+    if (frame.mode === 'counter' || !maybeStored) return;
+    if (result === undefined) this.#metrics.ambiguous(this.#sink.name, 'stopped', samples);
+    else if (result.outcome === 'ok') this.#metrics.ambiguous(this.#sink.name, 'repeated', samples);
+    else if (result.fault === 'content') this.#metrics.ambiguous(this.#sink.name, 'refused', samples);
+  }
+
   /**
-   * Repeats a request until its fate is known; undefined: the exporter stops. Once it may have been stored, a door that is shut (a
+   * Repeats a request until its fate is known; no result: the exporter stops. Once it may have been stored, a door that is shut (a
    * token that ran out meanwhile) does not tell whether it was: it is repeated until somebody looks at what is in it.
    * @param doubt what is in it may have been stored by an earlier request
    */
-  async #send(request: FrozenRequest, doubt: boolean): Promise<{ result: Settled; maybeStored: boolean } | undefined> {
+  async #send(request: FrozenRequest, doubt: boolean): Promise<Sent> {
     if (request.samples === 0) return { result: { outcome: 'ok', status: '' }, maybeStored: false };
     let maybeStored = doubt;
     for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
@@ -221,7 +245,7 @@ export class Delivery {
       await this.#pause(attempt, result);
       if (!this.#stop.signal.aborted) this.#metrics.retry(this.#sink.name);
     }
-    return undefined;
+    return { result: undefined, maybeStored };
   }
 
   async #pause(attempt: number, result: Exclude<SendResult, { outcome: 'ok' }>): Promise<void> {
@@ -266,7 +290,7 @@ function tellsFate({ fault }: Rejected, request: FrozenRequest): boolean {
   return fault === 'content' || (fault === 'size' && request.samples > 1);
 }
 
-/** Units that were not accepted. */
+/** Samples or items that were not accepted. */
 function refusedIn(sent: readonly SentFrame[]): number {
   return sent.reduce((sum, { parts }) => sum + parts.alone.length + parts.unsearched, 0);
 }

@@ -7,7 +7,7 @@ export class FrameBuilder {
   readonly #slots: Slots;
   readonly #mode: Mode;
   readonly #timeMs: number;
-  readonly #startMs: number;
+  readonly #startMs: number | undefined;
   readonly #identities: string[] = [];
   readonly #told: Uint32Array;
   readonly #kinds: Uint8Array;
@@ -18,7 +18,8 @@ export class FrameBuilder {
   #paused = 0;
   #young = 0;
 
-  constructor(slots: Slots, mode: Mode, timeMs: number, startMs: number) {
+  /** @param startMs time of start samples; undefined: the receiver wants none */
+  constructor(slots: Slots, mode: Mode, timeMs: number, startMs: number | undefined) {
     this.#slots = slots;
     this.#mode = mode;
     this.#timeMs = timeMs;
@@ -67,12 +68,12 @@ export class FrameBuilder {
       if (rise <= 0) return;
       this.#kinds[at] = SAMPLE;
       this.#values[at] = rise;
-    } else if (!begun && this.#startMs >= this.#timeMs) {
+    } else if (!begun && this.#startMs !== undefined && this.#startMs >= this.#timeMs) {
       this.#young++;
     } else {
       this.#kinds[at] = SAMPLE;
       this.#values[at] = slots.total(unit);
-      if (begun) return;
+      if (begun || this.#startMs === undefined) return;
       this.#begins = true;
       this.#startKinds[at] = SAMPLE;
       this.#startValues[at] = slots.handed(unit);
@@ -92,19 +93,23 @@ export class FrameBuilder {
       young: this.#young,
       position,
     };
-    const starts = {
-      ...same,
-      timeMs: this.#startMs,
-      kinds: this.#startKinds.subarray(0, units),
-      values: this.#startValues.subarray(0, units),
-      starts: undefined,
-    };
     return {
       ...same,
       timeMs: this.#timeMs,
       kinds: this.#kinds.subarray(0, units),
       values: this.#values.subarray(0, units),
-      starts: this.#begins ? starts : undefined,
+      starts: this.#startsOf(same, units),
+    };
+  }
+
+  #startsOf(same: Omit<Frame, 'timeMs' | 'kinds' | 'values' | 'starts'>, units: number): Frame | undefined {
+    if (!this.#begins || this.#startMs === undefined) return undefined;
+    return {
+      ...same,
+      timeMs: this.#startMs,
+      kinds: this.#startKinds.subarray(0, units),
+      values: this.#startValues.subarray(0, units),
+      starts: undefined,
     };
   }
 }

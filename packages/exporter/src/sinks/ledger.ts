@@ -22,6 +22,8 @@ export interface LedgerOptions {
   readonly startedMs: number;
   /** Time between two snapshots. */
   readonly intervalMs: number;
+  /** false: no start samples, because the receiver keeps records and not counters; true unless set. */
+  readonly starts?: boolean;
 }
 
 /**
@@ -122,7 +124,7 @@ export class Ledger {
     this.#mode = mode;
     const startMs = Math.max(timeMs - this.#options.intervalMs, this.#lastMs + 1);
     this.#lastMs = Math.max(this.#lastMs, timeMs);
-    const builder = new FrameBuilder(slots, mode, timeMs, startMs);
+    const builder = new FrameBuilder(slots, mode, timeMs, this.#options.starts === false ? undefined : startMs);
     for (let slot = 0; slot < slots.identities.length; slot++) {
       if (slots.identities[slot] !== undefined && !builder.tell(slot)) this.#free(slot);
     }

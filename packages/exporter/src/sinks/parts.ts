@@ -5,7 +5,7 @@ export const MAX_ALONE_IN_A_ROW = 32;
 /** After so many refusals in one frame nothing is searched any more: what is refused is left as it is. */
 export const MAX_REFUSALS = 500;
 
-/** A run of units, `to` exclusive. */
+/** A run of units, `to` exclusive. Where a sink sends items, each of them counts as one. */
 export interface Part {
   readonly from: number;
   readonly to: number;

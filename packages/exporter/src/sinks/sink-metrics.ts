@@ -13,6 +13,15 @@ export type DropReason =
   /** The receiver takes nothing: credentials, address, or 400 to everything. */
   | 'rejected';
 
+/** What became of a request with deltas of which an answer was lost. */
+export type AmbiguousFate =
+  /** Accepted when it was sent again. */
+  | 'repeated'
+  /** Refused when it was sent again: its bytes go with a later request. */
+  | 'refused'
+  /** The exporter stopped first: the collectors send its bytes again. */
+  | 'stopped';
+
 /** What `createSinkMetrics` asks a delivery when the metrics are read. Seconds; 0 where all is delivered. */
 export interface SinkState {
   readonly behindSeconds: number;
@@ -26,6 +35,7 @@ export interface SinkState {
 export interface SinkMetrics {
   exported(sink: string, samples: number): void;
   dropped(sink: string, reason: DropReason, samples: number): void;
+  ambiguous(sink: string, fate: AmbiguousFate, samples: number): void;
   /** `status`: the HTTP status, or a word such as `timeout`. */
   request(sink: string, outcome: 'ok' | 'retryable' | 'rejected', status: string, bytes: number, seconds: number): void;
   retry(sink: string): void;
@@ -46,6 +56,12 @@ export function createSinkMetrics(registry: Registry): SinkMetrics {
     'Samples that were not delivered with their frame. Their bytes stay in the totals and go with a later frame, except for ' +
       'reason given_up. refused, paused, unsearched: see the log for what the receiver says. rejected: check the URL and credentials.',
     ['sink', 'reason'],
+  );
+  const ambiguous = counter(
+    'egressd_sink_ambiguous_samples_total',
+    'Samples of deltas in requests of which an answer was lost (time-out, broken connection, 5xx), by what became of them. A receiver ' +
+      'that knows Idempotency-Key, or drops a second sample of the same time, counts them once; another may have counted them twice.',
+    ['sink', 'fate'],
   );
   const requests = counter(
     'egressd_sink_requests_total',
@@ -69,6 +85,7 @@ export function createSinkMetrics(registry: Registry): SinkMetrics {
   return {
     exported: (sink, samples) => exported.inc({ sink }, samples),
     dropped: (sink, reason, samples) => dropped.inc({ sink, reason }, samples),
+    ambiguous: (sink, fate, samples) => ambiguous.inc({ sink, fate }, samples),
     request(sink, outcome, status, length, took) {
       requests.inc({ sink, outcome, status });
       bytes.inc({ sink }, length);

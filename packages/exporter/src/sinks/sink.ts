@@ -1,5 +1,5 @@
 import type { Counter, SeriesLabels } from '../aggregate/snapshot.ts';
-import type { Frame } from './frame.ts';
+import type { Frame, Mode } from './frame.ts';
 
 /** Frozen bytes: a retry sends the same ones under the same key. */
 export interface FrozenRequest {
@@ -8,7 +8,7 @@ export interface FrozenRequest {
   readonly key: string;
   /** First unit of the frame that is not in the body; always beyond the first one asked for. */
   readonly end: number;
-  /** Series in the body; 0: there is nothing to send. */
+  /** Samples or items in the body; 0: there is nothing to send. */
   readonly samples: number;
 }
 
@@ -37,9 +37,19 @@ export type Fault =
   /** Whatever is sent: credentials, address, a method that is not allowed. */
   | 'request';
 
+/** What a request is made of. */
+export type Form =
+  /** Counters one by one, as time series databases keep them: a start before the first sample, a stale marker after the last. */
+  | 'samples'
+  /** Records of a whole series, all its counters together: accepted or refused as one. Nothing is told of starts and ends. */
+  | 'items';
+
 /** A place that snapshots go to. It only encodes and sends: waiting, retrying, splitting and counting wrap it. */
 export interface Sink {
   readonly name: string;
+  readonly form: Form;
+  /** What it sends where no collector says whether traffic is to be sent as deltas. */
+  readonly usualMode: Mode;
   /** Totals that it sends, in the order of its frames. */
   readonly counters: readonly Counter[];
   /** Series at the receiver; those beyond are folded into `~other`. */
@@ -49,7 +59,7 @@ export interface Sink {
    * The same labels give the same identity for as long as the sink lives.
    */
   identityOf(labels: SeriesLabels): string;
-  /** Encodes units of a frame, from `from` to at most `to`, as far as the sink's limits allow. */
+  /** Encodes units of a frame, from `from` to at most `to`, as far as the sink's limits allow. Items are never cut: whole rows. */
   encode(frame: Frame, from: number, to: number): Promise<FrozenRequest>;
   /** One attempt, which ends by itself within the sink's time limit or when the signal says so. Never throws. */
   send(request: FrozenRequest, signal: AbortSignal): Promise<SendResult>;

@@ -38,6 +38,8 @@ export function createRemoteWriteSink(options: RemoteWriteOptions): Sink {
   const headers = { ...PROTOCOL_HEADERS, 'user-agent': `egressd/${options.version}` };
   return {
     name: options.name,
+    form: 'samples',
+    usualMode: 'counter',
     counters,
     maxSeries: settings.maxSeries,
     identityOf: (series: SeriesLabels) => labels.identityOf(series),
