@@ -4,6 +4,7 @@ import type { Joined, Moved } from './join/join.ts';
 import { VERDICTS } from './join/verdict.ts';
 import type { OwnerRegistry } from './owners/registry.ts';
 import type { ReceivedBatch } from './receiver/received.ts';
+import { OUTCOMES, type Waiting } from './waiting/waiting.ts';
 
 /** What the loop records of join, aggregate and owners. */
 export interface ExporterMetrics {
@@ -15,6 +16,7 @@ export function createExporterMetrics(
   registry: Registry,
   aggregate: Aggregate,
   owners: OwnerRegistry,
+  waiting: Waiting,
 ): ExporterMetrics {
   const registers = [registry];
   const counter = (name: string, help: string) => new Counter({ name, help, registers });
@@ -31,6 +33,7 @@ export function createExporterMetrics(
   const unknown = bytesAndPairs(registry, 'unknown', UNKNOWN_HELP);
   for (const reason of VERDICTS) if (reason !== 'kept') dropped({ reason }, { pairs: 0, bytes: 0, packets: 0 });
   gauges(registry, aggregate, owners);
+  waits(registry, waiting);
   return {
     count(batch, joined, added) {
       pairs.inc(batch.parts.reduce((sum, part) => sum + part.rows, 0));
@@ -65,6 +68,27 @@ function bytesAndPairs(
     bytes.inc(labels, moved.bytes);
     pairs.inc(labels, moved.pairs);
   };
+}
+
+function waits(registry: Registry, waiting: Waiting): void {
+  new Gauge({
+    name: 'egressd_batches_waiting',
+    help: 'Batches that are held back because they name a pod that Kubernetes has not told of yet.',
+    registers: [registry],
+    collect() {
+      this.set(waiting.size);
+    },
+  });
+  const waited = new Counter({
+    name: 'egressd_batches_waited_total',
+    help: 'Batches that were held back, by how it ended: told; gave_up: after 10 s somebody was still unknown, an address of the cluster that nobody has, or Kubernetes is late (egressd_kubernetes_last_heard_timestamp_seconds); no_room: too many batches waited.',
+    labelNames: ['outcome'],
+    registers: [registry],
+    collect() {
+      for (const [outcome, count] of waiting.takeOutcomes()) this.inc({ outcome }, count);
+    },
+  });
+  for (const outcome of OUTCOMES) waited.inc({ outcome }, 0);
 }
 
 function gauges(registry: Registry, aggregate: Aggregate, owners: OwnerRegistry): void {

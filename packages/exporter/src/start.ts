@@ -27,6 +27,9 @@ const STREAMS_CLOSE_MS = 1_500;
 /** Where nobody but `/metrics` shows the totals they are brought there so often: nobody has chosen another pace. */
 const PAGE_INTERVAL_MS = 5_000;
 
+/** Batches that wait for their pods are looked at so often. */
+const JOIN_WAITING_MS = 500;
+
 export interface Start {
   readonly flags: ExporterFlags;
   readonly config: ExporterConfig;
@@ -43,7 +46,7 @@ export async function startExporter({ flags, config, environment, log, lifecycle
   const ledger = new Ledger();
   const sinks = new Map<string, Delivery>();
   const page = config.metrics.flows ? new FlowPage({ registry }) : undefined;
-  const exporter = new Exporter({ owners, ledger, sinks, page, registry, log });
+  const exporter = new Exporter({ owners, ledger, wait: access !== undefined, sinks, page, registry, log });
   let receiver: Receiver | undefined;
 
   const http = await startHttp({
@@ -81,8 +84,10 @@ export async function startExporter({ flags, config, environment, log, lifecycle
   makeSinks(config, log, registry, sinks, (name, accepted) => exporter.accepted(name, accepted, streams));
   const intervalMs = sinks.size > 0 ? config.exportIntervalMs : Math.min(config.exportIntervalMs, PAGE_INTERVAL_MS);
   const timer = setInterval(() => exporter.export(streams), intervalMs);
+  const waitTimer = setInterval(() => exporter.joinWaiting(), JOIN_WAITING_MS);
   lifecycle.onStop('last delivery', async () => {
     clearInterval(timer);
+    clearInterval(waitTimer);
     streams.stopTaking();
     await exporter.finish(streams, LAST_DELIVERY_MS);
     await streams.close({ deadlineMs: STREAMS_CLOSE_MS });

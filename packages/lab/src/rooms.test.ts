@@ -89,7 +89,11 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
       rooms: ['aggregate/snapshot'],
       types: ['aggregate'],
     },
-    metrics: { packages: ['prom-client'], rooms: ['join/verdict'], types: ['join', 'aggregate', 'owners', 'receiver'] },
+    metrics: {
+      packages: ['prom-client'],
+      rooms: ['join/verdict', 'waiting'],
+      types: ['join', 'aggregate', 'owners', 'receiver'],
+    },
     exporter: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
     start: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
     main: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },

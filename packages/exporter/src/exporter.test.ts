@@ -1,0 +1,126 @@
+import { SILENT } from '@egressd/daemon/log';
+import { parseAddress } from '@egressd/flow/address';
+import { emptyColumns } from '@egressd/flow/columns';
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { Registry } from 'prom-client';
+import { type Snapshot, totalOf } from './aggregate/snapshot.ts';
+import { Exporter } from './exporter.ts';
+import { OwnerRegistry } from './owners/registry.ts';
+import type { ReceivedBatch } from './receiver/received.ts';
+import { Ledger } from './state/ledger.ts';
+import { WAIT_MS } from './waiting/waiting.ts';
+
+let now = 0;
+let ledger: Ledger;
+let owners: OwnerRegistry;
+let registry: Registry;
+let snapshots: Snapshot[];
+let confirmed: number;
+
+const streams = {
+  collectors: [],
+  confirm: (moved: ReadonlyMap<string, { number: number }>) => {
+    confirmed = moved.get('n1')?.number ?? confirmed;
+  },
+};
+
+function start(wait: boolean): Exporter {
+  const page = { take: (snapshot: Snapshot) => snapshots.push(snapshot) };
+  return new Exporter({ owners, ledger, wait, sinks: new Map(), page, registry, log: SILENT, now: () => now });
+}
+
+beforeEach(() => {
+  now = 1_000_000;
+  ledger = new Ledger();
+  owners = new OwnerRegistry(['api']);
+  owners
+    .source('api')
+    .replace({ nodes: [{ name: 'n1', zone: 'z', region: '', addresses: [] }], pods: [], clusterRanges: [] }, 0);
+  registry = new Registry();
+  snapshots = [];
+  confirmed = 0;
+  ledger.open('n1', 'numbering', now);
+});
+
+/** As the receiver does it: handed over, then noted as received. 100 bytes from 10.1.0.9 to the internet. */
+function receive(exporter: Exporter, number: number): void {
+  const part = emptyColumns(1, 2);
+  part.addresses.set(parseAddress('10.1.0.9')!, 0);
+  part.addresses.set(parseAddress('8.8.8.8')!, 16);
+  part.destination[0] = 1;
+  part.txBytes[0] = 100;
+  const settings = { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined };
+  const collector = {
+    node: 'n1',
+    bootId: '',
+    numbering: 'numbering',
+    version: '',
+    settings,
+    nodeAddresses: [],
+    peer: undefined,
+  };
+  const batch: ReceivedBatch = { collector, span: { number, fromMs: now - 1000, toMs: now }, parts: [part] };
+  exporter.apply(batch);
+  ledger.apply('n1', number, now);
+}
+
+function podAppears(): void {
+  const pod = {
+    key: 'p',
+    namespace: 'ns',
+    name: 'p',
+    node: 'n1',
+    addresses: [parseAddress('10.1.0.9')!],
+    hostNetwork: false,
+  };
+  owners.source('api').upsertPod({ ...pod, fromMs: now - 60_000 }, now);
+}
+
+/** Bytes of all series in the next snapshot. */
+function exportBytes(exporter: Exporter): number {
+  exporter.export(streams);
+  const { series, totals } = snapshots.at(-1)!;
+  return series.reduce((sum, _, row) => sum + totalOf(totals.txBytes, row), 0);
+}
+
+async function dropped(): Promise<number> {
+  const { values } = await registry.getSingleMetric('egressd_dropped_bytes_total')!.get();
+  return values.reduce((sum, { value }) => sum + value, 0);
+}
+
+describe('a pod that is told of after its first bytes', () => {
+  test('waits are neither counted nor confirmed, then both', async () => {
+    const exporter = start(true);
+    receive(exporter, 1);
+    receive(exporter, 2);
+    expect([exportBytes(exporter), confirmed]).toEqual([0, 0]);
+    now += 2000;
+    podAppears();
+    exporter.joinWaiting();
+    expect([exportBytes(exporter), confirmed, await dropped()]).toEqual([200, 2, 0]);
+    expect(await registry.metrics()).toContain('egressd_batches_waited_total{outcome="told"} 2');
+  });
+
+  test('that never is told of: after the wait it is counted as unknown, and confirmed', async () => {
+    const exporter = start(true);
+    receive(exporter, 1);
+    now += WAIT_MS;
+    exporter.joinWaiting();
+    expect([exportBytes(exporter), confirmed, await dropped()]).toEqual([0, 1, 100]);
+  });
+
+  test('at a stop nothing is left behind', async () => {
+    const exporter = start(true);
+    receive(exporter, 1);
+    podAppears();
+    await exporter.finish(streams, 1000);
+    expect(confirmed).toBe(1);
+    expect(exportBytes(exporter)).toBe(100);
+  });
+
+  test('where nobody will be told of later, nothing waits', async () => {
+    const exporter = start(false);
+    receive(exporter, 1);
+    expect([exportBytes(exporter), confirmed, await dropped()]).toEqual([0, 1, 100]);
+  });
+});
