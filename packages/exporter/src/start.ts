@@ -138,16 +138,16 @@ function makeSinks(
 ): void {
   const metrics = createSinkMetrics(registry);
   const startedMs = Date.now();
-  for (const { name, kind, settings } of sinks) {
-    const sink = buildSink(name, { [kind]: settings }, { version: VERSION, environment: process.env });
+  for (const settings of sinks) {
+    const sink = buildSink(settings, { version: VERSION, environment: process.env });
     const delivery = new Delivery({
       sink,
       startedMs,
       intervalMs: exportIntervalMs,
       metrics,
       log,
-      onAccepted: (accepted) => onAccepted(name, accepted),
+      onAccepted: (accepted) => onAccepted(sink.name, accepted),
     });
-    into.set(name, delivery);
+    into.set(sink.name, delivery);
   }
 }

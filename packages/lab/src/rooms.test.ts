@@ -15,6 +15,15 @@ interface Room {
 }
 
 const EVERY_ROOM = ['*'];
+/** What sinks are told, which the configuration has to know too. */
+const SINK_SETTINGS = [
+  'sinks/settings',
+  'sinks/http-settings',
+  'sinks/remote-write/settings',
+  'sinks/http/settings',
+  'sinks/file/settings',
+  'sinks/stdout/settings',
+];
 
 const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
   flow: { '': { packages: ['@bufbuild/protobuf'], rooms: EVERY_ROOM, pure: true } },
@@ -51,7 +60,7 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
     'config/yaml': { packages: ['yaml'], rooms: ['config/issues'] },
     config: {
       packages: ['zod', 'yaml', '@egressd/daemon', '@egressd/flow'],
-      rooms: ['flags', 'sinks/remote-write/settings', 'sinks/http-settings', 'config/issues', 'config/yaml'],
+      rooms: ['flags', ...SINK_SETTINGS, 'config/issues', 'config/yaml'],
     },
     receiver: {
       packages: ['@egressd/flow', '@egressd/daemon', '@grpc/grpc-js', '@bufbuild/protobuf', 'prom-client'],
@@ -76,11 +85,15 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
       types: ['join'],
       pure: true,
     },
+    'sinks/settings': { types: SINK_SETTINGS, pure: true },
     'sinks/remote-write/settings': { rooms: ['sinks/http-settings'], pure: true },
+    'sinks/http/settings': { types: ['sinks/http-settings'], pure: true },
+    'sinks/file/settings': { pure: true },
+    'sinks/stdout/settings': { pure: true },
     'sinks/http-settings': { pure: true },
     sinks: {
       packages: ['@egressd/flow', '@egressd/daemon', 'undici', 'snappy', 'prom-client'],
-      rooms: ['aggregate/snapshot', 'sinks/remote-write/settings', 'sinks/http-settings'],
+      rooms: ['aggregate/snapshot', ...SINK_SETTINGS],
       types: ['aggregate'],
     },
     'aggregate/snapshot': { pure: true },

@@ -1,11 +1,4 @@
-import type { RemoteWriteSettings } from '../sinks/remote-write/settings.ts';
-
-/** A sink by its name and kind; later kinds are further members. */
-export type SinkConfig = {
-  readonly name: string;
-  readonly kind: 'prom_remote_write';
-  readonly settings: RemoteWriteSettings;
-};
+import type { SinkSettings } from '../sinks/settings.ts';
 
 /** What the exporter is told to do: file, then environment. Paths are absolute. */
 export interface ExporterConfig {
@@ -22,7 +15,7 @@ export interface ExporterConfig {
     /** `/metrics` also carries the traffic series. */
     readonly flows: boolean;
   };
-  readonly sinks: readonly SinkConfig[];
+  readonly sinks: readonly SinkSettings[];
 }
 
 /** A configuration, or everything that is wrong with it: `FILE: line 12: path: what was expected`. No line holds a secret. */

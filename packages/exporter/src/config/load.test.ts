@@ -42,7 +42,7 @@ function expectGolden(name: string, text: string): void {
 describe('-config-check', () => {
   test.each([
     ['prometheus.yaml', 0],
-    ['saas.yaml', 1],
+    ['saas.yaml', 0],
     ['everything.yaml', 0],
     ['mistakes.yaml', 1],
   ])('%s', (name, code) => {
@@ -126,8 +126,55 @@ describe('what is read', () => {
           settings: { basicAuth: { username: 'egressd', passwordFile: '/etc/egressd/password' } },
         },
         { name: 'cortex', settings: { bearerTokenFile: '/etc/egressd/token' } },
+        {
+          name: 'castai',
+          kind: 'http',
+          settings: {
+            url: 'https://api.example/s3cret',
+            method: 'PUT',
+            encoding: 'json',
+            headers: { 'X-API-Key': 's3cret' },
+          },
+        },
+        { name: 'log', kind: 'file', settings: { path: '/etc/egressd/log/flows.jsonl', maxSizeMB: 10, maxFiles: 2 } },
+        { name: 'output', kind: 'stdout', settings: { maxSeries: 100_000 } },
       ],
     });
+  });
+
+  test('the configuration for CAST AI', () => {
+    const loaded = readTestdata('saas.yaml', { CLUSTER_ID: 'c-1', API_KEY: 'k' });
+    expect(loaded).toMatchObject({ ok: true, warnings: [] });
+    expect(loaded.ok && loaded.config.sinks).toEqual([
+      {
+        name: 'castai',
+        kind: 'http',
+        settings: {
+          url: 'https://api.cast.ai/v1/kubernetes/clusters/c-1/egressd-metrics',
+          method: 'POST',
+          encoding: 'protobuf',
+          compression: 'gzip',
+          headers: { 'X-API-Key': 'k' },
+          maxSeries: 100_000,
+          timeoutMs: 30_000,
+        },
+      },
+    ]);
+  });
+
+  test('files and standard output', () => {
+    const config = configOf(
+      'sinks:\n  a: { file: { path: flows.jsonl, maxSizeMB: 1 } }\n  b: { stdout: }\n  c: { stdout: {} }\n',
+    );
+    expect(config.sinks).toEqual([
+      {
+        name: 'a',
+        kind: 'file',
+        settings: { path: '/etc/egressd/flows.jsonl', maxSizeMB: 1, maxFiles: 5, maxSeries: 100_000 },
+      },
+      { name: 'b', kind: 'stdout', settings: { maxSeries: 100_000 } },
+      { name: 'c', kind: 'stdout', settings: { maxSeries: 100_000 } },
+    ]);
   });
 
   test.each(['', '# nothing\n', '---\n', '{}', 'sinks:\nmetrics:\npodIP:\nexportInterval: null\ninventory: ~\n'])(
@@ -157,17 +204,32 @@ describe('what is read', () => {
       'sinks:\n  a:\n    prom_remote_write: &base { url: "http://a", maxSeries: 5 }\n' +
         '  b:\n    prom_remote_write: { <<: *base, url: "http://b" }\n',
     );
-    expect(config.sinks.map(({ settings }) => [settings.url, settings.maxSeries])).toEqual([
-      ['http://a', 5],
-      ['http://b', 5],
+    expect(config.sinks.map(({ settings }) => settings)).toMatchObject([
+      { url: 'http://a', maxSeries: 5 },
+      { url: 'http://b', maxSeries: 5 },
     ]);
   });
 
   test('what a variable holds is not read again', () => {
     const file = 'sinks: { a: { prom_remote_write: { url: "http://a", headers: { X: "a${ONE}b$TWO{}" } } } }';
     const config = configOf(file, { ONE: '${TWO}', TWO: '2' });
-    expect(config.sinks[0]?.settings.headers).toEqual({ X: 'a${TWO}b$TWO{}' });
+    expect(config.sinks[0]?.settings).toMatchObject({ headers: { X: 'a${TWO}b$TWO{}' } });
   });
+});
+
+test.each([
+  ['http://a', true],
+  ['http://a:1?x=1', true],
+  ['https://user:pass@a', true],
+  ['http://a/', false],
+  ['http://a/?x=1', false],
+  ['http://a/write', false],
+])('a URL without a path is warned of, unless it says so: %s', (url, warned) => {
+  for (const kind of ['http', 'prom_remote_write']) {
+    const loaded = readConfig(`sinks: { a: { ${kind}: { url: "${url}" } } }`, 'c.yaml', {});
+    const said = expect.stringContaining(`c.yaml: sinks.a.${kind}.url has no path, so requests go to /`);
+    expect(loaded).toMatchObject({ ok: true, warnings: warned ? [said] : [] });
+  }
 });
 
 test('the configuration in a line', () => {
@@ -176,12 +238,14 @@ test('the configuration in a line', () => {
     'export-interval': '1m30s',
     inventory: '/etc/egressd/inventory.yaml',
     'metrics-flows': true,
-    sinks: 'mimir:prom_remote_write,thanos:prom_remote_write,cortex:prom_remote_write',
+    sinks:
+      'mimir:prom_remote_write,thanos:prom_remote_write,cortex:prom_remote_write,castai:http,log:file,output:stdout',
   });
 });
 
 describe('mistakes', () => {
   const sink = (settings: string) => `sinks:\n  a:\n    prom_remote_write: { url: "http://a"${settings} }\n`;
+  const oneKind = 'expected exactly one of http, prom_remote_write, file and stdout';
   const interval = 'expected a duration from 100ms to 1h, such as 1m';
 
   test.each<[string, string[]]>([
@@ -198,7 +262,22 @@ describe('mistakes', () => {
     ['exportInterval: -1s\n', [`line 1: exportInterval: ${interval}`]],
     ['sinks: []\n', ['line 1: sinks: expected a map of settings, found a list']],
     ['sinks:\n  a:\n', ['line 2: sinks.a: expected a map of settings, found nothing']],
-    ['sinks:\n  a: {}\n', ['line 2: sinks.a: expected exactly one of http and prom_remote_write, found none']],
+    ['sinks:\n  a: {}\n', [`line 2: sinks.a: ${oneKind}, found none`]],
+    ['sinks:\n  a: { file: { path: x }, stdout: }\n', [`line 2: sinks.a: ${oneKind}, found file and stdout`]],
+    ['sinks:\n  a: { file: {} }\n', ['line 2: sinks.a.file.path: expected text, found nothing']],
+    ['sinks:\n  a: { file: { path: x, maxFiles: 0 } }\n', ['line 2: sinks.a.file.maxFiles: expected at least 1']],
+    [
+      'sinks:\n  a: { file: { path: x } }\n  b: { file: { path: ./x } }\n',
+      ['line 3: sinks.b.file.path: the sink a writes this file already: each sink needs one of its own'],
+    ],
+    [
+      'sinks:\n  a: { http: { url: "ftp://a", encoding: xml, tls: { keyFile: k } } }\n',
+      [
+        'line 2: sinks.a.http.encoding: expected protobuf or json',
+        'line 2: sinks.a.http.url: expected http: or https:, got ftp:',
+        'line 2: sinks.a.http.tls: certFile and keyFile need each other: set both or none',
+      ],
+    ],
     [
       'sinks:\n  a:\n    prom_remote_write:\n',
       ['line 3: sinks.a.prom_remote_write: expected a map of settings, found nothing'],

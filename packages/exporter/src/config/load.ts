@@ -2,11 +2,13 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Environment } from '@egressd/daemon/flags';
 import { DEFAULT_CONFIG_PATH } from '../flags.ts';
+import type { SinkSettings } from '../sinks/settings.ts';
 import type { ExporterConfig, LoadedConfig } from './config.ts';
 import { expandSinks } from './expand.ts';
 import { check, formatPath, type Mistake, mistakeLine } from './issues.ts';
-import { configSchema, durationSchema, EXPORT_INTERVAL } from './schema.ts';
+import { configSchema, EXPORT_INTERVAL } from './schema.ts';
 import { showConfig } from './show.ts';
+import { durationSchema } from './values.ts';
 import { readYaml, type YamlText } from './yaml.ts';
 
 /** A longer file is no configuration. */
@@ -65,13 +67,30 @@ export function readConfig(text: string, file: string, environment: Environment)
     metrics: { flows: value.metrics.flows ?? sinks.length === 0 },
     sinks,
   };
-  const warnings = UNUSED.filter((key) => (value[key] ?? null) !== null);
+  const unused = UNUSED.filter((key) => (value[key] ?? null) !== null);
+  const warnings = [
+    ...unused.map((key) => `${key} is not used any more: collectors send by themselves`),
+    ...sinks.filter(lacksPath).map(({ name, kind }) => `${formatPath(['sinks', name, kind, 'url'])} ${NO_PATH[kind]}`),
+  ];
   return {
     ok: true,
     config,
-    warnings: warnings.map((key) => `${file}: ${key} is not used any more: collectors send by themselves`),
+    warnings: warnings.map((warning) => `${file}: ${warning}`),
     shown: showConfig(config, source.value),
   };
+}
+
+/** What is said of a URL without a path: it may be right, and seldom is. */
+const NO_PATH: Readonly<Record<string, string>> = {
+  http: 'has no path, so requests go to /: end it with / if that is where they belong',
+  prom_remote_write:
+    'has no path, so requests go to /: databases take remote write at a path such as /api/v1/write; end it with / if / is right',
+};
+
+/** A path that is written, be it /, is meant. */
+function lacksPath(sink: SinkSettings): boolean {
+  if (!('url' in sink.settings)) return false;
+  return /^\w+:\/\/[^/?#]*([?#].*)?$/.test(sink.settings.url);
 }
 
 function wrong(mistake: string): LoadedConfig {

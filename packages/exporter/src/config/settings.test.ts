@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import type { z } from 'zod';
+import type { HttpSinkSettings } from '../sinks/http/settings.ts';
 import { formatPath } from './issues.ts';
 import { readConfig } from './load.ts';
 import { configSchema } from './schema.ts';
@@ -10,8 +11,8 @@ import { configSchema } from './schema.ts';
 /** The file that the README shows. */
 const SETTINGS = readFileSync(join(import.meta.dirname, 'testdata/settings.yaml'), 'utf8');
 
-/** Settings that are accepted and do nothing, or not yet. */
-const NOT_SHOWN = ['collectorsConcurrentFetchCount', 'collectorFetchTimeout', 'sinks.NAME.http'];
+/** Settings that are accepted and do nothing. */
+const NOT_SHOWN = ['collectorsConcurrentFetchCount', 'collectorFetchTimeout'];
 
 /** Every setting that a schema knows; `NAME` where names are free. */
 function settingsOf(schema: z.core.$ZodType, path: string[] = []): string[] {
@@ -40,13 +41,22 @@ test('the file that shows every setting shows every setting', () => {
 });
 
 test('it is right, and what it calls defaults are the defaults', () => {
-  const loaded = readConfig(SETTINGS, '/etc/egressd/config.yaml', {});
-  expect(loaded.ok ? [] : loaded.mistakes).toEqual([]);
-  const [first, second] = loaded.ok ? loaded.config.sinks.map((sink) => sink.settings) : [];
+  const loaded = readConfig(SETTINGS, '/etc/egressd/config.yaml', { API_KEY: 'k' });
+  expect(loaded.ok ? loaded.warnings : loaded.mistakes).toEqual([]);
+  const sinks = loaded.ok ? loaded.config.sinks : [];
+  const [first, second] = sinks.map((sink) => sink.settings);
   const shown = ['sendReceivedBytesMetric', 'sendPacketsMetric', 'regionLabels', 'maxSeries', 'timeoutMs', 'headers'];
   const pick = (settings: object = {}) => Object.entries(settings).filter(([key]) => shown.includes(key));
   expect(pick(first)).toHaveLength(shown.length);
   expect(pick(first)).toEqual(pick(second));
+  const least =
+    'sinks: { http: { http: { url: "http://a/" } }, file: { file: { path: /var/lib/egressd/flows.jsonl } }, stdout: { stdout: }}';
+  const defaults = readConfig(least, '/etc/egressd/config.yaml', {});
+  expect(defaults.ok && defaults.config.sinks).toHaveLength(3);
+  for (const sink of defaults.ok ? defaults.config.sinks : []) {
+    const { url, compression, headers, ...others } = sink.settings as Partial<HttpSinkSettings>;
+    expect(sinks.find(({ kind }) => kind === sink.kind)?.settings).toMatchObject(others);
+  }
   const plain = readConfig('', '/etc/egressd/config.yaml', {});
   expect(loaded.ok && loaded.config.exportIntervalMs).toBe(plain.ok && plain.config.exportIntervalMs);
 });

@@ -1,7 +1,8 @@
 import { formatDuration } from '@egressd/daemon/duration';
 import type { Fields } from '@egressd/daemon/log';
 import { stringify } from 'yaml';
-import type { ExporterConfig, SinkConfig } from './config.ts';
+import type { SinkSettings } from '../sinks/settings.ts';
+import type { ExporterConfig } from './config.ts';
 
 const MASK = '***';
 
@@ -35,7 +36,8 @@ export function describeConfig(config: ExporterConfig): Fields {
   };
 }
 
-function showSink(sink: SinkConfig, written: unknown): object {
+function showSink(sink: SinkSettings, written: unknown): object {
+  if (sink.kind === 'file' || sink.kind === 'stdout') return sink.settings;
   const { timeoutMs, ...settings } = sink.settings;
   return {
     ...settings,

@@ -1,12 +1,10 @@
+import { createFileSink } from './file/sink.ts';
+import { createHttpSink } from './http/sink.ts';
 import type { Environment } from './proxy.ts';
-import type { RemoteWriteSettings } from './remote-write/settings.ts';
 import { createRemoteWriteSink } from './remote-write/sink.ts';
+import type { SinkSettings } from './settings.ts';
 import type { Sink } from './sink.ts';
-
-/** One sink of the configuration: exactly one kind. */
-export interface SinkSettings {
-  readonly prom_remote_write: RemoteWriteSettings;
-}
+import { createStdoutSink } from './stdout/sink.ts';
 
 /** What all sinks are given. */
 export interface SinkSurroundings {
@@ -16,6 +14,16 @@ export interface SinkSurroundings {
 }
 
 /** The sink that the configuration describes. */
-export function buildSink(name: string, settings: SinkSettings, surroundings: SinkSurroundings): Sink {
-  return createRemoteWriteSink({ name, settings: settings.prom_remote_write, ...surroundings });
+export function buildSink(sink: SinkSettings, surroundings: SinkSurroundings): Sink {
+  const { name } = sink;
+  switch (sink.kind) {
+    case 'prom_remote_write':
+      return createRemoteWriteSink({ name, settings: sink.settings, ...surroundings });
+    case 'http':
+      return createHttpSink({ name, settings: sink.settings, ...surroundings });
+    case 'file':
+      return createFileSink(name, sink.settings);
+    case 'stdout':
+      return createStdoutSink({ name, settings: sink.settings, stream: process.stdout });
+  }
 }

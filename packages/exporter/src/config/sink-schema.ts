@@ -1,0 +1,166 @@
+import { z } from 'zod';
+import { DEFAULT_MAX_FILES, DEFAULT_MAX_SIZE_MB, type FileSinkSettings } from '../sinks/file/settings.ts';
+import type { HttpSinkSettings } from '../sinks/http/settings.ts';
+import { checkHttpSettings, DEFAULT_TIMEOUT_MS, type HttpSettings, type SettingIssue } from '../sinks/http-settings.ts';
+import {
+  checkRemoteWriteSettings,
+  DEFAULT_MAX_SERIES,
+  type RemoteWriteSettings,
+} from '../sinks/remote-write/settings.ts';
+import type { SinkSettings } from '../sinks/settings.ts';
+import type { StdoutSinkSettings } from '../sinks/stdout/settings.ts';
+import { durationSchema, flag, orElse, type PathSchema, texts } from './values.ts';
+
+/** Of one request, in milliseconds. */
+const TIMEOUT = { default: DEFAULT_TIMEOUT_MS, min: 100, max: 600_000 };
+
+const KINDS = ['http', 'prom_remote_write', 'file', 'stdout'] as const;
+const ONE_OF_KINDS = `expected exactly one of ${KINDS.slice(0, -1).join(', ')} and ${KINDS.at(-1)}`;
+
+/** A sink's kind and settings. */
+type OneSink = SinkSettings extends infer Each ? (Each extends SinkSettings ? Omit<Each, 'name'> : never) : never;
+
+/** Checks that look at several settings run also where one of them is wrong, so that every mistake is told at once. */
+const ALWAYS = { when: () => true };
+
+const maxSeries = orElse(z.int().min(1), DEFAULT_MAX_SERIES);
+
+/** All sinks, by name. */
+export function sinksSchema(path: PathSchema) {
+  return z.record(z.string(), sinkSchema(path)).superRefine((sinks, context) => {
+    const writers = new Map<string, string>();
+    for (const [name, sink] of Object.entries(sinks)) {
+      if (sink.kind !== 'file') continue;
+      const other = writers.get(sink.settings.path);
+      const message = `the sink ${other} writes this file already: each sink needs one of its own`;
+      if (other !== undefined) context.addIssue({ code: 'custom', path: [name, 'file', 'path'], message });
+      else writers.set(sink.settings.path, name);
+    }
+  });
+}
+
+/** One sink: exactly one of the kinds. */
+function sinkSchema(path: PathSchema) {
+  const kinds = z.strictObject({
+    http: httpSchema(path).optional(),
+    prom_remote_write: remoteWriteSchema(path).optional(),
+    file: fileSchema(path).optional(),
+    // Nothing has to be set: `stdout:` alone will do.
+    stdout: stdoutSchema().nullish(),
+  });
+  return kinds
+    .superRefine((sink: unknown, context) => {
+      if (!isMap(sink)) return;
+      const found = KINDS.filter((kind) => Object.hasOwn(sink, kind));
+      const unknown = context.issues.some((issue) => issue.code === 'unrecognized_keys');
+      if (found.length === 1 || (found.length === 0 && unknown)) return;
+      const message = `${ONE_OF_KINDS}, found ${found.length === 0 ? 'none' : found.join(' and ')}`;
+      context.addIssue({ code: 'custom', message });
+    }, ALWAYS)
+    .transform((sink): OneSink => {
+      if (sink.http !== undefined) return { kind: 'http', settings: sink.http };
+      if (sink.prom_remote_write !== undefined) return { kind: 'prom_remote_write', settings: sink.prom_remote_write };
+      if (sink.file !== undefined) return { kind: 'file', settings: sink.file };
+      return { kind: 'stdout', settings: sink.stdout ?? { maxSeries: DEFAULT_MAX_SERIES } };
+    });
+}
+
+/** Settings of every sink that speaks HTTP, beside `url`. */
+function httpFields(path: PathSchema) {
+  const tls = z.strictObject({
+    caFile: orElse(path, undefined),
+    certFile: orElse(path, undefined),
+    keyFile: orElse(path, undefined),
+    serverName: orElse(z.string(), undefined),
+    insecureSkipVerify: flag,
+  });
+  return {
+    timeout: orElse(durationSchema(TIMEOUT), TIMEOUT.default),
+    tls: orElse(tls, undefined),
+    basicAuth: orElse(z.strictObject({ username: z.string(), passwordFile: path }), undefined),
+    bearerTokenFile: orElse(path, undefined),
+    proxyUrl: orElse(z.string(), undefined),
+  };
+}
+
+function httpSchema(path: PathSchema) {
+  const fields = z.strictObject({
+    url: z.string(),
+    method: orElse(z.enum(['POST', 'PUT']), 'POST'),
+    encoding: orElse(z.enum(['protobuf', 'json']), 'protobuf'),
+    compression: orElse(z.enum(['gzip', '']), ''),
+    headers: texts,
+    maxSeries,
+    ...httpFields(path),
+  });
+  return fields
+    .superRefine((settings: unknown, context) => tell(checkHttpSettings(wellTyped(settings)), context), ALWAYS)
+    .transform(({ timeout, ...rest }): HttpSinkSettings => ({ ...rest, timeoutMs: timeout }));
+}
+
+function remoteWriteSchema(path: PathSchema) {
+  const fields = z.strictObject({
+    url: z.string(),
+    headers: texts,
+    labels: texts,
+    sendReceivedBytesMetric: flag,
+    sendPacketsMetric: flag,
+    regionLabels: flag,
+    maxSeries,
+    ...httpFields(path),
+  });
+  return fields
+    .superRefine((settings: unknown, context) => {
+      const labels = textsOf(isMap(settings) ? settings.labels : undefined);
+      tell(checkRemoteWriteSettings({ ...wellTyped(settings), ...CHECKED_BY_TYPE, labels }), context);
+    }, ALWAYS)
+    .transform(({ timeout, ...rest }): RemoteWriteSettings => ({ ...rest, timeoutMs: timeout }));
+}
+
+function fileSchema(path: PathSchema) {
+  return z.strictObject({
+    path,
+    maxSizeMB: orElse(z.int().min(1), DEFAULT_MAX_SIZE_MB),
+    maxFiles: orElse(z.int().min(1), DEFAULT_MAX_FILES),
+    maxSeries,
+  }) satisfies z.ZodType<FileSinkSettings>;
+}
+
+function stdoutSchema() {
+  return z.strictObject({ maxSeries }) satisfies z.ZodType<StdoutSinkSettings>;
+}
+
+const CHECKED_BY_TYPE = {
+  sendReceivedBytesMetric: false,
+  sendPacketsMetric: false,
+  regionLabels: false,
+  maxSeries: DEFAULT_MAX_SERIES,
+};
+
+function tell(issues: readonly SettingIssue[], context: z.core.$RefinementCtx): void {
+  for (const { path, message } of issues) context.addIssue({ code: 'custom', path: [...path], message });
+}
+
+/** Settings as far as their types are right, harmless ones in place of the rest. */
+function wellTyped(settings: unknown): HttpSettings {
+  const given = isMap(settings) ? settings : {};
+  const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
+  return {
+    url: text(given.url) ?? 'http://unknown',
+    headers: textsOf(given.headers),
+    proxyUrl: text(given.proxyUrl),
+    bearerTokenFile: text(given.bearerTokenFile),
+    basicAuth: isMap(given.basicAuth) ? { username: '', passwordFile: '' } : undefined,
+    tls: isMap(given.tls) ? given.tls : undefined,
+    timeoutMs: TIMEOUT.default,
+  };
+}
+
+function textsOf(value: unknown): Record<string, string> {
+  const entries = Object.entries(isMap(value) ? value : {});
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,75 @@
+import { COUNTERS, type Counter, type SeriesLabels } from '../../aggregate/snapshot.ts';
+import { type Frame, SAMPLE } from '../frame.ts';
+
+/** Items in one request. */
+export const MAX_REQUEST_ITEMS = 10_000;
+/** Bytes of one request before compression, unless a single item needs more. */
+export const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
+
+/** Counters of an item, in the order of its frame: bytes and packets sent, bytes and packets received. */
+export const ITEM_COUNTERS: readonly Counter[] = COUNTERS;
+
+/** How an item is written. */
+export interface ItemFormat {
+  /** What the receiver sees of a series, as `write` needs it. */
+  identityOf(labels: SeriesLabels): string;
+  /** Most bytes that an item of this identity takes. */
+  mostBytes(identity: string): number;
+  /** Writes the item of a row. @returns its end */
+  write(into: Buffer, at: number, frame: Frame, row: number): number;
+}
+
+/** The items of some rows. */
+export interface EncodedItems {
+  /** Valid until the encoder is used again. */
+  readonly bytes: Uint8Array;
+  /** First unit that found no room: where a row begins. */
+  readonly end: number;
+  readonly items: number;
+}
+
+/**
+ * Writes the rows of a frame as items, one a series, into one buffer that is used again.
+ *
+ *   frame    row 0           row 1          row 2
+ *            tx,rx moved     nothing        rx moved
+ *   body     item            -              item: all four counters, those that did not move are zero
+ */
+export class ItemEncoder {
+  readonly #format: ItemFormat;
+  #buffer = Buffer.allocUnsafe(64 * 1024);
+
+  constructor(format: ItemFormat) {
+    this.#format = format;
+  }
+
+  /** Encodes units from `from` to at most `to`, both where rows begin; at least one row, as far as the limits allow. */
+  encode(frame: Frame, from: number, to: number): EncodedItems {
+    const { width } = frame;
+    const last = to / width;
+    let length = 0;
+    let items = 0;
+    let row = from / width;
+    for (; row < last && items < MAX_REQUEST_ITEMS; row++) {
+      if (!tells(frame, row)) continue;
+      const most = length + this.#format.mostBytes(frame.identities[row]!);
+      if (most > MAX_REQUEST_BYTES && items > 0) break;
+      if (most > this.#buffer.length) this.#grow(most);
+      length = this.#format.write(this.#buffer, length, frame, row);
+      items++;
+    }
+    return { bytes: this.#buffer.subarray(0, length), end: row * width, items };
+  }
+
+  #grow(atLeast: number): void {
+    const larger = Buffer.allocUnsafe(Math.max(atLeast, this.#buffer.length * 2));
+    this.#buffer.copy(larger);
+    this.#buffer = larger;
+  }
+}
+
+/** Whether a row has a value: one that only ends has none. */
+function tells({ kinds, width }: Frame, row: number): boolean {
+  for (let unit = row * width; unit < (row + 1) * width; unit++) if (kinds[unit] === SAMPLE) return true;
+  return false;
+}

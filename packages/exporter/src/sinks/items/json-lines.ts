@@ -1,0 +1,52 @@
+import { protocolName } from '@egressd/flow/protocol';
+import type { SeriesLabels } from '../../aggregate/snapshot.ts';
+import type { ItemFormat } from './item-encoder.ts';
+
+/** Labels that are texts, in the order of a line. */
+const TEXTS = [
+  'src_ip',
+  'src_pod',
+  'src_namespace',
+  'src_node',
+  'src_zone',
+  'src_region',
+  'dst_ip',
+  'dst_ip_type',
+  'dst_pod',
+  'dst_namespace',
+  'dst_node',
+  'dst_zone',
+  'dst_region',
+] as const satisfies readonly (keyof SeriesLabels)[];
+/** Most bytes of a line beside its labels. */
+const MOST_OTHERS = 320;
+/** Most bytes that UTF-8 needs for a character of a string. */
+const MOST_CHARACTER = 3;
+
+/**
+ * One JSON object a line, as `flow.schema.json` beside this file says:
+ *
+ *   {"timestamp":"2026-01-31T12:00:00.000Z","mode":"delta", LABELS ,"tx_bytes":1,"tx_packets":1,"rx_bytes":1,"rx_packets":1}
+ *                                                           the identity
+ */
+export const JSON_LINES: ItemFormat = {
+  identityOf: (labels) => JSON.stringify(knownLabels(labels)).slice(1, -1),
+
+  mostBytes: (identity) => MOST_CHARACTER * identity.length + MOST_OTHERS,
+
+  write(into, at, frame, row) {
+    const { values, width } = frame;
+    const [txBytes, txPackets, rxBytes, rxPackets] = values.subarray(row * width, (row + 1) * width);
+    const line =
+      `{"timestamp":"${new Date(frame.timeMs).toISOString()}","mode":"${frame.mode}",${frame.identities[row]},` +
+      `"tx_bytes":${txBytes},"tx_packets":${txPackets},"rx_bytes":${rxBytes},"rx_packets":${rxPackets}}\n`;
+    return at + into.write(line, at);
+  },
+};
+
+/** What is known of a series, always in the same order: texts that are empty are left out. */
+function knownLabels(labels: SeriesLabels): Record<string, string | boolean> {
+  const known = TEXTS.filter((name) => labels[name] !== '').map((name) => [name, labels[name]]);
+  const { protocol, cross_zone, scope } = labels;
+  return { ...Object.fromEntries(known), proto: protocolName(protocol), cross_zone, scope };
+}

@@ -1,0 +1,12 @@
+import type { FileSinkSettings } from './file/settings.ts';
+import type { HttpSinkSettings } from './http/settings.ts';
+import type { RemoteWriteSettings } from './remote-write/settings.ts';
+import type { StdoutSinkSettings } from './stdout/settings.ts';
+
+/** One sink of the configuration: its name, its kind, and what that kind is told. */
+export type SinkSettings = { readonly name: string } & (
+  | { readonly kind: 'prom_remote_write'; readonly settings: RemoteWriteSettings }
+  | { readonly kind: 'http'; readonly settings: HttpSinkSettings }
+  | { readonly kind: 'file'; readonly settings: FileSinkSettings }
+  | { readonly kind: 'stdout'; readonly settings: StdoutSinkSettings }
+);
