@@ -11,11 +11,11 @@
 export class WordTable {
   readonly stride: number;
   /** The records. Exchanged for a larger array by `add`. */
-  records: Uint32Array;
+  records: Uint32Array<ArrayBuffer>;
   count = 0;
   readonly #keyWords: number;
   readonly #seed: number;
-  #slots: Uint32Array;
+  #slots: Uint32Array<ArrayBuffer>;
 
   /**
    * @param keyWords words that make the key
@@ -81,7 +81,7 @@ export class WordTable {
     this.count = kept;
     // Room for half as much again: a table that had one bad day does not hold its memory forever.
     const room = Math.max(MIN_RECORDS, kept + (kept >> 1));
-    if (room * stride * 2 < records.length) this.records = records.slice(0, room * stride);
+    if (room * stride * 2 < records.length) this.records = longer(records, room * stride);
     this.#relink();
     return renumbered;
   }
@@ -94,9 +94,7 @@ export class WordTable {
 
   #grow(): void {
     const room = Math.floor((this.records.length / this.stride) * 1.5);
-    const larger = new Uint32Array(room * this.stride);
-    larger.set(this.records);
-    this.records = larger;
+    this.records = longer(this.records, room * this.stride);
     if (room * 2 > this.#slots.length) this.#relink();
   }
 
@@ -105,7 +103,10 @@ export class WordTable {
     let size = MIN_RECORDS * 2;
     while (size * this.stride < this.records.length * 2) size *= 2;
     if (size === this.#slots.length) this.#slots.fill(0);
-    else this.#slots = new Uint32Array(size);
+    else {
+      this.#slots.buffer.transfer(0);
+      this.#slots = new Uint32Array(size);
+    }
     for (let index = 0; index < this.count; index++) this.#link(index);
   }
 
@@ -131,6 +132,14 @@ export class WordTable {
     hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
     return hash ^ (hash >>> 16);
   }
+}
+
+/**
+ * The words in an array of another length. The old one is given back at once: left to the garbage collector, the steps of a growing
+ * table would be in memory together.
+ */
+function longer(words: Uint32Array<ArrayBuffer>, length: number): Uint32Array<ArrayBuffer> {
+  return new Uint32Array(words.buffer.transfer(length * Uint32Array.BYTES_PER_ELEMENT));
 }
 
 /** Room of a new table. A power of two. */

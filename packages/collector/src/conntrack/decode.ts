@@ -45,8 +45,8 @@ export interface Dump {
   readonly shapes: Shapes;
 }
 
-/** A dump of which nothing was read yet. */
-export function startDump(): Dump {
+/** A dump of which nothing was read yet. @param shapes of the dumps before */
+export function startDump(shapes: Shapes = createShapes()): Dump {
   return {
     at: 0,
     count: 0,
@@ -56,7 +56,7 @@ export function startDump(): Dump {
     overrun: false,
     errno: 0,
     skipped: { no_counters: 0, undecodable: 0, loopback: 0 },
-    shapes: createShapes(),
+    shapes,
   };
 }
 

@@ -1,11 +1,15 @@
+import { compileDecoder, DECODED } from './compiled.ts';
 import { FLAG, WORD } from './record.ts';
-import { PLACE, REPLY, type Shapes, shapeOf } from './shape.ts';
+import { MAX_SHAPE_BYTES, PLACE, REPLY, type Shape, type Shapes, shapeOf } from './shape.ts';
 import type { SkipReason } from './source.ts';
 
 /** `::ffff:0:0/96` in its third word, as it lies in memory. */
 const MAPPED = 0xffff_0000;
 /** `::1` in its last word, as it lies in memory. */
 const LAST_OF_LOOPBACK_V6 = 0x0100_0000;
+
+/** A shape that was met so often is compiled: rare ones are not worth it. */
+const COMPILE_AFTER = 1000;
 
 /**
  * Decodes one entry into the record that begins at word `base` of `block`. Every word of the record is written.
@@ -23,7 +27,23 @@ export function decodeEntry(
   block: Uint32Array,
   base: number,
 ): SkipReason | undefined {
-  const { family, counted, places } = shapeOf(shapes, datagram, first, bytes);
+  const known = bytes <= MAX_SHAPE_BYTES ? shapes[bytes >> 2] : undefined;
+  if (known?.compiled !== undefined && known.bytes === bytes) {
+    if (known.compiled(datagram, first, block, base) === DECODED) return undefined;
+  }
+  const shape = shapeOf(shapes, datagram, first, bytes);
+  if (++shape.met === COMPILE_AFTER) shape.compiled = compileDecoder(shape);
+  return decodeByShape(shape, datagram, first, block, base);
+}
+
+/** The same step by step: for kinds of entries that are rare. */
+export function decodeByShape(
+  { family, counted, places }: Shape,
+  datagram: Uint32Array,
+  first: number,
+  block: Uint32Array,
+  base: number,
+): SkipReason | undefined {
   if (family === 0) return 'undecodable';
   const protocol = datagram[first + places[PLACE.protocol]!]! & 0xff;
   if (protocol !== (datagram[first + places[PLACE.protocol + REPLY]!]! & 0xff)) return 'undecodable';

@@ -1,7 +1,11 @@
 import { type Dump, decodeDatagram, startDump } from './decode.ts';
 import { type ConntrackSocket, kernelError } from './ffi.ts';
 import { STRIDE } from './record.ts';
+import { createShapes } from './shape.ts';
 import type { ReadReport } from './source.ts';
+
+/** Kinds of entries met so far: one kernel sends the same ones in every dump. */
+const SHAPES = createShapes();
 
 /** Dumps of one read, before it is reported as incomplete. */
 export const MAX_ATTEMPTS = 3;
@@ -73,7 +77,7 @@ export async function readAll(
 
 /** One dump, always received to its end: only then may the socket be asked for the next. */
 async function readOnce(socket: ConntrackSocket, blocks: Blocks): Promise<{ dump: Dump; entries: number }> {
-  const dump = startDump();
+  const dump = startDump(SHAPES);
   let entries = 0;
   let block = await blocks.take();
   socket.requestDump('all');

@@ -1,3 +1,5 @@
+import type { CompiledDecoder } from './compiled.ts';
+
 /**
  * Where the values of an entry lie. ctnetlink sends an entry as attributes, some of which hold attributes; each begins at a
  * multiple of four bytes, so they are read as 32-bit words. What is not listed here is stepped over.
@@ -31,11 +33,15 @@ export interface Shape {
   attributes: number;
   readonly headers: Uint32Array;
   readonly places: Uint16Array;
+  /** Entries of this shape so far, until it is compiled. */
+  met: number;
+  /** Decodes entries of this shape, once it has been met often. */
+  compiled: CompiledDecoder | undefined;
 }
 
 /** The kernel sends some thirty attributes in some three hundred bytes. What goes beyond these is walked every time. */
 const MAX_ATTRIBUTES = 64;
-const MAX_SHAPE_BYTES = 1024;
+export const MAX_SHAPE_BYTES = 1024;
 const TOO_MANY = -1;
 
 const MESSAGE_AND_FAMILY_HEADER_BYTES = 20;
@@ -116,7 +122,7 @@ const ENTRY: Meanings = new Map([
   [20, container(CTA_TIMESTAMP)],
 ]);
 
-/** Shapes met so far, by length of the message in words. */
+/** Shapes met so far, by length of the message in words. What is learned in one dump serves the next. */
 export type Shapes = (Shape | undefined)[];
 
 /** No shapes. */
@@ -151,6 +157,8 @@ function newShape(datagram: Uint32Array, first: number, bytes: number): Shape {
     family: 0,
     counted: false,
     attributes: 0,
+    met: 0,
+    compiled: undefined,
     headers: new Uint32Array(2 * MAX_ATTRIBUTES),
     places: new Uint16Array(PLACES),
   };

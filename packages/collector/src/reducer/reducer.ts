@@ -26,8 +26,8 @@ export class Reducer {
   readonly #addresses: WordTable;
   readonly #pairs: WordTable;
   readonly #key = new Uint32Array(5);
-  #pending: Float64Array = new Float64Array(INITIAL_PAIRS * COUNTERS);
-  #changed: Uint32Array = new Uint32Array(INITIAL_PAIRS);
+  #pending: Float64Array<ArrayBuffer> = new Float64Array(INITIAL_PAIRS * COUNTERS);
+  #changed: Uint32Array<ArrayBuffer> = new Uint32Array(INITIAL_PAIRS);
   #rows = 0;
 
   /**
@@ -194,12 +194,8 @@ export class Reducer {
 
   #grow(): void {
     const room = this.#changed.length * 2;
-    const changed = new Uint32Array(room);
-    changed.set(this.#changed);
-    this.#changed = changed;
-    const pending = new Float64Array(room * COUNTERS);
-    pending.set(this.#pending);
-    this.#pending = pending;
+    this.#changed = new Uint32Array(this.#changed.buffer.transfer(room * Uint32Array.BYTES_PER_ELEMENT));
+    this.#pending = new Float64Array(this.#pending.buffer.transfer(room * COUNTERS * Float64Array.BYTES_PER_ELEMENT));
   }
 
   /** Moves what is pending to the pairs' new places: always to the front, so nothing is overwritten that is still needed. */

@@ -16,8 +16,8 @@ export interface Connections {
   readonly namespace: string;
   /** A folder for compiled programs, gone with the rest. */
   readonly folder: string;
-  /** Opens the connections, or where they are open moves every counter of them. */
-  send(): Promise<void>;
+  /** Opens a share of the connections (1: all), or where they are open moves their counters. */
+  send(share: number): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -50,8 +50,8 @@ export async function makeConnections(count: number): Promise<Connections> {
   return {
     namespace,
     folder,
-    send: async () => {
-      await inside(namespace, fill, String(count), String(SOURCES), String(DESTINATIONS));
+    send: async (share) => {
+      await inside(namespace, fill, String(Math.floor(count * share)), String(SOURCES), String(DESTINATIONS));
     },
     async remove() {
       await removeNamespaces([namespace, away]);

@@ -29,7 +29,7 @@ export async function benchMemory(connections: Connections): Promise<MemoryResul
   try {
     await reads(connections.namespace, collector, 1);
     for (let i = 1; i < READS; i++) {
-      await connections.send();
+      await connections.send(1);
       await reads(connections.namespace, collector, i + 1);
     }
     const status = await readFile(`/proc/${collector.pid}/status`, 'utf8');
