@@ -81,7 +81,7 @@ export async function startExporter({ flags, config, environment, log, lifecycle
     registry,
   });
   const streams = receiver;
-  makeSinks(config, log, registry, sinks, (name, accepted) => exporter.accepted(name, accepted, streams));
+  makeSinks(config, environment, log, registry, sinks, (name, accepted) => exporter.accepted(name, accepted, streams));
   const intervalMs = sinks.size > 0 ? config.exportIntervalMs : Math.min(config.exportIntervalMs, PAGE_INTERVAL_MS);
   const timer = setInterval(() => exporter.export(streams), intervalMs);
   const waitTimer = setInterval(() => exporter.joinWaiting(), JOIN_WAITING_MS);
@@ -131,6 +131,7 @@ function tlsFlags({ tlsCertFile = '', tlsKeyFile = '', tlsCaFile = '', insecure 
 
 function makeSinks(
   { sinks, exportIntervalMs }: ExporterConfig,
+  environment: Environment,
   log: Log,
   registry: Registry,
   into: Map<string, Delivery>,
@@ -139,7 +140,7 @@ function makeSinks(
   const metrics = createSinkMetrics(registry);
   const startedMs = Date.now();
   for (const settings of sinks) {
-    const sink = buildSink(settings, { version: VERSION, environment: process.env });
+    const sink = buildSink(settings, { version: VERSION, environment });
     const delivery = new Delivery({
       sink,
       startedMs,

@@ -17,9 +17,9 @@ type Seen = { readonly key: string; readonly samples: readonly string[] };
 /** A sink whose bodies are text, and that answers as it is told. */
 class TextSink implements Sink {
   readonly name = 'text';
-  readonly form = 'samples';
-  readonly usualMode = 'counter';
-  readonly counters = ['txBytes'] as const;
+  form: Sink['form'] = 'samples';
+  usualMode: Mode = 'counter';
+  counters: Sink['counters'] = ['txBytes'];
   readonly maxSeries = 1000;
   readonly seen: Seen[] = [];
   answer: (samples: readonly string[], signal: AbortSignal) => SendResult | Promise<SendResult>;
@@ -56,8 +56,7 @@ class TextSink implements Sink {
   }
 }
 
-function setUp(answer?: TextSink['answer']) {
-  const sink = new TextSink(answer);
+function setUp(answer?: TextSink['answer'], sink: TextSink = new TextSink(answer)) {
   const registry = new Registry();
   const timers = new VirtualTimers();
   const accepted: number[] = [];
@@ -131,6 +130,21 @@ describe('Delivery', () => {
     expect(await metric('egressd_dropped_events_total')).toEqual([
       'egressd_dropped_events_total{sink="text",reason="refused"} 1',
     ]);
+  });
+
+  test('where nobody asks, it goes as the sink usually sends', async () => {
+    for (const [mode, expected] of [
+      ['counter', 8],
+      ['delta', 3],
+    ] as const) {
+      const { sink, delivery, accepted } = setUp();
+      sink.usualMode = mode;
+      for (const [minute, total] of [5, 8].entries()) {
+        delivery.offer(testSnapshot(60_000 * (minute + 1), [SERIES[0]!], [total]), undefined);
+        await until(() => accepted.length === minute + 1);
+      }
+      expect(sink.seen.at(-1)?.samples).toEqual([`pod-0=${expected}@120000`]);
+    }
   });
 
   test('an empty snapshot is accepted without a request', async () => {
@@ -226,6 +240,46 @@ describe('Delivery', () => {
       expect(lines.at(-1)).toContain('accepts everything again');
     },
   );
+
+  describe('deltas of which an answer was lost are counted', () => {
+    const ambiguous = 'egressd_sink_ambiguous_samples_total';
+    const lines = (fate: string, samples: number) => [`${ambiguous}{sink="text",fate="${fate}"} ${samples}`];
+
+    test('accepted when repeated; counters are not counted', async () => {
+      const { sink, accepted, offer, metric } = setUp(() => (sink.seen.length === 1 ? AGAIN : OK));
+      offer(60_000, [5, 6]);
+      await until(() => accepted.length === 1);
+      expect(await metric(ambiguous)).toEqual(lines('repeated', 2));
+      sink.seen.length = 0;
+      offer(120_000, [7, 8, 9], 'counter');
+      await until(() => accepted.length === 2);
+      expect(await metric(ambiguous)).toEqual(lines('repeated', 2));
+    });
+
+    test('refused when repeated', async () => {
+      const answers: SendResult[] = [AGAIN, refuse('content')];
+      const { accepted, offer, metric } = setUp(() => answers.shift() ?? OK);
+      offer(60_000, [5, 6, 7]);
+      await until(() => accepted.length === 1);
+      expect(await metric(ambiguous)).toEqual(lines('refused', 3));
+    });
+
+    test('the exporter stopped', async () => {
+      const { sink, delivery, offer, metric } = setUp(() => AGAIN);
+      offer(60_000, [5]);
+      await until(() => sink.seen.length > 0);
+      expect(await delivery.close(0)).toBe(false);
+      expect(await metric(ambiguous)).toEqual(lines('stopped', 1));
+    });
+
+    test('surely not stored: not counted', async () => {
+      const answers: SendResult[] = [{ ...AGAIN, maybeStored: false } as SendResult];
+      const { accepted, offer, metric } = setUp(() => answers.shift() ?? OK);
+      offer(60_000, [5]);
+      await until(() => accepted.length === 1);
+      expect(await metric(ambiguous)).toEqual([]);
+    });
+  });
 
   test('credentials refused half-way: the frame is not accepted, the rest goes with the next', async () => {
     const { sink, accepted, offer } = setUp(() => (sink.seen.length === 2 ? refuse('request') : OK));
@@ -334,5 +388,97 @@ describe('Delivery', () => {
     sink.answer = () => OK;
     offer(120_000, [2]);
     await until(() => accepted.length === 1);
+  });
+});
+
+/** A sink of items: `pod-1=5/7` is one item with both counters. */
+class ItemSink extends TextSink {
+  override form = 'items' as const;
+  override usualMode = 'delta' as const;
+  override counters = ['txBytes', 'rxBytes'] as const;
+
+  override async encode(frame: Frame, from: number, to: number): Promise<FrozenRequest> {
+    expect([from % frame.width, to % frame.width]).toEqual([0, 0]);
+    const end = Math.min(to, from + this.room * frame.width);
+    const items: string[] = [];
+    for (let unit = from; unit < end; unit += frame.width) {
+      const values = [...frame.values.subarray(unit, unit + frame.width)];
+      if (frame.kinds.subarray(unit, unit + frame.width).includes(1))
+        items.push(`${frame.identities[unit / frame.width]}=${values.join('/')}`);
+    }
+    return { body: Buffer.from(items.join('\n')), key: 'key', end, samples: items.length };
+  }
+}
+
+describe('items', () => {
+  test('no start goes before, and no end after, in either mode', async () => {
+    for (const mode of ['delta', 'counter'] as const) {
+      const { sink, delivery, accepted, offer } = setUp(undefined, new ItemSink());
+      offer(60_000, [5], mode);
+      await until(() => accepted.length === 1);
+      offer(120_000, [8], mode);
+      await until(() => accepted.length === 2);
+      delivery.offer(testSnapshot(180_000, [], [], [SERIES[0]!]), mode);
+      await until(() => accepted.length === 3);
+      const second = mode === 'delta' ? 'pod-0=3/3' : 'pod-0=8/8';
+      expect(sink.seen.map(({ samples }) => samples)).toEqual([['pod-0=5/5'], [second]]);
+    }
+  });
+
+  test('a snapshot at the very start has no sample to wait for', async () => {
+    const { sink, accepted, offer } = setUp(undefined, new ItemSink());
+    offer(1, [5], 'counter');
+    await until(() => accepted.length === 1);
+    expect(sink.seen.map(({ samples }) => samples)).toEqual([['pod-0=5/5']]);
+  });
+
+  test('one refused item: the others are accepted whole, it pauses whole, and its bytes go later', async () => {
+    const broken = (samples: readonly string[]) => samples.some((sample) => sample.startsWith('pod-33='));
+    const { sink, accepted, offer, metric } = setUp(undefined, new ItemSink());
+    const stored: string[] = [];
+    sink.answer = (samples) => {
+      if (broken(samples)) return refuse('content');
+      stored.push(...samples);
+      return OK;
+    };
+    const totals = (total: number) => SERIES.slice(0, 100).map(() => total);
+    offer(60_000, totals(5));
+    await until(() => accepted.length === 1);
+    expect(stored).toHaveLength(99);
+    expect(await metric('egressd_dropped_events_total')).toEqual([
+      'egressd_dropped_events_total{sink="text",reason="refused"} 1',
+    ]);
+    offer(90_000, totals(6));
+    await until(() => accepted.length === 2);
+    expect(await metric('egressd_dropped_events_total')).toContain(
+      'egressd_dropped_events_total{sink="text",reason="paused"} 1',
+    );
+    sink.answer = (samples) => {
+      stored.push(...samples);
+      return OK;
+    };
+    offer(200_000, totals(8));
+    await until(() => accepted.length === 3);
+    expect(stored).toContain('pod-33=8/8');
+    expect(await metric('egressd_exported_events_total')).toEqual([
+      `egressd_exported_events_total{sink="text"} ${stored.length}`,
+    ]);
+  });
+
+  test('too large bodies are split between items', async () => {
+    const { sink, accepted, offer } = setUp(undefined, new ItemSink());
+    const stored: string[] = [];
+    sink.answer = (samples) => {
+      if (samples.length > 10) return refuse('size');
+      stored.push(...samples);
+      return OK;
+    };
+    offer(
+      60_000,
+      SERIES.slice(0, 64).map(() => 5),
+    );
+    await until(() => accepted.length === 1);
+    expect(new Set(stored).size).toBe(64);
+    expect(stored).toHaveLength(64);
   });
 });
