@@ -7,6 +7,7 @@ import { uncompressSync } from 'snappy';
 
 /** One request as it came in. */
 export interface Received {
+  readonly method: string;
   readonly url: string;
   readonly headers: IncomingMessage['headers'];
   readonly body: Buffer;
@@ -28,7 +29,8 @@ export class TestReceiver {
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('error', () => {});
       request.on('end', () => {
-        const received = { url: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks) };
+        const { method = '', url = '', headers } = request;
+        const received = { method, url, headers, body: Buffer.concat(chunks) };
         this.requests.push(received);
         this.answer(received, response);
       });
