@@ -11,8 +11,17 @@ const DATABASES = ['prometheus', 'victoria-metrics'];
 
 const NODE_FLAGS = ['--conditions=source', '--disable-warning=ExperimentalWarning'];
 
+/**
+ * V8's young generation grows to 64 MiB while a large cluster's pods are listed, and never shrinks. With 4 MiB the exporter of 20,000
+ * pods takes 120 MiB less, in the same time: see `bench/kube.ts`.
+ */
+const EXPORTER_NODE_FLAGS = ['--max-semi-space-size=4'];
+
 /** A program of the workspace, run from its sources. */
-const program = (file, args) => ({ command: NODE, args: [...NODE_FLAGS, `packages/${file}`, ...args] });
+const program = (file, args, flags = []) => ({
+  command: NODE,
+  args: [...NODE_FLAGS, ...flags, `packages/${file}`, ...args],
+});
 
 const needsRoot = (what) => `${what} needs root: it makes network namespaces. Run it as root`;
 
@@ -91,5 +100,5 @@ export const VERBS = {
   }),
   check,
   collector: (args) => ({ packages: [LIBRARY], steps: [program('collector/src/main.ts', args)] }),
-  exporter: (args) => ({ steps: [program('exporter/src/main.ts', args)] }),
+  exporter: (args) => ({ steps: [program('exporter/src/main.ts', args, EXPORTER_NODE_FLAGS)] }),
 };

@@ -3,11 +3,12 @@ import { type RequestOptions, request as tlsRequest } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { type KubeAccess, loadConfig } from './access.ts';
 import { type Asked, failureFrom, failureOf, KubeFailure } from './failure.ts';
+import { ListItems } from './list-items.ts';
 
 /** Token files, certificates and kubeconfig are read again so often, and after any failure to be let in. */
 export const RELOAD_MS = 60_000;
 /** An answer that is not streamed is not read beyond. */
-const MAX_BODY_BYTES = 64 * 1024 * 1024;
+const MAX_BODY_BYTES = 1024 * 1024;
 /** Of an answer that is a failure only its beginning is of interest. */
 const MAX_FAILURE_BYTES = 64 * 1024;
 
@@ -66,17 +67,14 @@ export class KubeApi {
       if (bytes > MAX_BODY_BYTES)
         throw new KubeFailure('unexpected', `an answer is longer than ${MAX_BODY_BYTES} bytes`);
     }
-    const text = Buffer.concat(chunks).toString('utf8');
-    try {
-      return JSON.parse(text);
-    } catch {
-      const beginning = JSON.stringify(text.slice(0, 60));
-      const advice = 'is this the address of a Kubernetes API server?';
-      throw new KubeFailure(
-        'unexpected',
-        `the answer to ${call.path} is not JSON: it begins with ${beginning}; ${advice}`,
-      );
-    }
+    return parse(call, Buffer.concat(chunks).toString('utf8'));
+  }
+
+  /** A list: its items one by one as they come. @returns the rest of it. @throws KubeFailure */
+  async list(call: Call, onItem: (item: unknown) => void): Promise<unknown> {
+    const list = new ListItems();
+    for await (const chunk of this.stream(call)) for (const item of list.push(chunk)) onItem(parse(call, item));
+    return parse(call, list.end());
   }
 
   async #send(call: Call): Promise<{ response: IncomingMessage; silence: NodeJS.Timeout }> {
@@ -126,6 +124,16 @@ export class KubeApi {
   #refused(failure: KubeFailure): KubeFailure {
     if (failure.reason === 'unauthorized' || failure.reason === 'tls') this.#config = undefined;
     return failure;
+  }
+}
+
+function parse({ path }: Call, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    const beginning = JSON.stringify(text.slice(0, 60));
+    const advice = 'is this the address of a Kubernetes API server?';
+    throw new KubeFailure('unexpected', `the answer to ${path} is not JSON: it begins with ${beginning}; ${advice}`);
   }
 }
 

@@ -1,12 +1,11 @@
-import { setImmediate as breathe } from 'node:timers/promises';
 import type { KubeApi } from './api.ts';
 import { type Asked, failureFrom, failureOf, KubeFailure } from './failure.ts';
-import { asList, asMap, asText } from './json.ts';
+import { asMap, asText } from './json.ts';
 import { linesOf } from './lines.ts';
 import { PAUSES, type Pauses, pauseMs, sleep } from './pause.ts';
 import { versionOf } from './records.ts';
 
-/** Objects in a page of a list: a page of pods is some 2 MB of JSON, and no more than one is in memory. */
+/** Objects in a page of a list: a page of pods is some 2 MB of JSON. */
 export const PAGE_ITEMS = 250;
 /** A watch on which not even a bookmark comes (they come about every minute) is taken for dead. */
 export const SILENCE_MS = 150_000;
@@ -126,31 +125,31 @@ export class ListWatch {
     const beganMs = now();
     follower.listing();
     let objects = 0;
-    let page = await this.#page('');
-    for (;;) {
-      for (const item of page.items) follower.present(item, beganMs);
-      objects += page.items.length;
-      if (page.continue === '') break;
-      await breathe();
-      page = await this.#page(page.continue);
-    }
+    let page = { version: '', continue: '' };
+    do {
+      page = await this.#page(page.continue, (item) => {
+        objects++;
+        follower.present(item, beganMs);
+      });
+    } while (page.continue !== '');
     this.#version = page.version;
     follower.listed(beganMs);
     report.listed(resource, objects);
   }
 
-  async #page(token: string): Promise<{ items: readonly unknown[]; version: string; continue: string }> {
+  async #page(token: string, onItem: (item: unknown) => void): Promise<{ version: string; continue: string }> {
     const { api, resource, kind, signal, answerMs = ANSWER_MS, pageItems = PAGE_ITEMS } = this.#options;
     const asked: Asked = { verb: 'list', resource };
     // Without a version: with `0` the server would answer from its cache, all in one page.
     const query = { limit: String(pageItems), ...(token === '' ? {} : { continue: token }) };
-    const body = asMap(await api.json({ asked, path: `/api/v1/${resource}`, query, silenceMs: answerMs, signal }));
+    const call = { asked, path: `/api/v1/${resource}`, query, silenceMs: answerMs, signal };
+    const body = asMap(await api.list(call, onItem));
     const version = versionOf(body);
-    if (body.kind !== `${kind}List` || !Array.isArray(body.items) || version === '') {
+    if (body.kind !== `${kind}List` || version === '') {
       const found = asText(body.kind) || 'something else';
       throw new KubeFailure('unexpected', `a list of ${resource} was asked for, the API server answers with ${found}`);
     }
-    return { items: asList(body.items), version, continue: asText(asMap(body.metadata).continue) };
+    return { version, continue: asText(asMap(body.metadata).continue) };
   }
 
   async #watchOnce(): Promise<void> {

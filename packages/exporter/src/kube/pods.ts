@@ -79,12 +79,16 @@ export class PodFollower implements Follower {
   }
 
   #runs(facts: PodFacts, atMs: number): void {
-    const before = this.#live.get(facts.pod.key) ?? [];
-    const after = this.#take(facts.pod);
-    if (this.#owners === undefined) this.#early.set(facts.pod.key, facts);
-    else if (before.length === 0 || before.join() === after.join()) this.#owners.upsertPod(facts.pod, atMs);
+    const { pod } = facts;
+    const keys = pod.addresses.map((bytes) => addressKey(bytes));
+    const before = this.#live.get(pod.key);
+    // Most of what is told of a pod is nothing to us: its place never changes, its addresses hardly ever.
+    if (before !== undefined && before.length === keys.length && before.every((key, i) => key === keys[i])) return;
+    this.#take(pod, keys);
+    if (this.#owners === undefined) this.#early.set(pod.key, facts);
+    else if (before === undefined || before.length === 0) this.#owners.upsertPod(pod, atMs);
     // Its network was made anew: the new address was not its own all the time.
-    else this.#owners.upsertPod({ ...facts.pod, fromMs: atMs }, atMs);
+    else this.#owners.upsertPod({ ...pod, fromMs: atMs }, atMs);
   }
 
   #finish(facts: PodFacts, atMs: number): void {
@@ -110,15 +114,13 @@ export class PodFollower implements Follower {
     if (!this.#finished.delete(key)) this.#owners?.endPod(key, atMs);
   }
 
-  #take({ key, namespace, name, addresses }: PodRecord): readonly string[] {
+  #take({ key, namespace, name }: PodRecord, addresses: readonly string[]): void {
     this.#release(key);
-    const keys = addresses.map((bytes) => addressKey(bytes));
-    for (const address of keys) {
+    for (const address of addresses) {
       if (this.#holders.has(address)) this.#problem('duplicate_address', `${namespace}/${name}`);
       this.#holders.set(address, key);
     }
-    this.#live.set(key, keys);
-    return keys;
+    this.#live.set(key, addresses);
   }
 
   #release(key: string): void {
