@@ -30,6 +30,9 @@ const PAGE_INTERVAL_MS = 5_000;
 /** Batches that wait for their pods are looked at so often. */
 const JOIN_WAITING_MS = 500;
 
+/** Nodes without a collector are looked for so often. */
+const CHECK_COLLECTORS_MS = 60_000;
+
 export interface Start {
   readonly flags: ExporterFlags;
   readonly config: ExporterConfig;
@@ -62,7 +65,11 @@ export async function startExporter({ flags, config, environment, log, lifecycle
   await startInventory(config, owners, log, registry, lifecycle);
   if (access !== undefined) {
     const kubernetes = followKubernetes({ access, owners: owners.source('kubernetes'), registry, log });
-    lifecycle.onStop('kubernetes', () => kubernetes.close());
+    const timer = setInterval(() => kubernetes.checkCollectors(nodesOf(receiver)), CHECK_COLLECTORS_MS);
+    lifecycle.onStop('kubernetes', () => {
+      clearInterval(timer);
+      return kubernetes.close();
+    });
   }
   if (config.inventory === undefined && access === undefined) log.warn(NO_OWNERS);
 
@@ -101,6 +108,10 @@ const NO_OWNERS =
 /** Who tells which address is whose, by name. */
 function ownerSources({ inventory }: ExporterConfig, kubernetes: boolean): string[] {
   return ['settings', ...(inventory === undefined ? [] : ['inventory']), ...(kubernetes ? ['kubernetes'] : [])];
+}
+
+function nodesOf(receiver: Receiver | undefined): Set<string> {
+  return new Set(receiver?.collectors.map(({ node }) => node));
 }
 
 /** The configuration has checked it. */

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createLog } from '@egressd/daemon/log';
+import { ABSENT_MS } from '@egressd/exporter/kube/absent';
 import { findAccess, type KubeAccess } from '@egressd/exporter/kube/access';
 import { followKubernetes, type Kubernetes } from '@egressd/exporter/kube/kubernetes';
 import { OwnerRegistry } from '@egressd/exporter/owners/registry';
@@ -344,6 +345,39 @@ describe('connections', () => {
     begin();
     await until(() => lines.includes('too many requests'));
     expect(lines).toMatch(/too many requests \(429\)" resource=nodes reason=throttled again_in_ms=7000/);
+  });
+});
+
+describe('events', () => {
+  test('a node without a collector is told of once, where that is allowed', async () => {
+    let now = Date.now();
+    await startServer();
+    await follow({ now: () => now });
+    kubernetes!.checkCollectors(new Set(['n1']));
+    now += ABSENT_MS;
+    kubernetes!.checkCollectors(new Set(['n1']));
+    await until(() => server.events.length === 1);
+    kubernetes!.checkCollectors(new Set(['n1']));
+    expect(server.events).toMatchObject([
+      { involvedObject: { kind: 'Node', name: 'n2' }, reason: 'CollectorMissing', type: 'Warning' },
+    ]);
+    expect(server.requests.filter(({ method }) => method === 'POST')).toHaveLength(1);
+    expect(await registry.metrics()).toContain('egressd_nodes_without_collector 1');
+  });
+
+  test('where it is not, one line says so and no other is tried', async () => {
+    let now = Date.now();
+    await startServer({ rules: [{ apiGroups: [''], resources: ['pods', 'nodes'], verbs: ['list', 'watch'] }] });
+    await follow({ now: () => now });
+    kubernetes!.checkCollectors(new Set(['n1']));
+    now += ABSENT_MS;
+    kubernetes!.checkCollectors(new Set(['n1']));
+    await until(() => lines.includes('no Kubernetes Events are written'));
+    expect(lines).toContain('resources: [\\"events\\"], verbs: [\\"create\\"]');
+    kubernetes!.checkCollectors(new Set());
+    now += ABSENT_MS;
+    kubernetes!.checkCollectors(new Set());
+    expect(server.requests.filter(({ method }) => method === 'POST')).toHaveLength(1);
   });
 });
 

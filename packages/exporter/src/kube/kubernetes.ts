@@ -2,8 +2,10 @@ import { Backoff, type Log } from '@egressd/daemon/log';
 import { VERSION } from '@egressd/daemon/version';
 import type { Registry } from 'prom-client';
 import type { OwnerSource } from '../owners/registry.ts';
+import { Absent } from './absent.ts';
 import { type KubeAccess, nameOf } from './access.ts';
 import { KubeApi } from './api.ts';
+import { EventWriter } from './events.ts';
 import { asMap, asText } from './json.ts';
 import { ANSWER_MS, ListWatch, type ListWatchReport, type ListWatchTimes } from './list-watch.ts';
 import { createKubeMetrics, type KubeMetrics } from './metrics.ts';
@@ -24,8 +26,16 @@ export interface KubernetesOptions extends ListWatchTimes {
   readonly now?: () => number;
 }
 
+const MISSING =
+  'No egressd collector streams from this node: the traffic of its pods is not counted. See the collector pod of the node and its log.';
+
 /** Kubernetes, followed. */
 export interface Kubernetes {
+  /**
+   * Looks which nodes have no collector, and tells of each as a Kubernetes Event. To be called now and then.
+   * @param speaking names of the nodes whose collectors stream
+   */
+  checkCollectors(speaking: ReadonlySet<string>): void;
   close(): Promise<void>;
 }
 
@@ -54,7 +64,14 @@ export function followKubernetes(options: KubernetesOptions): Kubernetes {
     pods.tell(owners, now());
     await Promise.all([...watches.map((watch) => watch.follow()), sayVersion(api, log, stop.signal)]);
   })();
+  const events = new EventWriter(api, log, now, stop.signal);
+  const absent = new Absent();
   return {
+    checkCollectors(speaking) {
+      const nodesWithout = absent.check(nodes.names, speaking, now());
+      report.without(nodesWithout);
+      for (const node of nodesWithout) void events.write({ node, reason: 'CollectorMissing', message: MISSING });
+    },
     async close() {
       stop.abort();
       await running;
@@ -113,6 +130,15 @@ class Report implements ListWatchReport {
   changed: ListWatchReport['changed'] = (resource, type) => this.#metrics.changed(resource, type);
 
   heard: ListWatchReport['heard'] = (resource) => this.#metrics.heard(resource, this.#now());
+
+  without(nodes: readonly string[]): void {
+    this.#metrics.without(nodes.length);
+    if (nodes.length === 0) return;
+    this.#backoff.limit('without', () => {
+      const fields = { nodes: nodes.length, first: nodes[0] };
+      this.#log.warn('nodes without a collector: the traffic of their pods is not counted', fields);
+    });
+  }
 
   problem = (problem: Problem, object: string): void => {
     this.#metrics.problem(problem);

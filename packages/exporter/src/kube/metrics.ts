@@ -9,6 +9,8 @@ export interface KubeMetrics {
   changed(resource: string, type: string): void;
   heard(resource: string, nowMs: number): void;
   problem(problem: Problem): void;
+  /** So many nodes have no collector. */
+  without(nodes: number): void;
 }
 
 /** Creates them, for these resources. */
@@ -34,6 +36,11 @@ export function createKubeMetrics(registry: Registry, resources: readonly string
     labelNames: ['resource'],
     registers: [registry],
   });
+  const without = new Gauge({
+    name: 'egressd_nodes_without_collector',
+    help: 'Nodes in Kubernetes from which no collector has streamed for five minutes: their traffic is not counted. The log names one; see their collector pods.',
+    registers: [registry],
+  });
   for (const resource of resources) {
     lists.inc({ resource }, 0);
     for (const reason of FAILURES) failures.inc({ resource, reason }, 0);
@@ -45,5 +52,6 @@ export function createKubeMetrics(registry: Registry, resources: readonly string
     changed: (resource, type) => changes.inc({ resource, type }),
     heard: (resource, nowMs) => heard.set({ resource }, nowMs / 1000),
     problem: (problem) => problems.inc({ problem }),
+    without: (nodes) => without.set(nodes),
   };
 }

@@ -26,6 +26,11 @@ export class NodeFollower implements Follower {
     return [...this.#nodes.values()].map(({ node }) => node);
   }
 
+  /** Names of all nodes. */
+  get names(): string[] {
+    return [...this.#nodes.keys()];
+  }
+
   /** The ranges of all of them. */
   get ranges(): Range[] {
     return mergeRanges([...this.#nodes.values()].flatMap(({ podRanges }) => podRanges));
