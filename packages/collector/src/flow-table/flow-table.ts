@@ -24,8 +24,9 @@ export interface Pairs {
 /**
  * The last counters seen of every connection, so that a read of running totals becomes "what moved since the last read".
  *
- *   record  | key: words 0..11 of record.ts | packets, bytes, packets, bytes: low, high each | pair | read that saw it last |
- *             0                               12                                               20     21
+ *   record  | key: words 0..11 of record.ts | packets, bytes, packets, bytes: low, high each | pair |
+ *             0                               12                                               20
+ *   seen    | read that saw record 0 last | record 1 | ...      apart, so that a record that did not move is only read
  *
  * A connection that is delivered twice in a read moves nothing the second time; one that is missing keeps its counters until
  * `sweep`. A tuple that comes back with another start is another connection, and its whole count is new.
@@ -36,6 +37,7 @@ export class FlowTable {
   /** Connections whose counters moved in the read that is under way or has ended last. */
   active = 0;
   readonly #table: WordTable;
+  #seen: Uint32Array<ArrayBuffer> = new Uint32Array(1024);
   readonly #moved: Moved = { count: 0, pairs: new Uint32Array(), counters: new Float64Array() };
   #read = 1;
   #baselineLow = 0;
@@ -58,7 +60,7 @@ export class FlowTable {
   }
 
   get byteLength(): number {
-    return this.#table.byteLength;
+    return this.#table.byteLength + this.#seen.byteLength;
   }
 
   /** Takes in a block of a read: what moved goes to `pairs`. */
@@ -68,6 +70,7 @@ export class FlowTable {
     const read = this.#read;
     let records = table.records;
     this.#makeRoom(count);
+    const seen = this.#seen;
     // The kernel delivers the connections in the same order at every read, and that is the order they are kept in: where the
     // record behind the last one is the right one, no hash is needed. Measured: `npm run bench`.
     let index = -1;
@@ -78,7 +81,7 @@ export class FlowTable {
         records = table.records;
       }
       const base = index * RECORD_WORDS;
-      records[base + SEEN] = read;
+      seen[index] = read;
       if (!isSameCount(records, base + COUNTERS, words, at + WORD.originalPackets))
         this.#advance(base, words, at, pairs);
     }
@@ -88,6 +91,9 @@ export class FlowTable {
   }
 
   #makeRoom(count: number): void {
+    const room = this.#table.count + count;
+    if (room > this.#seen.length)
+      this.#seen = new Uint32Array(this.#seen.buffer.transfer(Math.ceil(room * 1.5) * Uint32Array.BYTES_PER_ELEMENT));
     const moved = this.#moved;
     moved.count = 0;
     if (moved.pairs.length >= count) return;
@@ -117,13 +123,17 @@ export class FlowTable {
   sweep(reads: number, use: (pair: number) => void): number {
     const before = this.#table.count;
     const records = this.#table.records;
+    const seen = this.#seen;
     const oldest = this.#read - reads;
+    let kept = 0;
     this.#table.retain((index) => {
-      const kept = records[index * RECORD_WORDS + SEEN]! >= oldest;
-      if (kept) use(records[index * RECORD_WORDS + PAIR]!);
-      return kept;
+      if (seen[index]! < oldest) return false;
+      // Those that are kept stay in their order: none is overwritten before it was looked at.
+      seen[kept++] = seen[index]!;
+      use(records[index * RECORD_WORDS + PAIR]!);
+      return true;
     });
-    return before - this.#table.count;
+    return before - kept;
   }
 
   /** Gives the connections the new numbers of their pairs: `renumbered[old]`, 0 where a pair is to be looked up again. */
@@ -192,8 +202,7 @@ export class FlowTable {
 const COUNTER_WORDS = 8;
 const COUNTERS = KEY_WORDS;
 const PAIR = COUNTERS + COUNTER_WORDS;
-const SEEN = PAIR + 1;
-const VALUE_WORDS = COUNTER_WORDS + 2;
+const VALUE_WORDS = COUNTER_WORDS + 1;
 const RECORD_WORDS = KEY_WORDS + VALUE_WORDS;
 
 /** Word by word: a loop costs half as much again. The words that differ most often come first. */
