@@ -2,7 +2,7 @@ import { type ClientRequest, type IncomingMessage, request as plainRequest } fro
 import { type RequestOptions, request as tlsRequest } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { type KubeAccess, loadConfig } from './access.ts';
-import { type Asked, failureFrom, failureOf, KubeFailure } from './failure.ts';
+import { type Asked, failureFrom, failureOf, KubeFailure, MAX_SAID } from './failure.ts';
 import { ListItems } from './list-items.ts';
 
 /** Token files, certificates and kubeconfig are read again so often, and after any failure to be let in. */
@@ -116,7 +116,9 @@ export class KubeApi {
     } catch (error) {
       this.#config = undefined;
       const { message } = error as Error;
-      throw new KubeFailure('config', `cannot make a request from the kubeconfig or service account: ${message}`);
+      // Of a command that makes tokens this is all that it wrote to stderr.
+      const said = message.replace(/\s+/g, ' ').slice(0, MAX_SAID);
+      throw new KubeFailure('config', `cannot make a request from the kubeconfig or service account: ${said}`);
     }
   }
 

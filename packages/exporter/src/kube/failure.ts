@@ -49,8 +49,8 @@ export interface Asked {
   readonly resource: string;
 }
 
-/** The server's own words are cut there. */
-const MAX_SAID = 300;
+/** Words of others are cut there. */
+export const MAX_SAID = 300;
 
 /** The failure in an answer that is not a success. @param body as far as it was read */
 export function failureOf(asked: Asked, status: number, body: string, retryAfter: string | undefined): KubeFailure {
