@@ -50,6 +50,12 @@ describe('a pod', () => {
     expect(pod({}, status).problems).toEqual(problems);
   });
 
+  test('has its addresses since its network was there, where that is told', () => {
+    const condition = { type: 'PodReadyToStartContainers', lastTransitionTime: '2026-01-02T03:05:00Z' };
+    const since = (status: string) => pod({}, { conditions: [{ ...condition, status }] }).pod.fromMs;
+    expect([since('True'), since('False')]).toEqual([Date.parse('2026-01-02T03:05:00Z'), START_MS]);
+  });
+
   test('on the host network it has none of its own', () => {
     expect(pod({ hostNetwork: true }).pod).toMatchObject({ hostNetwork: true, addresses: [] });
   });
@@ -62,6 +68,18 @@ describe('a pod', () => {
       { phase: 'Failed', containerStatuses: ended('2026-01-01T00:00:00Z', START) },
       true,
       START_MS + 1000,
+    ],
+    [
+      'succeeded, its sidecar a little later',
+      { phase: 'Succeeded', containerStatuses: ended('2026-01-01T00:00:00Z'), initContainerStatuses: ended(START) },
+      true,
+      START_MS + 1000,
+    ],
+    [
+      'its sidecar still runs',
+      { containerStatuses: ended(START), initContainerStatuses: [{ state: { running: {} } }] },
+      false,
+      undefined,
     ],
     ['succeeded, nobody says when', { phase: 'Succeeded' }, true, undefined],
     ['one of two still runs', { containerStatuses: [...ended(START), { state: { running: {} } }] }, false, undefined],

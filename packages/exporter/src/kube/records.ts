@@ -122,9 +122,9 @@ function networkSince(status: Readonly<Record<string, unknown>>): number | undef
 
 /** When the last of all containers ended; undefined while one runs or waits. */
 function endOf(status: Readonly<Record<string, unknown>>): number | undefined {
-  const ends = asList(status.containerStatuses).map((one) =>
-    asTime(asMap(asMap(asMap(one).state).terminated).finishedAt),
-  );
+  // Sidecars are init containers that go on, and end last.
+  const containers = [...asList(status.containerStatuses), ...asList(status.initContainerStatuses)];
+  const ends = containers.map((one) => asTime(asMap(asMap(asMap(one).state).terminated).finishedAt));
   if (ends.length === 0 || ends.includes(undefined)) return undefined;
   return Math.max(...ends.map((end) => end ?? 0)) + SECOND_MS;
 }
