@@ -9,6 +9,7 @@ import type { OwnerRegistry } from './owners/registry.ts';
 import type { Collector, ReceivedBatch } from './receiver/received.ts';
 import type { Accepted, Delivery } from './sinks/delivery.ts';
 import type { Mode } from './sinks/frame.ts';
+import { ModeChoice } from './sinks/mode-choice.ts';
 import type { Ledger } from './state/ledger.ts';
 import { Waiting } from './waiting/waiting.ts';
 
@@ -35,18 +36,6 @@ export interface ExporterOptions {
   readonly now?: () => number;
 }
 
-const MODE_NAMES = {
-  delta: 'deltas',
-  counter: 'growing counters',
-  usual: 'growing counters by remote write, deltas by all others',
-};
-
-/** Of the values of send-traffic-delta, true wins over false, and false over one that is not set: that asks for nothing. */
-function askedMode(asked: readonly (boolean | undefined)[]): Mode | undefined {
-  if (asked.includes(true)) return 'delta';
-  return asked.includes(false) ? 'counter' : undefined;
-}
-
 /**
  * The exporter's work, step by step:
  *
@@ -66,6 +55,7 @@ export class Exporter {
   readonly #accepted = new Map<string, Accepted>();
   /** The newest snapshot: what is accepted where no sink is waited for. */
   #latest: Accepted | undefined;
+  readonly #modeChoice: ModeChoice;
   /** What collectors ask sinks to send; undefined: each sink as it usually does. */
   #mode: Mode | undefined;
 
@@ -73,6 +63,7 @@ export class Exporter {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#backoff = new Backoff(this.#now);
+    this.#modeChoice = new ModeChoice(options.log, this.#now);
     this.#waiting = new Waiting(options.owners);
     this.#metrics = createExporterMetrics(options.registry, this.#aggregate, options.owners, this.#waiting);
   }
@@ -119,7 +110,8 @@ export class Exporter {
     // What waits is in no total yet: nobody may confirm it.
     const snapshot = this.#aggregate.snapshot(now, this.#waiting.withoutHeld(ledger.positions()));
     page?.take(snapshot);
-    this.#chooseMode(streams.collectors);
+    const asked = streams.collectors.map(({ settings }) => settings.sendTrafficDelta);
+    if (asked.length > 0) this.#mode = this.#modeChoice.choose(asked);
     for (const sink of sinks.values()) sink.offer(snapshot, this.#mode);
     this.#latest = snapshot;
     this.confirm(streams);
@@ -172,23 +164,5 @@ export class Exporter {
       if (accepted.timeMs < oldest.timeMs) oldest = accepted;
     }
     return oldest;
-  }
-
-  /** As the collectors' send-traffic-delta says. Collectors that disagree are a mistake of the set-up: it is said. */
-  #chooseMode(collectors: readonly Collector[]): void {
-    if (collectors.length === 0) return;
-    const asked = collectors.map(({ settings }) => settings.sendTrafficDelta);
-    const mode = askedMode(asked);
-    if (mode !== this.#mode) this.#options.log.info('sinks send from now on', { values: MODE_NAMES[mode ?? 'usual'] });
-    this.#mode = mode;
-    if (asked.every((each) => each === asked[0])) return;
-    this.#backoff.limit('mode', () =>
-      this.#options.log.warn('collectors disagree on send-traffic-delta', {
-        true: asked.filter((each) => each === true).length,
-        false: asked.filter((each) => each === false).length,
-        unset: asked.filter((each) => each === undefined).length,
-        sent: MODE_NAMES[mode ?? 'usual'],
-      }),
-    );
   }
 }
