@@ -6,11 +6,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type ApiServer, startApiServer } from '../api-server/api-server.ts';
 import { podObject } from '../api-server/objects.ts';
 import { CertificateFolder } from '../certificates.ts';
+import { daemonCommand } from '../daemon-command.ts';
 import { stopProcess } from '../world/commands.ts';
-import { NODE, programFile } from './numbers.ts';
 
-/** As the exporter is started everywhere: see `packages/lab/setup/verbs.mjs`. */
-const YOUNG = '--max-semi-space-size=4';
 const PODS = 20_000;
 const PODS_PER_NODE = 100;
 /** What is garbage by then is collected, or counts. */
@@ -98,7 +96,8 @@ async function relist(server: ApiServer): Promise<void> {
 async function withExporter<T>(flags: readonly string[], work: (port: number, pid: number) => Promise<T>): Promise<T> {
   const { KUBECONFIG: _, KUBERNETES_SERVICE_HOST: __, ...env } = process.env;
   const fixed = ['-log-level=info', '-http-listen-port=0', '-grpc-listen-port=0'];
-  const child = spawn(NODE[0], [...NODE.slice(1), YOUNG, programFile('exporter/src/main.ts'), ...fixed, ...flags], {
+  const [command = '', ...words] = daemonCommand('exporter');
+  const child = spawn(command, [...words, ...fixed, ...flags], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env,
   });

@@ -9,6 +9,7 @@ import { release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { textTable } from '../demo/text-table.ts';
 import { type Connections, makeConnections } from './connections.ts';
+import { benchKube } from './kube.ts';
 import { benchMemory } from './memory.ts';
 import { benchPairs } from './pairs.ts';
 import { benchReading, type ReadCost } from './reading.ts';
@@ -92,6 +93,22 @@ function pairs(): void {
   );
 }
 
+async function kube(): Promise<void> {
+  const { pods: count, bytesPerPod, none, listed, relisted, readyMs } = await benchKube();
+  say(`Kubernetes with ${count.toLocaleString('en-US')} pods of ${(bytesPerPod / 1024).toFixed(1)} KiB`);
+  const row = (name: string, { now, peak }: { now: number; peak: number }) => [
+    name,
+    now.toFixed(0),
+    peak.toFixed(0),
+    (peak - none.peak).toFixed(0),
+  ];
+  table(
+    ['', 'exporter, MiB', 'at the most', 'more than none, at the most'],
+    [row('no source of pods', none), row('all listed and watched', listed), row('listed a second time', relisted)],
+  );
+  say(`  ready after ${(readyMs / 1000).toFixed(1)} s`);
+}
+
 say(`egressd bench: Node.js ${process.version}, kernel ${release()}\n`);
 for (const size of sizes) {
   const connections = await makeConnections(size);
@@ -102,3 +119,4 @@ for (const size of sizes) {
   }
 }
 pairs();
+await kube();

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
+import { daemonCommand } from '../daemon-command.ts';
 import { stopProcess } from '../world/commands.ts';
 import { type Connections, inside } from './connections.ts';
-import { NODE, programFile } from './numbers.ts';
 
 const READS = 12;
 const READ_INTERVAL_MS = 2000;
@@ -27,13 +27,13 @@ export async function benchMemory(connections: Connections): Promise<MemoryResul
 }
 
 async function runCollector(connections: Connections, count: number): Promise<MemoryResult> {
-  const run = (file: string, ...flags: string[]) =>
-    spawn('ip', ['netns', 'exec', connections.namespace, ...NODE, programFile(file), ...flags], {
+  const run = (name: 'collector' | 'exporter', ...flags: string[]) =>
+    spawn('ip', ['netns', 'exec', connections.namespace, ...daemonCommand(name), ...flags], {
       stdio: ['ignore', 'ignore', 'inherit'],
       env: { ...process.env, NODE_NAME: 'bench' },
     });
-  const exporter = run('exporter/src/main.ts', '-log-level=error');
-  const collector = run('collector/src/main.ts', '-log-level=error', `-read-interval=${READ_INTERVAL_MS}ms`);
+  const exporter = run('exporter', '-log-level=error');
+  const collector = run('collector', '-log-level=error', `-read-interval=${READ_INTERVAL_MS}ms`);
   try {
     await reads(connections.namespace, collector, 1);
     for (let i = 1; i < count; i++) {

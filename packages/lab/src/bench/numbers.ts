@@ -1,15 +1,3 @@
-import { join } from 'node:path';
-
-const ROOT = join(import.meta.dirname, '../../../..');
-
-/** How the programs of this workspace are started. */
-export const NODE = [process.execPath, '--conditions=source', '--disable-warning=ExperimentalWarning'] as const;
-
-/** The file of a program of this workspace. */
-export function programFile(file: string): string {
-  return join(ROOT, 'packages', file);
-}
-
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { NODE } from '../daemon-command.ts';
 import { waitForExit } from '../world/commands.ts';
 import { type Connections, compile } from './connections.ts';
-import { median, NODE } from './numbers.ts';
+import { median } from './numbers.ts';
 
 /** Rounds that are measured, each the floor and the cycle one after the other, and those before that warm both up. */
 const ROUNDS = 9;

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { daemonCommand } from '../daemon-command.ts';
 import { stopProcess } from '../world/commands.ts';
 import { NODES, OPS } from '../world/layout.ts';
 import type { World } from '../world/world.ts';
@@ -10,7 +11,6 @@ import { inventoryOfWorld } from './inventory.ts';
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
 const DATABASE = join(ROOT, '.lab/debian/usr/bin/victoria-metrics');
-const PROGRAM_FLAGS = ['--conditions=source', '--disable-warning=ExperimentalWarning'];
 
 /** All in namespaces of their own: the usual ports are free. */
 const DATABASE_URL = 'http://127.0.0.1:8428';
@@ -139,8 +139,8 @@ function collectorCommand(): string[] {
   return programArguments('collector', [...stream, ...rest]);
 }
 
-function programArguments(daemon: string, flags: readonly string[]): string[] {
-  return [...PROGRAM_FLAGS, join(ROOT, `packages/${daemon}/src/main.ts`), ...flags];
+function programArguments(daemon: 'collector' | 'exporter', flags: readonly string[]): string[] {
+  return [...daemonCommand(daemon).slice(1), ...flags];
 }
 
 /** Whether a collector's metrics say that it has read the whole table. */
