@@ -18,6 +18,8 @@ export const END = 2;
  *   kinds                             k0 | k1        k2 | k3
  *   values                            v0 | v1        v2 | v3      the total; in delta mode the rise
  *
+ * A sink of items (see `Form`) makes one item of a row, so its parts of a frame are whole rows, and its frames have no starts.
+ *
  * Counters that begin have their start sample in a frame of its own, `starts`, of the same rows at an earlier time. It goes before,
  * in other requests: a database refuses to take an older sample again, so a repeated request may hold one sample a series only
  * (Prometheus answers 400 `out of order sample` to a repeated start and value: tried).
