@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { selfMetrics } from './self-metrics.ts';
 import { readmeTables, withTables } from './tables.ts';
 
 const TEXT = 'Flags\n\n<!-- begin: a -->\n\nold\n\n<!-- end: a -->\nand\n<!-- begin: b -->\n<!-- end: b -->\n';
@@ -20,4 +23,9 @@ test('the tables have a row a flag and a line a setting', () => {
   expect(tables['collector flags']).toContain('| `-read-interval` | `5s` |');
   expect(tables['exporter flags']).toContain('| `-grpc-listen-port` | `6062` |');
   expect(tables.settings).toContain('sendReceivedBytesMetric: false');
+});
+
+test('README.md holds them as they are: `node --conditions=source packages/lab/src/readme/write.ts` brings it up to date', async () => {
+  const readme = readFileSync(join(import.meta.dirname, '../../../../README.md'), 'utf8');
+  expect(withTables(readme, { ...readmeTables(), ...(await selfMetrics()) })).toBe(readme);
 });
