@@ -1,5 +1,11 @@
-import type { Counter, Position, Series, SeriesLabels, Snapshot } from '../aggregate/snapshot.ts';
-import { otherLabels } from './fold.ts';
+import {
+  type Counter,
+  otherLabels,
+  type Position,
+  type Series,
+  type SeriesLabels,
+  type Snapshot,
+} from '../aggregate/snapshot.ts';
 import { END, type Frame, type Mode, NOTHING } from './frame.ts';
 import { FrameBuilder } from './frame-builder.ts';
 import { Members } from './members.ts';
