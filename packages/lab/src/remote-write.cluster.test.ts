@@ -8,8 +8,8 @@ import { createRemoteWriteSink } from '@egressd/exporter/sinks/remote-write/sink
 import { createSinkMetrics } from '@egressd/exporter/sinks/sink-metrics';
 import { STARTED_MS, testSeries, testSnapshot, until } from '@egressd/exporter/sinks/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { TestReceiver } from './test-receiver.ts';
 import { DATABASES, type Database, type QueryRow, startDatabase } from './database.ts';
+import { TestReceiver } from './test-receiver.ts';
 
 const MINUTE = 60_000;
 /** Everything here happens in the half hour before now. */
@@ -91,7 +91,9 @@ describe.each(DATABASES)('%s', (kind) => {
     const [a, b] = [1, 2].map((id) => testSeries(id));
     let lost = 0;
     const between = await TestReceiver.start(async (received, response) => {
-      const headers = Object.entries(received.headers).filter(([name]) => !/^(host|connection|content-length)$/.test(name));
+      const headers = Object.entries(received.headers).filter(
+        ([name]) => !/^(host|connection|content-length)$/.test(name),
+      );
       const answer = await fetch(database.writeUrl, {
         method: 'POST',
         headers: Object.fromEntries(headers) as Record<string, string>,
