@@ -7,6 +7,7 @@ import { configCheck, renderMistakes } from './config/check.ts';
 import { loadConfig } from './config/load.ts';
 import { describeConfig } from './config/show.ts';
 import { EXPORTER_FLAGS, notices, parseExporterFlags } from './flags.ts';
+import { inventoryMistakes } from './inventory/inventory.ts';
 import { startExporter } from './start.ts';
 
 const flags = commandLineOrExit(
@@ -19,7 +20,7 @@ const flags = commandLineOrExit(
 );
 const loaded = loadConfig(flags.configPath, process.env);
 if (flags.configCheck) {
-  const { text, code } = configCheck(loaded);
+  const { text, code } = configCheck(loaded, await inventoryMistakes(loaded.ok ? loaded.config.inventory : undefined));
   process.stdout.write(text);
   process.exit(code);
 }

@@ -1,9 +1,16 @@
 import { EXIT, type ExitCode } from '@egressd/daemon/lifecycle';
 import type { LoadedConfig } from './config.ts';
 
-/** What `-config-check` answers: the configuration that was read, or all that is wrong with it; text with its last line end. */
-export function configCheck(loaded: LoadedConfig): { readonly text: string; readonly code: ExitCode } {
-  if (!loaded.ok) return { text: `${renderMistakes(loaded.mistakes)}`, code: EXIT.failed };
+/**
+ * What `-config-check` answers: the configuration that was read, or all that is wrong with it; text with its last line end.
+ * @param others mistakes in files that the configuration names
+ */
+export function configCheck(
+  loaded: LoadedConfig,
+  others: readonly string[] = [],
+): { readonly text: string; readonly code: ExitCode } {
+  const mistakes = [...(loaded.ok ? [] : loaded.mistakes), ...others];
+  if (!loaded.ok || mistakes.length > 0) return { text: renderMistakes(mistakes), code: EXIT.failed };
   const warnings = loaded.warnings.map((warning) => `warning: ${warning}\n`);
   return { text: `${loaded.shown}\n${warnings.join('')}ok\n`, code: EXIT.ok };
 }

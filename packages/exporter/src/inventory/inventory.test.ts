@@ -9,6 +9,7 @@ import { Registry } from 'prom-client';
 import { OwnerRegistry } from '../owners/registry.ts';
 import {
   InventoryError,
+  inventoryMistakes,
   loadInventory,
   MAX_INVENTORY_BYTES,
   type WatchedInventory,
@@ -150,4 +151,14 @@ test('a folder, and a file that is too long', async () => {
   await writeFile(path, '');
   await truncate(path, MAX_INVENTORY_BYTES + 1);
   await expect(loadInventory(path)).rejects.toThrow(`${path}: is 33554433 bytes long, at most 33554432 are read`);
+});
+
+test('-config-check is told every mistake of an inventory, or that there is none', async () => {
+  await writeFile(path, 'nodes: [{name: n}, {name: n}]\n');
+  expect(await inventoryMistakes(path)).toEqual([
+    expect.stringContaining('nodes[1].name: nodes[0] has that name already'),
+  ]);
+  await writeFile(path, withPod('p'));
+  expect(await inventoryMistakes(path)).toEqual([]);
+  expect(await inventoryMistakes(undefined)).toEqual([]);
 });

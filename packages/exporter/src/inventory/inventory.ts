@@ -48,6 +48,18 @@ export async function loadInventory(path: string): Promise<OwnersState> {
   return read.state;
 }
 
+/** Everything that is wrong with an inventory, a line each; nothing where there is none. */
+export async function inventoryMistakes(path: string | undefined): Promise<readonly string[]> {
+  if (path === undefined) return [];
+  try {
+    await loadInventory(path);
+    return [];
+  } catch (error) {
+    if (error instanceof InventoryError) return error.mistakes;
+    throw error;
+  }
+}
+
 async function readText(path: string): Promise<string> {
   try {
     const { size } = await stat(path);
