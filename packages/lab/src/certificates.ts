@@ -13,7 +13,12 @@ const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-
 
 /** A folder of certificates made by `openssl` on the spot, so that none ever expires in a checkout. */
 export class CertificateFolder implements Disposable {
-  readonly folder = mkdtempSync(join(tmpdir(), 'egressd-certificates-'));
+  readonly folder: string;
+
+  /** @param folder one that is there already; undefined: a new one */
+  constructor(folder: string = mkdtempSync(join(tmpdir(), 'egressd-certificates-'))) {
+    this.folder = folder;
+  }
 
   /** A certificate authority. */
   authority(name: string): CertificateFiles {

@@ -35,10 +35,16 @@ async function traces({ child }: Demo): Promise<string[]> {
   return names.filter((name) => name.startsWith(`egd${child.pid}.`));
 }
 
-test(
-  'a fixed amount arrives in the database to the byte',
-  async () => {
-    const demo = startDemo('--once', '--seed', '20261');
+/** Where the exporter knows pods and nodes from. */
+const OWNERS = [
+  ['an inventory', []],
+  ['Kubernetes', ['--kubernetes']],
+] as const;
+
+test.each(OWNERS)(
+  'a fixed amount arrives in the database to the byte, owners from %s',
+  async (_, flags) => {
+    const demo = startDemo('--once', '--seed', '20261', ...flags);
     const [code] = await once(demo.child, 'close');
     // The table goes with a failure: it says which pair differs.
     expect(code === 0 ? '' : demo.output()).toBe('');
@@ -48,10 +54,10 @@ test(
   LIMIT_MS,
 );
 
-test(
-  'the live table shows pods and zones, and Ctrl-C leaves nothing',
-  async () => {
-    const demo = startDemo();
+test.each(OWNERS)(
+  'the live table shows pods and zones, and Ctrl-C leaves nothing, owners from %s',
+  async (_, flags) => {
+    const demo = startDemo(...flags);
     const ended = once(demo.child, 'close');
     while (!/shop\/web-\d.*cross_zone/.test(demo.output()) && demo.child.exitCode === null)
       await once(demo.child.stdout ?? demo.child, 'data');

@@ -5,17 +5,19 @@
  *   npm run demo                     a live table until Ctrl-C
  *   npm run demo -- --once           a fixed amount, compared with the kernel to the byte; fails unless all is exact
  *   npm run demo -- --once --seed 7  another amount
+ *   ... --kubernetes                 pods and nodes from a Kubernetes API server (a stand-in) instead of an inventory file
  */
 import { parseArgs } from 'node:util';
 import { loadReference } from '../reference/reference.ts';
 import { NODES } from '../world/layout.ts';
 import { openWorld, type World } from '../world/world.ts';
-import { type Daemons, startDaemons } from './daemons.ts';
+import { type Daemons, type OwnersFrom, startDaemons } from './daemons.ts';
 import { runLive } from './live.ts';
 import { runOnce } from './once.ts';
 
 const USAGE = `npm run demo                        a live table of real traffic, until Ctrl-C
-npm run demo -- --once [--seed N]   a fixed amount, compared with the kernel to the byte`;
+npm run demo -- --once [--seed N]   a fixed amount, compared with the kernel to the byte
+  --kubernetes                      with either: pods and nodes come from a Kubernetes API server (a stand-in), not from a file`;
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -26,6 +28,7 @@ const MAX_SEED = 2 ** 32 - 1;
 interface Options {
   readonly once: boolean;
   readonly seed: number;
+  readonly owners: OwnersFrom;
 }
 
 /** @returns what to do, or what is wrong with the arguments */
@@ -34,22 +37,23 @@ function readOptions(args: string[]): Options | string {
     const options = {
       once: { type: 'boolean' },
       seed: { type: 'string' },
+      kubernetes: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     } as const;
-    const { once = false, seed = '1', help } = parseArgs({ args, options }).values;
+    const { once = false, seed = '1', kubernetes = false, help } = parseArgs({ args, options }).values;
     if (help) return '';
     if (!/^\d{1,10}$/.test(seed) || Number(seed) > MAX_SEED) return `--seed: expected a number from 0 to ${MAX_SEED}`;
-    return { once, seed: Number(seed) };
+    return { once, seed: Number(seed), owners: kubernetes ? 'kubernetes' : 'inventory' };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
 }
 
 /** What happens in the world, from the first daemon to the last. @returns the exit code */
-async function show(world: World, { once, seed }: Options, { signal, told }: Told): Promise<number> {
+async function show(world: World, { once, seed, owners }: Options, { signal, told }: Told): Promise<number> {
   for (const { name } of NODES) await loadReference(world, name);
   say('starting the database, the exporter and a collector on each node');
-  const daemons = await startDaemons(world);
+  const daemons = await startDaemons(world, { owners });
   try {
     // A comparison that somebody does not want to wait for is given up; the live table ends by itself.
     if (once) return await Promise.race([told, compareOnce(world, daemons, seed)]);

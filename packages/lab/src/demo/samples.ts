@@ -24,8 +24,16 @@ const METRICS: Readonly<Record<string, Counter>> = {
 /** Protocols that the world speaks, by the name they have in the database. */
 const NUMBERS = new Map([1, 6, 17, 58].map((number) => [protocolName(number), number]));
 
-/** Where all raw samples of our series are, since the beginning. */
-export const ALL_SAMPLES = `/api/v1/export?match[]=${encodeURIComponent('{__name__=~"egressd_(transmit|received)_.*"}')}`;
+let asked = 0;
+
+/**
+ * Where all raw samples of our series are, since the beginning. VictoriaMetrics remembers for up to 10 s which series a selector had,
+ * even where it had none: each time another label that no series has is part of it.
+ */
+export function allSamples(): string {
+  const selector = `{__name__=~"egressd_(transmit|received)_.*",asked!="${++asked}"}`;
+  return `/api/v1/export?match[]=${encodeURIComponent(selector)}`;
+}
 
 /** A series with its raw samples, one JSON line each: https://docs.victoriametrics.com/#how-to-export-data-in-json-line-format */
 interface ExportedSeries {
@@ -58,7 +66,7 @@ function inOrder({ values, timestamps }: ExportedSeries): (number | null)[] {
 
 /**
  * The totals in the database.
- * @param lines the answer to `ALL_SAMPLES`
+ * @param lines the answer to `allSamples`
  * @returns by source node, then by pair and protocol
  * @throws Error for a series that is not one of ours
  */
