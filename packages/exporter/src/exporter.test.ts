@@ -24,9 +24,21 @@ const streams = {
   },
 };
 
-function start(wait: boolean): Exporter {
+/** A sink that the test plays: it takes what it is offered when the test says so. */
+class PlayedSink {
+  holdsConfirmation = true;
+  readonly offered: Snapshot[] = [];
+  offer(snapshot: Snapshot): void {
+    this.offered.push(snapshot);
+  }
+  async close(): Promise<boolean> {
+    return true;
+  }
+}
+
+function start(wait: boolean, sinks: ReadonlyMap<string, PlayedSink> = new Map()): Exporter {
   const page = { take: (snapshot: Snapshot) => snapshots.push(snapshot) };
-  return new Exporter({ owners, ledger, wait, sinks: new Map(), page, registry, log: SILENT, now: () => now });
+  return new Exporter({ owners, ledger, wait, sinks, page, registry, log: SILENT, now: () => now });
 }
 
 beforeEach(() => {
@@ -122,5 +134,67 @@ describe('a pod that is told of after its first bytes', () => {
     const exporter = start(false);
     receive(exporter, 1);
     expect([exportBytes(exporter), confirmed, await dropped()]).toEqual([0, 1, 100]);
+  });
+});
+
+describe('confirmed is', () => {
+  const [fast, slow] = [new PlayedSink(), new PlayedSink()];
+  const sinks = new Map([
+    ['fast', fast],
+    ['slow', slow],
+  ]);
+  let exporter: Exporter;
+
+  /** A batch, then a snapshot that holds it, which goes to both. */
+  const turn = (number: number) => {
+    receive(exporter, number);
+    now += 1000;
+    exporter.export(streams);
+  };
+  const accepts = (name: 'fast' | 'slow') => exporter.accepted(name, sinks.get(name)!.offered.at(-1)!, streams);
+
+  beforeEach(() => {
+    for (const sink of sinks.values()) {
+      sink.offered.length = 0;
+      sink.holdsConfirmation = true;
+    }
+    exporter = start(false, sinks);
+  });
+
+  test('what every sink has accepted, not before', () => {
+    turn(1);
+    accepts('fast');
+    expect(confirmed).toBe(0);
+    accepts('slow');
+    expect(confirmed).toBe(1);
+    turn(2);
+    turn(3);
+    accepts('fast');
+    expect(confirmed).toBe(1);
+    accepts('slow');
+    expect(confirmed).toBe(3);
+  });
+
+  test('without a sink that is away too long, and with it again when it is back', () => {
+    turn(1);
+    accepts('fast');
+    slow.holdsConfirmation = false;
+    turn(2);
+    expect(confirmed).toBe(1);
+    accepts('fast');
+    expect(confirmed).toBe(2);
+    slow.holdsConfirmation = true;
+    turn(3);
+    accepts('fast');
+    expect(confirmed).toBe(2);
+    accepts('slow');
+    expect(confirmed).toBe(3);
+  });
+
+  test('what is in the totals where every sink is away', () => {
+    fast.holdsConfirmation = false;
+    slow.holdsConfirmation = false;
+    turn(1);
+    expect(confirmed).toBe(1);
   });
 });
