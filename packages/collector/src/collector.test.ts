@@ -7,9 +7,10 @@ import { describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
 import { Collector } from './collector.ts';
 import { type ConnectionBlock, FLAG, STRIDE, WORD } from './conntrack/record.ts';
-import { type ConntrackSource, type ReadReport, SourceError } from './conntrack/source.ts';
+import { type ConntrackSource, type ReadReport, SourceError, type SourceSwitches } from './conntrack/source.ts';
 import { createCollectorMetrics } from './metrics.ts';
 import { Numbering } from './state/numbering.ts';
+import type { Health } from './stream/health.ts';
 import type { FrozenBatch } from './stream/outbox.ts';
 
 const MINUTE = 60_000;
@@ -23,12 +24,16 @@ function setUp() {
     fails: false,
     lines: [] as string[],
     sent: [] as FrozenBatch[],
+    told: [] as Health[],
+    withoutCounters: 0,
+    switches: { accounting: true, timestamps: true, events: 1 } as SourceSwitches,
   };
   const stream = {
     connected: true,
     canFreeze: true,
     wantDialled: false,
     send: (batch: FrozenBatch) => void world.sent.push(batch),
+    tell: (health: Health) => void world.told.push(health),
   };
   const registry = new Registry();
   const collector = new Collector({
@@ -53,22 +58,30 @@ function setUp() {
   return { world, stream, registry, turn };
 }
 
-function playedSource(world: { connections: Map<string, number>; complete: boolean; fails: boolean }): ConntrackSource {
+interface PlayedWorld {
+  readonly connections: Map<string, number>;
+  readonly complete: boolean;
+  readonly fails: boolean;
+  readonly withoutCounters: number;
+  readonly switches: SourceSwitches;
+}
+
+function playedSource(world: PlayedWorld): ConntrackSource {
   return {
     name: 'netfilter',
     async read(onBlock) {
       if (world.fails) throw new SourceError('system', 'no such thing');
       onBlock(block(world.connections));
-      return report(world.complete, world.connections.size);
+      return report(world.complete, world.connections.size, world.withoutCounters);
     },
-    switches: () => ({ accounting: true, timestamps: true, events: 1 }),
+    switches: () => world.switches,
     nodeAddresses: async () => [],
     close: async () => {},
   };
 }
 
-function report(complete: boolean, entries: number): ReadReport {
-  const skipped = { no_counters: 0, undecodable: 0, loopback: 0 };
+function report(complete: boolean, entries: number, withoutCounters: number): ReadReport {
+  const skipped = { no_counters: withoutCounters, undecodable: 0, loopback: 0 };
   return { complete, startedNs: 0n, entries, skipped, interrupted: complete ? 0 : 3, overrun: 0, durationMs: 1 };
 }
 
@@ -155,6 +168,20 @@ describe('a turn', () => {
     expect(await turn()).toEqual(['.2 10 0-10000']);
     expect(world.lines.join('')).toContain('no such thing');
     expect(await registry.metrics()).toContain('egressd_conntrack_reads_total{result="failed"} 1');
+  });
+
+  test('tells after each read how the kernel counts, and nothing where it failed', async () => {
+    const { turn, world } = setUp();
+    await turn({ '10.0.0.2': 10 });
+    world.switches = { accounting: false, timestamps: undefined, events: 2 };
+    world.withoutCounters = 3;
+    await turn({ '10.0.0.2': 4 });
+    world.fails = true;
+    await turn();
+    expect(world.told).toEqual([
+      { accounting: true, timestamps: true, events: 1, countersBackwards: 0, entriesWithoutCounters: 0 },
+      { accounting: false, timestamps: undefined, events: 2, countersBackwards: 1, entriesWithoutCounters: 3 },
+    ]);
   });
 
   test('the exporter may ask for what was dialled, and stop asking, without a byte lost', async () => {

@@ -15,7 +15,7 @@ const ENDED_AFTER_READS = 3;
 
 export interface CollectorOptions {
   readonly source: ConntrackSource;
-  readonly stream: Pick<Stream, 'send' | 'canFreeze' | 'connected' | 'wantDialled'>;
+  readonly stream: Pick<Stream, 'send' | 'tell' | 'canFreeze' | 'connected' | 'wantDialled'>;
   readonly numbering: Numbering;
   readonly metrics: CollectorMetrics;
   readonly log: Log;
@@ -80,6 +80,7 @@ export class Collector {
       });
       metrics.countRead(report, this.#table.endRead(report.complete));
       this.#sayTrouble(report);
+      this.#tellHealth(report);
       return report.complete;
     } catch (error) {
       metrics.countFailedRead();
@@ -126,6 +127,16 @@ export class Collector {
       used[pair] = 1;
     });
     this.#table.renumberPairs(this.#reducer.compact(used));
+  }
+
+  /** What the exporter is to know of this node's kernel: it can tell Kubernetes. */
+  #tellHealth({ skipped }: ReadReport): void {
+    const { stream, source } = this.#options;
+    stream.tell({
+      ...source.switches(),
+      countersBackwards: this.#table.backwards,
+      entriesWithoutCounters: skipped.no_counters,
+    });
   }
 
   #sayTrouble(report: ReadReport): void {

@@ -10,9 +10,10 @@ import type { Registry } from 'prom-client';
 import type { ExporterConfig } from './config/config.ts';
 import { Exporter } from './exporter.ts';
 import type { ExporterFlags } from './flags.ts';
+import { HealthWatch } from './health/health-watch.ts';
 import { watchInventory } from './inventory/inventory.ts';
 import { findAccess } from './kube/access.ts';
-import { followKubernetes } from './kube/kubernetes.ts';
+import { followKubernetes, type Kubernetes } from './kube/kubernetes.ts';
 import { OwnerRegistry } from './owners/registry.ts';
 import { type Receiver, startReceiver } from './receiver/receiver.ts';
 import { buildSink } from './sinks/build.ts';
@@ -30,8 +31,8 @@ const PAGE_INTERVAL_MS = 5_000;
 /** Batches that wait for their pods are looked at so often. */
 const JOIN_WAITING_MS = 500;
 
-/** Nodes without a collector are looked for so often. */
-const CHECK_COLLECTORS_MS = 60_000;
+/** Nodes without a collector, and those whose kernel is amiss, are looked for so often. */
+const CHECK_NODES_MS = 60_000;
 
 export interface Start {
   readonly flags: ExporterFlags;
@@ -63,14 +64,10 @@ export async function startExporter({ flags, config, environment, log, lifecycle
     .source('settings')
     .replace({ nodes: [], pods: [], clusterRanges: config.clusterRanges.map(rangeOf) }, Date.now());
   await startInventory(config, owners, log, registry, lifecycle);
-  if (access !== undefined) {
-    const kubernetes = followKubernetes({ access, owners: owners.source('kubernetes'), registry, log });
-    const timer = setInterval(() => kubernetes.checkCollectors(nodesOf(receiver)), CHECK_COLLECTORS_MS);
-    lifecycle.onStop('kubernetes', () => {
-      clearInterval(timer);
-      return kubernetes.close();
-    });
-  }
+  const kubernetes =
+    access === undefined ? undefined : followKubernetes({ access, owners: owners.source('kubernetes'), registry, log });
+  if (kubernetes !== undefined) lifecycle.onStop('kubernetes', () => kubernetes.close());
+  const health = watchNodes(() => nodesOf(receiver), kubernetes, log, registry, lifecycle);
   if (config.inventory === undefined && access === undefined) log.warn(NO_OWNERS);
 
   const tls = serverTls(tlsFlags(flags), log, registry);
@@ -83,6 +80,7 @@ export async function startExporter({ flags, config, environment, log, lifecycle
     ready: () => exporter.notReady(),
     admit: (collector) => exporter.admit(collector),
     onBatch: (batch) => exporter.apply(batch),
+    onHealth: (collector, told) => health.take(collector, told),
     wantDialled: false,
     log,
     registry,
@@ -112,6 +110,23 @@ function ownerSources({ inventory }: ExporterConfig, kubernetes: boolean): strin
 
 function nodesOf(receiver: Receiver | undefined): Set<string> {
   return new Set(receiver?.collectors.map(({ node }) => node));
+}
+
+/** What is amiss with nodes is said, shown and, where there is Kubernetes, told there. */
+function watchNodes(
+  speaking: () => ReadonlySet<string>,
+  kubernetes: Kubernetes | undefined,
+  log: Log,
+  registry: Registry,
+  lifecycle: Lifecycle,
+): HealthWatch {
+  const health = new HealthWatch({ speaking, tell: (event) => kubernetes?.tell(event), log, registry });
+  const timer = setInterval(() => {
+    kubernetes?.checkCollectors(speaking());
+    health.check();
+  }, CHECK_NODES_MS);
+  lifecycle.onStop('nodes', () => clearInterval(timer));
+  return health;
 }
 
 /** The configuration has checked it. */

@@ -2,10 +2,13 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createLog } from '@egressd/daemon/log';
+import { HealthWatch } from '@egressd/exporter/health/health-watch';
 import { ABSENT_MS } from '@egressd/exporter/kube/absent';
 import { findAccess, type KubeAccess } from '@egressd/exporter/kube/access';
+import { EVENT_AGAIN_MS, type NodeEvent } from '@egressd/exporter/kube/events';
 import { followKubernetes, type Kubernetes } from '@egressd/exporter/kube/kubernetes';
 import { OwnerRegistry } from '@egressd/exporter/owners/registry';
+import type { Collector } from '@egressd/exporter/receiver/received';
 import { formatAddress, parseAddress } from '@egressd/flow/address';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
@@ -348,6 +351,12 @@ describe('connections', () => {
   });
 });
 
+/** Who speaks for a node. */
+function collectorOf(node: string): Collector {
+  const settings = { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined };
+  return { node, bootId: '', numbering: node, version: '', settings, nodeAddresses: [], peer: undefined };
+}
+
 describe('events', () => {
   test('a node without a collector is told of once, where that is allowed', async () => {
     let now = Date.now();
@@ -363,6 +372,33 @@ describe('events', () => {
     ]);
     expect(server.requests.filter(({ method }) => method === 'POST')).toHaveLength(1);
     expect(await registry.metrics()).toContain('egressd_nodes_without_collector 1');
+  });
+
+  test('what a collector finds amiss with its node is told once an hour', async () => {
+    let now = Date.now();
+    await startServer();
+    await follow({ now: () => now });
+    const posted = () => server.requests.filter(({ method }) => method === 'POST');
+    const log = createLog('debug', () => {});
+    const tell = (event: NodeEvent): void => kubernetes!.tell(event);
+    const speaking = new Set(['n1', 'n2', 'stranger']);
+    const watch = new HealthWatch({ speaking: () => speaking, tell, log, registry, now: () => now });
+    const fine = { accounting: true, timestamps: true, events: 1, countersBackwards: 0, entriesWithoutCounters: 0 };
+    watch.take(collectorOf('stranger'), { ...fine, accounting: false });
+    watch.take(collectorOf('n1'), { ...fine, accounting: false });
+    watch.take(collectorOf('n2'), fine);
+    watch.take(collectorOf('n2'), { ...fine, countersBackwards: 4 });
+    watch.check();
+    await until(() => server.events.length === 2);
+    expect(server.events).toMatchObject([
+      { involvedObject: { kind: 'Node', name: 'n1' }, reason: 'AccountingOff', type: 'Warning' },
+      { involvedObject: { kind: 'Node', name: 'n2' }, reason: 'CountersZeroed', type: 'Warning' },
+    ]);
+    expect(posted()).toHaveLength(2);
+    now += EVENT_AGAIN_MS;
+    watch.check();
+    await until(() => server.events.length === 3);
+    expect(server.events.filter((event) => JSON.stringify(event).includes('AccountingOff'))).toHaveLength(2);
   });
 
   test('where it is not, one line says so and no other is tried', async () => {

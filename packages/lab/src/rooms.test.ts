@@ -76,6 +76,12 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
       packages: ['@egressd/flow', '@egressd/daemon', '@kubernetes/client-node', 'prom-client'],
       rooms: ['owners'],
     },
+    'health/node-health': { types: ['receiver'], pure: true },
+    health: {
+      packages: ['@egressd/daemon', 'prom-client'],
+      rooms: ['health/node-health'],
+      types: ['receiver', 'kube'],
+    },
     waiting: { packages: ['@egressd/flow'], types: ['receiver', 'owners', 'aggregate'], pure: true },
     'join/verdict': { pure: true },
     join: { packages: ['@egressd/flow'], rooms: ['join/verdict'], types: ['receiver', 'owners'], pure: true },

@@ -1,7 +1,7 @@
 import { freezeBatch, Outbox } from '@egressd/collector/stream/outbox';
 import { Stream, type StreamOptions } from '@egressd/collector/stream/stream';
 import { createLog, type Log } from '@egressd/daemon/log';
-import type { ReceivedBatch } from '@egressd/exporter/receiver/received';
+import type { Health, ReceivedBatch } from '@egressd/exporter/receiver/received';
 import { Receiver, type ReceiverOptions } from '@egressd/exporter/receiver/receiver';
 import { Ledger } from '@egressd/exporter/state/ledger';
 import { emptyColumns } from '@egressd/flow/columns';
@@ -42,6 +42,8 @@ export class ExporterEnd implements AsyncDisposable {
   readonly kept = new KeptLog();
   /** Everything that was applied, in order. */
   readonly batches: ReceivedBatch[] = [];
+  /** What was said of nodes' kernels, in order, as `node` and Health. */
+  readonly healths: [node: string, health: Health][] = [];
   readonly receiver: Receiver;
 
   constructor(options: Partial<ReceiverOptions> = {}) {
@@ -53,6 +55,7 @@ export class ExporterEnd implements AsyncDisposable {
       ready: () => undefined,
       admit: () => undefined,
       onBatch: (batch) => this.batches.push(batch),
+      onHealth: ({ node }, health) => this.healths.push([node, health]),
       wantDialled: false,
       log: this.kept.log,
       registry: this.registry,

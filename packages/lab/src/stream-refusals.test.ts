@@ -16,6 +16,9 @@ function batch(number: number, span = { fromMs: 1000, toMs: 2000 }): Uint8Array[
   return encodeBatch({ number, ...span }, columns, 10_000);
 }
 
+/** A message of a kind that does not exist yet: field 15, length-delimited, two bytes. */
+const unknown = Uint8Array.of((15 << 3) | 2, 2, 0, 0);
+
 /** A part that lies about its rows. */
 const lying = (number: number): Uint8Array =>
   encodeRequest({ case: 'part', value: { number: BigInt(number), last: true, rows: 9, toMs: 1n } });
@@ -118,7 +121,8 @@ describe('the exporter ends', () => {
     ['bytes that are no message', [helloBytes(), Uint8Array.of(255, 255, 255)], 'not a DeliverRequest'],
     ['a batch before Hello', batch(1), 'part came out of turn'],
     ['a second Hello', [helloBytes(), helloBytes()], 'hello came out of turn'],
-    ['an empty message', [helloBytes(), new Uint8Array()], 'unknown kind came out of turn'],
+    ['an unknown message before Hello', [unknown], 'unknown kind came out of turn'],
+    ['a Health before Hello', [encodeRequest({ case: 'health', value: {} })], 'health came out of turn'],
     ['a batch without number', [helloBytes(), ...batch(0)], 'number is 0'],
     ['a batch that cuts off another', [helloBytes(), cutOff(1), ...batch(2)], 'before the last part of batch 1'],
   ])('a stream with %s', async (_, messages, text) => {
@@ -241,6 +245,45 @@ describe('a batch', () => {
     expect(exporter.batches[0]!.span).toEqual({ number: 1, fromMs: now, toMs: now });
     expect(await metric(exporter.registry, 'egressd_receiver_batch_clock_total', { clock: 'ahead' })).toBe(1);
     expect(exporter.kept.says('clock of a node is ahead', 'node=node-a', 'seconds=3660')).toBe(true);
+  });
+});
+
+describe('what has nothing to do with bytes ends no stream', () => {
+  const most = 2n ** 64n - 1n;
+  test.each([
+    ['a message of an unknown kind', 'unknown', unknown],
+    ['an empty message', 'unknown', new Uint8Array()],
+    ['a Health that is cut', 'malformed_health', Uint8Array.of((3 << 3) | 2, 9, 8)],
+    ['a Health whose bytes are none', 'malformed_health', Uint8Array.of((3 << 3) | 2, 2, 255, 255)],
+    [
+      'a Health of more than can be',
+      'malformed_health',
+      encodeRequest({ case: 'health', value: { countersBackwards: most } }),
+    ],
+  ])('%s', async (_, reason, message) => {
+    await using exporter = await ExporterEnd.start();
+    using stream = new RawStream(exporter.port, helloBytes(), message, ...batch(1));
+    await until('progress', () => stream.of('progress').at(-1)?.applied === 1n);
+    expect(await metric(exporter.registry, 'egressd_receiver_messages_ignored_total', { reason })).toBe(1);
+    expect(exporter.healths).toEqual([]);
+    expect(stream.end).toBeUndefined();
+  });
+
+  test('an answer of an unknown kind', async () => {
+    const welcome = create(DeliverResponseSchema, { message: { case: 'welcome', value: { protocol: 1 } } });
+    const progress = create(DeliverResponseSchema, { message: { case: 'progress', value: { applied: 1n } } });
+    await using other = await grpcServer((call) => {
+      call.write(welcome);
+      call.write(create(DeliverResponseSchema));
+      call.on('data', ({ message }) => {
+        if (message.case === 'part') call.write(progress);
+      });
+    });
+    await using collector = new CollectorEnd(other.port);
+    collector.send();
+    expect(await collector.stream.close({ deadlineMs: 10_000 })).toEqual({ batches: 0, flowBytes: 0 });
+    expect(await metric(collector.registry, 'egressd_stream_messages_ignored_total')).toBe(1);
+    expect(await metric(collector.registry, 'egressd_stream_ended_total')).toBe(0);
   });
 });
 

@@ -97,6 +97,48 @@ describe('stream', () => {
   });
 });
 
+describe("what a collector says of its node's kernel", () => {
+  const fine = { accounting: true, timestamps: true, events: 1, countersBackwards: 0, entriesWithoutCounters: 0 };
+  const silent = { ...fine, accounting: undefined, timestamps: undefined, events: undefined };
+
+  test('arrives as it was told, once, and again when it is another', async () => {
+    await using exporter = await ExporterEnd.start();
+    await using collector = new CollectorEnd(exporter.port);
+    collector.stream.tell(fine);
+    await until('the first', () => exporter.healths.length === 1);
+    collector.stream.tell({ ...fine });
+    const bad = { accounting: false, timestamps: false, events: 2, countersBackwards: 3, entriesWithoutCounters: 4 };
+    collector.stream.tell(bad);
+    await until('the second', () => exporter.healths.length === 2);
+    collector.stream.tell(silent);
+    await until('the third', () => exporter.healths.length === 3);
+    expect(exporter.healths).toEqual([
+      ['node-a', fine],
+      ['node-a', bad],
+      ['node-a', silent],
+    ]);
+  });
+
+  test('while nobody listens the newest counts; every stream gets it; batches go on beside it', async () => {
+    await using first = await ExporterEnd.start();
+    await using proxy = await listening(first.port);
+    proxy.proxy.schedule('cut', 1);
+    await using collector = new CollectorEnd(proxy.port);
+    for (let countersBackwards = 0; countersBackwards < 50; countersBackwards++)
+      collector.stream.tell({ ...fine, countersBackwards });
+    const newest = { ...fine, countersBackwards: 49 };
+    await until('the newest', () => first.healths.length > 0);
+    expect(first.healths).toEqual([['node-a', newest]]);
+
+    await using second = await ExporterEnd.start();
+    proxy.proxy.target = second.port;
+    proxy.proxy.strike('cut');
+    collector.send();
+    await until('the newest at the second', () => second.healths.length > 0 && second.batches.length === 1);
+    expect(second.healths).toEqual([['node-a', newest]]);
+  });
+});
+
 describe('stream, with one side restarted', () => {
   test('an exporter that lost its memory gets again what was not confirmed, in order', async () => {
     await using first = await ExporterEnd.start();

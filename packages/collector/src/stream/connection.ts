@@ -35,6 +35,8 @@ export interface ConnectionEvents {
   welcome(welcome: { applied: number; confirmed: number; wantDialled: boolean }): Ending | undefined;
   progress(applied: number, confirmed: number): void;
   rejected(number: number, reason: string): void;
+  /** A message of a kind that only newer exporters know. */
+  ignored(): void;
   ended(ending: Ending): void;
 }
 
@@ -74,6 +76,11 @@ export class Connection {
 
   get open(): boolean {
     return this.#open;
+  }
+
+  /** What was sent is still on its way: nothing should be added that can wait. */
+  get full(): boolean {
+    return this.#call.writableNeedDrain;
   }
 
   /** Sends a message. @returns false where the caller should wait for `drained` before the next */
@@ -122,6 +129,7 @@ export class Connection {
       this.#events.progress(Number(message.value.applied), Number(message.value.confirmed));
     else if (message.case === 'rejection' && this.#welcomed)
       this.#events.rejected(Number(message.value.number), message.value.reason);
+    else if (message.case === undefined && this.#welcomed) this.#events.ignored();
     else return { reason: 'invalid', text: `the exporter said ${message.case ?? 'something unknown'} out of turn` };
     return undefined;
   }

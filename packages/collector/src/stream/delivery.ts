@@ -14,6 +14,8 @@ export interface DeliveryOptions {
   readonly hello: Uint8Array;
   readonly timing: StreamTiming;
   readonly outbox: Outbox;
+  /** The newest encoded Health; undefined: none yet. The same bytes are the same object. */
+  readonly health: () => Uint8Array | undefined;
   readonly metrics: StreamMetrics;
   readonly log: Log;
   /** Something about this delivery is new: see its properties. */
@@ -31,6 +33,8 @@ export class Delivery {
   /** The last batch that was begun on this connection, or was at the exporter before. */
   #sent = 0;
   #applied = 0;
+  /** The Health that went out on this connection. */
+  #toldHealth: Uint8Array | undefined;
   #stall: NodeJS.Timeout | undefined;
 
   constructor(options: DeliveryOptions) {
@@ -41,6 +45,7 @@ export class Delivery {
       welcome: (welcome) => this.#welcome(welcome),
       progress: (applied, confirmed) => this.#progress(applied, confirmed),
       rejected: (number, reason) => this.#rejected(number, reason),
+      ignored: () => options.metrics.ignored.inc(),
       ended: (ending) => {
         clearTimeout(this.#stall);
         this.#work.raise();
@@ -64,7 +69,7 @@ export class Delivery {
     return this.#applied;
   }
 
-  /** There is something new in the outbox. */
+  /** There is something new in the outbox, or another Health. */
   wake(): void {
     this.#work.raise();
   }
@@ -119,10 +124,19 @@ export class Delivery {
   /** Sends what is in the outbox, in order, for as long as the connection is open. */
   async #pump(): Promise<void> {
     while (this.#connection.open) {
+      this.#tellHealth();
       const batch = this.#options.outbox.after(this.#sent);
       if (batch === undefined) await this.#work.wait();
       else await this.#send(batch);
     }
+  }
+
+  /** Where there is no room it waits for a later turn, when there may be a newer one: batches go first, and none piles up. */
+  #tellHealth(): void {
+    const health = this.#options.health();
+    if (health === undefined || health === this.#toldHealth || this.#connection.full) return;
+    this.#toldHealth = health;
+    this.#connection.write(health);
   }
 
   async #send(batch: FrozenBatch): Promise<void> {

@@ -6,6 +6,7 @@ import type { Outbox } from './outbox.ts';
 export interface StreamMetrics {
   readonly rejected: Counter;
   readonly rejectedFlowBytes: Counter;
+  readonly ignored: Counter;
   /** A batch went out whole. */
   countSent(number: number): void;
   /** A stream ended. */
@@ -66,6 +67,10 @@ export function createStreamMetrics(registry: Registry, outbox: Outbox, connecte
     rejectedFlowBytes: counter(
       'egressd_flow_bytes_rejected_total',
       'Bytes of traffic in rejected batches, both directions: lost to the accounts.',
+    ),
+    ignored: counter(
+      'egressd_stream_messages_ignored_total',
+      'Answers of a kind that this collector does not know: the exporter is newer. Nothing is lost.',
     ),
     countSent(number) {
       sent.inc();

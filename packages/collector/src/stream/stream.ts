@@ -7,6 +7,7 @@ import type { Registry } from 'prom-client';
 import { STREAM_TIMING, type StreamTiming } from './connection.ts';
 import { Delivery } from './delivery.ts';
 import { ADVICE, type Ending } from './ending.ts';
+import { encodeHealth, type Health } from './health.ts';
 import { createStreamMetrics, type StreamMetrics } from './metrics.ts';
 import { type FrozenBatch, Outbox } from './outbox.ts';
 import { ReconnectPause } from './reconnect.ts';
@@ -64,6 +65,8 @@ export class Stream {
   /** `close` was called, or is done waiting. */
   readonly #stopping = new Signal();
   #delivery: Delivery | undefined;
+  /** The newest that was told, encoded. */
+  #health: Uint8Array | undefined;
   #running: Promise<void> | undefined;
   #closing = false;
   #stopped = false;
@@ -99,6 +102,14 @@ export class Stream {
   /** Takes a batch, whose number must be higher than all before. It goes out when its turn comes. */
   send(batch: FrozenBatch): void {
     this.#outbox.push(batch);
+    this.#delivery?.wake();
+  }
+
+  /** Takes how the node's kernel counts. The newest goes out on every stream, and again when it differs. */
+  tell(health: Health): void {
+    const message = encodeHealth(health);
+    if (this.#health === undefined || Buffer.compare(message, this.#health) !== 0) this.#health = message;
+    // Also where it is the same: the one before may have found no room.
     this.#delivery?.wake();
   }
 
@@ -167,6 +178,7 @@ export class Stream {
       hello: encodeHello(this.#options),
       timing: this.#timing,
       outbox: this.#outbox,
+      health: () => this.#health,
       metrics: this.#metrics,
       log,
       onChange,

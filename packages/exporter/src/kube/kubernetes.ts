@@ -5,7 +5,7 @@ import type { OwnerSource } from '../owners/registry.ts';
 import { Absent } from './absent.ts';
 import { type KubeAccess, nameOf } from './access.ts';
 import { KubeApi } from './api.ts';
-import { EventWriter } from './events.ts';
+import { EventWriter, type NodeEvent } from './events.ts';
 import { asMap, asText } from './json.ts';
 import { ANSWER_MS, ListWatch, type ListWatchReport, type ListWatchTimes } from './list-watch.ts';
 import { createKubeMetrics, type KubeMetrics } from './metrics.ts';
@@ -36,6 +36,8 @@ export interface Kubernetes {
    * @param speaking names of the nodes whose collectors stream
    */
   checkCollectors(speaking: ReadonlySet<string>): void;
+  /** Writes a Kubernetes Event about a node that Kubernetes knows, where that is allowed; the same one once an hour. */
+  tell(event: NodeEvent): void;
   close(): Promise<void>;
 }
 
@@ -71,6 +73,9 @@ export function followKubernetes(options: KubernetesOptions): Kubernetes {
       const nodesWithout = absent.check(nodes.names, speaking, now());
       report.without(nodesWithout);
       for (const node of nodesWithout) void events.write({ node, reason: 'CollectorMissing', message: MISSING });
+    },
+    tell(event) {
+      if (nodes.has(event.node)) void events.write(event);
     },
     async close() {
       stop.abort();

@@ -31,6 +31,11 @@ export class NodeFollower implements Follower {
     return [...this.#nodes.keys()];
   }
 
+  /** Whether there is a node of this name. */
+  has(name: string): boolean {
+    return this.#nodes.has(name);
+  }
+
   /** The ranges of all of them. */
   get ranges(): Range[] {
     return mergeRanges([...this.#nodes.values()].flatMap(({ podRanges }) => podRanges));

@@ -34,12 +34,20 @@ export type BatchDrop =
   /** Its stream ended before its last part: it comes again. */
   | 'partial';
 
+/** Why a message was left aside. None has anything to do with bytes of traffic. */
+export type IgnoredMessage =
+  /** Of a kind that only newer collectors know. */
+  | 'unknown'
+  /** A Health that says what cannot be. */
+  | 'malformed_health';
+
 /** Self metrics of the receiver. */
 export interface ReceiverMetrics {
   readonly received: Counter;
   readonly receivedBytes: Counter;
   readonly missing: Counter;
   readonly dropped: Counter<'reason'>;
+  readonly ignored: Counter<'reason'>;
   readonly ended: Counter<'reason'>;
   readonly clock: Counter<'clock'>;
 }
@@ -73,6 +81,11 @@ export function createReceiverMetrics(registry: Registry, streams: () => number,
     dropped: counter(
       'egressd_receiver_batches_dropped_total',
       'Batches dropped: duplicate (applied before) and partial (comes again) lose nothing; malformed loses its bytes: the log has the reason.',
+      'reason',
+    ),
+    ignored: counter(
+      'egressd_receiver_messages_ignored_total',
+      'Messages left aside, by reason. unknown: the collector is newer than this exporter; malformed_health: what a collector says of its kernel cannot be, report it. No bytes of traffic are lost.',
       'reason',
     ),
     ended: counter(

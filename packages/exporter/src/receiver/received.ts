@@ -22,6 +22,20 @@ export interface Collector {
   readonly peer: Uint8Array | undefined;
 }
 
+/** How the kernel of a node counts, as its collector found it with its last read. undefined: the kernel does not say. */
+export interface Health {
+  /** `nf_conntrack_acct`. */
+  readonly accounting: boolean | undefined;
+  /** `nf_conntrack_timestamp`. */
+  readonly timestamps: boolean | undefined;
+  /** `nf_conntrack_events`: 0 none, 1 all, 2 only of connections opened while somebody listens. */
+  readonly events: number | undefined;
+  /** Connections whose counters fell, since this numbering began. */
+  readonly countersBackwards: number;
+  /** Entries of the last read without counters: opened before accounting was on. */
+  readonly entriesWithoutCounters: number;
+}
+
 /** One whole batch, once. */
 export interface ReceivedBatch {
   readonly collector: Collector;

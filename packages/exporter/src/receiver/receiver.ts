@@ -6,7 +6,7 @@ import { Server, type ServerCredentials, type ServiceDefinition } from '@grpc/gr
 import type { Registry } from 'prom-client';
 import type { Ledger } from '../state/ledger.ts';
 import { createReceiverMetrics } from './metrics.ts';
-import type { Collector, ReceivedBatch } from './received.ts';
+import type { Collector, Health, ReceivedBatch } from './received.ts';
 import { Report } from './report.ts';
 import { type Call, Session, type SessionHost } from './session.ts';
 
@@ -52,6 +52,8 @@ export interface ReceiverOptions {
   readonly admit: (collector: Collector) => string | undefined;
   /** Gets each batch once. When it returns, the batch is applied. It must not throw. */
   readonly onBatch: (batch: ReceivedBatch) => void;
+  /** Gets what each collector says of its node's kernel: after its Hello, and when it has changed. It must not throw. */
+  readonly onHealth: (collector: Collector, health: Health) => void;
   /** Ask collectors for the columns of the dialled service. */
   readonly wantDialled: boolean;
   readonly log: Log;
@@ -95,6 +97,7 @@ export class Receiver {
       ready: () => (this.#stopping ? 'it stops' : options.ready()),
       admit: options.admit,
       onBatch: options.onBatch,
+      onHealth: options.onHealth,
       present: (node, session) => this.#present(node, session),
       gone: (session) => this.#gone(session),
       reserve: (bytes) => this.#reserve(bytes),

@@ -1,5 +1,5 @@
 import { Backoff, type Log } from '@egressd/daemon/log';
-import type { BatchDrop, ReceiverMetrics, StreamEnd } from './metrics.ts';
+import type { BatchDrop, IgnoredMessage, ReceiverMetrics, StreamEnd } from './metrics.ts';
 import type { Collector } from './received.ts';
 
 /** Ends that happen every day: not worth a line unless somebody looks for them. */
@@ -42,6 +42,11 @@ export class Report {
 
   dropped(reason: BatchDrop): void {
     this.#metrics.dropped.inc({ reason });
+  }
+
+  /** A message without which all goes on. */
+  ignored(reason: IgnoredMessage): undefined {
+    this.#metrics.ignored.inc({ reason });
   }
 
   malformed({ node, version }: Collector, batch: number, reason: string): void {

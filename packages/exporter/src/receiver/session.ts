@@ -4,6 +4,7 @@ import {
   type DeliverRequest,
   type DeliverResponse,
   DeliverResponseSchema,
+  type Health as HealthMessage,
   type Hello,
 } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
 import { FLOW_SERVICE } from '@egressd/flow/service';
@@ -12,7 +13,8 @@ import type { Ledger } from '../state/ledger.ts';
 import { readHello } from './admission.ts';
 import { Assembly } from './assembly.ts';
 import type { StreamEnd } from './metrics.ts';
-import type { Collector, ReceivedBatch } from './received.ts';
+import { isHealth, readHealth } from './read-health.ts';
+import type { Collector, Health, ReceivedBatch } from './received.ts';
 import type { Report } from './report.ts';
 import { checkSpan } from './span-check.ts';
 
@@ -61,6 +63,7 @@ export interface SessionHost {
   /** Room for so many bytes more (or fewer) of batches whose last part has not come; false: there is none. */
   reserve(bytes: number): boolean;
   onBatch(batch: ReceivedBatch): void;
+  onHealth(collector: Collector, health: Health): void;
 }
 
 /** One stream, from its first message to its end. */
@@ -134,11 +137,15 @@ export class Session {
     try {
       ({ message } = FLOW_SERVICE.deliver.requestDeserialize(bytes));
     } catch (error) {
+      if (this.#collector !== undefined && isHealth(bytes)) return this.#host.report.ignored('malformed_health');
       return { reason: 'invalid', text: `a message is not a DeliverRequest: ${String(error)}` };
     }
     if (message.case === 'hello' && this.#collector === undefined) return this.#hello(message.value);
     if (message.case === 'part' && this.#collector !== undefined)
       return this.#part(this.#collector, message.value, bytes.length);
+    if (message.case === 'health' && this.#collector !== undefined) return this.#health(this.#collector, message.value);
+    // A newer collector has more to tell. Before Hello it is nobody we know.
+    if (message.case === undefined && this.#collector !== undefined) return this.#host.report.ignored('unknown');
     return { reason: 'invalid', text: `${message.case ?? 'a message of unknown kind'} came out of turn` };
   }
 
@@ -180,6 +187,14 @@ export class Session {
     if (assembled.kind === 'whole') return this.#batch({ collector, span: assembled.span, parts: assembled.parts });
     if (assembled.kind === 'malformed') return this.#reject(collector, assembled.number, assembled.reason);
     return assembled.kind === 'disorder' ? { reason: 'invalid', text: assembled.text } : undefined;
+  }
+
+  /** What goes wrong with it ends nothing: batches are what counts. */
+  #health(collector: Collector, message: HealthMessage): undefined {
+    const health = readHealth(message);
+    if (health === undefined) return this.#host.report.ignored('malformed_health');
+    this.#host.onHealth(collector, health);
+    return undefined;
   }
 
   /** Hands a batch over, once. It is acknowledged only if that went well. */

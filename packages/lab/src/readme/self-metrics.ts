@@ -4,6 +4,7 @@ import { Outbox } from '@egressd/collector/stream/outbox';
 import { SILENT } from '@egressd/daemon/log';
 import { clientTls, serverTls } from '@egressd/daemon/tls';
 import { Aggregate } from '@egressd/exporter/aggregate/aggregate';
+import { createHealthMetrics } from '@egressd/exporter/health/health-watch';
 import { inventoryMetrics } from '@egressd/exporter/inventory/metrics';
 import { createKubeMetrics } from '@egressd/exporter/kube/metrics';
 import { createExporterMetrics } from '@egressd/exporter/metrics';
@@ -42,6 +43,7 @@ function exporterRegistry(): Registry {
   createSinkMetrics(registry);
   inventoryMetrics(registry);
   createKubeMetrics(registry, []);
+  createHealthMetrics(registry, () => new Map());
   serverTls(NO_TLS, SILENT, registry).stop();
   new FlowPage({ registry });
   return registry;
