@@ -287,6 +287,35 @@ describe('what has nothing to do with bytes ends no stream', () => {
   });
 });
 
+test('an exporter that does not read for a while gets the newest Health, not all of them', async () => {
+  const welcome = create(DeliverResponseSchema, { message: { case: 'welcome', value: { protocol: 1 } } });
+  const got: number[] = [];
+  let resume = (): void => {};
+  await using other = await grpcServer((call) => {
+    call.write(welcome);
+    resume = () =>
+      call.on('data', ({ message }) => {
+        if (message.case === 'health') got.push(Number(message.value.countersBackwards));
+      });
+  });
+  await using collector = new CollectorEnd(other.port, { timing: { keepaliveTimeoutMs: 20_000, stallMs: 20_000 } });
+  await until('a Welcome', () => collector.stream.connected);
+  const big = encodeRequest({ case: 'part', value: { addresses: new Uint8Array(MAX_MESSAGE_BYTES / 2) } });
+  collector.stream.send({ number: 1, messages: [big, big, big, big], bytes: 1, rows: 1, flowBytes: 1, frozenMs: 0 });
+  const rest = { accounting: true, timestamps: true, events: 1, entriesWithoutCounters: 0 };
+  for (let countersBackwards = 1; countersBackwards <= 1000; countersBackwards++) {
+    collector.stream.tell({ ...rest, countersBackwards });
+    await new Promise(setImmediate);
+  }
+  resume();
+  await until('the newest', () => {
+    // As after every read.
+    collector.stream.tell({ ...rest, countersBackwards: 1000 });
+    return got.at(-1) === 1000;
+  });
+  expect(got.length).toBeLessThan(100);
+});
+
 describe('the collector says what is wrong where', () => {
   test('nobody listens', async () => {
     await using collector = new CollectorEnd(1);
