@@ -23,7 +23,7 @@ const TELLING: Readonly<Partial<Record<Amiss, Telling>>> = {
   },
   counters_zeroed: {
     level: 'warn',
-    line: 'the counters of connections fell on a node: somebody else reads them with zeroing, and what moved before its read is lost',
+    line: "the counters of connections fell on a node: somebody else reads them with zeroing, and what moved since the collector's last read is lost",
     advice: 'find who runs conntrack -L -z or another agent that zeroes there, and stop it',
     event: 'CountersZeroed',
   },
