@@ -42,7 +42,7 @@ test('the defaults are those that users know', () => {
   });
 });
 
-test.each<[string, string]>([['-state-dir=/var/lib/egressd', '-state-dir is not used yet']])(
+test.each<[string, string]>([['-state-dir=/var/lib/egressd', '-state-dir keeps the address history only']])(
   '%s is accepted with a line',
   (flag, start) => {
     expect(notices(read(flag)).map((line) => line.slice(0, start.length))).toEqual([start]);

@@ -20,7 +20,10 @@ export const EXPORTER_FLAGS = defineFlags({
     "PEM file with the authority that signs collectors' certificates; collectors must have one then.",
   ),
   insecure: boolean(false, 'Accept plain-text streams from beyond loopback.'),
-  'state-dir': optionalText('directory', 'Keeps batches and totals across restarts. Not used yet.'),
+  'state-dir': optionalText(
+    'directory',
+    'Keeps across restarts who had which address; batches and totals come with a later release.',
+  ),
   kubeconfig: optionalText(
     'file',
     'Read pods and nodes from the Kubernetes API that this file leads to; not set: KUBECONFIG, then the cluster that this runs in.',
@@ -51,9 +54,10 @@ function checkTogether(flags: ExporterFlags): string[] {
   return mistakes;
 }
 
-/** One line for each flag that is accepted and does nothing yet. */
+/** One line for each flag that is accepted and does not do all yet. */
 export function notices(flags: ExporterFlags): string[] {
   const lines: string[] = [];
-  if (flags.stateDir !== undefined) lines.push('-state-dir is not used yet: batches and totals are kept in memory');
+  if (flags.stateDir !== undefined)
+    lines.push('-state-dir keeps the address history only, yet: batches and totals are kept in memory');
   return lines;
 }

@@ -19,6 +19,7 @@ import { type Receiver, startReceiver } from './receiver/receiver.ts';
 import { buildSink } from './sinks/build.ts';
 import { type Accepted, Delivery } from './sinks/delivery.ts';
 import { createSinkMetrics } from './sinks/sink-metrics.ts';
+import { KeptHistory } from './state/history/keep.ts';
 import { Ledger } from './state/ledger.ts';
 import { FlowPage } from './web/flow-page.ts';
 
@@ -60,6 +61,7 @@ export async function startExporter({ flags, config, environment, log, lifecycle
     extraMetrics: () => page?.text() ?? [],
   });
   lifecycle.onStop('http', () => http.close());
+  await keepHistory(flags, owners, log, registry, lifecycle);
   owners
     .source('settings')
     .replace({ nodes: [], pods: [], clusterRanges: config.clusterRanges.map(rangeOf) }, Date.now());
@@ -132,6 +134,20 @@ function watchNodes(
 /** The configuration has checked it. */
 function rangeOf(text: string): Range {
   return parseRange(text)!;
+}
+
+/** Before any source tells. */
+async function keepHistory(
+  { stateDir }: ExporterFlags,
+  owners: OwnerRegistry,
+  log: Log,
+  registry: Registry,
+  lifecycle: Lifecycle,
+): Promise<void> {
+  if (stateDir === undefined) return;
+  const kept = new KeptHistory({ folder: stateDir, owners, registry, log });
+  await kept.start();
+  lifecycle.onStop('address history', () => kept.close());
 }
 
 async function startInventory(

@@ -1,6 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { addressKey, formatAddress, inRange, isLoopback, isPublic, parseAddress, parseRange } from './address.ts';
+import {
+  addressKey,
+  formatAddress,
+  inRange,
+  isLoopback,
+  isPublic,
+  keyBytes,
+  parseAddress,
+  parseRange,
+} from './address.ts';
 
 describe('text', () => {
   test.each([
@@ -39,6 +48,7 @@ describe('text', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (bytes) => {
         expect(parseAddress(formatAddress(bytes))).toEqual(bytes);
+        expect(keyBytes(addressKey(bytes))).toEqual(bytes);
       }),
     );
   });

@@ -178,3 +178,14 @@ export function addressKey(bytes: Uint8Array, at = 0): string {
     (bytes[at + 14]! << 8) | bytes[at + 15]!,
   );
 }
+
+/** The bytes that `addressKey` made a key of. */
+export function keyBytes(key: string): Uint8Array {
+  const bytes = new Uint8Array(ADDRESS_BYTES);
+  for (let i = 0; i < ADDRESS_BYTES / 2; i++) {
+    const pair = key.charCodeAt(i);
+    bytes[2 * i] = pair >> 8;
+    bytes[2 * i + 1] = pair & 0xff;
+  }
+  return bytes;
+}

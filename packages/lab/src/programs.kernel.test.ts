@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -166,5 +166,27 @@ describe('exporter', () => {
     });
     expect(code).toBe(0);
     expect(error).toContain('neither Kubernetes nor an inventory');
+  });
+
+  test('-state-dir: who had which address is there again after a restart, a pod that went meanwhile has ended', async () => {
+    const state = join(folder, 'state');
+    const flags = [
+      await config('inventory: inventory.yaml\n'),
+      `-state-dir=${state}`,
+      '-http-listen-port=0',
+      '-grpc-listen-port=0',
+    ];
+    const live = async (pods: string) => {
+      const nodes = '[{ name: n, addresses: [10.0.0.1] }]';
+      await writeFile(join(folder, 'inventory.yaml'), `nodes: ${nodes}\npods: [${pods}]\n`);
+      return run('exporter', flags, { until: /msg=listening/ });
+    };
+    const kept = async () => JSON.parse((await readFile(join(state, 'address-history'), 'utf8')).split('\n')[1]!);
+    expect(await live('{ name: a, namespace: ns, node: n, ips: [10.1.0.1] }')).toMatchObject({ code: 0 });
+    expect(await kept()).toMatchObject({ pods: [{ name: 'a', times: [['10.1.0.1', null, null]] }] });
+    const { code, error } = await live('');
+    expect(code).toBe(0);
+    expect(error).toMatch(/msg="address history restored" .*pods=1/);
+    expect(await kept()).toMatchObject({ pods: [{ name: 'a', times: [['10.1.0.1', null, expect.any(Number)]] }] });
   });
 });

@@ -67,6 +67,10 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
       types: ['state'],
     },
     state: { types: ['receiver', 'aggregate'], pure: true },
+    'state/history': {
+      packages: ['@egressd/flow', '@egressd/daemon', 'zod', 'prom-client'],
+      types: ['owners'],
+    },
     owners: { packages: ['@egressd/flow'], pure: true },
     inventory: {
       packages: ['@egressd/flow', '@egressd/daemon', 'zod', 'yaml', 'prom-client'],

@@ -34,18 +34,22 @@ export class KubeFailure extends Error {
   readonly reason: FailureReason;
   /** The server asked for this pause. */
   readonly retryAfterMs: number | undefined;
+  /** Of the answer; undefined where there was none that counts. */
+  readonly status: number | undefined;
 
-  constructor(reason: FailureReason, message: string, retryAfterMs?: number) {
+  constructor(reason: FailureReason, message: string, retryAfterMs?: number, status?: number) {
     super(message);
     this.reason = reason;
     this.retryAfterMs = retryAfterMs;
+    this.status = status;
   }
 }
 
 /** What a request wanted, in the words of RBAC. */
 export interface Asked {
   readonly verb: 'list' | 'watch' | 'create' | 'get';
-  /** Of the core API group. */
+  /** The API group; undefined: core. */
+  readonly group?: string;
   readonly resource: string;
 }
 
@@ -62,17 +66,19 @@ export function failureOf(asked: Asked, status: number, body: string, retryAfter
       `the API server does not know us (401): is the token or certificate expired?`,
     );
   if (status === 403) {
-    const rule = `apiGroups: [""], resources: ["${asked.resource}"], verbs: ["${asked.verb}"]`;
+    const rule = `apiGroups: ["${asked.group ?? ''}"], resources: ["${asked.resource}"], verbs: ["${asked.verb}"]`;
     return new KubeFailure(
       'forbidden',
       `a rule is missing: bind a ClusterRole with ${rule}; the API server says: ${said}`,
+      undefined,
+      status,
     );
   }
   if (status === 410) return new KubeFailure('gone', said);
   if (status === 429) return new KubeFailure('throttled', 'the API server has too many requests (429)', pauseMs);
   if (status >= 500) return new KubeFailure('server', `the API server answers ${status}: ${said}`, pauseMs);
   const text = `${status} to ${asked.verb} ${asked.resource}: ${said}; is this the address of a Kubernetes API server?`;
-  return new KubeFailure('unexpected', `the API server answers ${text}`);
+  return new KubeFailure('unexpected', `the API server answers ${text}`, undefined, status);
 }
 
 /** The message of a `Status`, else the beginning of whatever it is. */

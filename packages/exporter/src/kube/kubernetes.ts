@@ -10,8 +10,10 @@ import { asMap, asText } from './json.ts';
 import { ANSWER_MS, ListWatch, type ListWatchReport, type ListWatchTimes } from './list-watch.ts';
 import { createKubeMetrics, type KubeMetrics } from './metrics.ts';
 import { NodeFollower } from './nodes.ts';
+import { sleep } from './pause.ts';
 import { PodFollower } from './pods.ts';
 import type { Problem } from './records.ts';
+import { SERVICE_RANGES_AGAIN_MS, ServiceRanges } from './service-ranges.ts';
 
 /** Failures of these kinds end only when somebody does something. */
 const WANTS_SOMEBODY: ReadonlySet<string> = new Set(['config', 'tls', 'unauthorized', 'forbidden', 'unexpected']);
@@ -24,6 +26,7 @@ export interface KubernetesOptions extends ListWatchTimes {
   readonly log: Log;
   /** Unix milliseconds; `Date.now` outside tests. */
   readonly now?: () => number;
+  readonly serviceRangesAgainMs?: number;
 }
 
 const MISSING =
@@ -57,14 +60,22 @@ export function followKubernetes(options: KubernetesOptions): Kubernetes {
     new ListWatch({ ...common, resource: 'nodes', kind: 'Node', follower: nodes }),
     new ListWatch({ ...common, resource: 'pods', kind: 'Pod', follower: pods }),
   ];
+  const services = new ServiceRanges({ ...common, log });
+  const { serviceRangesAgainMs: again = SERVICE_RANGES_AGAIN_MS } = options;
   log.info('reading pods and nodes from Kubernetes', { access: nameOf(access) });
   const running = (async () => {
     for (const watch of watches) await watch.list();
     if (stop.signal.aborted) return;
-    owners.replace({ nodes: nodes.first, pods: pods.first, clusterRanges: nodes.ranges }, now());
-    nodes.tell(owners);
+    await services.read();
+    if (stop.signal.aborted) return;
+    const first = { nodes: nodes.first, pods: pods.first, clusterRanges: [...nodes.ranges, ...services.ranges] };
+    // Pods that have finished go first: when they ended is better known than that they are missing.
     pods.tell(owners, now());
-    await Promise.all([...watches.map((watch) => watch.follow()), sayVersion(api, log, stop.signal)]);
+    owners.replace(first, now());
+    const tellRanges = () => owners.setClusterRanges([...nodes.ranges, ...services.ranges]);
+    nodes.tell({ upsertNode: owners.upsertNode, endNode: owners.endNode, setClusterRanges: tellRanges });
+    const readAgain = followServices(services, again, stop.signal, tellRanges);
+    await Promise.all([...watches.map((watch) => watch.follow()), readAgain, sayVersion(api, log, stop.signal)]);
   })();
   const events = new EventWriter(api, log, now, stop.signal);
   const absent = new Absent();
@@ -82,6 +93,20 @@ export function followKubernetes(options: KubernetesOptions): Kubernetes {
       await running;
     },
   };
+}
+
+/** Reads the Service ranges now and then, and tells where they have changed. */
+async function followServices(
+  services: ServiceRanges,
+  againMs: number,
+  signal: AbortSignal,
+  changed: () => void,
+): Promise<void> {
+  for (;;) {
+    await sleep(againMs, signal);
+    if (signal.aborted) return;
+    if (await services.read()) changed();
+  }
 }
 
 /** Which release the API server is, for whoever reads the log. */

@@ -1,6 +1,7 @@
 import { addressKey, type Range } from '@egressd/flow/address';
+import { type AddressHistory, historyOf, type NodeHistory, type PodHistory, type Time } from './history.ts';
 import type { NodeRecord, Owners, Ownership, Workload } from './owners.ts';
-import { type NodeHolder, type PodHolder, Tenures } from './tenures.ts';
+import { type Claim, type Holder, type NodeHolder, type PodHolder, Tenures } from './tenures.ts';
 
 /** Who had an address is remembered for this long after it ended: batches of a collector that was cut off may come late. */
 export const REMEMBER_MS = 60 * 60_000;
@@ -54,6 +55,8 @@ interface NodeEntry {
 /** What one source has told. */
 interface SourceState {
   synced: boolean;
+  /** What it had told by then is known from a history: who is new in its first state came after. */
+  knownMs: number | undefined;
   readonly pods: Map<string, LivePod>;
   readonly nodes: Set<string>;
   clusterRanges: readonly Range[];
@@ -63,7 +66,8 @@ interface SourceState {
 export interface OwnerSource {
   /**
    * Everything it knows: who is missing is gone. The first state counts for the time before it as well (save for a pod with
-   * `fromMs`): what moved just before was moved by those who are there now, as far as anybody can tell. It makes the source synced.
+   * `fromMs`): what moved just before was moved by those who are there now, as far as anybody can tell. Where a history was restored
+   * it counts for the time since then, and who was there then and is missing now is gone from `atMs` on. It makes the source synced.
    */
   replace(state: OwnersState, atMs: number): void;
   /** A pod is there, or its addresses, node or network changed. */
@@ -94,7 +98,13 @@ export class OwnerRegistry implements Owners {
   /** @param sources names of all sources that will tell: synced once each has. */
   constructor(sources: readonly string[]) {
     for (const name of sources)
-      this.#sources.set(name, { synced: false, pods: new Map(), nodes: new Set(), clusterRanges: [] });
+      this.#sources.set(name, {
+        synced: false,
+        knownMs: undefined,
+        pods: new Map(),
+        nodes: new Set(),
+        clusterRanges: [],
+      });
   }
 
   get synced(): boolean {
@@ -145,6 +155,33 @@ export class OwnerRegistry implements Owners {
       if (entry.record === undefined && !used.has(entry.holder)) this.#nodes.delete(name);
   }
 
+  /** Who had which address until now, for `restore` of a registry to come. */
+  history(nowMs: number): AddressHistory {
+    const living = new Map(
+      [...this.#sources].flatMap(([source, { pods }]) =>
+        [...pods].map(([key, { holder }]) => [holder, { source, key }] as const),
+      ),
+    );
+    const sources = [...this.#sources];
+    return historyOf(this.#tenures, {
+      savedMs: nowMs,
+      sources: sources.map(([name]) => name),
+      nodes: [...this.#nodes.values()].map(({ holder }) => holder),
+      declaredBy: (node) => sources.filter(([, { nodes }]) => nodes.has(node.name)).map(([name]) => name),
+      living: (pod) => living.get(pod),
+    });
+  }
+
+  /**
+   * Takes a history, before any source has told: what ended keeps its times, and what lasted goes on as if its source had told it.
+   * Where that source is no more, it has ended when the history was saved.
+   */
+  restore(history: AddressHistory): void {
+    for (const [name, source] of this.#sources) if (history.sources.includes(name)) source.knownMs = history.savedMs;
+    for (const node of history.nodes) this.#restoreNode(node, history.savedMs);
+    for (const pod of history.pods) this.#restorePod(pod, history.savedMs);
+  }
+
   /** Where the source of this name puts what it knows. */
   source(name: string): OwnerSource {
     const source = this.#sources.get(name);
@@ -159,8 +196,39 @@ export class OwnerRegistry implements Owners {
     };
   }
 
+  #restoreNode({ name, zone, region, sources, times }: NodeHistory, savedMs: number): void {
+    const entry = this.#nodeEntry(name);
+    entry.holder.zone = zone;
+    entry.holder.region = region;
+    const telling = sources.flatMap((source) => this.#sources.get(source) ?? []);
+    for (const source of telling) source.nodes.add(name);
+    const endMs = telling.length > 0 ? undefined : savedMs;
+    entry.keys = this.#restoreTimes(entry.holder, 'declared', times.declared, endMs);
+    const heard = this.#restoreTimes(entry.holder, 'kernel', times.kernel, endMs);
+    if (heard.length > 0) this.#heard.set(name, heard);
+  }
+
+  #restorePod({ namespace, name, node, workload, living, times }: PodHistory, savedMs: number): void {
+    const holder: PodHolder = { kind: 'pod', namespace, name, workload, node: this.#nodeEntry(node).holder };
+    const source = living === undefined ? undefined : this.#sources.get(living.source);
+    const keys = this.#restoreTimes(holder, 'declared', times, source === undefined ? savedMs : undefined);
+    if (living !== undefined) source?.pods.set(living.key, { holder, keys });
+  }
+
+  /** @param endMs when what lasts in the history has ended; undefined: it goes on. @returns addresses that it still has */
+  #restoreTimes(holder: Holder, claim: Claim, times: readonly Time[], endMs: number | undefined): string[] {
+    const lasting: string[] = [];
+    for (const { key, fromMs, toMs } of times) {
+      const lasts = toMs === Number.POSITIVE_INFINITY;
+      if (lasts && endMs === undefined) lasting.push(key);
+      const end = lasts && endMs !== undefined ? Math.max(endMs, fromMs) : toMs;
+      this.#tenures.restore(key, { holder, claim, fromMs, toMs: end });
+    }
+    return lasting;
+  }
+
   #replace(source: SourceState, state: OwnersState, atMs: number): void {
-    const fromMs = source.synced ? atMs : ALWAYS;
+    const fromMs = source.synced ? atMs : Math.min(source.knownMs ?? ALWAYS, atMs);
     const nodes = new Set(state.nodes.map((node) => node.name));
     const pods = new Set(state.pods.map((pod) => pod.key));
     for (const key of source.pods.keys()) if (!pods.has(key)) this.#endPod(source, key, atMs);
@@ -219,8 +287,8 @@ export class OwnerRegistry implements Owners {
   }
 
   #changeAddresses(
-    holder: NodeHolder | PodHolder,
-    claim: 'kernel' | 'declared',
+    holder: Holder,
+    claim: Claim,
     before: readonly string[],
     after: readonly string[],
     fromMs: number,

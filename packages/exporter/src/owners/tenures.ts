@@ -26,7 +26,8 @@ type OneOwner = Extract<Ownership, { known: 'owner' }>;
 /** How it is known who has an address: a node's own kernel says so, or inventory or Kubernetes do. */
 export type Claim = 'kernel' | 'declared';
 
-interface Tenure {
+/** One time in which somebody had an address. Unix milliseconds. */
+export interface Tenure {
   readonly holder: Holder;
   readonly claim: Claim;
   readonly fromMs: number;
@@ -68,6 +69,18 @@ export class Tenures {
   end(key: string, holder: Holder, claim: Claim, atMs: number): void {
     const tenure = this.#byAddress.get(key)?.find((it) => lasting(it, holder, claim));
     if (tenure !== undefined) tenure.toMs = Math.max(atMs, tenure.fromMs);
+  }
+
+  /** Takes a tenure as it was. */
+  restore(key: string, tenure: Tenure): void {
+    const list = this.#byAddress.get(key);
+    if (list === undefined) this.#byAddress.set(key, [{ ...tenure }]);
+    else list.push({ ...tenure });
+  }
+
+  /** All tenures, each with its address. */
+  *all(): Generator<[string, Tenure]> {
+    for (const [key, list] of this.#byAddress) for (const tenure of list) yield [key, tenure];
   }
 
   /** Drops tenures that ended before this time. `seen` is called with each holder that is kept. */

@@ -19,6 +19,7 @@ export interface Wish {
 export const EXPORTER_RULES: readonly Rule[] = [
   { apiGroups: [''], resources: ['pods', 'nodes'], verbs: ['list', 'watch'] },
   { apiGroups: [''], resources: ['events'], verbs: ['create'] },
+  { apiGroups: ['networking.k8s.io'], resources: ['servicecidrs'], verbs: ['list'] },
 ];
 
 /** Who may come in, and what they may do. Both may change at any time. */

@@ -51,7 +51,14 @@ export class ApiServer {
     this.access = new Access(options.tokens ?? [TOKEN], options.rules ?? EXPORTER_RULES, USER);
     this.watches = new Watches(options.bookmarkMs ?? 60_000);
     const store = () => new Store(this.#revision);
-    this.#resources = { nodes: store(), pods: store(), namespaces: store(), services: store(), events: store() };
+    this.#resources = {
+      nodes: store(),
+      pods: store(),
+      namespaces: store(),
+      services: store(),
+      events: store(),
+      servicecidrs: store(),
+    };
     for (const node of options.nodes ?? []) this.putNode(node);
     for (const pod of options.pods ?? []) this.putPod(pod);
     this.#server = this.#make();

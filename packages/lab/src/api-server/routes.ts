@@ -13,7 +13,9 @@ export interface Seen {
 }
 
 /** What there is, by the resource's name in the API. */
-export type Resources = Readonly<Record<'nodes' | 'pods' | 'namespaces' | 'services' | 'events', Store>>;
+export type Resources = Readonly<
+  Record<'nodes' | 'pods' | 'namespaces' | 'services' | 'events' | 'servicecidrs', Store>
+>;
 
 /** What answers are made of. */
 export interface Answering {
@@ -29,7 +31,11 @@ const KINDS: Readonly<Record<keyof Resources, string>> = {
   namespaces: 'Namespace',
   services: 'Service',
   events: 'Event',
+  servicecidrs: 'ServiceCIDR',
 };
+
+/** Those that are not of the core group. */
+const GROUPS: Readonly<Partial<Record<keyof Resources, string>>> = { servicecidrs: 'networking.k8s.io' };
 
 const VERSION = {
   major: '1',
@@ -58,19 +64,30 @@ export async function answer(
   if (seen.path === '/version') return say(response, 200, JSON.stringify(VERSION));
   const posted = /^\/api\/v1\/namespaces\/([^/]+)\/events$/.exec(seen.path);
   if (posted !== null && seen.method === 'POST') return takeEvent(of, request, posted[1]!, response);
-  const name = /^\/api\/v1\/([a-z]+)$/.exec(seen.path)?.[1];
-  if (seen.method !== 'GET' || name === undefined || !Object.hasOwn(of.resources, name))
-    return refuse(response, notFound());
-  const resource = name as keyof Resources;
+  const resource = resourceAt(seen.path);
+  if (seen.method !== 'GET' || resource === undefined) return refuse(response, notFound());
   const watch = ['true', '1'].includes(seen.query.get('watch') ?? '');
   const verb = watch ? 'watch' : 'list';
-  const denied = of.access.allows({ verb, group: '', resource: name, namespace: undefined });
+  const denied = of.access.allows({ verb, group: GROUPS[resource] ?? '', resource, namespace: undefined });
   if (denied !== undefined) return refuse(response, denied);
   // Nobody here selects; a client that begins to must not get everything and believe that it was selected.
   for (const selector of ['fieldSelector', 'labelSelector'])
     if (seen.query.has(selector)) return refuse(response, badRequest(`${selector} is not built into this stand-in`));
   if (watch) startWatch(of, resource, seen.query, response);
   else list(of, resource, seen.query, response);
+}
+
+function resourceAt(path: string): keyof Resources | undefined {
+  const [, group = '', name = ''] = /^\/(?:api|apis\/([a-z0-9.]+))\/v1\/([a-z]+)$/.exec(path) ?? [];
+  if (!Object.hasOwn(KINDS, name)) return undefined;
+  const resource = name as keyof Resources;
+  return (GROUPS[resource] ?? '') === group ? resource : undefined;
+}
+
+/** What `apiVersion` says of objects of a resource. */
+function versionOf(resource: keyof Resources): string {
+  const group = GROUPS[resource];
+  return group === undefined ? 'v1' : `${group}/v1`;
 }
 
 function list(
@@ -91,8 +108,8 @@ function list(
   };
   const kind = `${KINDS[resource]}List`;
   // Items of a list have neither kind nor apiVersion.
-  const items = page.items.map((json) => json.replace(/^\{"kind":"[^"]*","apiVersion":"v1",/, '{'));
-  const body = `{"kind":"${kind}","apiVersion":"v1","metadata":${JSON.stringify(metadata)},"items":[${items.join(',')}]}`;
+  const items = page.items.map((json) => json.replace(/^\{"kind":"[^"]*","apiVersion":"[^"]*",/, '{'));
+  const body = `{"kind":"${kind}","apiVersion":"${versionOf(resource)}","metadata":${JSON.stringify(metadata)},"items":[${items.join(',')}]}`;
   say(response, 200, body);
 }
 
@@ -111,7 +128,7 @@ function startWatch(
     store: resources[resource],
     revision,
     kind: KINDS[resource],
-    apiVersion: 'v1',
+    apiVersion: versionOf(resource),
     after,
     bookmarks: query.get('allowWatchBookmarks') === 'true',
     timeoutMs: Number(query.get('timeoutSeconds') ?? 0) * 1000 || WATCH_MS,

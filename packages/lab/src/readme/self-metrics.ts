@@ -11,6 +11,7 @@ import { createExporterMetrics } from '@egressd/exporter/metrics';
 import { OwnerRegistry } from '@egressd/exporter/owners/registry';
 import { createReceiverMetrics } from '@egressd/exporter/receiver/metrics';
 import { createSinkMetrics } from '@egressd/exporter/sinks/sink-metrics';
+import { createHistoryMetrics } from '@egressd/exporter/state/history/metrics';
 import { Waiting } from '@egressd/exporter/waiting/waiting';
 import { FlowPage } from '@egressd/exporter/web/flow-page';
 import { Registry } from 'prom-client';
@@ -44,6 +45,7 @@ function exporterRegistry(): Registry {
   inventoryMetrics(registry);
   createKubeMetrics(registry, []);
   createHealthMetrics(registry, () => new Map());
+  createHistoryMetrics(registry);
   serverTls(NO_TLS, SILENT, registry).stop();
   new FlowPage({ registry });
   return registry;
