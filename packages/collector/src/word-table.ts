@@ -1,7 +1,7 @@
 /**
  * A set of records with a key, found by content: the shape of the connections, the addresses and the pairs.
  *
- *   slots    one 32-bit word each, a power of two of them, at most half full:   0 = empty, else 1 + index of the record
+ *   slots    one 32-bit word each, a power of two of them, at most two thirds full:   0 = empty, else 1 + index of the record
  *   records  dense, in order of arrival, `stride` words each:                   | key (keyWords) | values of the owner |
  *
  *   hash(key) ──> slots[h], slots[h+1] ... (linear probing) ──> the key in the record is compared, word by word
@@ -95,13 +95,13 @@ export class WordTable {
   #grow(): void {
     const room = Math.floor((this.records.length / this.stride) * 1.5);
     this.records = longer(this.records, room * this.stride);
-    if (room * 2 > this.#slots.length) this.#relink();
+    if (room * SLOTS_PER_RECORD > this.#slots.length) this.#relink();
   }
 
-  /** Makes the slots anew, twice as many as there is room for records. */
+  /** Makes the slots anew, for as many records as there is room for. */
   #relink(): void {
     let size = MIN_RECORDS * 2;
-    while (size * this.stride < this.records.length * 2) size *= 2;
+    while (size * this.stride < this.records.length * SLOTS_PER_RECORD) size *= 2;
     if (size === this.#slots.length) this.#slots.fill(0);
     else {
       this.#slots.buffer.transfer(0);
@@ -142,5 +142,7 @@ function longer(words: Uint32Array<ArrayBuffer>, length: number): Uint32Array<Ar
   return new Uint32Array(words.buffer.transfer(length * Uint32Array.BYTES_PER_ELEMENT));
 }
 
+/** At least so many: a search looks at two slots then, on average, and seldom at many. */
+const SLOTS_PER_RECORD = 1.5;
 /** Room of a new table. A power of two. */
 const MIN_RECORDS = 1024;
