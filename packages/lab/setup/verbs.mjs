@@ -7,7 +7,7 @@ import { NODE, ROOT } from './workspace.mjs';
 /** The library that the collector reads conntrack with, by its Debian name. */
 const LIBRARY = 'libnetfilter-conntrack3';
 /** What the lab builds its world with. */
-const WORLD = [LIBRARY, 'conntrack', 'iproute2', 'iputils-ping', 'nftables', 'openssl'];
+const WORLD = [LIBRARY, 'conntrack', 'iproute2', 'iputils-ping', 'nftables', 'openssl', 'procps'];
 const COMPILER = ['gcc', 'libc6-dev'];
 const DATABASES = ['prometheus', 'victoria-metrics'];
 
