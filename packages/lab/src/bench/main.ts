@@ -9,6 +9,7 @@ import { release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { textTable } from '../demo/text-table.ts';
 import { type Connections, makeConnections } from './connections.ts';
+import { benchDecoding } from './decoding.ts';
 import { benchKube } from './kube.ts';
 import { benchMemory } from './memory.ts';
 import { benchPairs } from './pairs.ts';
@@ -57,6 +58,19 @@ async function reading(connections: Connections): Promise<void> {
     `  resident memory of the collector: ${residentMiB.toFixed(0)} MiB after 12 reads, ${peakMiB.toFixed(0)} MiB at the most`,
   );
   say();
+}
+
+function decoding(): void {
+  const { compiled, stepByStep } = benchDecoding();
+  say('Decoding a TCP entry');
+  table(
+    ['', 'ns an entry'],
+    [
+      ['compiled for its kind', compiled.toFixed(0)],
+      ['step by step', stepByStep.toFixed(0)],
+      ['ratio', (compiled / stepByStep).toFixed(2)],
+    ],
+  );
 }
 
 function pairs(): void {
@@ -118,5 +132,6 @@ for (const size of sizes) {
     await connections.remove();
   }
 }
+decoding();
 pairs();
 await kube();
