@@ -14,8 +14,8 @@ const DATABASES = ['prometheus', 'victoria-metrics'];
 const NODE_FLAGS = ['--conditions=source', '--disable-warning=ExperimentalWarning'];
 
 /**
- * What a daemon's `package.json` says of V8. Its young generation grows to 64 MiB by itself and never shrinks: held small, a collector of
- * 250,000 connections is 14 MiB smaller, an exporter of 20,000 pods 120 MiB, in the same time (`npm run bench`).
+ * What a daemon's `package.json` says of V8: its young generation grows by itself with every burst of work and never shrinks; held small,
+ * both daemons take much less memory in the same time. `npm run bench` shows what they take.
  */
 const nodeFlags = (name) => JSON.parse(readFileSync(join(ROOT, `packages/${name}/package.json`), 'utf8')).nodeFlags;
 

@@ -21,7 +21,7 @@ export const SILENCE_SECONDS = 10;
 /** `CONNTRACK` of libnfnetlink, `NFCT_Q_DUMP` of libnetfilter_conntrack. Its neighbour, 6, would set all counters to zero. */
 const CONNTRACK = 1;
 const NFCT_Q_DUMP = 5;
-/** Received by one call at most: a call from here costs more than it takes the kernel to enter it. Measured: 20 ms of a full table. */
+/** Received by one call at most: a call from here costs some microseconds, and a full table has thousands. */
 const DATAGRAMS = 16;
 /** `struct sockaddr_nl` of linux/netlink.h: family, padding, port id, groups. */
 const SOCKADDR_NL_BYTES = 12;
