@@ -97,6 +97,7 @@ describe('a pod', () => {
     { metadata: null },
     { metadata: { name: 'p', namespace: 'n' } },
     { metadata: { uid: 'u', name: 'p' } },
+    { metadata: { uid: 'u', name: null, namespace: 'n' } },
   ])('not one: %j', (object) => {
     expect(readPod(object)).toBeUndefined();
   });
@@ -104,11 +105,13 @@ describe('a pod', () => {
   test('whatever comes is read or left out', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.jsonValue(), fc.jsonValue(), (metadata, spec, status) => {
-        const named = { uid: 'u', name: 'p', namespace: 'n', ...(metadata as object) };
+        // Who it is comes last: what comes may say that it has no name.
+        const named = { ...(metadata as object), uid: 'u', name: 'p', namespace: 'n' };
         readPod({ metadata, spec, status });
         expect(readPod({ metadata: named, spec, status })).toBeDefined();
         expect(readNode({ metadata: named, spec, status })).toBeDefined();
       }),
+      { examples: [[{ name: null }, [], []]] },
     );
   });
 });
