@@ -43,6 +43,7 @@ spec:
         - {{ printf "-dns-names=%s" (include "egressd.tls.dnsNames" .context) | quote }}
         - {{ printf "-validity=%s" $values.tls.job.validity | quote }}
         - {{ printf "-renew-before=%s" $values.tls.job.renewBefore | quote }}
+        - {{ printf "-ca-validity=%s" $values.tls.job.caValidity | quote }}
       {{- with $values.exporter.containerSecurityContext }}
       securityContext:
         {{- toYaml . | nindent 8 }}
