@@ -101,6 +101,7 @@ export const VERBS = {
     steps: [program('lab/src/bench/main.ts', args)],
   }),
   check,
+  fuzz: (args) => ({ steps: [program('lab/src/fuzz/main.ts', args)] }),
   collector: (args) => ({
     packages: [LIBRARY],
     steps: [program('collector/src/main.ts', args, nodeFlags('collector'))],
