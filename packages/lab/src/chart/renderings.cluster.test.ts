@@ -21,12 +21,12 @@ function sorted(objects: readonly KubeObject[]): KubeObject[] {
   return [...objects].sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
-/** Longer texts are files of the chart, such as a dashboard: they may change without the templates. */
+/** Longer texts, and groups of alerts, are files of the chart: they may change without the templates. */
 const FILE_CHARACTERS = 4000;
 
 function print(objects: readonly KubeObject[]): string {
-  const shorten = (_: unknown, value: unknown) =>
-    typeof value === 'string' && value.length > FILE_CHARACTERS ? '(a file of the chart)' : value;
+  const shorten = (key: unknown, value: unknown) =>
+    key === 'groups' || (typeof value === 'string' && value.length > FILE_CHARACTERS) ? '(a file of the chart)' : value;
   const options = { lineWidth: 0, aliasDuplicateObjects: false };
   return objects.map((object) => stringify(object, shorten, options)).join('---\n');
 }
