@@ -28,10 +28,7 @@ describe('what two readings say', () => {
       'all is well',
       now({ batches: 19, flows: 130 }),
       true,
-      [
-        'ok: collectors stream to the exporter: 3, and it knows of 4 nodes',
-        'ok: counters move: batches +2, flows +10',
-      ],
+      ['ok: collectors stream to the exporter: 3, and it knows of 4 nodes', 'ok: counters move: batches +2, flows +10'],
     ],
     ['nobody streams', now({ streams: 0 }), false, [expect.stringContaining('no collector streams')]],
     ['nothing comes', now({}), false, [expect.any(String), expect.stringContaining('counters do not move')]],

@@ -55,9 +55,7 @@ export interface Verdict {
 export function judge(before: Reading, now: Reading): Verdict {
   const [batches, flows] = [now.batches - before.batches, now.flows - before.flows];
   const lacking =
-    now.lacking === 0
-      ? []
-      : [`note: nodes without a collector: ${now.lacking}; see the collector pods there`];
+    now.lacking === 0 ? [] : [`note: nodes without a collector: ${now.lacking}; see the collector pods there`];
   if (now.streams === 0)
     return {
       ok: false,
