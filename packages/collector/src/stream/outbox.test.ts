@@ -1,6 +1,7 @@
 import { emptyColumns } from '@egressd/flow/columns';
 import { describe, expect, test } from '@jest/globals';
-import { type FrozenBatch, freezeBatch, Outbox } from './outbox.ts';
+import { type FrozenBatch, freezeBatch } from '../state/frozen-batch.ts';
+import { Outbox } from './outbox.ts';
 
 function batch(number: number, bytes = 10): FrozenBatch {
   return { number, messages: [new Uint8Array(bytes)], bytes, rows: 1, flowBytes: 100, frozenMs: number * 1000 };
