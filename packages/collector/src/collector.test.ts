@@ -12,6 +12,7 @@ import { createCollectorMetrics } from './metrics.ts';
 import type { FrozenBatch } from './state/frozen-batch.ts';
 import { Numbering } from './state/numbering.ts';
 import type { Health } from './stream/health.ts';
+import type { Stream } from './stream/stream.ts';
 
 const MINUTE = 60_000;
 
@@ -32,7 +33,7 @@ function setUp() {
     connected: true,
     canFreeze: true,
     wantDialled: false,
-    begin: () => [],
+    begin: (_rename: Parameters<Stream['begin']>[0]): readonly FrozenBatch[] => [],
     send: (batch: FrozenBatch) => void world.sent.push(batch),
     tell: (health: Health) => void world.told.push(health),
   };

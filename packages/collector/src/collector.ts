@@ -106,6 +106,7 @@ export class Collector {
       },
     );
     if (state !== undefined) this.#handedOver = state.begin(numbering.name, batches, dropped.batches);
+    await this.#handedOver;
     this.#renumbering = false;
   }
 

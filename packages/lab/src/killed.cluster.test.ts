@@ -91,7 +91,7 @@ test(
     const running = await start({ stateDirectories: true });
     for (let kill = 1; kill <= KILLS; kill++) {
       const moving = move(10 + kill);
-      await pause(Math.random() * MIDST_MS * 2);
+      await pause((kill / KILLS) * 2 * MIDST_MS);
       const { collectors } = running;
       expect(await Promise.all(collectors.map((collector) => collector.end('SIGKILL')))).toEqual(
         NODES.map(() => 'SIGKILL'),

@@ -55,7 +55,7 @@ function readBody(reader: ByteReader): KeptBatch {
   const count = reader.u32();
   if (count > MAX_MESSAGES || number === 0) throw new Refused('damaged');
   // Copied: the file's buffer is not kept for the sake of them.
-  const messages = Array.from({ length: count }, () => reader.bytes(reader.u32()).slice());
+  const messages = Array.from({ length: count }, () => new Uint8Array(reader.bytes(reader.u32())));
   if (reader.left > 0) throw new Refused('damaged');
   const length = messages.reduce((sum, message) => sum + message.length, 0);
   return { node, numbering, batch: { number, messages, bytes: length, rows, flowBytes, frozenMs } };

@@ -51,14 +51,16 @@ const WHOLE = 1;
  *
  *   "egrsconn" | version u32 | length of the identity u32 | identity | CRC-32 of it u32 | frame | frame | ...
  *
- *   identity   node, boot id, source, numbering (each: length u32, UTF-8)
+ *   identity   node, boot id, source, numbering (each: length u32, UTF-8), zeros up to a multiple of 4
  *   frame      length of the body u32 | CRC-32 of the body u32 | body
  *   body       number f64 | since f64 | first read i64 | backwards f64 | connections u32 | flags u32 (1: whole)
  *              | connections, 80 bytes each: words 0..11 and 17..24 of record.ts
  */
 export function encodeConnections(identity: Identity, image: ConnectionsImage): readonly Uint8Array[] {
   const { node, bootId, source, numbering } = identity;
-  const told = Buffer.concat(new ByteWriter().text(node).text(bootId).text(source).text(numbering).take());
+  const texts = Buffer.concat(new ByteWriter().text(node).text(bootId).text(source).text(numbering).take());
+  // Filled up with zeros, so that the connections lie where a view of words can be.
+  const told = Buffer.concat([texts], texts.length + (-texts.length & 3));
   const head = new ByteWriter().bytes(MAGIC).u32(VERSION).u32(told.length).bytes(told).u32(crc32(told));
   return [...head.take(), ...encodeFrame(image)];
 }
@@ -129,10 +131,7 @@ function readImage(reader: ByteReader, before: ConnectionsImage | undefined): Co
 
 /** Where they do not lie at a multiple of four they are copied. */
 function asWords(bytes: Uint8Array): Uint32Array {
-  const { buffer, byteOffset } = byteOffsetIsWhole(bytes) ? bytes : bytes.slice();
-  return new Uint32Array(buffer, byteOffset, bytes.length / 4);
-}
-
-function byteOffsetIsWhole({ byteOffset }: Uint8Array): boolean {
-  return byteOffset % Uint32Array.BYTES_PER_ELEMENT === 0;
+  const isAligned = bytes.byteOffset % Uint32Array.BYTES_PER_ELEMENT === 0;
+  const { buffer, byteOffset } = isAligned ? bytes : new Uint8Array(bytes);
+  return new Uint32Array(buffer, byteOffset, bytes.length / Uint32Array.BYTES_PER_ELEMENT);
 }

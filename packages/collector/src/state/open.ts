@@ -64,13 +64,13 @@ export async function openState(options: OpenStateOptions): Promise<OpenedState>
     };
     return { state, restored, numbering, close };
   } catch (error) {
+    await lock?.close();
     if (options.stopping.aborted) throw error;
     metrics.read('unreadable');
     log.error('the state directory cannot be used: going on without; see its permissions and its disk, then restart', {
       folder,
       error: error instanceof Error ? error.message : String(error),
     });
-    await lock?.close();
     return nothing;
   }
 }

@@ -106,8 +106,9 @@ export class State {
   forget(numbers: readonly number[]): void {
     const gone = new Set(numbers);
     this.#unkept = this.#unkept.filter(({ number }) => !gone.has(number));
-    const kept = numbers.filter((number) => this.#kept.delete(number));
-    if (kept.length > 0) this.#removing = this.#removing.then(() => this.#removeBatches(kept));
+    for (const number of gone) this.#kept.delete(number);
+    // Also those that could not be written: a part of them may be there.
+    this.#removing = this.#removing.then(() => this.#removeBatches(numbers));
   }
 
   /**
