@@ -309,6 +309,7 @@ describe('an exporter that has more than the state directory knows of', () => {
     expect(ahead(next, exporter)).toBe(true);
     await next.collector.renumber();
     expect(ahead(next, exporter)).toBe(false);
+    await turn(next, kernel);
     deliver(next, exporter);
     expect([...exporter.sums]).toEqual([
       [1, 35],
