@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { boolean, duration, level, list, optionalText } from '@egressd/daemon/flag-kinds';
 import { defineFlags, type Environment, type ParsedFlags, parseFlags, type Values } from '@egressd/daemon/flags';
 
@@ -63,7 +64,9 @@ function checkTogether(flags: CertificatesFlags): string[] {
   };
   const mistakes = Object.entries(names).flatMap(([flag, name]) => checkName(flag, name));
   if (dnsNames.length === 0) mistakes.push('-dns-names: has to be set, such as egressd-exporter.egressd.svc');
-  for (const name of dnsNames) mistakes.push(...checkName('dns-names', name));
+  for (const name of dnsNames)
+    if (isIP(name) === 0) mistakes.push(...checkName('dns-names', name));
+    else mistakes.push(`-dns-names: "${name}" is an address, and names are checked: use the name of the Service`);
   const secrets = [caSecret, exporterSecret, collectorSecret].filter((name) => name !== undefined);
   if (new Set(secrets).size < secrets.length)
     mistakes.push('-ca-secret, -exporter-secret, -collector-secret: have to be three different Secrets');
