@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { SILENT } from '@egressd/daemon/log';
 import { clientTls, type ServerTls, serverTls } from '@egressd/daemon/tls';
 import { readTlsFiles, type TlsFlags } from '@egressd/daemon/tls-files';
@@ -155,4 +156,35 @@ test('files that are swapped while they are read are read again', async () => {
     },
   };
   expect(readTlsFiles(flags, NOW).own?.cert.toString()).toBe(anew.exporter['tls.crt']);
+});
+
+/** A handshake as a collector makes it, until HTTP/2 says a word. @returns a ticket for a shorter one, and whether `session` was taken for one */
+async function shake(port: number, { collector }: Holdings, trusted: string, session?: Buffer) {
+  const { 'tls.crt': cert, 'tls.key': key } = collector;
+  const socket = connect({ port, host: 'localhost', ALPNProtocols: ['h2'], ca: trusted, cert, key, session });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let ticket: Buffer | undefined;
+  socket.on('session', (one) => {
+    ticket = one;
+  });
+  socket.on('data', () => resolve()).on('error', reject);
+  socket.on('close', () => reject(new Error('closed without a word')));
+  try {
+    await promise;
+    return { ticket, reused: socket.isSessionReused() };
+  } finally {
+    socket.destroy();
+  }
+}
+
+test('a session from before an authority was given up opens nothing after it', async () => {
+  const [old, anew] = [await after(undefined, 1), await after(undefined, 0)];
+  await using ends = await Ends.start(old);
+  const { port } = ends.exporter;
+  const both = `${old.exporter['ca.crt']}${anew.exporter['ca.crt']}`;
+  const { ticket } = await shake(port, old, both);
+  expect((await shake(port, old, both, ticket)).reused).toBe(true);
+  ends.exporterSees(anew);
+  await expect(shake(port, old, both, ticket)).rejects.toThrow();
+  expect((await shake(port, anew, both)).reused).toBe(false);
 });
