@@ -83,6 +83,7 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
       packages: ['@egressd/flow', '@egressd/daemon', '@kubernetes/client-node', 'prom-client'],
       rooms: ['owners'],
     },
+    certificates: { packages: ['@egressd/daemon', 'pkijs', 'asn1js'], rooms: ['kube'] },
     'health/node-health': { types: ['receiver'], pure: true },
     health: {
       packages: ['@egressd/daemon', 'prom-client'],

@@ -52,6 +52,7 @@ export class ExporterEnd implements AsyncDisposable {
       host: '127.0.0.1',
       port: 0,
       credentials: ServerCredentials.createInsecure(),
+      certificates: false,
       ledger: this.ledger,
       ready: () => undefined,
       admit: () => undefined,

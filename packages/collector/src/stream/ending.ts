@@ -44,7 +44,8 @@ export const ADVICE: Readonly<Record<EndReason, string>> = {
   tls: 'check tls-ca-file, tls-cert-file and tls-key-file on both sides, and that the exporter certificate has the name in exporter-address',
   unimplemented:
     'exporter-address leads to something that is not an egressd exporter: use its gRPC port (6062 unless set)',
-  permission_denied: 'check NODE_NAME, and that this host has an address of that node',
+  permission_denied:
+    'check NODE_NAME, that this host has an address of that node, and that the certificate names no other node',
   protocol: 'upgrade the older of the two: they may be one release apart',
   resource_exhausted: 'the exporter is at a limit: see its log and metrics',
   superseded: 'check that only one collector runs with this NODE_NAME',
