@@ -17,9 +17,10 @@ import {
   type TableState,
 } from './conntrack/source.ts';
 import { createCollectorMetrics } from './metrics.ts';
+import type { FrozenBatch } from './state/frozen-batch.ts';
 import { Numbering } from './state/numbering.ts';
 import type { Health } from './stream/health.ts';
-import type { FrozenBatch } from './stream/outbox.ts';
+import type { Stream } from './stream/stream.ts';
 
 const MINUTE = 60_000;
 
@@ -43,6 +44,7 @@ function setUp() {
     connected: true,
     canFreeze: true,
     wantDialled: false,
+    begin: (_rename: Parameters<Stream['begin']>[0]): readonly FrozenBatch[] => [],
     send: (batch: FrozenBatch) => void world.sent.push(batch),
     tell: (health: Health) => void world.told.push(health),
   };

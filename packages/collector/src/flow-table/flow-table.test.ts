@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { FLAG, STRIDE, WORD } from '../conntrack/record.ts';
-import { FlowTable, type Moved, type Pairs } from './flow-table.ts';
+import { FlowTable, IMAGE_WORDS, type Moved, NO_BASELINE, type Pairs } from './flow-table.ts';
 
 const FIRST_READ = 1_700_000_000n * 1_000_000_000n;
 
@@ -348,6 +348,22 @@ describe('connections that have ended', () => {
     expect([...pairs.sums]).toEqual([[1, [5, 0, 0, 0]]]);
   });
 
+  test('an image leaves them out, but where another connection may come with their key', () => {
+    const table = new FlowTable(1, FIRST_READ);
+    table.endRead(true);
+    table.apply(block({ tuple: 1, start: 1, tx: 10 }, { tuple: 2, tx: 10 }), new Sums());
+    table.end(block({ tuple: 1, start: 1, tx: 20 }, { tuple: 2, tx: 20 }), new Sums());
+    for (const whole of [false, true]) {
+      const image = table.image(whole);
+      expect(image.length).toBe(IMAGE_WORDS);
+      const later = new FlowTable(2, NO_BASELINE);
+      later.restore(image);
+      const pairs = new Sums();
+      later.apply(block({ tuple: 2, tx: 7 }), pairs);
+      expect([...pairs.sums]).toEqual([[2, [7, 0, 0, 0]]]);
+    }
+  });
+
   /**
    * A kernel in small. It hides entries from dumps, dumps entries as they were a while ago, tells ends late and, where connections
    * have start times, also twice; but what it told before it wrote a record is delivered before that record.
@@ -355,7 +371,8 @@ describe('connections that have ended', () => {
   class Kernel {
     readonly counted = new Map<number, number>();
     readonly #live = new Map<number, Connection & { tx: number; hidden: boolean }>();
-    readonly #table: FlowTable;
+    #table: FlowTable;
+    readonly #images: Uint32Array[] = [];
     readonly #pairs = new Sums();
     readonly #timestamps: boolean;
     #told: Connection[] = [];
@@ -417,6 +434,15 @@ describe('connections that have ended', () => {
       if (sweep) this.#table.sweep(100, () => {});
     }
 
+    /** Another process goes on from the images. Nobody repeats to it what the one before was told. */
+    restart(seed: number): void {
+      this.endRead(false);
+      this.#images.push(this.#table.image(this.#images.length === 0));
+      this.#table = new FlowTable(seed, NO_BASELINE);
+      for (const image of this.#images) this.#table.restore(image);
+      this.#delivered = [];
+    }
+
     /** What was told of each tuple in the end: two reads later, since without timestamps one may be late. */
     settle(): Map<number, number> {
       this.drain();
@@ -434,7 +460,7 @@ describe('connections that have ended', () => {
   const tuple = fc.integer({ min: 1, max: 6 });
   const step = fc.oneof(
     fc.tuple(fc.constant('move' as const), tuple, fc.integer({ min: 1, max: 500 })),
-    fc.tuple(fc.constantFrom('end', 'hide', 'dump', 'drain', 'repeat', 'endRead'), tuple, fc.nat(50)),
+    fc.tuple(fc.constantFrom('end', 'hide', 'dump', 'drain', 'repeat', 'endRead', 'restart'), tuple, fc.nat(50)),
   );
 
   test.each([true, false])('whatever comes between what, all is counted once; timestamps: %s', (timestamps) => {
@@ -445,6 +471,7 @@ describe('connections that have ended', () => {
           if (kind === 'move') kernel.move(which, number);
           else if (kind === 'drain') kernel.drain();
           else if (kind === 'endRead') kernel.endRead(number % 3 === 0);
+          else if (kind === 'restart') kernel.restart(seed + number);
           else if (kind === 'repeat') kernel.repeat(number);
           else kernel[kind as 'end' | 'hide' | 'dump'](which);
         }
@@ -452,5 +479,78 @@ describe('connections that have ended', () => {
       }),
       { numRuns: RUNS },
     );
+  });
+});
+
+describe('an image', () => {
+  const seen = (...connections: Connection[]) => {
+    const table = new FlowTable(1, FIRST_READ);
+    table.apply(block(...connections), new Sums());
+    return table;
+  };
+  /** A table of another process, made of images. */
+  const later = (...images: Uint32Array[]) => {
+    const table = new FlowTable(99, NO_BASELINE);
+    for (const image of images) table.restore(image);
+    return table;
+  };
+  const tx = (table: FlowTable, ...connections: Connection[]) => {
+    const pairs = new Sums();
+    table.apply(block(...connections), pairs);
+    return [...pairs.sums].map(([tuple, [bytes]]) => [tuple, bytes]);
+  };
+
+  test('what is in it goes on, what is not counts in full', () => {
+    const table = later(seen({ tuple: 1, start: 1, tx: 100 }).image(true));
+    expect(tx(table, { tuple: 1, start: 1, tx: 130 }, { tuple: 2, start: -9, tx: 7 })).toEqual([
+      [1, 30],
+      [2, 7],
+    ]);
+  });
+
+  test('of changes only holds what changed, and the later one counts', () => {
+    const table = seen({ tuple: 1, start: 1, tx: 100 }, { tuple: 2, start: 1, tx: 200 });
+    const whole = table.image(false);
+    tx(table, { tuple: 1, start: 1, tx: 100 }, { tuple: 2, start: 1, tx: 250 });
+    const changes = table.image(false);
+    expect([whole.length, changes.length, table.image(false).length]).toEqual([2 * IMAGE_WORDS, IMAGE_WORDS, 0]);
+    expect(tx(later(whole, changes), { tuple: 1, start: 1, tx: 101 }, { tuple: 2, start: 1, tx: 252 })).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
+  });
+
+  test('holds the baseline', () => {
+    const table = later(seen({ tuple: 1, start: -9, tx: 100 }).image(false));
+    expect(tx(table, { tuple: 1, start: -9, tx: 130 })).toEqual([[1, 30]]);
+  });
+
+  test('of changes is right after a sweep too', () => {
+    const table = seen({ tuple: 1, start: 1, tx: 10 }, { tuple: 2, start: 1, tx: 20 });
+    table.endRead(true);
+    table.image(true);
+    tx(table, { tuple: 2, start: 1, tx: 25 });
+    table.endRead(true);
+    table.sweep(1, () => {});
+    const changes = table.image(false);
+    expect(changes.length).toBe(IMAGE_WORDS);
+    expect(tx(later(changes), { tuple: 2, start: 1, tx: 26 })).toEqual([[2, 1]]);
+  });
+
+  test('what was restored and is never seen again is swept', () => {
+    const table = later(seen({ tuple: 1, start: 1, tx: 10 }).image(true));
+    for (let read = 0; read < 3; read++) table.endRead(true);
+    expect(table.sweep(2, () => {})).toBe(1);
+  });
+
+  test('without a whole read the baseline stays open, also for a later table', () => {
+    const table = seen({ tuple: 1, start: -9, tx: 100 });
+    table.endRead(false);
+    expect(table.firstReadNs).toBe(FIRST_READ);
+    const next = new FlowTable(99, table.firstReadNs);
+    next.restore(table.image(true));
+    expect(tx(next, { tuple: 1, start: -9, tx: 130 }, { tuple: 2, start: -9, tx: 7 })).toEqual([[1, 30]]);
+    next.endRead(true);
+    expect(next.firstReadNs).toBe(NO_BASELINE);
   });
 });
