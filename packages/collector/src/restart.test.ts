@@ -122,7 +122,7 @@ async function startProcess(kernel: Kernel, disk: MemoryDisk, bootId = HERE.boot
     stream,
     numbering,
     state,
-    metrics: createCollectorMetrics(registry, kernel.source.switches),
+    metrics: createCollectorMetrics(registry, kernel.source),
     log: SILENT,
     maxPairs: 1000,
     readIntervalMs: 5000,
