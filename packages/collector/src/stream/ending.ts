@@ -18,6 +18,8 @@ export type EndReason =
   | 'superseded'
   /** What one side said is not what `stream.proto` says. */
   | 'invalid'
+  /** The exporter has more batches of this numbering than were sent from here. */
+  | 'ahead'
   /** No Welcome in time. */
   | 'no_welcome'
   /** Batches were sent, and neither taken nor applied for too long. */
@@ -48,6 +50,8 @@ export const ADVICE: Readonly<Record<EndReason, string>> = {
   resource_exhausted: 'the exporter is at a limit: see its log and metrics',
   superseded: 'check that only one collector runs with this NODE_NAME',
   invalid: 'check the versions of both sides; if they are one release apart at most, report it',
+  ahead:
+    'was -state-dir copied, rolled back, or its disk full before a restart? A new numbering begins: nothing is counted twice',
   no_welcome: 'the exporter hangs, or something between drops packets: see its log',
   stalled: 'the exporter hangs, is overloaded, or something between drops packets: see its log',
   closed: 'nothing to do if the exporter restarts',
