@@ -121,6 +121,8 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
       rooms: ['join/verdict', 'waiting'],
       types: ['join', 'aggregate', 'owners', 'receiver'],
     },
+    'check-install/reading': { pure: true },
+    'check-install': { packages: ['@egressd/daemon'], rooms: ['check-install/reading'] },
     exporter: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
     start: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
     main: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
