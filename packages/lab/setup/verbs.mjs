@@ -92,8 +92,9 @@ function check(args) {
 export const VERBS = {
   demo: (args) => ({
     root: needsRoot('the demo'),
-    packages: WORLD,
+    packages: args.includes('--images') ? [...WORLD, ...CONTAINERS] : WORLD,
     binaries: ['victoria-metrics'],
+    kubernetes: args.includes('--images'),
     steps: [program('lab/src/demo/main.ts', args)],
   }),
   test,

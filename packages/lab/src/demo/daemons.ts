@@ -1,7 +1,9 @@
+import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Rule } from '../api-server/access.ts';
 import { daemonCommand, NODE } from '../daemon-command.ts';
 import { NODES, OPS } from '../world/layout.ts';
 import type { World } from '../world/world.ts';
@@ -30,6 +32,27 @@ export interface DaemonsOptions {
   readonly readInterval?: string;
   /** Every daemon keeps a state directory of its own in the world's folder, across its restarts; without it none has one. */
   readonly stateDirectories?: boolean;
+  /** Who runs collectors and exporter, where they are not to run from the checkout; with owners from Kubernetes. */
+  readonly install?: (chosen: Chosen) => Promise<Installed>;
+}
+
+/** What is chosen for everybody, wherever the daemons run. */
+export interface Chosen {
+  /** The exporter's configuration. */
+  readonly config: unknown;
+  readonly readInterval: string;
+}
+
+/** Daemons that run in another way. */
+export interface Installed {
+  /** What they want to be allowed by the API server. */
+  readonly rules: readonly Rule[];
+  /** Where a collector's metrics are, on its node. */
+  readonly collectorUrl: string;
+  /** What comes before the daemons, once the API server answers. */
+  prepare(apiServer: DaemonProcess, kubeconfig: string, nodes: readonly string[]): Promise<void>;
+  exporter(): ChildProcess;
+  collector(node: string): ChildProcess;
 }
 
 /** One collector a node, one exporter and a database, at work in the world. */
@@ -55,13 +78,15 @@ export async function startDaemons(world: World, options: DaemonsOptions): Promi
   const { promise: failed, reject } = Promise.withResolvers<never>();
   failed.catch(() => {}); // whoever waits for something races it; nobody may be waiting yet
   const daemons = await describeDaemons(world, options, reject);
-  const { apiServer, database, exporter, collectors } = daemons;
+  const { apiServer, database, exporter, collectors, prepare } = daemons;
   const stop = async () => {
     await Promise.all(collectors.map((collector) => collector.end()));
     for (const daemon of [exporter, apiServer, database]) await daemon?.end();
   };
   try {
-    for (const daemon of [database, apiServer, exporter]) await daemon?.start();
+    for (const daemon of [database, apiServer]) await daemon?.start();
+    await prepare();
+    await exporter.start();
     await Promise.all(collectors.map((collector) => collector.start()));
   } catch (error) {
     await stop();
@@ -70,59 +95,76 @@ export async function startDaemons(world: World, options: DaemonsOptions): Promi
   return { ...daemons, query: (path) => queryDatabase(world, path), failed, stop };
 }
 
-type Described = Pick<Daemons, 'database' | 'exporter' | 'collectors' | 'apiServer'>;
+interface Described extends Pick<Daemons, 'database' | 'exporter' | 'collectors' | 'apiServer'> {
+  prepare(): Promise<void>;
+}
 
 /** Writes their files. */
 async function describeDaemons(
   world: World,
-  { owners, readInterval = READ_INTERVAL, stateDirectories = false }: DaemonsOptions,
+  { owners, readInterval = READ_INTERVAL, stateDirectories = false, install }: DaemonsOptions,
   onFailed: (error: DaemonFailed) => void,
 ): Promise<Described> {
   const answers = (host: string, url: string, good?: (body: string) => boolean) => () =>
     missingAt(world, host, url, good);
-  const daemon = (
-    [name, host]: [string, string],
-    [command = '', ...args]: readonly string[],
-    missing: () => Promise<string | undefined>,
-    env = {},
-  ) => {
-    const spawn = () => world.spawn(host, command, args, { stdio: 'pipe', env });
-    return new DaemonProcess({ name, spawn, missing, onFailed });
-  };
+  const daemon = (name: string, spawn: () => ChildProcess, missing: () => Promise<string | undefined>) =>
+    new DaemonProcess({ name, spawn, missing, onFailed });
+  const from =
+    (host: string, [command = '', ...args]: readonly string[], env = {}) =>
+    () =>
+      world.spawn(host, command, args, { stdio: 'pipe', env });
   const kubeconfig = join(world.folder, 'kubernetes/kubeconfig');
+  const config = exporterConfig(owners);
+  const installed = await install?.({ config, readInterval });
   const told = owners === 'kubernetes' ? [`-kubeconfig=${kubeconfig}`] : [];
   const kept = (name: string) => (stateDirectories ? [`-state-dir=${join(world.folder, 'state', name)}`] : []);
-  const exporterFlags = [`-config-path=${await writeExporterConfig(world, owners)}`, ...told];
+  const exporterFlags = [
+    `-config-path=${await writeExporterFiles(world, config, owners)}`,
+    ...told,
+    ...kept('exporter'),
+  ];
+  const rules = installed === undefined ? [] : [JSON.stringify(installed.rules)];
   if (owners === 'kubernetes') await mkdir(join(world.folder, 'kubernetes'), { recursive: true });
+  const apiServer =
+    owners === 'kubernetes'
+      ? daemon('the API server', from(OPS.name, [...NODE, API_SERVER, kubeconfig, ...rules]), async () =>
+          existsSync(kubeconfig) ? undefined : `no ${kubeconfig}`,
+        )
+      : undefined;
   return {
-    database: daemon(['the database', OPS.name], databaseCommand(world), answers(OPS.name, `${DATABASE_URL}/health`)),
-    apiServer:
-      owners === 'kubernetes'
-        ? daemon(['the API server', OPS.name], [...NODE, API_SERVER, kubeconfig], async () =>
-            existsSync(kubeconfig) ? undefined : `no ${kubeconfig}`,
-          )
-        : undefined,
+    database: daemon(
+      'the database',
+      from(OPS.name, databaseCommand(world)),
+      answers(OPS.name, `${DATABASE_URL}/health`),
+    ),
+    apiServer,
+    prepare: async () => {
+      if (apiServer !== undefined)
+        await installed?.prepare(
+          apiServer,
+          kubeconfig,
+          NODES.map(({ name }) => name),
+        );
+    },
     exporter: daemon(
-      ['the exporter', OPS.name],
-      // Plain text is fine here: the network is made of memory.
-      [
-        ...daemonCommand('exporter'),
-        ...exporterFlags,
-        ...kept('exporter'),
-        `-grpc-listen-port=${STREAM_PORT}`,
-        '-insecure',
-      ],
+      'the exporter',
+      installed === undefined ? from(OPS.name, exporterCommand(exporterFlags)) : () => installed.exporter(),
       answers(OPS.name, `${EXPORTER_URL}/readyz`),
     ),
-    collectors: NODES.map(({ name }) =>
-      daemon(
-        [`collector of ${name}`, name],
-        [...collectorCommand(readInterval), ...kept(name)],
-        answers(name, `${COLLECTOR_URL}/metrics`, hasRead),
-        { NODE_NAME: name },
-      ),
-    ),
+    collectors: NODES.map(({ name }) => {
+      const command = [...collectorCommand(readInterval), ...kept(name)];
+      return daemon(
+        `collector of ${name}`,
+        installed === undefined ? from(name, command, { NODE_NAME: name }) : () => installed.collector(name),
+        answers(name, `${installed?.collectorUrl ?? COLLECTOR_URL}/metrics`, hasRead),
+      );
+    }),
   };
+}
+
+/** Plain text is fine here: the network is made of memory. */
+function exporterCommand(flags: readonly string[]): string[] {
+  return [...daemonCommand('exporter'), ...flags, `-grpc-listen-port=${STREAM_PORT}`, '-insecure'];
 }
 
 function databaseCommand(world: World): string[] {
@@ -140,19 +182,22 @@ function collectorCommand(readInterval: string): string[] {
   return [...daemonCommand('collector'), ...stream, ...rest];
 }
 
-/** Writes the exporter's files. @returns where its configuration is */
-async function writeExporterConfig(world: World, owners: OwnersFrom): Promise<string> {
+function exporterConfig(owners: OwnersFrom) {
   const victoria = {
     url: `${DATABASE_URL}/api/v1/write`,
     sendReceivedBytesMetric: true,
     sendPacketsMetric: true,
     regionLabels: true,
   };
-  const config = {
+  return {
     exportInterval: EXPORT_INTERVAL,
     ...(owners === 'inventory' ? { inventory: 'inventory.yaml' } : {}),
     sinks: { victoria: { prom_remote_write: victoria } },
   };
+}
+
+/** Writes the exporter's files. @returns where its configuration is */
+async function writeExporterFiles(world: World, config: unknown, owners: OwnersFrom): Promise<string> {
   if (owners === 'inventory') await writeFile(join(world.folder, 'inventory.yaml'), inventoryOfWorld());
   const path = join(world.folder, 'config.yaml');
   await writeFile(path, JSON.stringify(config, undefined, 2));
