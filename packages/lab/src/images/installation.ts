@@ -8,9 +8,8 @@ import type { DaemonProcess } from '../demo/daemon-process.ts';
 import { OPS } from '../world/layout.ts';
 import type { World } from '../world/world.ts';
 import { imageName } from './build.ts';
-import { LIMITS } from './contents.ts';
 import { type Container, type Pod, runArguments, type Surroundings } from './pod.ts';
-import { podman, runOne, startOne } from './storage.ts';
+import { type Isolated, podman, runOne, startOne } from './storage.ts';
 import { PodVolumes } from './volumes.ts';
 
 const NAMESPACE = 'egressd';
@@ -95,7 +94,7 @@ export class Installation {
   }
 
   /** @param name of the pod: its `emptyDir` lives as long as it, over restarts of its containers */
-  #command(name: string, host: string, pod: Pod, container: Container): string[] {
+  #command(name: string, host: string, pod: Pod, container: Container): Isolated {
     const network = this.#world.namespaceFile(host);
     const folder = join(this.#world.folder, 'pods', name);
     const volumes = new PodVolumes(folder, join(this.#world.folder, 'nodes', host), pod, this.#files);
@@ -112,7 +111,7 @@ export class Installation {
       ...(this.#serviceAccount === undefined ? {} : { serviceAccount: this.#serviceAccount }),
     };
     const own = ['--name', `${basename(network)}-${name}-${this.#started++}`];
-    return podman('run', '--rm', '--pull', 'never', ...own, ...LIMITS, ...runArguments(pod, container, surroundings));
+    return podman('run', '--rm', '--pull', 'never', ...own, ...runArguments(pod, container, surroundings));
   }
 
   /** As a kubelet gives it to a pod. */
