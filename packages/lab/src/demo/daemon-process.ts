@@ -59,6 +59,12 @@ export class DaemonProcess {
     this.#child?.kill(signal);
   }
 
+  /** Its process; undefined where none runs. */
+  get pid(): number | undefined {
+    const child = this.#child;
+    return child?.exitCode === null && child.signalCode === null ? child.pid : undefined;
+  }
+
   /** Writes a line to its stdin. */
   tell(line: string): void {
     this.#child?.stdin?.write(`${line}\n`);
