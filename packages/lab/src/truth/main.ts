@@ -11,7 +11,7 @@ import { readArguments, USAGE } from './arguments.ts';
 import { resultLines, titleLine } from './report.ts';
 import type { Row } from './row.ts';
 import { ROWS } from './rows/table.ts';
-import { runRow } from './run-row.ts';
+import { Interrupted, runRow } from './run-row.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -26,14 +26,15 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Runs one row with one seed and prints its line. @returns whether it holds */
-async function hold(row: Row, seed: number): Promise<boolean> {
+/** Runs one row with one seed and prints its line. @returns whether it holds @throws Interrupted */
+async function hold(row: Row, seed: number, told: AbortSignal): Promise<boolean> {
   say(`${row.name}: ${row.does}`);
   try {
-    const result = await runRow(row, seed);
+    const result = await runRow(row, seed, told);
     for (const line of resultLines(result)) print(line);
     return result.verdict.outcome !== 'failed';
   } catch (error) {
+    if (error instanceof Interrupted) throw error;
     print(`${row.name}  seed ${seed}  FAILED: ${error instanceof Error ? error.message : String(error)}`);
     return false;
   }
@@ -55,15 +56,30 @@ async function main(): Promise<number> {
       print(line);
     return 0;
   }
+  const told = untilTold();
   print(titleLine());
   let broken = 0;
-  for (const row of rows) for (const seed of seeds) if (!(await hold(row, seed))) broken++;
+  for (const row of rows) for (const seed of seeds) if (!(await hold(row, seed, told))) broken++;
   const runs = rows.length * seeds.length;
   print(broken === 0 ? `EXACT: ${runs} of ${runs} runs` : `FAILED: ${broken} of ${runs} runs`);
   return broken === 0 ? 0 : EXIT_FAILED;
 }
 
-// Killed or told to end: what the run has made goes with the next start of any world.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-  process.once(signal, () => process.exit(EXIT_INTERRUPTED));
-process.exit(await main());
+/** Aborted once somebody wants it to end. The second time it ends at once: what is left goes with the next start. */
+function untilTold(): AbortSignal {
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(EXIT_INTERRUPTED);
+    controller.abort();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  return controller.signal;
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error) => {
+    say(`truth: ${error instanceof Error ? error.message : String(error)}`);
+    process.exit(error instanceof Interrupted ? EXIT_INTERRUPTED : EXIT_FAILED);
+  },
+);

@@ -41,7 +41,7 @@ export function resultLines({ name, seed, sums, memory, verdict }: Result): stri
   if (verdict.outcome === 'exact') return [row];
   const pairs = sums.wrong.length > 0 ? comparisonTable(sums.wrong).map((text) => `    ${text}`) : [];
   if (verdict.outcome === 'failed') return [row, `    ${verdict.why}`, ...pairs];
-  const { bytes, packets, reason, metric, shown } = verdict.bound;
-  const most = `at most ${readableCount(bytes)} bytes and ${readableCount(packets)} packets`;
+  const { bytes, packets, whole, reason, metric, shown } = verdict.bound;
+  const most = `${whole ? 'just' : 'at most'} ${readableCount(bytes)} bytes and ${readableCount(packets)} packets`;
   return [row, `    ${most}: ${reason}; ${metric} says ${readableCount(shown)}`];
 }

@@ -26,7 +26,7 @@ export interface Context {
   readonly disks: Disks;
   /** Waits, as long as nothing has failed meanwhile. */
   pause(ms: number): Promise<void>;
-  /** Sum of a daemon's metric over all labels that hold what is asked for. @param daemon `exporter`, or a node */
+  /** Sum of a daemon's metric over all its series with these labels. @param daemon `exporter`, or a node */
   metric(daemon: string, name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
   /** The same of all collectors. */
   collectors(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
@@ -36,11 +36,23 @@ export interface Context {
 export interface Bound {
   readonly bytes: number;
   readonly packets: number;
+  /** What is missing is known to the byte: it must be just this. */
+  readonly whole?: boolean;
   /** In one line. */
   readonly reason: string;
-  /** The metric that shows it, and what it says at the end: more than zero where anything is missing. */
+  /** The metric that shows it, and what it says: more than zero where anything is missing. */
   readonly metric: string;
   readonly shown: number;
+}
+
+/** What must be true once everything is still; what is not set is as usual. */
+export interface Expectation {
+  /** Usually none: every difference must be zero. */
+  readonly bound?: () => Promise<Bound>;
+  /** What kernel and database have. Usually every pair of every node. */
+  readonly compare?: () => Promise<ComparedRow[]>;
+  /** What is wrong beside the numbers of the pairs; undefined: nothing. */
+  readonly wrong?: () => Promise<string | undefined>;
 }
 
 /** One fault, under live traffic: a row of the table. */
@@ -53,13 +65,18 @@ export interface Row {
   readonly daemons?: Partial<DaemonsOptions>;
   readonly traffic?: TrafficOptions;
   /** What is to stand between or below the daemons. */
-  readonly with?: { readonly receiver?: boolean; readonly clock?: boolean; readonly disks?: boolean };
-  /** @throws Error where the fault did not happen: a row that proves nothing fails */
-  fault(context: Context): Promise<void>;
-  /** Once all traffic has ended; not set: every difference must be zero. */
-  bound?(context: Context): Promise<Bound>;
-  /** What kernel and database have; not set: every pair of every node. */
-  compare?(context: Context): Promise<ComparedRow[]>;
+  readonly with?: Staging;
+  /** @throws Unproven where the fault did not happen: a row that proves nothing fails */
+  fault(context: Context): Promise<Expectation | undefined>;
+}
+
+/** What is set up before the daemons start. */
+export interface Staging {
+  readonly receiver?: boolean;
+  readonly clock?: boolean;
+  readonly disks?: boolean;
+  /** Kernel switches of the nodes: path under /proc/sys/net -> value. */
+  readonly switches?: Readonly<Record<string, number>>;
 }
 
 /** The fault did not happen, or not what it should have shown. */

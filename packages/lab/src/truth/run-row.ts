@@ -1,23 +1,19 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import { type Daemons, readMetrics, startDaemons } from '../demo/daemons.ts';
+import { once } from 'node:events';
+import { type Daemons, type DaemonsOptions, startDaemons } from '../demo/daemons.ts';
 import { waitForStandstill } from '../demo/once.ts';
 import { loadReference } from '../reference/reference.ts';
-import { seededRandom } from '../traffic/random.ts';
 import { NODES } from '../world/layout.ts';
 import { openWorld, type World } from '../world/world.ts';
-import { type Clock, makeClock } from './faults/clock.ts';
-import { type Disks, mountDisks } from './faults/disks.ts';
-import { linkOf } from './faults/link.ts';
-import { type FaultyReceiver, RECEIVER_PORT, startReceiver } from './faults/receiver.ts';
-import { startTraffic } from './live-traffic.ts';
+import { RECEIVER_PORT } from './faults/receiver.ts';
+import { LiveTraffic } from './live-traffic.ts';
 import { type HighestMemory, watchMemory } from './memory.ts';
-import { sumOf } from './metric-text.ts';
-import type { Context, Row } from './row.ts';
+import type { Context, Expectation, Row } from './row.ts';
+import { makeContext, type Scene, type Stage, setStage } from './stage.ts';
 import { judge, type Sums, sumRows, type Verdict } from './verdict.ts';
 
 /** Traffic before and after the fault: several reads and exports. */
 const AROUND_MS = 3000;
-/** Pairs that any traffic of a row makes. */
+/** Pairs that the traffic of any row makes. */
 const LEAST_PAIRS = 4;
 /** A sink that failed for a while may rest half a minute before it tries again. */
 const LATE_MS = 45_000;
@@ -31,27 +27,25 @@ export interface Result {
   readonly verdict: Verdict;
 }
 
-/** What stands between or below the daemons of a row. */
-interface Stage {
-  readonly receiver: FaultyReceiver | undefined;
-  readonly clock: Clock | undefined;
-  readonly disks: Disks | undefined;
+/** Somebody wanted it to end. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
 }
 
-/** Runs a row in a world of its own. @throws Error where something failed that was not the fault */
-export async function runRow(row: Row, seed: number): Promise<Result> {
+/**
+ * Runs a row in a world of its own.
+ * @param told aborted: the row is given up, and nothing is left of it
+ * @throws Interrupted
+ * @throws Error where something failed that was not the fault
+ */
+export async function runRow(row: Row, seed: number, told: AbortSignal): Promise<Result> {
   const world = await openWorld();
   try {
     for (const { name } of NODES) await loadReference(world, name);
     const stage = await setStage(world, row);
-    const daemons = await startDaemons(world, {
-      owners: 'inventory',
-      ...row.daemons,
-      ...(stage.receiver && { sink: { url: `http://127.0.0.1:${RECEIVER_PORT}/api/v1/write`, ...row.daemons?.sink } }),
-      ...(stage.clock && { environment: stage.clock.environment }),
-    });
+    const daemons = await startDaemons(world, daemonsOf(row, stage));
     try {
-      return await perform(row, seed, world, daemons, stage);
+      return await perform(row, seed, world, daemons, stage, told);
     } finally {
       await daemons.stop();
     }
@@ -60,60 +54,60 @@ export async function runRow(row: Row, seed: number): Promise<Result> {
   }
 }
 
-async function setStage(world: World, row: Row): Promise<Stage> {
+function daemonsOf(row: Row, { receiver, clock }: Stage): DaemonsOptions {
+  const url = receiver && { url: `http://127.0.0.1:${RECEIVER_PORT}/api/v1/write` };
   return {
-    receiver: row.with?.receiver ? await startReceiver(world) : undefined,
-    clock: row.with?.clock ? await makeClock(world) : undefined,
-    disks: row.with?.disks ? await mountDisks(world) : undefined,
+    owners: 'inventory',
+    ...row.daemons,
+    sink: { ...url, ...row.daemons?.sink },
+    ...(clock && { environment: clock.environment }),
   };
 }
 
 /** Traffic, the fault in its midst, and the comparison when everything is still. */
-async function perform(row: Row, seed: number, world: World, daemons: Daemons, stage: Stage): Promise<Result> {
+async function perform(
+  row: Row,
+  seed: number,
+  world: World,
+  daemons: Daemons,
+  stage: Stage,
+  told: AbortSignal,
+): Promise<Result> {
   const memory = watchMemory(daemons);
-  const traffic = startTraffic(world, seed, row.traffic);
-  const good = <T>(work: Promise<T>): Promise<T> => Promise.race([work, daemons.failed, traffic.broken]);
-  const metric: Context['metric'] = async (daemon, name, labels) =>
-    sumOf(await readMetrics(world, daemon), name, labels);
-  // Onto the stage, not over it: what is on it says itself where it is missing.
-  const context: Context = Object.assign(asked(stage), {
-    ...{ world, daemons, traffic, metric },
-    random: seededRandom(seed),
-    link: linkOf(world),
-    pause: (ms: number) => good(pause(ms)),
-    collectors: async (name: string, labels?: Readonly<Record<string, string>>) => {
-      const all = await Promise.all(NODES.map((node) => metric(node.name, name, labels)));
-      return all.reduce((sum, each) => sum + each, 0);
-    },
-  });
+  const traffic = new LiveTraffic(world, seed, row.traffic);
+  const ended = interrupted(told);
+  const good: Scene['good'] = (work) => Promise.race([work, daemons.failed, traffic.broken, ended]);
+  const context = makeContext({ world, daemons, traffic, stage, seed, good });
   try {
-    await context.pause(AROUND_MS);
-    await good(row.fault(context));
-    await context.pause(AROUND_MS);
+    traffic.start();
+    const expected = await good(inItsMidst(row, context));
+    await good(traffic.stop());
+    const compare = expected?.compare === undefined ? {} : { read: expected.compare };
+    const sums = sumRows(await good(waitForStandstill(world, daemons, { lateMs: LATE_MS, ...compare })));
+    return { name: row.name, seed, sums, verdict: await reach(sums, expected), memory: memory.stop() };
   } finally {
-    await traffic.stop();
+    memory.stop();
   }
-  const read = row.compare === undefined ? {} : { read: () => row.compare!(context) };
-  const sums = sumRows(await good(waitForStandstill(world, daemons, { lateMs: LATE_MS, ...read })));
-  const verdict = judge(sums, await row.bound?.(context), LEAST_PAIRS);
-  return { name: row.name, seed, sums, memory: memory.stop(), verdict };
 }
 
-/** What is on the stage; who uses what he has not asked for is told. */
-function asked({ receiver, clock, disks }: Stage): Pick<Context, 'receiver' | 'clock' | 'disks'> {
-  const there = <T>(thing: T | undefined, name: string): T => {
-    if (thing === undefined) throw new Error(`BUG: the row uses ${name} and has not asked for it`);
-    return thing;
-  };
-  return {
-    get receiver() {
-      return there(receiver, 'a receiver');
-    },
-    get clock() {
-      return there(clock, 'a clock');
-    },
-    get disks() {
-      return there(disks, 'disks');
-    },
-  };
+async function inItsMidst(row: Row, context: Context): Promise<Expectation | undefined> {
+  await context.pause(AROUND_MS);
+  const expected = await row.fault(context);
+  await context.pause(AROUND_MS);
+  return expected;
+}
+
+async function reach(sums: Sums, expected: Expectation | undefined): Promise<Verdict> {
+  const why = await expected?.wrong?.();
+  return why === undefined ? judge(sums, await expected?.bound?.(), LEAST_PAIRS) : { outcome: 'failed', why };
+}
+
+/** Rejects when somebody wants it to end. */
+function interrupted(told: AbortSignal): Promise<never> {
+  const ended = (async () => {
+    if (!told.aborted) await once(told, 'abort');
+    throw new Interrupted('told to end');
+  })();
+  ended.catch(() => {}); // whoever waits for something races it
+  return ended;
 }

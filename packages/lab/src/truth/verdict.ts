@@ -37,11 +37,15 @@ export function sumRows(rows: readonly ComparedRow[]): Sums {
  */
 export function judge(sums: Sums, bound: Bound | undefined, least: number): Verdict {
   if (sums.pairs < least) return failed(`only ${sums.pairs} pairs were seen, of at least ${least}`);
-  if (sums.wrong.length === 0) return { outcome: 'exact' };
+  if (sums.wrong.length === 0 && !bound?.whole) return { outcome: 'exact' };
   if (bound === undefined) return failed(`${sums.wrong.length} of ${sums.pairs * 2} counters differ`);
   const { bytesDifference, packetsDifference } = sums;
   if (bytesDifference > bound.bytes || packetsDifference > bound.packets)
     return failed(`more than the bound of ${bound.bytes} bytes and ${bound.packets} packets (${bound.reason})`);
+  if (bound.whole && (bytesDifference !== bound.bytes || packetsDifference !== bound.packets))
+    return failed(
+      `less than the ${bound.bytes} bytes and ${bound.packets} packets that must be missing (${bound.reason})`,
+    );
   if (!(bound.shown > 0)) return failed(`something is missing, and ${bound.metric} does not show it`);
   return { outcome: 'bounded', bound };
 }

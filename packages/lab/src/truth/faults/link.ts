@@ -14,7 +14,7 @@ const FAULTS = {
     `tcp dport ${STREAM_PORT} numgen random mod 10 < 3 drop`,
   ],
   /** Far less gets through than there is to say. */
-  slow: [`tcp dport ${STREAM_PORT} limit rate over 2 kbytes/second burst 4 kbytes drop`],
+  slow: [`tcp dport ${STREAM_PORT} limit rate over 500 bytes/second burst 3 kbytes drop`],
   /** Both sides are told that the other is gone. */
   reset: [`tcp sport ${STREAM_PORT} reject with tcp reset`, `tcp dport ${STREAM_PORT} reject with tcp reset`],
 } as const;

@@ -1,11 +1,11 @@
 import type { LinkFault } from '../faults/link.ts';
-import { type Context, prove, type Row } from '../row.ts';
+import { prove, type Row } from '../row.ts';
 
 /** Longer than the stream takes to notice that nobody answers. */
 const CUT_MS = 12_000;
 
 /** Breaks the link while the collectors read on, and mends it. */
-function broken(fault: LinkFault, ms: number, times = 1): (context: Context) => Promise<void> {
+function broken(fault: LinkFault, ms: number, times = 1): Row['fault'] {
   return async ({ link, pause, collectors, random }) => {
     for (let i = 0; i < times; i++) {
       await link.break(fault);
@@ -32,7 +32,7 @@ export const LINK_ROWS: readonly Row[] = [
   },
   {
     name: 'link-slow',
-    does: 'The link carries two kilobytes a second, for twenty seconds.',
+    does: 'The link carries half a kilobyte a second, for twenty seconds.',
     fault: broken('slow', 20_000),
   },
   {
