@@ -65,6 +65,11 @@ export class DaemonProcess {
     return child?.exitCode === null && child.signalCode === null ? child.pid : undefined;
   }
 
+  /** The end of what it has written since its last start. */
+  get lastWords(): string {
+    return this.#lastWords;
+  }
+
   /** Writes a line to its stdin. */
   tell(line: string): void {
     this.#child?.stdin?.write(`${line}\n`);

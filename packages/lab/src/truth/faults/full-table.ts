@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { CommandFailed } from '../../world/commands.ts';
 import type { World } from '../../world/world.ts';
 
@@ -24,7 +25,9 @@ export async function fillTable(world: World, node: string, seconds: number): Pr
     const port = FIRST_PORT + (i % perSource);
     lines.push(`-A -s ${source} -d 10.128.0.1 -p tcp --sport 40000 --dport ${port} ${STATE} -t ${seconds}`);
   }
-  await world.run(node, 'conntrack', ['-R', '-'], lines.join('\n')).catch(full);
+  const file = join(world.folder, 'connections');
+  await writeFile(file, lines.join('\n'));
+  await world.run(node, 'conntrack', ['-R', file]).catch(full);
   return Number(await world.run(node, 'cat', ['/proc/sys/net/netfilter/nf_conntrack_count']));
 }
 

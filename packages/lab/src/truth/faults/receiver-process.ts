@@ -6,6 +6,7 @@
  * A line on stdin is the behaviour from now on; answered with one on stdout: how many requests have met each one so far, as JSON.
  * Ends with stdin.
  */
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -15,8 +16,15 @@ import { BEHAVIOURS, type Behaviour, PICKY_ABOUT, RECEIVER_PORT } from './receiv
 
 interface Request {
   readonly incoming: IncomingMessage;
+  /** Kept: a request that is over has none any more. */
+  readonly socket: Socket;
   readonly body: Buffer;
   readonly response: ServerResponse;
+}
+
+/** Breaks a connection. */
+function reset(socket: Socket): void {
+  if (!socket.destroyed) socket.resetAndDestroy();
 }
 
 /** Hands a request on. @returns what the database says */
@@ -55,11 +63,11 @@ const BEHAVE: Record<Exclude<Behaviour, 'away'>, (request: Request) => unknown> 
   picky: (request) => (holdsDisliked(request.body) ? refuse(request, 400) : handOn(request)),
   hanging: () => {},
   mute: store,
-  'closing-early': ({ incoming }) => incoming.socket.resetAndDestroy(),
+  'closing-early': ({ socket }) => reset(socket),
   'closing-late': async (request) => {
     const { status, text } = await store(request);
     request.response.writeHead(status, { 'Content-Length': text.length + 100 });
-    request.response.write(text || ' ', () => request.incoming.socket.resetAndDestroy());
+    request.response.write(text || ' ', () => reset(request.socket));
   },
 };
 
@@ -69,14 +77,13 @@ const sockets = new Set<Socket>();
 let server: Server | undefined;
 
 async function take(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-  const chunks: Buffer[] = [];
+  const { socket } = incoming;
   const now = behaviour;
-  for await (const chunk of incoming) {
-    chunks.push(chunk as Buffer);
-    if (now === 'closing-early') break;
-  }
+  const chunks: Buffer[] = [];
+  if (now === 'closing-early') await once(incoming, 'readable');
+  else for await (const chunk of incoming) chunks.push(chunk as Buffer);
   met[now]++;
-  if (now !== 'away') await BEHAVE[now]({ incoming, body: Buffer.concat(chunks), response });
+  if (now !== 'away') await BEHAVE[now]({ incoming, socket, body: Buffer.concat(chunks), response });
 }
 
 /** Listens, or is not there at all. */
@@ -89,7 +96,8 @@ async function attend(): Promise<void> {
   } else if (server === undefined) {
     server = createServer((incoming, response) => {
       // Whoever sent it will hear of it by his connection.
-      take(incoming, response).catch(() => incoming.socket.destroy());
+      const { socket } = incoming;
+      take(incoming, response).catch(() => socket.destroy());
     });
     server.on('connection', (socket) => {
       sockets.add(socket);

@@ -51,10 +51,10 @@ export async function startReceiver(world: World): Promise<FaultyReceiver> {
   stderr?.on('data', (chunk: Buffer) => {
     lastWords = `${lastWords}${chunk.toString('utf8')}`.slice(-2000);
   });
+  const ended = once(child, 'close').then(() => Promise.reject(new Error(`the receiver has ended: ${lastWords}`)));
+  ended.catch(() => {}); // whoever waits for an answer races it
   const lines = createInterface({ input: stdout });
   const answer = async () => {
-    const ended = once(child, 'close').then(() => Promise.reject(new Error(`the receiver has ended: ${lastWords}`)));
-    ended.catch(() => {});
     const [line] = (await Promise.race([once(lines, 'line'), ended])) as [string];
     return JSON.parse(line) as Record<Behaviour, number>;
   };

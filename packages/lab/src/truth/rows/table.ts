@@ -4,6 +4,7 @@ import { CLOCK_ROWS } from './clock.ts';
 import { KERNEL_ROWS } from './kernel.ts';
 import { LINK_ROWS } from './link.ts';
 import { LOAD_ROWS } from './load.ts';
+import { OWNER_ROWS } from './owners.ts';
 import { RECEIVER_ROWS } from './receiver.ts';
 import { RESTART_ROWS } from './restarts.ts';
 
@@ -16,4 +17,5 @@ export const ROWS: readonly Row[] = [
   ...KERNEL_ROWS,
   ...CLOCK_ROWS,
   ...API_SERVER_ROWS,
+  ...OWNER_ROWS,
 ];
