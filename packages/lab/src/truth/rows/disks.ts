@@ -58,7 +58,10 @@ export const DISK_ROWS: readonly Row[] = [
       const nodes = NODES.map(({ name }) => name);
       await each(nodes, (name) => disks.fill(name));
       await pause(GIVEN_UP_MS);
-      prove((await collectors('egressd_state_given_up')) === nodes.length, 'the collectors have not given up their state');
+      prove(
+        (await collectors('egressd_state_given_up')) === nodes.length,
+        'the collectors have not given up their state',
+      );
       await each(nodes, (name) => disks.free(name));
       await pause(8000);
       prove((await collectors('egressd_state_given_up')) === 0, 'the state is not whole again');
