@@ -96,7 +96,6 @@ export const LOAD_ROWS: readonly Row[] = [
   {
     name: 'same-tuple',
     does: 'Connections with the same addresses and ports follow each other, faster than they are read.',
-    quick: true,
     traffic: SAME_TUPLE,
     with: FORGETFUL,
     async fault({ pause, traffic }) {
