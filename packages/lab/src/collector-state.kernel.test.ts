@@ -46,7 +46,15 @@ test('a full disk: nothing is left that a restart could take for the present; wi
   });
   const handOver = (number: number) => {
     const words = new Uint32Array(200 * CONNECTION_WORDS).fill(number);
-    const image = { whole: state.wantsWhole, number, sinceMs: number, firstReadNs: -1n, backwards: 0, words };
+    const image = {
+      whole: state.wantsWhole,
+      number,
+      sinceMs: number,
+      firstReadNs: 5n,
+      baseline: false,
+      backwards: 0,
+      words,
+    };
     const messages = [new Uint8Array(8192).fill(number)];
     return state.handOver({ number, messages, bytes: 8192, rows: 1, flowBytes: 5, frozenMs: 0 }, image);
   };

@@ -73,7 +73,15 @@ async function turn(table: FlowTable, state: State, count: number, round: number
   const batch = batchOf(number, Math.floor(count * BUSY) * ROW_BYTES);
   const began = performance.now();
   const whole = state.wantsWhole;
-  const image = { whole, number, sinceMs: 0, firstReadNs: 0n, backwards: 0, words: table.image(whole) };
+  const image = {
+    whole,
+    number,
+    sinceMs: 0,
+    firstReadNs: 0n,
+    baseline: false,
+    backwards: 0,
+    words: table.image(whole),
+  };
   const written = state.handOver(batch, image);
   const copyMs = performance.now() - began;
   await written;

@@ -18,7 +18,7 @@ const KEPT: KeptBatch = {
 
 function image(number: number, connections: number): ConnectionsImage {
   const words = new Uint32Array(connections * CONNECTION_WORDS).fill(number);
-  return { whole: number === 1, number, sinceMs: 5, firstReadNs: -1n, backwards: 0, words };
+  return { whole: number === 1, number, sinceMs: 5, firstReadNs: 5n, baseline: false, backwards: 0, words };
 }
 
 const FILE = Buffer.concat([...encodeConnections(IDENTITY, image(1, 2)), ...encodeFrame(image(2, 0))]);
