@@ -91,6 +91,7 @@ describe('what is read', () => {
       warnings: [
         '/etc/egressd/everything.yaml: collectorsConcurrentFetchCount is not used any more: collectors send by themselves',
         '/etc/egressd/everything.yaml: collectorFetchTimeout is not used any more: collectors send by themselves',
+        '/etc/egressd/everything.yaml: log is not used any more: the flag -log-level says what is logged',
       ],
     });
     expect(loaded.ok && loaded.config).toMatchObject({
