@@ -13,7 +13,7 @@ import { waitForStandstill } from '../demo/once.ts';
 import { loadReference } from '../reference/reference.ts';
 import { seededRandom } from '../traffic/random.ts';
 import { linkOf } from '../truth/faults/link.ts';
-import { startTraffic } from '../truth/live-traffic.ts';
+import { LiveTraffic } from '../truth/live-traffic.ts';
 import { NODES } from '../world/layout.ts';
 import { openWorld, type World } from '../world/world.ts';
 import { type Growth, MemoryWatch } from './memory.ts';
@@ -53,7 +53,8 @@ function readOptions(args: string[]): Options | undefined {
 async function soak(world: World, daemons: Daemons, { minutes, seed }: Options): Promise<boolean> {
   const [first] = daemons.collectors;
   const watch = new MemoryWatch({ exporter: daemons.exporter.pid!, collector: first!.pid! });
-  const traffic = startTraffic(world, seed);
+  const traffic = new LiveTraffic(world, seed);
+  traffic.start();
   const stop = new AbortController();
   const trouble = makeTrouble({ daemons, link: linkOf(world), random: seededRandom(seed) }, stop.signal);
   const churn = setInterval(() => daemons.apiServer?.tell('disturb'), DISTURB_MS);
@@ -61,7 +62,7 @@ async function soak(world: World, daemons: Daemons, { minutes, seed }: Options):
   try {
     for (let minute = 1; minute <= minutes; minute++) {
       await Promise.race([failed, pause(MINUTE_MS)]);
-      say(`minute ${minute}: ${watch.now}, ${traffic.done} transfers`);
+      say(`minute ${minute}: ${watch.now}, ${traffic.transfers} transfers`);
     }
   } finally {
     clearInterval(churn);
