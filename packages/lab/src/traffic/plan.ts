@@ -101,7 +101,12 @@ function vanishing(): Step[] {
 
 /** A fixed amount of everything: the same steps for the same seed. */
 export function wholePlan(random: Random): Step[] {
-  return [...FAMILIES.flatMap((family) => ways(family, random)), ...vanishing()];
+  return [...lastingPlan(random), ...vanishing()];
+}
+
+/** The same without what vanishes at once: the kernel keeps these connections for a while after their end. */
+export function lastingPlan(random: Random): Step[] {
+  return FAMILIES.flatMap((family) => ways(family, random));
 }
 
 /** Something that may happen next where traffic never ends. */
