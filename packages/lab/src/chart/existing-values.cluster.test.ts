@@ -1,4 +1,5 @@
 import { parseCollectorFlags } from '@egressd/collector/flags';
+import { parseCheckInstallFlags } from '@egressd/exporter/check-install/flags';
 import { readConfig } from '@egressd/exporter/config/load';
 import { parseExporterFlags } from '@egressd/exporter/flags';
 import { describe, expect, test } from '@jest/globals';
@@ -206,11 +207,17 @@ describe('every values file', () => {
   test.each(['default', 'persistent', 'cilium', 'own-network', 'own-certificates', 'plain-text', 'air-gapped'])(
     'is understood by the daemons: %s',
     async (name) => {
-      const { collectorFlags, exporterFlags, warnings } = await install(name);
+      const { objects, collectorFlags, exporterFlags, warnings } = await install(name);
       expect(collectorFlags.exporterAddress).toMatch(/^(egressd|traffic)-exporter\.egressd\.svc:6062$/);
       expect(collectorFlags.insecure).toBe(name === 'plain-text');
       expect(exporterFlags.insecure).toBe(name === 'plain-text');
       expect(warnings).toEqual([]);
+      const [check] = find(objects, 'Pod', '-check-install').spec!.containers;
+      const service = find(objects, 'Service').metadata!.name;
+      const { httpListenPort } = exporterFlags;
+      expect(parseCheckInstallFlags(check!.args ?? [], {})).toMatchObject({
+        values: { url: `http://${service}.egressd.svc:${httpListenPort}/metrics` },
+      });
     },
   );
 });
