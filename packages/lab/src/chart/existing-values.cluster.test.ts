@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseCollectorFlags } from '@egressd/collector/flags';
 import { parseCheckInstallFlags } from '@egressd/exporter/check-install/flags';
 import { readConfig } from '@egressd/exporter/config/load';
@@ -5,6 +7,7 @@ import { parseExporterFlags } from '@egressd/exporter/flags';
 import { describe, expect, test } from '@jest/globals';
 import type { IContainer } from 'kubernetes-models/v1/Container';
 import { container, find, type KubeObject, podSpec, render } from './helm.ts';
+import { podsOf } from './references.ts';
 import { valuesOf } from './values-files.ts';
 
 /** What stands in Secrets of the user's. */
@@ -201,6 +204,17 @@ describe('values files of the charts before', () => {
     });
     expect(exporter.volumeMounts).toContainEqual({ name: 'config', mountPath: '/etc/egressd/config', readOnly: true });
   });
+});
+
+test('what the Jobs start is a program of the exporter', async () => {
+  const pods = (await render()).flatMap((object) => podsOf(object) ?? []);
+  const commands = pods.flatMap(({ containers }) => containers.flatMap(({ command }) => (command ? [command] : [])));
+  expect(commands).toHaveLength(3);
+  for (const [node, file] of commands) {
+    expect(node).toBe('node');
+    const [, program] = /^\/app\/dist\/([a-z-]+)\.js$/.exec(file!) ?? [];
+    expect(existsSync(join(import.meta.dirname, `../../../exporter/src/${program}.ts`))).toBe(true);
+  }
 });
 
 describe('every values file', () => {
