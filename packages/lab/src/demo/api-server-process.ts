@@ -4,16 +4,14 @@
  *
  *   node api-server-process.ts KUBECONFIG [RULES]     writes the file once it listens; certificates go beside it
  *
- * RULES, JSON, are what its one user may do. A line on stdin asks for something; it ends with stdin.
- *
- *   disturb                      some of what happens in a cluster all the time happens: `disturb` has the cases
- *   secret NAMESPACE NAME FILE   a Secret is written to a file, as a kubelet would read it
+ * RULES, JSON, are what its one user may do. A line on stdin makes something happen: `ORDERS` has them. Ends with stdin.
  */
 import { renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Rule } from '../api-server/access.ts';
 import { type ApiServer, startApiServer } from '../api-server/api-server.ts';
+import type { Fault } from '../api-server/faults.ts';
 import type { NodeDescription, PodDescription } from '../api-server/objects.ts';
 import { CertificateFolder } from '../certificates.ts';
 import { NODES, type Node, type Pod } from '../world/layout.ts';
@@ -50,13 +48,58 @@ function disturb(server: ApiServer, times: number): void {
   server.watches.reset();
 }
 
+/** Which Secret, and where to. */
+export interface SecretOrder {
+  readonly namespace: string;
+  readonly name: string;
+  readonly file: string;
+}
+
 /** The file is there when it is whole. */
-function writeSecret(server: ApiServer, namespace: string, name: string, file: string): void {
+function writeSecret(server: ApiServer, { namespace, name, file }: SecretOrder): void {
   const secret = server.secret(namespace, name);
   if (secret === undefined) throw new Error(`there is no Secret ${namespace}/${name}`);
   writeFileSync(`${file}.new`, JSON.stringify(secret));
   renameSync(`${file}.new`, file);
 }
+
+/** What it can be told: a word, and for some of them an object as JSON. */
+const ORDERS: Readonly<Record<string, (server: ApiServer, json: string) => unknown>> = {
+  /** What happens in a cluster all the time. */
+  disturb: (server) => disturb(server, ++times),
+  /** Every connection is cut, new ones are refused. */
+  away: (server) => server.away(),
+  back: (server) => server.listen(),
+  /** The past is forgotten and every watch is cut: who wants to go on from where he was gets 410. */
+  compact: (server) => {
+    server.compact();
+    server.watches.reset();
+  },
+  /** Watches stay open and nothing comes by them. */
+  silence: (server) => server.watches.silence(),
+  /** Half of all requests get 429 or 500 until `healthy`. */
+  ailing: (server) => {
+    server.fault = () => AILMENTS[requests++ % AILMENTS.length];
+  },
+  healthy: (server) => {
+    server.fault = () => undefined;
+  },
+  /** A Secret is written to a file, as a kubelet would read it. */
+  secret: (server, json) => writeSecret(server, JSON.parse(json) as SecretOrder),
+  pod: (server, json) => server.putPod(JSON.parse(json) as PodDescription),
+  delete: (server, json) => {
+    const { namespace, name } = JSON.parse(json) as PodDescription;
+    server.deletePod(namespace, name);
+  },
+};
+const AILMENTS: readonly (Fault | undefined)[] = [
+  undefined,
+  { kind: 'throttled', seconds: 1 },
+  undefined,
+  { kind: 'status', code: 500, body: 'etcdserver: leader changed' },
+];
+let times = 0;
+let requests = 0;
 
 async function main(kubeconfig: string, rules: readonly Rule[]): Promise<void> {
   const certificates = new CertificateFolder(dirname(kubeconfig));
@@ -69,12 +112,10 @@ async function main(kubeconfig: string, rules: readonly Rule[]): Promise<void> {
     pods: NODES.flatMap((node) => node.pods.map((pod) => podOf(pod, node.name))),
   });
   server.writeKubeconfig(kubeconfig);
-  let times = 0;
   createInterface({ input: process.stdin })
     .on('line', (line) => {
-      const [word, namespace = '', name = '', file = ''] = line.split(' ');
-      if (word === 'secret') writeSecret(server, namespace, name, file);
-      else disturb(server, ++times);
+      const [, order = '', json = ''] = /^(\w+) ?(.*)$/.exec(line) ?? [];
+      ORDERS[order]?.(server, json);
     })
     .on('close', () => process.exit(0));
 }

@@ -15,10 +15,10 @@ const DATABASE = join(ROOT, '.lab/debian/usr/bin/victoria-metrics');
 const API_SERVER = fileURLToPath(new URL('./api-server-process.ts', import.meta.url));
 
 /** All in namespaces of their own: the usual ports are free. */
-const DATABASE_URL = 'http://127.0.0.1:8428';
+export const DATABASE_URL = 'http://127.0.0.1:8428';
 const EXPORTER_URL = 'http://127.0.0.1:6060';
 const COLLECTOR_URL = 'http://127.0.0.1:8008';
-const STREAM_PORT = 6062;
+export const STREAM_PORT = 6062;
 /** Both are much shorter than their defaults: somebody is watching. */
 const READ_INTERVAL = '1s';
 const EXPORT_INTERVAL = '1s';
@@ -32,11 +32,18 @@ export interface DaemonsOptions {
   readonly readInterval?: string;
   /** Every daemon keeps a state directory of its own in the world's folder, across its restarts; without it none has one. */
   readonly stateDirectories?: boolean;
+  /** Beside the usual flags, and instead of one that is the same. */
+  readonly collectorFlags?: readonly string[];
+  readonly exporterFlags?: readonly string[];
+  /** Of the exporter's sink, beside and instead of the usual ones. */
+  readonly sink?: Readonly<Record<string, unknown>>;
+  /** The environment of both daemons, for those who must see the world in another light. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Who runs collectors and exporter, where they are not to run from the checkout; with owners from Kubernetes. */
   readonly install?: (chosen: Chosen) => Promise<Installed>;
 }
 
-/** What is chosen for everybody, wherever the daemons run. */
+/** What is chosen for the daemons, wherever they run. */
 export interface Chosen {
   /** The exporter's configuration. */
   readonly config: unknown;
@@ -50,9 +57,14 @@ export interface Installed {
   /** Where a collector's metrics are, on its node. */
   readonly collectorUrl: string;
   /** What comes before the daemons, once the API server answers. */
-  prepare(apiServer: DaemonProcess, kubeconfig: string, nodes: readonly string[]): Promise<void>;
+  prepare(apiServer: DaemonProcess, kubeconfig: string): Promise<void>;
   exporter(): ChildProcess;
   collector(node: string): ChildProcess;
+}
+
+/** Where a daemon of the world keeps its state. @param name `exporter`, or the node of a collector */
+export function stateFolder(world: World, name: string): string {
+  return join(world.folder, 'state', name);
 }
 
 /** One collector a node, one exporter and a database, at work in the world. */
@@ -96,75 +108,69 @@ export async function startDaemons(world: World, options: DaemonsOptions): Promi
 }
 
 interface Described extends Pick<Daemons, 'database' | 'exporter' | 'collectors' | 'apiServer'> {
+  /** What comes before exporter and collectors, once the API server answers. */
   prepare(): Promise<void>;
 }
 
 /** Writes their files. */
 async function describeDaemons(
   world: World,
-  { owners, readInterval = READ_INTERVAL, stateDirectories = false, install }: DaemonsOptions,
+  options: DaemonsOptions,
   onFailed: (error: DaemonFailed) => void,
 ): Promise<Described> {
+  const { owners, readInterval = READ_INTERVAL, environment = {} } = options;
+  const { collectorFlags = [], exporterFlags = [] } = options;
   const answers = (host: string, url: string, good?: (body: string) => boolean) => () =>
     missingAt(world, host, url, good);
-  const daemon = (name: string, spawn: () => ChildProcess, missing: () => Promise<string | undefined>) =>
-    new DaemonProcess({ name, spawn, missing, onFailed });
-  const from =
-    (host: string, [command = '', ...args]: readonly string[], env = {}) =>
-    () =>
-      world.spawn(host, command, args, { stdio: 'pipe', env });
-  const kubeconfig = join(world.folder, 'kubernetes/kubeconfig');
-  const config = exporterConfig(owners);
-  const installed = await install?.({ config, readInterval });
-  const told = owners === 'kubernetes' ? [`-kubeconfig=${kubeconfig}`] : [];
-  const kept = (name: string) => (stateDirectories ? [`-state-dir=${join(world.folder, 'state', name)}`] : []);
-  const exporterFlags = [
-    `-config-path=${await writeExporterFiles(world, config, owners)}`,
-    ...told,
-    ...kept('exporter'),
-  ];
+  const daemon = (
+    [name, host]: [string, string],
+    [command = '', ...args]: readonly string[],
+    missing: () => Promise<string | undefined>,
+    env = {},
+    spawn = () => world.spawn(host, command, args, { stdio: 'pipe', env }),
+  ) => new DaemonProcess({ name, spawn, missing, onFailed });
+  const settings = exporterConfig(options);
+  const installed = await options.install?.({ config: settings, readInterval });
   const rules = installed === undefined ? [] : [JSON.stringify(installed.rules)];
+  const kubeconfig = join(world.folder, 'kubernetes/kubeconfig');
+  const told = owners === 'kubernetes' ? [`-kubeconfig=${kubeconfig}`] : [];
+  const kept = (name: string) => (options.stateDirectories ? [`-state-dir=${stateFolder(world, name)}`] : []);
+  const config = `-config-path=${await writeExporterFiles(world, settings, owners)}`;
   if (owners === 'kubernetes') await mkdir(join(world.folder, 'kubernetes'), { recursive: true });
   const apiServer =
     owners === 'kubernetes'
-      ? daemon('the API server', from(OPS.name, [...NODE, API_SERVER, kubeconfig, ...rules]), async () =>
+      ? daemon(['the API server', OPS.name], [...NODE, API_SERVER, kubeconfig, ...rules], async () =>
           existsSync(kubeconfig) ? undefined : `no ${kubeconfig}`,
         )
       : undefined;
   return {
-    database: daemon(
-      'the database',
-      from(OPS.name, databaseCommand(world)),
-      answers(OPS.name, `${DATABASE_URL}/health`),
-    ),
+    database: daemon(['the database', OPS.name], databaseCommand(world), answers(OPS.name, `${DATABASE_URL}/health`)),
     apiServer,
     prepare: async () => {
-      if (apiServer !== undefined)
-        await installed?.prepare(
-          apiServer,
-          kubeconfig,
-          NODES.map(({ name }) => name),
-        );
+      if (apiServer !== undefined) await installed?.prepare(apiServer, kubeconfig);
     },
     exporter: daemon(
-      'the exporter',
-      installed === undefined ? from(OPS.name, exporterCommand(exporterFlags)) : () => installed.exporter(),
+      ['the exporter', OPS.name],
+      // Plain text is fine here: the network is made of memory.
+      [
+        ...daemonCommand('exporter'),
+        ...[config, ...told, ...kept('exporter')],
+        ...[`-grpc-listen-port=${STREAM_PORT}`, '-insecure', ...exporterFlags],
+      ],
       answers(OPS.name, `${EXPORTER_URL}/readyz`),
+      environment,
+      installed && (() => installed.exporter()),
     ),
-    collectors: NODES.map(({ name }) => {
-      const command = [...collectorCommand(readInterval), ...kept(name)];
-      return daemon(
-        `collector of ${name}`,
-        installed === undefined ? from(name, command, { NODE_NAME: name }) : () => installed.collector(name),
+    collectors: NODES.map(({ name }) =>
+      daemon(
+        [`collector of ${name}`, name],
+        [...collectorCommand(readInterval), ...kept(name), ...collectorFlags],
         answers(name, `${installed?.collectorUrl ?? COLLECTOR_URL}/metrics`, hasRead),
-      );
-    }),
+        { ...environment, NODE_NAME: name },
+        installed && (() => installed.collector(name)),
+      ),
+    ),
   };
-}
-
-/** Plain text is fine here: the network is made of memory. */
-function exporterCommand(flags: readonly string[]): string[] {
-  return [...daemonCommand('exporter'), ...flags, `-grpc-listen-port=${STREAM_PORT}`, '-insecure'];
 }
 
 function databaseCommand(world: World): string[] {
@@ -182,12 +188,13 @@ function collectorCommand(readInterval: string): string[] {
   return [...daemonCommand('collector'), ...stream, ...rest];
 }
 
-function exporterConfig(owners: OwnersFrom) {
+function exporterConfig({ owners, sink }: DaemonsOptions) {
   const victoria = {
     url: `${DATABASE_URL}/api/v1/write`,
     sendReceivedBytesMetric: true,
     sendPacketsMetric: true,
     regionLabels: true,
+    ...sink,
   };
   return {
     exportInterval: EXPORT_INTERVAL,
@@ -198,10 +205,22 @@ function exporterConfig(owners: OwnersFrom) {
 
 /** Writes the exporter's files. @returns where its configuration is */
 async function writeExporterFiles(world: World, config: unknown, owners: OwnersFrom): Promise<string> {
-  if (owners === 'inventory') await writeFile(join(world.folder, 'inventory.yaml'), inventoryOfWorld());
+  if (owners === 'inventory') await writeFile(inventoryPath(world), inventoryOfWorld());
   const path = join(world.folder, 'config.yaml');
   await writeFile(path, JSON.stringify(config, undefined, 2));
   return path;
+}
+
+/** Where the exporter's inventory is: written again, it is read again. */
+export function inventoryPath(world: World): string {
+  return join(world.folder, 'inventory.yaml');
+}
+
+/** What a daemon's metrics say now. @param name `exporter`, or the node of a collector */
+export async function readMetrics(world: World, name: string): Promise<string> {
+  const [host, url] = name === 'exporter' ? [OPS.name, EXPORTER_URL] : [name, COLLECTOR_URL];
+  const { body = '' } = await world.agent(host).order({ do: 'http', url: `${url}/metrics` });
+  return body;
 }
 
 /** Whether a collector's metrics say that it has read the whole table. */

@@ -4,8 +4,10 @@ import { basename, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Rule } from '../api-server/access.ts';
 import { find, type KubeObject, podSpec, render } from '../chart/helm.ts';
+import type { SecretOrder } from '../demo/api-server-process.ts';
 import type { DaemonProcess } from '../demo/daemon-process.ts';
-import { OPS } from '../world/layout.ts';
+import type { Chosen, Installed } from '../demo/daemons.ts';
+import { NODES, OPS } from '../world/layout.ts';
 import type { World } from '../world/world.ts';
 import { imageName } from './build.ts';
 import { type Container, type Pod, runArguments, type Surroundings } from './pod.ts';
@@ -21,13 +23,6 @@ interface Kubeconfig {
   readonly users: readonly [{ readonly user: { readonly token: string } }];
 }
 
-/** What is chosen for a demonstration; all else is the chart's own. */
-export interface Settings {
-  /** The exporter's configuration. */
-  readonly config: unknown;
-  readonly readInterval: string;
-}
-
 /**
  * The chart, installed in the world: every container of it runs from its image as the rendered pods say, with their user,
  * capabilities, root, mounts, environment and arguments, in the network namespace of its node. What is not of the chart:
@@ -36,7 +31,7 @@ export interface Settings {
  *   kubelet      `PodVolumes` lays Secrets, ConfigMaps, host paths and the service account's token
  *   DNS          one name, in /etc/hosts
  */
-export class Installation {
+export class Installation implements Installed {
   readonly #world: World;
   readonly #objects: readonly KubeObject[];
   readonly #files: Map<string, Readonly<Record<string, string | Buffer>>>;
@@ -63,14 +58,14 @@ export class Installation {
   }
 
   /** What comes before the daemons: certificates into Secrets, and the kernel's switches on every node. */
-  async prepare(apiServer: DaemonProcess, kubeconfig: string, nodes: readonly string[]): Promise<void> {
+  async prepare(apiServer: DaemonProcess, kubeconfig: string): Promise<void> {
     this.#serviceAccount = this.#writeServiceAccount(JSON.parse(readFileSync(kubeconfig, 'utf8')) as Kubeconfig);
     const job = podSpec(find(this.#objects, 'Job')) as Pod;
     await runOne(this.#command('certificates', OPS.name, job, job.containers[0]!));
     for (const pod of [this.#collector(), this.#exporter()]) await this.#fetchSecrets(pod, apiServer);
-    for (const node of nodes)
+    for (const { name } of NODES)
       for (const container of this.#collector().initContainers ?? [])
-        await runOne(this.#command(`init-${node}`, node, this.#collector(), container));
+        await runOne(this.#command(`init-${name}`, name, this.#collector(), container));
   }
 
   /** Starts a collector on a node. */
@@ -131,7 +126,8 @@ export class Installation {
       const name = secret?.secretName;
       if (name === undefined) continue;
       const file = join(this.#world.folder, `${name}.json`);
-      apiServer.tell(`secret ${NAMESPACE} ${name} ${file}`);
+      const order: SecretOrder = { namespace: NAMESPACE, name, file };
+      apiServer.tell(`secret ${JSON.stringify(order)}`);
       const { data } = JSON.parse(await untilThere(file)) as { data: Record<string, string> };
       const decoded = Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64')] as const);
       this.#files.set(name, Object.fromEntries(decoded));
@@ -151,7 +147,7 @@ async function untilThere(file: string): Promise<string> {
 }
 
 /** Renders the chart for the world, with the images of this checkout. */
-export async function installation(world: World, { config, readInterval }: Settings): Promise<Installation> {
+export async function installation(world: World, { config, readInterval }: Chosen): Promise<Installation> {
   const imageOf = (daemon: 'collector' | 'exporter') => {
     const [, repository, tag] = /^(.*):(.*)$/.exec(imageName(daemon)) ?? [];
     return { repository, tag };
