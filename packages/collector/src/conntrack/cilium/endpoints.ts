@@ -1,0 +1,87 @@
+import { WordTable } from '../../word-table.ts';
+
+/**
+ * The map of the node's own endpoints, `cilium_lxc` (bpf/lib/common.h of Cilium: endpoint_key, endpoint_info).
+ *
+ *   key, 20 bytes     address @0 (IPv4: the first 4), family @16: 1 or 2
+ *   value             ... flags @8: 1 for the host itself ...
+ */
+export const ENDPOINT_KEY_BYTES = 20;
+/** What is looked at of a value. */
+export const ENDPOINT_VALUE_MIN_BYTES = 12;
+const KEY_WORDS = ENDPOINT_KEY_BYTES / 4;
+const FAMILY_V4 = 1;
+const FAMILY_V6 = 2;
+const FLAGS_WORD = 2;
+const FLAG_HOST = 1;
+const MAPPED = 0xffff_0000;
+
+/**
+ * An address stays an endpoint's for so long after the endpoint went: the longest that an entry lives without traffic, so that what
+ * is left of its connections is not taken for a stranger's. (Cilium: CT_CONNECTION_LIFETIME_TCP, 21,600 s; later 8,000 s.)
+ */
+export const REMEMBERED_SECONDS = 21_600;
+/** Addresses: Cilium's own map holds no more. */
+const MOST_ENDPOINTS = 65_536;
+
+export type EndpointKind = 'none' | 'pod' | 'host';
+const KINDS: readonly EndpointKind[] = ['none', 'pod', 'host'];
+
+/**
+ * Who lives on the node, by address:   | address: 4 words | kind | when it was last in the map, seconds |
+ */
+export class Endpoints {
+  readonly #table: WordTable;
+  readonly #key = new Uint32Array(4);
+
+  /** @param seed of the hash */
+  constructor(seed: number) {
+    this.#table = new WordTable(4, 2, seed);
+  }
+
+  /** Addresses known, of endpoints that are there or went a while ago. */
+  get size(): number {
+    return this.#table.count;
+  }
+
+  /** Who has the address of four words at `words[at]`. */
+  kindOf(words: Uint32Array, at: number): EndpointKind {
+    const index = this.#table.find(words, at);
+    return index < 0 ? 'none' : KINDS[this.#table.records[index * this.#table.stride + 4]!]!;
+  }
+
+  /**
+   * Takes in entries of the map.
+   * @param valueWords words of a value, padding included
+   * @param now seconds, of any clock that only goes forward
+   */
+  add(keys: Uint32Array, values: Uint32Array, valueWords: number, count: number, now: number): void {
+    for (let entry = 0; entry < count; entry++) {
+      if (!this.#takeKey(keys, entry * KEY_WORDS)) continue;
+      const known = this.#table.find(this.#key, 0);
+      if (known < 0 && this.#table.count >= MOST_ENDPOINTS) continue;
+      const at = (known < 0 ? this.#table.add(this.#key, 0) : known) * this.#table.stride;
+      const isHost = (values[entry * valueWords + FLAGS_WORD]! & FLAG_HOST) !== 0;
+      this.#table.records[at + 4] = KINDS.indexOf(isHost ? 'host' : 'pod');
+      this.#table.records[at + 5] = now;
+    }
+  }
+
+  /** Forgets endpoints that went long ago. */
+  expire(now: number): void {
+    const { records, stride, count } = this.#table;
+    for (let at = 5; at < count * stride; at += stride) {
+      if (now - records[at]! <= REMEMBERED_SECONDS) continue;
+      this.#table.retain((index) => now - records[index * stride + 5]! <= REMEMBERED_SECONDS);
+      return;
+    }
+  }
+
+  #takeKey(keys: Uint32Array, at: number): boolean {
+    const family = keys[at + 4]! & 0xff;
+    if (family !== FAMILY_V4 && family !== FAMILY_V6) return false;
+    for (let i = 0; i < 4; i++) this.#key[i] = keys[at + i]!;
+    if (family === FAMILY_V4) this.#key.set([0, 0, MAPPED, keys[at]!]);
+    return true;
+  }
+}

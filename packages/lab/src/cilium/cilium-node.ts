@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs';
+import type { BpfFolder, BpfTestMap } from './bpf-maps.ts';
+import { ENDPOINT_INFO_BYTES, endpointInfo, endpointKey } from './entries.ts';
+
+/** The units of lifetimes. */
+export type LabClock = 'jiffies' | 'ktime';
+
+/** A lifetime that ends in so many seconds, by this machine's clock. */
+export function lifetimeIn(clock: LabClock, seconds: number): number {
+  const now = Number(process.hrtime.bigint()) / 1e9;
+  if (clock === 'ktime') return Math.floor(now + seconds);
+  const [, jiffies] = /^jiffies: (\d+)$/m.exec(readFileSync('/proc/timer_list', 'latin1')) ?? [];
+  const ticks = Number(jiffies);
+  // As many ticks a second as fit both clocks: INITIAL_JIFFIES of linux/jiffies.h is five minutes before 32 bits overflow.
+  const rates = [100, 250, 300, 1000];
+  const off = (rate: number) => Math.abs((ticks - 2 ** 32 + 300 * rate) / rate - now);
+  const rate = rates.toSorted((a, b) => off(a) - off(b))[0]!;
+  return Math.floor((ticks + seconds * rate) / 256);
+}
+
+/** One entry: a key and a value, as bytes. */
+export type RawEntry = readonly [key: Buffer, value: Buffer];
+
+export interface CiliumNodeOptions {
+  /** Of each map. */
+  readonly maxEntries?: number;
+  readonly valueBytes?: number;
+  /** Addresses of pods that live here. */
+  readonly pods?: readonly string[];
+  /** The node's own. */
+  readonly host?: readonly string[];
+}
+
+/** The maps that Cilium keeps on a node, filled by us. */
+export class CiliumNode {
+  readonly #folder: BpfFolder;
+  readonly #endpoints: BpfTestMap;
+  readonly #maps = new Map<string, BpfTestMap>();
+  readonly #options: CiliumNodeOptions;
+
+  constructor(folder: BpfFolder, options: CiliumNodeOptions = {}) {
+    this.#folder = folder;
+    this.#options = options;
+    this.#endpoints = folder.create('cilium_lxc', {
+      type: 1,
+      keyBytes: 20,
+      valueBytes: ENDPOINT_INFO_BYTES,
+      maxEntries: 65_536,
+    });
+    for (const name of ['cilium_ct4_global', 'cilium_ct_any4_global']) this.addMap(name, 14);
+    for (const name of ['cilium_ct6_global', 'cilium_ct_any6_global']) this.addMap(name, 38);
+    for (const address of options.pods ?? []) this.addEndpoint(address);
+    for (const address of options.host ?? []) this.addEndpoint(address, true);
+  }
+
+  addMap(name: string, keyBytes: number): void {
+    const { maxEntries = 4096, valueBytes = 56 } = this.#options;
+    this.#maps.set(name, this.#folder.create(name, { keyBytes, valueBytes, maxEntries }));
+  }
+
+  addEndpoint(address: string, isHost = false): void {
+    this.#endpoints.put(endpointKey(address), endpointInfo(isHost));
+  }
+
+  removeEndpoint(address: string): void {
+    this.#endpoints.remove(endpointKey(address));
+  }
+
+  /** Puts entries where Cilium would: TCP in one map of the family, all else in the other. */
+  put(entries: readonly RawEntry[]): void {
+    for (const [name, some] of Map.groupBy(entries, ([key]) => mapOf(key))) this.putInto(name, some);
+  }
+
+  putInto(name: string, entries: readonly RawEntry[]): void {
+    const map = this.#maps.get(name);
+    if (map === undefined) throw new Error(`BUG: no map ${name}`);
+    map.put(Buffer.concat(entries.map(([key]) => key)), Buffer.concat(entries.map(([, value]) => value)));
+  }
+
+  remove(key: Buffer): void {
+    this.#maps.get(mapOf(key))!.remove(key);
+  }
+}
+
+const TCP = 6;
+
+function mapOf(key: Buffer): string {
+  const isTcp = key.readUInt8(key.length - 2) === TCP && (key.readUInt8(key.length - 1) & 2) === 0;
+  return `cilium_ct${isTcp ? '' : '_any'}${key.length === 14 ? 4 : 6}_global`;
+}
