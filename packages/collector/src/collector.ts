@@ -43,10 +43,12 @@ export class Collector {
   /** When the last whole read that left nothing pending ended. */
   #sinceMs: number;
   #cleanedMs: number;
+  #sourceName: ConntrackSource['name'];
 
   constructor(options: CollectorOptions) {
     const now = options.now();
     this.#options = options;
+    this.#sourceName = options.source.name;
     this.#backoff = new Backoff(options.now);
     this.#table = new FlowTable(options.seed, BigInt(now) * 1_000_000n);
     this.#reducer = this.#newReducer();
@@ -75,6 +77,7 @@ export class Collector {
     const { source, metrics, onBlock } = this.#options;
     try {
       const report = await source.read((block) => {
+        this.#followSource();
         onBlock?.(block);
         this.#table.apply(block, this.#reducer);
       });
@@ -87,6 +90,18 @@ export class Collector {
       this.#warn('a read of the conntrack table failed; the next one brings what it missed', { error: String(error) });
       return false;
     }
+  }
+
+  /** Another source begins with a baseline of its own. Called before its first block is taken in. */
+  #followSource(): void {
+    const { source, now, log } = this.#options;
+    if (source.name === this.#sourceName) return;
+    log.warn('connections come from another source now: what each has moved before is its baseline', {
+      before: this.#sourceName,
+      now: source.name,
+    });
+    this.#sourceName = source.name;
+    this.#table.rebase(BigInt(now()) * 1_000_000n);
   }
 
   /**

@@ -9,12 +9,15 @@ import { createRegistry } from '@egressd/daemon/metrics';
 import { clientTls } from '@egressd/daemon/tls';
 import { VERSION } from '@egressd/daemon/version';
 import { Collector } from './collector.ts';
+import { type ChosenSource, chooseSource } from './conntrack/chosen-source.ts';
+import { openCiliumSource } from './conntrack/cilium/cilium.ts';
+import { mapsFolder, pinnedNames } from './conntrack/cilium/maps.ts';
 import { openNetfilterSource } from './conntrack/netfilter.ts';
 import type { ConnectionBlock } from './conntrack/record.ts';
 import { type ConntrackSource, SourceError } from './conntrack/source.ts';
 import { dumpConnections, formatBlock } from './dump-ct.ts';
 import type { CollectorFlags } from './flags.ts';
-import { createCollectorMetrics } from './metrics.ts';
+import { createCollectorMetrics, createSourceMetrics } from './metrics.ts';
 import { Numbering } from './state/numbering.ts';
 import { Stream } from './stream/stream.ts';
 
@@ -32,10 +35,11 @@ export interface Start {
 /** Starts everything and names how each is stopped. @throws Error that says why not */
 export async function startCollector({ flags, log, lifecycle }: Start): Promise<void> {
   const registry = createRegistry();
-  const source = await openNetfilterSource({ hostPid: flags.hostPid });
+  const source = await openSource(flags, log);
   lifecycle.onStop('conntrack', () => source.close());
   saySwitches(source, log);
 
+  createSourceMetrics(registry, source);
   const addresses = await followAddresses(source, log);
   lifecycle.onStop('addresses', addresses.stop);
   const numbering = new Numbering();
@@ -61,7 +65,7 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
     cleanupIntervalMs: flags.cleanupInterval,
     seed: randomInt(2 ** 32),
     now: Date.now,
-    ...(flags.logEntries && flags.logLevel === 'debug' ? { onBlock: logEntries(log) } : {}),
+    ...(flags.logEntries && flags.logLevel === 'debug' ? { onBlock: logEntries(source, log) } : {}),
   });
   let reads = 0;
   const ready = () => (reads > 0 ? [] : ['the first read of the conntrack table has not ended yet']);
@@ -85,10 +89,23 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
   });
 }
 
+/** The source that the flags ask for, or the best that there is. */
+function openSource({ ctMode, hostPid, ciliumClockSource }: CollectorFlags, log: Log): Promise<ChosenSource> {
+  const folder = () => mapsFolder(hostPid);
+  return chooseSource({
+    mode: ctMode === 'ebpf' ? undefined : ctMode,
+    openNetfilter: () => openNetfilterSource({ hostPid }),
+    openCilium: (forced) => openCiliumSource({ folder: folder(), hostPid, forced, clockSource: ciliumClockSource }),
+    hasCiliumMaps: () => pinnedNames(folder()).length > 0,
+    log,
+    now: () => performance.now(),
+  });
+}
+
 /** `-dump-ct`: prints all connections. @returns the exit code */
 export async function printConnections(flags: CollectorFlags, log: Log): Promise<ExitCode> {
   try {
-    const source = await openNetfilterSource({ hostPid: flags.hostPid });
+    const source = await openSource(flags, log);
     await dumpConnections(source, writeAll);
     await source.close();
     return EXIT.ok;
@@ -107,9 +124,9 @@ function writeAll(text: string): Promise<void> {
 }
 
 /** `-log-entries`: every connection that is read, at level debug. */
-function logEntries(log: Log): (block: ConnectionBlock) => void {
+function logEntries(source: ConntrackSource, log: Log): (block: ConnectionBlock) => void {
   return (block) => {
-    for (const entry of formatBlock(block).split('\n')) if (entry !== '') log.debug('entry', { entry });
+    for (const entry of formatBlock(block, source.name).split('\n')) if (entry !== '') log.debug('entry', { entry });
   };
 }
 

@@ -1,4 +1,4 @@
-import { createCollectorMetrics } from '@egressd/collector/metrics';
+import { createCollectorMetrics, createSourceMetrics } from '@egressd/collector/metrics';
 import { createStreamMetrics } from '@egressd/collector/stream/metrics';
 import { Outbox } from '@egressd/collector/stream/outbox';
 import { SILENT } from '@egressd/daemon/log';
@@ -27,6 +27,7 @@ export async function selfMetrics(): Promise<Readonly<Record<'collector metrics'
 function collectorRegistry(): Registry {
   const registry = new Registry();
   createCollectorMetrics(registry, () => ({ accounting: undefined, timestamps: undefined, events: undefined }));
+  createSourceMetrics(registry, { name: 'netfilter', unusable: undefined });
   createStreamMetrics(registry, new Outbox(), () => false);
   clientTls(NO_TLS, LOOPBACK, SILENT, registry);
   return registry;

@@ -31,6 +31,8 @@ function initialJiffies(rate: number): number {
   return 2 ** 32 - 300 * rate;
 }
 
+const FIRST_JIFFIES = initialJiffies(Math.max(...TICK_RATES));
+
 /** Ticks a second of this kernel, from both of its times; undefined where they fit none. */
 export function tickRate({ seconds, jiffies }: KernelTime): number | undefined {
   if (jiffies === undefined) return undefined;
@@ -52,7 +54,7 @@ export function clockAt(source: ClockSource, now: KernelTime): Clock | undefined
 
 /**
  * Which clock some entries' lifetimes are of: the one by which more of them are alive, each with no more than any entry has left.
- * Where no entry is alive by either, the one by which none expires later than that.
+ * Where no entry is alive by either, the only one that could have told such times since boot.
  * @returns undefined where they do not tell
  */
 export function clockSourceOf(lifetimes: Iterable<number>, now: KernelTime): ClockSource | undefined {
@@ -67,10 +69,9 @@ export function clockSourceOf(lifetimes: Iterable<number>, now: KernelTime): Clo
   }
   if (votes.ktime !== votes.jiffies) return votes.ktime > votes.jiffies ? 'ktime' : 'jiffies';
   if (latest === 0) return undefined;
-  const possible = [ktime, jiffies].filter(
-    (clock) => clock !== undefined && clock.secondsLeft(latest) <= LONGEST_LIFETIME_SECONDS,
-  );
-  return possible.length === 1 ? possible[0]!.source : undefined;
+  // Jiffies have not been less since boot.
+  if (latest < FIRST_JIFFIES / JIFFIES_SCALE) return 'ktime';
+  return ktime.secondsLeft(latest) > LONGEST_LIFETIME_SECONDS ? 'jiffies' : undefined;
 }
 
 export function isAlive(clock: Clock, lifetime: number): boolean {

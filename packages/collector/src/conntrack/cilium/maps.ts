@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, type BpfMap, openPinnedMap } from '../ffi-bpf.ts';
 import { SourceError } from '../source.ts';
@@ -36,6 +36,11 @@ export interface OpenMaps {
   readonly connections: readonly ConnectionMap[];
   readonly endpoints: BpfMap;
   close(): void;
+}
+
+/** Where to look for maps: here, or with `hostPid` and nothing here where process 1 sees them. */
+export function mapsFolder(hostPid: boolean): string {
+  return hostPid && !existsSync(MAPS_FOLDER) ? `/proc/1/root${MAPS_FOLDER}` : MAPS_FOLDER;
 }
 
 /** The names of connection maps that are pinned in a folder: cheap, and needs no right to open them. */

@@ -22,7 +22,7 @@ const ENDPOINTS_BATCH = 1024;
 export interface CiliumReadingOptions extends BatchOptions {
   /** Folder of the pinned maps. */
   readonly folder?: string | undefined;
-  /** The unit of lifetimes; undefined: found out. */
+  /** The unit of lifetimes: `ktime` in any case; `jiffies`, unless the entries show that it is the other. */
   readonly clockSource?: ClockSource | undefined;
   /** Read maps that do not show that Cilium is at work, or not yet what they count. */
   readonly forced?: boolean | undefined;
@@ -100,7 +100,7 @@ export class CiliumReading {
 
   /** Finds out what the entries are. Where forced, those that do not tell yet are waited for. */
   async #settle(): Promise<void> {
-    const { forced = false, clockSource } = this.#options;
+    const { forced = false, clockSource = 'jiffies' } = this.#options;
     const first = this.#survey();
     const layout = surveyedLayout(first);
     const refusal = refusalOf(layout);

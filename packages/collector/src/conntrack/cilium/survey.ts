@@ -94,13 +94,9 @@ export function surveyedLayout({ evidence, described }: Survey): Layout {
   return shown === 'untold' && described === 'directed' && evidence.neutral > 0 ? 'directed' : shown;
 }
 
-/** The clock of the entries: what was asked for, else what they tell, else what Cilium uses by default. */
-export function surveyedClock(
-  { lifetimes }: Survey,
-  asked: ClockSource | undefined,
-  now: KernelTime,
-): Clock | undefined {
-  return clockAt(asked ?? clockSourceOf(lifetimes, now) ?? 'jiffies', now);
+/** The clock of the entries: `ktime` where it was asked for, else what they tell, else what Cilium uses by default. */
+export function surveyedClock({ lifetimes }: Survey, asked: ClockSource, now: KernelTime): Clock | undefined {
+  return clockAt(asked === 'ktime' ? asked : (clockSourceOf(lifetimes, now) ?? asked), now);
 }
 
 /** Whether the entries show that Cilium is at work, by themselves or by a look a moment before. */
