@@ -2,10 +2,10 @@
  * Every call into libbpf: maps that somebody else has pinned are opened for reading only, and read in batches. A call costs some
  * microseconds: one for thousands of entries, and one an entry only where the kernel knows no batches.
  */
-import { closeSync } from 'node:fs';
 import { constants, endianness } from 'node:os';
 import { DataType } from 'ffi-rs';
 import {
+  closeFd,
   errnoName,
   type NativeMemory,
   native,
@@ -107,7 +107,7 @@ export function openPinnedMap(path: string): BpfMap | undefined {
   const info = Buffer.alloc(MAP_INFO_BYTES);
   const got = infoByFd(fd, info, lengthOf(info)).value;
   if (got < 0) {
-    closeSync(fd);
+    closeFd(fd);
     throw bpfError(`cannot ask for the sizes of the BPF map ${path}`, -got);
   }
   return {
@@ -118,7 +118,7 @@ export function openPinnedMap(path: string): BpfMap | undefined {
     valueBytes: info.readUInt32LE(INFO_VALUE_SIZE),
     maxEntries: info.readUInt32LE(INFO_MAX_ENTRIES),
     btf: { id: info.readUInt32LE(INFO_BTF_ID), valueType: info.readUInt32LE(INFO_BTF_VALUE_TYPE_ID) },
-    close: () => closeSync(fd),
+    close: () => closeFd(fd),
   };
 }
 
@@ -142,7 +142,7 @@ export function readBtf(id: number): Buffer | undefined {
     return size > MAX_BTF_BYTES ? undefined : Buffer.from(memory.bytes.subarray(0, size));
   } finally {
     memory.free();
-    closeSync(fd);
+    closeFd(fd);
   }
 }
 

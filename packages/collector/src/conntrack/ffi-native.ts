@@ -19,10 +19,11 @@ export function native<T>(library: string, funcName: string, retType: DataType, 
   };
 }
 
-const { External, I64, Void, String: Text } = DataType;
+const { External, I32, I64, Void, String: Text } = DataType;
 const mallocOf = native<JsExternal>(LIBC, 'malloc', External, [I64]);
 const freeOf = native<undefined>(LIBC, 'free', Void, [External]);
 const memcpy = native<number>(LIBC, 'memcpy', I64, [External, External, I64]);
+const close = native<number>(LIBC, 'close', I32, [I32]);
 const getenv = native<JsExternal>(LIBC, 'getenv', External, [Text]);
 
 /** Memory that a library or the kernel writes to: it never moves. */
@@ -46,6 +47,11 @@ export function nativeMemory(size: number): NativeMemory {
 /** A pointer to nothing. libc must be open. */
 export function nullPointer(): JsExternal {
   return getenv('').value;
+}
+
+/** Closes a descriptor that a library has opened: Node.js warns of those that it does not know. */
+export function closeFd(fd: number): void {
+  close(fd);
 }
 
 const opened = new Set<string>();

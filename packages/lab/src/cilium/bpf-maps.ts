@@ -1,12 +1,12 @@
-import { closeSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataType, load, open } from 'ffi-rs';
 import { runCommand } from '../world/commands.ts';
-import { makeRunFolder, newRunName, sweep } from '../world/runs.ts';
+import { BPF_FOLDER, makeRunFolder, newRunName, sweep } from '../world/runs.ts';
 
 /** Makes and fills BPF maps, which the collector never does. */
 const LIBRARY = 'lab-libbpf';
+const LIBC = 'lab-libc';
 const LIBRARY_FILE = 'libbpf.so.1';
 
 /** linux/bpf.h. */
@@ -67,7 +67,7 @@ export class BpfTestMap {
   }
 
   close(): void {
-    closeSync(this.#fd);
+    load({ library: LIBC, funcName: 'close', retType: I32, paramsType: [I32], paramsValue: [this.#fd] });
   }
 }
 
@@ -88,8 +88,9 @@ export interface BpfFolder {
 export async function openBpfFolder(): Promise<BpfFolder> {
   await sweep();
   open({ library: LIBRARY, path: LIBRARY_FILE });
+  open({ library: LIBC, path: 'libc.so.6' });
   const folder = await makeRunFolder(await newRunName());
-  const root = join(folder, 'bpf');
+  const root = join(folder, BPF_FOLDER);
   await mkdir(root);
   await runCommand('mount', ['-t', 'bpf', 'egressd-lab', root]);
   const globals = join(root, 'tc/globals');

@@ -1,21 +1,26 @@
 import { readFileSync } from 'node:fs';
 import type { BpfFolder, BpfTestMap } from './bpf-maps.ts';
-import { ENDPOINT_INFO_BYTES, endpointInfo, endpointKey } from './entries.ts';
+import { ENDPOINT_INFO_BYTES, endpointInfo, endpointKey, TUPLE_F, tupleBytes } from './entries.ts';
 
 /** The units of lifetimes. */
 export type LabClock = 'jiffies' | 'ktime';
 
+const monotonic = () => Number(process.hrtime.bigint()) / 1e9;
+
+/** Ticks of this machine since boot and how many there are a second: read once, the file is long. */
+const TICKS = (() => {
+  const seconds = monotonic();
+  const [, jiffies] = /^jiffies: (\d+)$/m.exec(readFileSync('/proc/timer_list', 'latin1')) ?? [];
+  // As many a second as fit both clocks: INITIAL_JIFFIES of linux/jiffies.h is five minutes before 32 bits overflow.
+  const off = (rate: number) => Math.abs((Number(jiffies) - 2 ** 32 + 300 * rate) / rate - seconds);
+  const rate = [100, 250, 300, 1000].toSorted((a, b) => off(a) - off(b))[0]!;
+  return { jiffies: Number(jiffies), seconds, rate };
+})();
+
 /** A lifetime that ends in so many seconds, by this machine's clock. */
 export function lifetimeIn(clock: LabClock, seconds: number): number {
-  const now = Number(process.hrtime.bigint()) / 1e9;
-  if (clock === 'ktime') return Math.floor(now + seconds);
-  const [, jiffies] = /^jiffies: (\d+)$/m.exec(readFileSync('/proc/timer_list', 'latin1')) ?? [];
-  const ticks = Number(jiffies);
-  // As many ticks a second as fit both clocks: INITIAL_JIFFIES of linux/jiffies.h is five minutes before 32 bits overflow.
-  const rates = [100, 250, 300, 1000];
-  const off = (rate: number) => Math.abs((ticks - 2 ** 32 + 300 * rate) / rate - now);
-  const rate = rates.toSorted((a, b) => off(a) - off(b))[0]!;
-  return Math.floor((ticks + seconds * rate) / 256);
+  if (clock === 'ktime') return Math.floor(monotonic() + seconds);
+  return Math.floor((TICKS.jiffies + (monotonic() - TICKS.seconds + seconds) * TICKS.rate) / 256);
 }
 
 /** One entry: a key and a value, as bytes. */
@@ -75,6 +80,17 @@ export class CiliumNode {
     const map = this.#maps.get(name);
     if (map === undefined) throw new Error(`BUG: no map ${name}`);
     map.put(Buffer.concat(entries.map(([key]) => key)), Buffer.concat(entries.map(([, value]) => value)));
+  }
+
+  /** Puts TCP connections of a pod with one address, IPv4, in: number i has port i modulo 2^16 there and i / 2^16 + 1 here. */
+  putMany(count: number, source: string, destination: string, value: Buffer): void {
+    const key = tupleBytes({ source, sourcePort: 0, destination, destinationPort: 0, protocol: 6, flags: TUPLE_F.out });
+    const keys = Buffer.alloc(count * key.length, key);
+    for (let i = 0; i < count; i++) {
+      keys.writeUInt16BE(i & 0xffff, i * key.length + 8);
+      keys.writeUInt16BE((i >>> 16) + 1, i * key.length + 10);
+    }
+    this.#maps.get('cilium_ct4_global')!.put(keys, Buffer.alloc(count * value.length, value));
   }
 
   remove(key: Buffer): void {

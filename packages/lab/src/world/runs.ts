@@ -13,6 +13,8 @@ import { runCommand } from './commands.ts';
  *       └ process id
  */
 const RUN_NAME = /^egd(\d+)\.([0-9a-z]+)\.\d+-/;
+/** In a run's folder, for a file system of BPF maps. */
+export const BPF_FOLDER = 'bpf';
 const NETNS_FOLDER = '/run/netns';
 
 /** A process that has ended and whose parent has not noticed, or is ending: proc(5), field 3. */
@@ -75,5 +77,10 @@ async function leftBehind(folder: string): Promise<string[]> {
 /** Removes what killed runs have left: processes, namespaces, folders. Live runs are not touched. */
 export async function sweep(): Promise<void> {
   await removeNamespaces(await leftBehind(NETNS_FOLDER));
-  for (const name of await leftBehind(tmpdir())) await rm(join(tmpdir(), name), { recursive: true, force: true });
+  for (const name of await leftBehind(tmpdir())) {
+    const folder = join(tmpdir(), name);
+    // Where a file system was mounted for Cilium's maps.
+    await runCommand('umount', [join(folder, BPF_FOLDER)]).catch(() => {});
+    await rm(folder, { recursive: true, force: true });
+  }
 }

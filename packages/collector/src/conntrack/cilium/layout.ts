@@ -96,8 +96,8 @@ export function testimonyOf(
   if (first === 'zero' && second === 'zero') return 'silent';
   if (first === 'traffic' && second !== 'other') return 'directed';
   if (second !== 'traffic') return 'strange';
-  // What Cilium 1.16 and later keep there is not like counters: a number of packets with 0 bytes, or bytes of an address.
-  if (first === 'other') return 'summed';
+  // Of an IPv4 address or a backend's number, which later versions keep there, one of the two is 0.
+  if (first === 'other') return isHalf(values, at + WORD_RX_PACKETS) ? 'summed' : 'strange';
   return hasReceived(direction, protocol, values[at + WORD_TCP_FLAGS]!) ? 'summed' : 'neutral';
 }
 
@@ -107,6 +107,10 @@ function hasReceived(direction: number, protocol: number, tcpFlags: number): boo
 }
 
 const TCP = 6;
+
+function isHalf(values: Uint32Array, at: number): boolean {
+  return (wide(values, at) === 0) !== (wide(values, at + 2) === 0);
+}
 
 /** Whether packets at `at` and bytes behind them can be counters of traffic. */
 function counterKind(values: Uint32Array, at: number, minFrame: number): 'zero' | 'traffic' | 'other' {
