@@ -1,29 +1,41 @@
 import { Backoff, type Log } from '@egressd/daemon/log';
 import type { ConnectionBlock } from './conntrack/record.ts';
-import type { ConntrackSource, ReadReport } from './conntrack/source.ts';
+import type { ConntrackSource, EndsReport, ReadReport } from './conntrack/source.ts';
 import { FlowTable } from './flow-table/flow-table.ts';
 import type { CollectorMetrics } from './metrics.ts';
 import { Reducer } from './reducer/reducer.ts';
+import type { ConnectionsImage, KeptConnections } from './state/connections-file.ts';
+import { type FrozenBatch, freezeBatch, renumbered } from './state/frozen-batch.ts';
 import type { Numbering } from './state/numbering.ts';
-import { freezeBatch } from './stream/outbox.ts';
+import type { State } from './state/state.ts';
 import type { Stream } from './stream/stream.ts';
 
 /** While nobody takes batches, one holds up to this much time: few large ones are better than many, and bytes keep their minute. */
 const COALESCE_MS = 60_000;
 /** A connection that so many whole reads did not see has ended: an expired one hides from dumps, but does not come back. */
 const ENDED_AFTER_READS = 3;
+/**
+ * Where ends are told it is kept for longer, and never less than the above: an expired one hides from dumps until the kernel comes by,
+ * which it does every minute, and then its end is told.
+ */
+const END_TOLD_WITHIN_MS = 10 * 60_000;
 
 export interface CollectorOptions {
   readonly source: ConntrackSource;
-  readonly stream: Pick<Stream, 'send' | 'tell' | 'canFreeze' | 'connected' | 'wantDialled'>;
+  readonly stream: Pick<Stream, 'send' | 'tell' | 'begin' | 'canFreeze' | 'connected' | 'wantDialled'>;
   readonly numbering: Numbering;
+  /** Keeps what was counted, so that another process can go on; undefined: nothing is kept. */
+  readonly state?: Pick<State, 'handOver' | 'begin' | 'writing' | 'wantsWhole' | 'hurry'> | undefined;
   readonly metrics: CollectorMetrics;
   readonly log: Log;
   readonly maxPairs: number;
+  readonly readIntervalMs: number;
   readonly cleanupIntervalMs: number;
   /** Seeds the tables' hashes: random, so that nobody can choose connections that collide. */
   readonly seed: number;
   readonly now: () => number;
+  /** Ends were lost: the next read is to come sooner. */
+  readonly readSooner?: () => void;
   /** Sees every block that was read: for `-log-entries`. */
   readonly onBlock?: (block: ConnectionBlock) => void;
 }
@@ -31,19 +43,26 @@ export interface CollectorOptions {
 /**
  * The collector's work, step by step:
  *
- *   source ──blocks──> flow table ──what moved──> reducer ──rows──> batch ──> stream
+ *   source ──blocks, ends──> flow table ──what moved──> reducer ──rows──> batch ──> stream
+ *                                └──────── image ────────> state ──┘
  *
  * Whoever keeps the time calls `read` every interval, and `finish` at the end.
  */
 export class Collector {
   readonly #options: CollectorOptions;
-  readonly #table: FlowTable;
+  #table: FlowTable;
   readonly #backoff: Backoff;
   #reducer: Reducer;
   /** When the last whole read that left nothing pending ended. */
   #sinceMs: number;
   #cleanedMs: number;
   #sourceName: ConntrackSource['name'];
+  #reading = false;
+  /** The last hand-over is kept and sent. */
+  #handedOver: Promise<void> = Promise.resolve();
+  #renumbering = false;
+  /** What a process before had counted is the base of what this one counts. */
+  #restored = false;
 
   constructor(options: CollectorOptions) {
     const now = options.now();
@@ -54,6 +73,53 @@ export class Collector {
     this.#reducer = this.#newReducer();
     this.#sinceMs = now;
     this.#cleanedMs = now;
+    options.source.follow?.({ ended: (block) => this.#end(block), endsAmiss: (report) => this.#endsAmiss(report) });
+  }
+
+  /** Goes on where a process before ended, before the first read. */
+  restore({ images }: KeptConnections): void {
+    const last = images.at(-1)!;
+    this.#table = new FlowTable(this.#options.seed, last.firstReadNs);
+    for (const { words } of images) this.#table.restore(words);
+    this.#table.backwards = last.backwards;
+    this.#sinceMs = last.sinceMs;
+    this.#restored = true;
+  }
+
+  /** Resolves when the last hand-over is kept and sent. */
+  get handedOver(): Promise<void> {
+    return this.#handedOver;
+  }
+
+  /**
+   * Begins another numbering: the exporter has batches of the present one that were not sent from here, so what was restored is older
+   * than what it has. What moved since then is in part what it has had: it is dropped, if connections went on from there. If they
+   * began afresh, what moved is new and goes out under new numbers.
+   */
+  async renumber(): Promise<void> {
+    if (this.#renumbering) return;
+    this.#renumbering = true;
+    await this.#handedOver;
+    const { stream, numbering, state, log } = this.#options;
+    const dropped = { batches: 0, flow_bytes: 0 };
+    const batches = stream.begin((batch, number) => {
+      if (!this.#restored) return renumbered(batch, number);
+      dropped.batches++;
+      dropped.flow_bytes += batch.flowBytes;
+      return undefined;
+    });
+    if (this.#restored) this.#reducer.freeze();
+    this.#restored = false;
+    numbering.begin(batches.length);
+    log.error(
+      'the exporter has batches of this collector that its state directory does not know of: a new numbering begins',
+      {
+        ...dropped,
+      },
+    );
+    if (state !== undefined) this.#handedOver = state.begin(numbering.name, batches, dropped.batches);
+    await this.#handedOver;
+    this.#renumbering = false;
   }
 
   /**
@@ -69,12 +135,17 @@ export class Collector {
 
   /** The last turn: what moved becomes a batch, whoever is there to take it. */
   async finish(): Promise<void> {
-    this.#handOver(await this.#readTable(), true);
+    const complete = await this.#readTable();
+    this.#options.state?.hurry();
+    await this.#handedOver;
+    this.#handOver(complete, true);
+    await this.#handedOver;
   }
 
   /** @returns whether the whole table was seen */
   async #readTable(): Promise<boolean> {
     const { source, metrics, onBlock } = this.#options;
+    this.#reading = true;
     try {
       const report = await source.read((block) => {
         this.#followSource();
@@ -86,9 +157,12 @@ export class Collector {
       this.#tellHealth(report);
       return report.complete;
     } catch (error) {
+      this.#table.endRead(false);
       metrics.countFailedRead();
       this.#warn('a read of the conntrack table failed; the next one brings what it missed', { error: String(error) });
       return false;
+    } finally {
+      this.#reading = false;
     }
   }
 
@@ -104,21 +178,63 @@ export class Collector {
     this.#table.rebase(BigInt(now()) * 1_000_000n);
   }
 
+  /** Connections have ended, during a read or between two: their last bytes go with the next batch. */
+  #end(block: ConnectionBlock): void {
+    this.#options.onBlock?.(block);
+    this.#options.metrics.countEnds(block.count);
+    this.#table.end(block, this.#reducer);
+    if (this.#table.crowded && !this.#reading) this.#sweep();
+  }
+
+  #endsAmiss(report: EndsReport): void {
+    this.#options.metrics.countEndsAmiss(report);
+    if (report.overruns + report.gaps === 0) return;
+    this.#warn(
+      'the ends of some connections were not told: what they moved since the last read is lost; reading anew',
+      {
+        overruns: report.overruns,
+        lost: report.lost,
+        gaps: report.gaps,
+      },
+    );
+    this.#options.readSooner?.();
+  }
+
   /**
    * Freezes what moved into a batch. Its span begins at the last whole read: one that missed something leaves bytes for the next,
    * whose span reaches back as far.
    */
   #handOver(complete: boolean, last = false): void {
-    const { stream, numbering, now } = this.#options;
+    const { stream, numbering, state, now } = this.#options;
     const toMs = Math.max(now(), this.#sinceMs);
+    const fromMs = this.#sinceMs;
     if (this.#reducer.rows > 0) {
-      const early = !stream.connected && toMs - this.#sinceMs < COALESCE_MS;
-      if (!last && (early || !stream.canFreeze)) return;
-      const span = { number: numbering.next(), fromMs: this.#sinceMs, toMs };
-      stream.send(freezeBatch(span, this.#reducer.freeze(), toMs));
+      const early = !stream.connected && toMs - fromMs < COALESCE_MS;
+      if (!last && (early || !stream.canFreeze || state?.writing)) return;
+      if (complete) this.#sinceMs = toMs;
+      this.#keepAndSend(freezeBatch({ number: numbering.next(), fromMs, toMs }, this.#reducer.freeze(), toMs));
+    } else {
+      if (complete) this.#sinceMs = toMs;
+      if (state?.wantsWhole && !state.writing) this.#keepAndSend(undefined);
     }
-    if (complete) this.#sinceMs = toMs;
     if (stream.connected && stream.wantDialled !== this.#reducer.dialled) this.#exchangeReducer();
+  }
+
+  /**
+   * Sends a batch once it is kept. What the batch holds and what the image says was counted are of one instant: nothing is read
+   * between the two. Reading goes on while they are written.
+   */
+  #keepAndSend(batch: FrozenBatch | undefined): void {
+    const { stream, state } = this.#options;
+    const send = () => (batch === undefined ? undefined : stream.send(batch));
+    if (state === undefined) send();
+    else this.#handedOver = state.handOver(batch, this.#image(state.wantsWhole)).then(send);
+  }
+
+  #image(whole: boolean): ConnectionsImage {
+    const { firstReadNs, backwards } = this.#table;
+    const number = this.#options.numbering.last;
+    return { whole, number, sinceMs: this.#sinceMs, firstReadNs, backwards, words: this.#table.image(whole) };
   }
 
   /** The exporter wants other columns: nothing is pending, so the pairs can be looked up anew. */
@@ -135,13 +251,23 @@ export class Collector {
   /** Forgets connections that have ended, and pairs that nobody uses any more. */
   #clean(): void {
     const { cleanupIntervalMs, now } = this.#options;
-    if (Math.abs(now() - this.#cleanedMs) < cleanupIntervalMs) return;
+    if (Math.abs(now() - this.#cleanedMs) < cleanupIntervalMs && !this.#table.crowded) return;
     this.#cleanedMs = now();
+    this.#sweep();
+  }
+
+  #sweep(): void {
     const used = new Uint8Array(this.#reducer.size + 1);
-    this.#table.sweep(ENDED_AFTER_READS, (pair) => {
+    this.#table.sweep(this.#endedAfterReads(), (pair) => {
       used[pair] = 1;
     });
     this.#table.renumberPairs(this.#reducer.compact(used));
+  }
+
+  #endedAfterReads(): number {
+    const { source, readIntervalMs } = this.#options;
+    const told = source.follow !== undefined && source.tellsEnds !== false && source.switches().events !== 0;
+    return Math.max(ENDED_AFTER_READS, told ? Math.ceil(END_TOLD_WITHIN_MS / readIntervalMs) : 0);
   }
 
   /** What the exporter is to know of this node's kernel: it can tell Kubernetes. */

@@ -61,7 +61,6 @@ describe('notices', () => {
   test.each<[string, string]>([
     ['-kubeconfig=/root/.kube/config', '-kubeconfig is not needed'],
     ['-ebpf-dns-tracer-enabled', 'names from DNS answers come with a later release'],
-    ['-state-dir=/var/lib/egressd', '-state-dir is not used yet'],
   ])('%s', (flag, start) => {
     const lines = notices(read('-ebpf-dns-tracer-enabled=false', flag));
     expect(lines.map((line) => line.slice(0, start.length))).toEqual([start]);

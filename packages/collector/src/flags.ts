@@ -29,6 +29,11 @@ export const COLLECTOR_FLAGS = defineFlags({
     ['netfilter', 'cilium', 'ebpf'],
     "Where connections are read: netfilter or cilium (ebpf comes with a later release); empty: Cilium's maps where Cilium is at work and they can be read, else netfilter.",
   ),
+  'conntrack-events': choice(
+    ['on', 'off'],
+    'on',
+    'Listen for the end of each connection, so that what it moved since the last read counts too: on or off.',
+  ),
   'host-pid': boolean(false, "Read the host's network namespace through process 1 although the pod has its own."),
   'exclude-namespaces': list(['kube-system'], 'Pods in these namespaces, separated by commas, are not reported.'),
   'group-public-ips': boolean(false, 'Count every public destination as 0.0.0.0 (IPv6: ::).'),
@@ -55,7 +60,10 @@ export const COLLECTOR_FLAGS = defineFlags({
     'Run once as the init container: switch on accounting, timestamps and events of conntrack, and exit.',
   ),
   'init-cgroupv2': boolean(false, 'With -init: mount cgroup v2 where it is not.'),
-  'state-dir': optionalText('directory', 'Keeps what was confirmed across restarts. Not used yet.'),
+  'state-dir': optionalText(
+    'directory',
+    'Keeps across restarts what was counted and what the exporter has not confirmed; not set: a restart begins afresh.',
+  ),
   'cilium-clock-source': choice(
     ['jiffies', 'ktime'],
     'jiffies',
@@ -95,6 +103,5 @@ export function notices(flags: CollectorFlags): string[] {
     lines.push("-cilium-clock-source: Cilium's maps are not read with -ct-mode=netfilter");
   if (flags.ebpfDnsTracerEnabled)
     lines.push('names from DNS answers come with a later release (-ebpf-dns-tracer-enabled=false silences this line)');
-  if (flags.stateDir !== undefined) lines.push('-state-dir is not used yet: what is not confirmed is kept in memory');
   return lines;
 }

@@ -1,7 +1,6 @@
 import { randomInt } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { startHttp } from '@egressd/daemon/http';
 import { EXIT, type ExitCode, type Lifecycle } from '@egressd/daemon/lifecycle';
 import type { Log } from '@egressd/daemon/log';
@@ -12,13 +11,16 @@ import { Collector } from './collector.ts';
 import { type ChosenSource, chooseSource } from './conntrack/chosen-source.ts';
 import { openCiliumSource } from './conntrack/cilium/cilium.ts';
 import { mapsFolder, pinnedNames } from './conntrack/cilium/maps.ts';
+import type { EventsMode } from './conntrack/messages.ts';
 import { openNetfilterSource } from './conntrack/netfilter.ts';
 import type { ConnectionBlock } from './conntrack/record.ts';
 import { type ConntrackSource, SourceError } from './conntrack/source.ts';
 import { dumpConnections, formatBlock } from './dump-ct.ts';
 import type { CollectorFlags } from './flags.ts';
 import { createCollectorMetrics, createSourceMetrics } from './metrics.ts';
-import { Numbering } from './state/numbering.ts';
+import { ReadTimes } from './read-times.ts';
+import { openState } from './state/open.ts';
+import { OUTBOX_BYTES, Outbox } from './stream/outbox.ts';
 import { Stream } from './stream/stream.ts';
 
 /** How often the node's addresses are read: they travel with the next Hello. */
@@ -35,45 +37,65 @@ export interface Start {
 /** Starts everything and names how each is stopped. @throws Error that says why not */
 export async function startCollector({ flags, log, lifecycle }: Start): Promise<void> {
   const registry = createRegistry();
-  const source = await openSource(flags, log);
+  const source = await openSource(flags, flags.conntrackEvents, log);
   lifecycle.onStop('conntrack', () => source.close());
-  saySwitches(source, log);
+  saySwitches(source, flags, log);
 
   createSourceMetrics(registry, source);
   const addresses = await followAddresses(source, log);
   lifecycle.onStop('addresses', addresses.stop);
-  const numbering = new Numbering();
+  const node = nodeName(log);
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const { state, restored, numbering, close } = await openState({
+    folder: flags.stateDir,
+    here: { node, bootId, source: `${source.name} ${networkNamespace(flags.hostPid)}` },
+    log,
+    registry,
+    stopping: lifecycle.stopping,
+  });
+  lifecycle.onStop('state', close);
+  const outbox = new Outbox(OUTBOX_BYTES, (numbers) => state?.forget(numbers));
+  outbox.restore(restored?.batches ?? [], numbering.last);
   const stream = new Stream({
     address: flags.exporterAddress,
     credentials: clientTls(tlsFlags(flags), flags.exporterAddress, log, registry),
-    node: nodeName(log),
-    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
-    numbering: numbering.name,
+    node,
+    bootId,
+    get numbering() {
+      return numbering.name;
+    },
     version: VERSION,
     settings: flags,
     nodeAddresses: addresses.now,
     log,
     registry,
+    outbox,
+    onAhead: () => collector.renumber(),
   });
+  const times = new ReadTimes(flags.readInterval);
   const collector = new Collector({
     source,
     stream,
     numbering,
-    metrics: createCollectorMetrics(registry, () => source.switches()),
+    state,
+    metrics: createCollectorMetrics(registry, source),
     log,
     maxPairs: flags.maxPairs,
+    readIntervalMs: flags.readInterval,
     cleanupIntervalMs: flags.cleanupInterval,
     seed: randomInt(2 ** 32),
     now: Date.now,
+    readSooner: () => times.sooner(),
     ...(flags.logEntries && flags.logLevel === 'debug' ? { onBlock: logEntries(source, log) } : {}),
   });
+  if (restored?.connections !== undefined) collector.restore(restored.connections);
   let reads = 0;
   const ready = () => (reads > 0 ? [] : ['the first read of the conntrack table has not ended yet']);
   const http = await startHttp({ port: flags.httpListenPort, registry, ready });
   lifecycle.onStop('http', () => http.close());
 
   stream.start();
-  const running = keepReading(flags.readInterval, lifecycle.stopping, async () => {
+  const running = keepReading(times, lifecycle.stopping, async () => {
     await collector.read();
     reads++;
   });
@@ -81,20 +103,22 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
     await running;
     await collector.finish();
     const left = await stream.close({ deadlineMs: LAST_BATCH_MS });
-    if (left.batches > 0)
-      log.warn('the exporter did not take everything in time; this is lost', {
-        batches: left.batches,
-        bytes: left.flowBytes,
-      });
+    if (left.batches === 0) return;
+    const fate = state === undefined ? 'this is lost' : 'this is kept in the state directory';
+    log.warn(`the exporter did not take everything in time; ${fate}`, { batches: left.batches, bytes: left.flowBytes });
   });
 }
 
 /** The source that the flags ask for, or the best that there is. */
-function openSource({ ctMode, hostPid, ciliumClockSource }: CollectorFlags, log: Log): Promise<ChosenSource> {
+function openSource(
+  { ctMode, hostPid, ciliumClockSource }: CollectorFlags,
+  events: EventsMode,
+  log: Log,
+): Promise<ChosenSource> {
   const folder = () => mapsFolder(hostPid);
   return chooseSource({
     mode: ctMode === 'ebpf' ? undefined : ctMode,
-    openNetfilter: () => openNetfilterSource({ hostPid }),
+    openNetfilter: () => openNetfilterSource({ hostPid, events }),
     openCilium: (forced) => openCiliumSource({ folder: folder(), hostPid, forced, clockSource: ciliumClockSource }),
     hasCiliumMaps: () => pinnedNames(folder()).length > 0,
     log,
@@ -105,7 +129,7 @@ function openSource({ ctMode, hostPid, ciliumClockSource }: CollectorFlags, log:
 /** `-dump-ct`: prints all connections. @returns the exit code */
 export async function printConnections(flags: CollectorFlags, log: Log): Promise<ExitCode> {
   try {
-    const source = await openSource(flags, log);
+    const source = await openSource(flags, 'off', log);
     await dumpConnections(source, writeAll);
     await source.close();
     return EXIT.ok;
@@ -130,12 +154,10 @@ function logEntries(source: ConntrackSource, log: Log): (block: ConnectionBlock)
   };
 }
 
-/** Reads at once and then every interval; a read that takes longer than that is followed by the next in its time. */
-async function keepReading(intervalMs: number, stopping: AbortSignal, read: () => Promise<void>): Promise<void> {
-  for (let next = performance.now(); !stopping.aborted; ) {
+async function keepReading(times: ReadTimes, stopping: AbortSignal, read: () => Promise<void>): Promise<void> {
+  while (!stopping.aborted) {
     await read();
-    next += intervalMs * Math.max(1, Math.ceil((performance.now() - next) / intervalMs));
-    await sleep(next - performance.now(), undefined, { signal: stopping }).catch(() => {});
+    await times.wait(stopping);
   }
 }
 
@@ -159,6 +181,15 @@ async function followAddresses(
   return { now: () => addresses, stop: () => clearInterval(timer) };
 }
 
+/** What tells the network namespace that is read from others of this boot; empty where that cannot be known. */
+function networkNamespace(hostPid: boolean): string {
+  try {
+    return readlinkSync(hostPid ? '/proc/1/ns/net' : '/proc/self/ns/net');
+  } catch {
+    return '';
+  }
+}
+
 function nodeName(log: Log): string {
   const name = process.env.NODE_NAME;
   if (name) return name;
@@ -171,7 +202,8 @@ function tlsFlags({ tlsCertFile = '', tlsKeyFile = '', tlsCaFile = '', insecure 
 }
 
 /** What the kernel's switches mean for the numbers, once, at the start. The metrics go on telling. */
-function saySwitches(source: ConntrackSource, log: Log): void {
+function saySwitches(source: ConntrackSource, { conntrackEvents }: CollectorFlags, log: Log): void {
+  if (source.name !== 'netfilter') return;
   const { accounting, timestamps, events } = source.switches();
   const advice = 'run the collector once with -init, or set it with sysctl';
   if (accounting === false)
@@ -181,9 +213,19 @@ function saySwitches(source: ConntrackSource, log: Log): void {
       'nf_conntrack_timestamp is off: a connection that follows another with the same ports may be taken for it',
       { advice },
     );
-  if (events !== undefined && events !== 1)
-    log.info('nf_conntrack_events is not 1: not needed yet, later releases read the end of connections from events', {
-      events,
-      advice,
-    });
+  if (conntrackEvents === 'off')
+    log.info('the ends of connections are not listened for (-conntrack-events=off)', { lost: UNTOLD });
+  else if (events === 0)
+    log.warn('nf_conntrack_events is 0: the kernel does not tell the end of connections', { lost: UNTOLD, advice });
+  else if (events === 2)
+    log.info(
+      'nf_conntrack_events is 2: the kernel tells the end of a connection only where somebody listened when it was opened',
+      {
+        lost: 'of those opened before this collector started, what they moved between its last read and their end',
+        advice,
+      },
+    );
 }
+
+/** What is lost where no ends are told. */
+const UNTOLD = 'what a connection moves between the last read that saw it and its end';

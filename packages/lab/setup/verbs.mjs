@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { SetupError } from './say.mjs';
 import { NODE, ROOT } from './workspace.mjs';
 
-/** The library that the collector reads conntrack with, by its Debian name. */
-const LIBRARY = 'libnetfilter-conntrack3';
+/** The libraries that the collector reads conntrack and Cilium's maps with, by their Debian names. */
+const LIBRARIES = ['libnetfilter-conntrack3', 'libbpf1'];
 /** What the lab builds its world with. */
-const WORLD = [LIBRARY, 'conntrack', 'iproute2', 'iputils-ping', 'nftables', 'openssl', 'procps'];
-const COMPILER = ['gcc', 'libc6-dev'];
+const WORLD = [...LIBRARIES, 'conntrack', 'iproute2', 'iputils-ping', 'nftables', 'openssl', 'procps'];
+const COMPILER = ['gcc', 'libc6-dev', 'libbpf-dev'];
 const DATABASES = ['prometheus', 'victoria-metrics'];
 
 const NODE_FLAGS = ['--conditions=source', '--disable-warning=ExperimentalWarning'];
@@ -60,7 +60,7 @@ function test(args) {
   }));
   if (tiers.join() === 'unit') return { steps };
   const root = `${needsRoot(named ? `the ${tiers[0]} tier` : 'npm test')}, or run \`npm test -- unit\``;
-  return { root, packages: [...WORLD, ...COMPILER], binaries: DATABASES, steps };
+  return { root, packages: [...WORLD, ...COMPILER], binaries: DATABASES, kubernetes: true, steps };
 }
 
 /** Nothing but reads: format and lint, types, and whether the contract and its generated code are as they should be. */
@@ -101,8 +101,9 @@ export const VERBS = {
     steps: [program('lab/src/bench/main.ts', args)],
   }),
   check,
+  fuzz: (args) => ({ steps: [program('lab/src/fuzz/main.ts', args)] }),
   collector: (args) => ({
-    packages: [LIBRARY],
+    packages: LIBRARIES,
     steps: [program('collector/src/main.ts', args, nodeFlags('collector'))],
   }),
   exporter: (args) => ({ steps: [program('exporter/src/main.ts', args, nodeFlags('exporter'))] }),

@@ -110,6 +110,8 @@ export interface ConntrackSource {
    * of the same connection that was read earlier, and, rarely, twice. Not there: this source does not know of ends.
    */
   follow?(listener: EndsListener): void;
+  /** Where `follow` is there: false while this source knows of no ends all the same. */
+  readonly tellsEnds?: boolean;
   /** Reads the switches anew. */
   switches(): SourceSwitches;
   /** Reads how full the table is anew. Not there, or undefined: this source does not know. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { parseAddress } from '@egressd/flow/address';
 import type { BpfFolder, BpfTestMap } from './bpf-maps.ts';
-import { ENDPOINT_INFO_BYTES, endpointInfo, endpointKey, TUPLE_F, tupleBytes } from './entries.ts';
+import { ENDPOINT_INFO_BYTES, endpointInfo, endpointKey } from './entries.ts';
 
 /** The units of lifetimes. */
 export type LabClock = 'jiffies' | 'ktime';
@@ -82,14 +83,9 @@ export class CiliumNode {
     map.put(Buffer.concat(entries.map(([key]) => key)), Buffer.concat(entries.map(([, value]) => value)));
   }
 
-  /** Puts TCP connections of a pod with one address, IPv4, in: number i has port i modulo 2^16 there and i / 2^16 + 1 here. */
-  putMany(count: number, source: string, destination: string, value: Buffer): void {
-    const key = tupleBytes({ source, sourcePort: 0, destination, destinationPort: 0, protocol: 6, flags: TUPLE_F.out });
-    const keys = Buffer.alloc(count * key.length, key);
-    for (let i = 0; i < count; i++) {
-      keys.writeUInt16BE(i & 0xffff, i * key.length + 8);
-      keys.writeUInt16BE((i >>> 16) + 1, i * key.length + 10);
-    }
+  /** Puts TCP entries, IPv4: many keys, one behind the other, with the same value. */
+  putMany(keys: Buffer, value: Buffer): void {
+    const count = keys.length / 14;
     this.#maps.get('cilium_ct4_global')!.put(keys, Buffer.alloc(count * value.length, value));
   }
 
@@ -103,4 +99,19 @@ const TCP = 6;
 function mapOf(key: Buffer): string {
   const isTcp = key.readUInt8(key.length - 2) === TCP && (key.readUInt8(key.length - 1) & 2) === 0;
   return `cilium_ct${isTcp ? '' : '_any'}${key.length === 14 ? 4 : 6}_global`;
+}
+
+/** Keys of TCP connections, IPv4, that the sources have opened to the destinations by turns, each with ports of its own. */
+export function manyKeys(count: number, sources: readonly string[], destinations: readonly string[]): Buffer {
+  const bytes = (address: string) => Buffer.from(parseAddress(address)!.subarray(12));
+  const [from, to] = [sources.map(bytes), destinations.map(bytes)];
+  const keys = Buffer.alloc(count * 14);
+  for (let i = 0; i < count; i++) {
+    from[i % from.length]!.copy(keys, i * 14);
+    to[Math.floor(i / from.length) % to.length]!.copy(keys, i * 14 + 4);
+    keys.writeUInt16BE(i & 0xffff, i * 14 + 8);
+    keys.writeUInt16BE((i >>> 16) + 1, i * 14 + 10);
+    keys.writeUInt8(TCP, i * 14 + 12);
+  }
+  return keys;
 }

@@ -28,6 +28,8 @@ export interface DaemonsOptions {
   readonly owners: OwnersFrom;
   /** Of the collectors. */
   readonly readInterval?: string;
+  /** Every daemon keeps a state directory of its own in the world's folder, across its restarts; without it none has one. */
+  readonly stateDirectories?: boolean;
 }
 
 /** One collector a node, one exporter and a database, at work in the world. */
@@ -73,7 +75,7 @@ type Described = Pick<Daemons, 'database' | 'exporter' | 'collectors' | 'apiServ
 /** Writes their files. */
 async function describeDaemons(
   world: World,
-  { owners, readInterval = READ_INTERVAL }: DaemonsOptions,
+  { owners, readInterval = READ_INTERVAL, stateDirectories = false }: DaemonsOptions,
   onFailed: (error: DaemonFailed) => void,
 ): Promise<Described> {
   const answers = (host: string, url: string, good?: (body: string) => boolean) => () =>
@@ -89,6 +91,7 @@ async function describeDaemons(
   };
   const kubeconfig = join(world.folder, 'kubernetes/kubeconfig');
   const told = owners === 'kubernetes' ? [`-kubeconfig=${kubeconfig}`] : [];
+  const kept = (name: string) => (stateDirectories ? [`-state-dir=${join(world.folder, 'state', name)}`] : []);
   const exporterFlags = [`-config-path=${await writeExporterConfig(world, owners)}`, ...told];
   if (owners === 'kubernetes') await mkdir(join(world.folder, 'kubernetes'), { recursive: true });
   return {
@@ -102,13 +105,19 @@ async function describeDaemons(
     exporter: daemon(
       ['the exporter', OPS.name],
       // Plain text is fine here: the network is made of memory.
-      [...daemonCommand('exporter'), ...exporterFlags, `-grpc-listen-port=${STREAM_PORT}`, '-insecure'],
+      [
+        ...daemonCommand('exporter'),
+        ...exporterFlags,
+        ...kept('exporter'),
+        `-grpc-listen-port=${STREAM_PORT}`,
+        '-insecure',
+      ],
       answers(OPS.name, `${EXPORTER_URL}/readyz`),
     ),
     collectors: NODES.map(({ name }) =>
       daemon(
         [`collector of ${name}`, name],
-        collectorCommand(readInterval),
+        [...collectorCommand(readInterval), ...kept(name)],
         answers(name, `${COLLECTOR_URL}/metrics`, hasRead),
         { NODE_NAME: name },
       ),

@@ -1,4 +1,5 @@
 import { createCollectorMetrics, createSourceMetrics } from '@egressd/collector/metrics';
+import { createStateMetrics } from '@egressd/collector/state/metrics';
 import { createStreamMetrics } from '@egressd/collector/stream/metrics';
 import { Outbox } from '@egressd/collector/stream/outbox';
 import { SILENT } from '@egressd/daemon/log';
@@ -26,9 +27,12 @@ export async function selfMetrics(): Promise<Readonly<Record<'collector metrics'
 
 function collectorRegistry(): Registry {
   const registry = new Registry();
-  createCollectorMetrics(registry, () => ({ accounting: undefined, timestamps: undefined, events: undefined }));
+  createCollectorMetrics(registry, {
+    switches: () => ({ accounting: undefined, timestamps: undefined, events: undefined }),
+  });
   createSourceMetrics(registry, { name: 'netfilter', unusable: undefined });
   createStreamMetrics(registry, new Outbox(), () => false);
+  createStateMetrics(registry);
   clientTls(NO_TLS, LOOPBACK, SILENT, registry);
   return registry;
 }
