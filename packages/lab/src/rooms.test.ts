@@ -39,8 +39,8 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
     'conntrack/cilium/btf': { pure: true },
     'conntrack/cilium/endpoints': { rooms: ['word-table'], pure: true },
     'conntrack/cilium/decode': {
-      rooms: ['conntrack/record', 'conntrack/cilium/layout'],
-      types: ['conntrack/cilium/clock', 'conntrack/cilium/endpoints'],
+      rooms: ['conntrack/record', 'conntrack/cilium/layout', 'conntrack/cilium/endpoints'],
+      types: ['conntrack/cilium/clock'],
       pure: true,
     },
     conntrack: {

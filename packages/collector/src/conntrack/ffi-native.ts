@@ -19,11 +19,12 @@ export function native<T>(library: string, funcName: string, retType: DataType, 
   };
 }
 
-const { External, I32, I64, Void, String: Text } = DataType;
+const { External, I32, I64, U8Array, Void, String: Text } = DataType;
 const mallocOf = native<JsExternal>(LIBC, 'malloc', External, [I64]);
 const freeOf = native<undefined>(LIBC, 'free', Void, [External]);
 const memcpy = native<number>(LIBC, 'memcpy', I64, [External, External, I64]);
 const close = native<number>(LIBC, 'close', I32, [I32]);
+const clockGetres = native<number>(LIBC, 'clock_getres', I32, [I32, U8Array]);
 const getenv = native<JsExternal>(LIBC, 'getenv', External, [Text]);
 
 /** Memory that a library or the kernel writes to: it never moves. */
@@ -47,6 +48,16 @@ export function nativeMemory(size: number): NativeMemory {
 /** A pointer to nothing. libc must be open. */
 export function nullPointer(): JsExternal {
   return getenv('').value;
+}
+
+/** `CLOCK_MONOTONIC_COARSE` of linux/time.h: it goes forward with every tick of the kernel. */
+const CLOCK_MONOTONIC_COARSE = 6;
+
+/** How long a tick (jiffy) of this kernel is: containers see no file that says it. libc must be open. */
+export function tickNanoseconds(): number {
+  const timespec = Buffer.alloc(16);
+  clockGetres(CLOCK_MONOTONIC_COARSE, timespec);
+  return Number(timespec.readBigInt64LE(8));
 }
 
 /** Closes a descriptor that a library has opened: Node.js warns of those that it does not know. */

@@ -24,7 +24,7 @@ const POD = '10.1.0.1';
 const OTHER_POD = '10.1.0.2';
 const HOST = '10.0.0.1';
 const REMOTE = '203.0.113.7';
-const NOW = { seconds: 1000, jiffies: undefined };
+const NOW = { seconds: 1000, tickRate: 250 };
 
 function endpoints(pods: readonly string[], hosts: readonly string[] = []): Endpoints {
   const known = new Endpoints(7);
@@ -40,11 +40,15 @@ function learn(known: Endpoints, pods: readonly string[], hosts: readonly string
 }
 
 /** Decodes entries of one family. */
-function decode(entries: readonly RawEntry[], known = endpoints([POD, OTHER_POD], [HOST]), clock?: ClockSource) {
+function decode(
+  entries: readonly RawEntry[],
+  known = endpoints([POD, OTHER_POD], [HOST]),
+  clock: ClockSource = 'ktime',
+) {
   const [keys, values] = [0, 1].map((side) => Uint8Array.from(Buffer.concat(entries.map((entry) => entry[side]!))));
   const block = new Uint32Array(STRIDE * Math.max(1, entries.length));
   const tally = startTally();
-  const reading = { endpoints: known, clock: clock === undefined ? undefined : clockAt(clock, NOW), tally };
+  const reading = { endpoints: known, clock: clockAt(clock, NOW), tally };
   const family = entries[0]![0].length === 14 ? 4 : 6;
   const { count } = decodeEntries(viewEntries(family, keys!, values!), 0, entries.length, 0, block, 0, reading);
   return { records: Array.from({ length: count }, (_, i) => recordFields({ words: block, count }, i)), tally };
@@ -88,7 +92,7 @@ describe('entries with a counter a direction', () => {
         replyBytes: 3000n,
         id: 0,
         status: 0,
-        timeout: undefined,
+        timeout: 0,
         start: undefined,
       },
     ]);

@@ -1,6 +1,6 @@
 import { FLAG, STRIDE, WORD } from '../record.ts';
 import type { Clock } from './clock.ts';
-import type { Endpoints } from './endpoints.ts';
+import { ENDPOINT, type Endpoints } from './endpoints.ts';
 import {
   DIRECTION,
   ENTRY_FLAG,
@@ -65,8 +65,7 @@ export function startTally(): Tally {
 /** What a read decodes with: all of it is the same from its begin to its end. */
 export interface Reading {
   readonly endpoints: Endpoints;
-  /** undefined: when entries expire is not told. */
-  readonly clock: Clock | undefined;
+  readonly clock: Clock;
   readonly tally: Tally;
 }
 
@@ -148,7 +147,7 @@ function writeRest(
   zone: number,
   values: Uint32Array,
   value: number,
-  clock: Clock | undefined,
+  clock: Clock,
   block: Uint32Array,
   base: number,
 ): void {
@@ -168,8 +167,8 @@ function writeRest(
   block[base + WORD.identity + 1] = 0;
   block[base + WORD.id] = 0;
   block[base + WORD.status] = 0;
-  block[base + WORD.timeout] = clock === undefined ? 0 : clock.secondsUntil(values[value + WORD_LIFETIME]!);
-  block[base + WORD.flags] = clock === undefined ? FLAG.counters : FLAG.counters | FLAG.timeout;
+  block[base + WORD.timeout] = clock.secondsUntil(values[value + WORD_LIFETIME]!);
+  block[base + WORD.flags] = FLAG.counters | FLAG.timeout;
 }
 
 /**
@@ -178,8 +177,8 @@ function writeRest(
  */
 function isCountedElsewhere(endpoints: Endpoints, direction: number, block: Uint32Array, base: number): boolean {
   const source = endpoints.kindOf(block, base + WORD.originalSource);
-  if (direction === DIRECTION.in) return source === 'pod';
-  return source === 'host' && endpoints.kindOf(block, base + WORD.replySource) === 'pod';
+  if (direction === DIRECTION.in) return source === ENDPOINT.pod;
+  return source === ENDPOINT.host && endpoints.kindOf(block, base + WORD.replySource) === ENDPOINT.pod;
 }
 
 /**
@@ -197,16 +196,23 @@ function copyCounters(
 ): boolean {
   const packetsLow = values[from]!;
   const packetsHigh = values[from + 1]!;
-  const packets = packetsHigh * TWO_32 + packetsLow;
-  const bytes = values[from + 3]! * TWO_32 + values[from + 2]!;
-  if (packets === 0 ? !mayBeZero || bytes !== 0 : bytes < packets * minFrame || bytes > packets * MAX_FRAME)
-    return false;
-  const payload = bytes - packets * ETHERNET_BYTES;
+  const bytesLow = values[from + 2]!;
+  const bytesHigh = values[from + 3]!;
   block[to] = packetsLow;
   block[to + 1] = packetsHigh;
-  block[to + 2] = payload;
-  block[to + 3] = payload / TWO_32;
-  return true;
+  if ((packetsHigh | bytesHigh) !== 0) {
+    const packets = packetsHigh * TWO_32 + packetsLow;
+    const bytes = bytesHigh * TWO_32 + bytesLow;
+    const payload = bytes - packets * ETHERNET_BYTES;
+    block[to + 2] = payload;
+    block[to + 3] = payload / TWO_32;
+    return bytes >= packets * minFrame && bytes <= packets * MAX_FRAME;
+  }
+  // Nearly always.
+  block[to + 2] = bytesLow - packetsLow * ETHERNET_BYTES;
+  block[to + 3] = 0;
+  if (packetsLow === 0) return mayBeZero && bytesLow === 0;
+  return bytesLow >= packetsLow * minFrame && bytesLow <= packetsLow * MAX_FRAME;
 }
 
 function leaveOut(

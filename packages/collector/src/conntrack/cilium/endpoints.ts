@@ -24,15 +24,25 @@ export const REMEMBERED_SECONDS = 21_600;
 /** Addresses: Cilium's own map holds no more. */
 const MOST_ENDPOINTS = 65_536;
 
-export type EndpointKind = 'none' | 'pod' | 'host';
-const KINDS: readonly EndpointKind[] = ['none', 'pod', 'host'];
+/** Who has an address. */
+export const ENDPOINT = { none: 0, pod: 1, host: 2 } as const;
+export type EndpointKind = (typeof ENDPOINT)[keyof typeof ENDPOINT];
+
+/** IPv4 addresses whose owner was asked for lately: nearly every entry is of one of them. A power of two. */
+const RECENT = 1024;
+const RECENT_SHIFT = 22;
 
 /**
- * Who lives on the node, by address:   | address: 4 words | kind | when it was last in the map, seconds |
+ * Who lives on the node, by address:
+ *
+ *   table    | address: 4 words | kind | when it was last in the map, seconds |
+ *   recent   | IPv4 address |      recentKind   | kind |      a slot each, chosen by the address; 0.0.0.0 is nobody's
  */
 export class Endpoints {
   readonly #table: WordTable;
   readonly #key = new Uint32Array(4);
+  readonly #recent = new Uint32Array(RECENT);
+  readonly #recentKind = new Uint8Array(RECENT);
 
   /** @param seed of the hash */
   constructor(seed: number) {
@@ -46,8 +56,19 @@ export class Endpoints {
 
   /** Who has the address of four words at `words[at]`. */
   kindOf(words: Uint32Array, at: number): EndpointKind {
+    if (words[at + 2] !== MAPPED || words[at] !== 0 || words[at + 1] !== 0) return this.#find(words, at);
+    const address = words[at + 3]!;
+    const slot = Math.imul(address, 0x9e3779b1) >>> RECENT_SHIFT;
+    if (this.#recent[slot] !== address) {
+      this.#recentKind[slot] = this.#find(words, at);
+      this.#recent[slot] = address;
+    }
+    return this.#recentKind[slot] as EndpointKind;
+  }
+
+  #find(words: Uint32Array, at: number): EndpointKind {
     const index = this.#table.find(words, at);
-    return index < 0 ? 'none' : KINDS[this.#table.records[index * this.#table.stride + 4]!]!;
+    return index < 0 ? ENDPOINT.none : (this.#table.records[index * this.#table.stride + 4] as EndpointKind);
   }
 
   /**
@@ -56,13 +77,14 @@ export class Endpoints {
    * @param now seconds, of any clock that only goes forward
    */
   add(keys: Uint32Array, values: Uint32Array, valueWords: number, count: number, now: number): void {
+    this.#forgetRecent();
     for (let entry = 0; entry < count; entry++) {
       if (!this.#takeKey(keys, entry * KEY_WORDS)) continue;
       const known = this.#table.find(this.#key, 0);
       if (known < 0 && this.#table.count >= MOST_ENDPOINTS) continue;
       const at = (known < 0 ? this.#table.add(this.#key, 0) : known) * this.#table.stride;
       const isHost = (values[entry * valueWords + FLAGS_WORD]! & FLAG_HOST) !== 0;
-      this.#table.records[at + 4] = KINDS.indexOf(isHost ? 'host' : 'pod');
+      this.#table.records[at + 4] = isHost ? ENDPOINT.host : ENDPOINT.pod;
       this.#table.records[at + 5] = now;
     }
   }
@@ -73,8 +95,14 @@ export class Endpoints {
     for (let at = 5; at < count * stride; at += stride) {
       if (now - records[at]! <= REMEMBERED_SECONDS) continue;
       this.#table.retain((index) => now - records[index * stride + 5]! <= REMEMBERED_SECONDS);
+      this.#forgetRecent();
       return;
     }
+  }
+
+  #forgetRecent(): void {
+    this.#recent.fill(0);
+    this.#recentKind.fill(ENDPOINT.none);
   }
 
   #takeKey(keys: Uint32Array, at: number): boolean {

@@ -6,7 +6,7 @@ import { type ReadReport, SourceError } from '../source.ts';
 import { type Clock, type ClockSource, clockAt } from './clock.ts';
 import { decodeEntries, type Reading, startTally, type Tally, viewEntries } from './decode.ts';
 import { ENDPOINT_KEY_BYTES, Endpoints } from './endpoints.ts';
-import { openKernelTime } from './kernel-time.ts';
+import { readKernelTime } from './kernel-time.ts';
 import { KEY_BYTES_V4, KEY_BYTES_V6, layoutOf, MOST_AGAINST, VALUE_BYTES } from './layout.ts';
 import { type BatchOptions, MapReader } from './map-reader.ts';
 import { MAPS_FOLDER, type OpenMaps, openMaps } from './maps.ts';
@@ -34,13 +34,12 @@ export interface CiliumReadingOptions extends BatchOptions {
 export class CiliumReading {
   readonly #options: CiliumReadingOptions;
   readonly #folder: string;
-  readonly #now = openKernelTime();
   readonly #readers = new Map<4 | 6, MapReader>();
   readonly #endpoints: Endpoints;
   #endpointReader: MapReader | undefined;
   /** The entries have shown that they are of the layout that can be read. */
   #settled = false;
-  #clockSource: ClockSource | undefined;
+  #clockSource: ClockSource = 'jiffies';
   #namesBefore = '';
 
   private constructor(options: CiliumReadingOptions) {
@@ -72,7 +71,7 @@ export class CiliumReading {
     if (!this.#settled) await this.#settle();
     const maps = openMaps(this.#folder);
     try {
-      const clock = this.#clockSource === undefined ? undefined : clockAt(this.#clockSource, this.#now());
+      const clock = clockAt(this.#clockSource, readKernelTime());
       const reading = { endpoints: this.#learnEndpoints(maps), clock, tally: startTally() };
       const told = this.#settled
         ? await this.#deliver(maps, reading, blocks)
@@ -105,8 +104,8 @@ export class CiliumReading {
     const layout = surveyedLayout(first);
     const refusal = refusalOf(layout);
     if (refusal !== undefined && !(forced && layout === 'untold')) throw refusal;
-    const clock = surveyedClock(first, clockSource, this.#now());
-    this.#clockSource = clock?.source;
+    const clock = surveyedClock(first, clockSource, readKernelTime());
+    this.#clockSource = clock.source;
     this.#settled = layout === 'directed';
     if (forced || isAtWork(first, undefined, clock)) return;
     await pause(SECOND_LOOK_MS);
@@ -133,7 +132,7 @@ export class CiliumReading {
   /** Who lives here now, and who did a while ago. */
   #learnEndpoints({ endpoints: map }: OpenMaps): Endpoints {
     const reader = this.#endpointReaderOf(map.valueBytes);
-    const now = Math.floor(this.#now().seconds);
+    const now = Math.floor(readKernelTime().seconds);
     const words = (bytes: Buffer) => new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
     for (const { keys, values, count } of reader.read(map))
       this.#endpoints.add(words(keys), words(values), Math.ceil(map.valueBytes / 8) * 2, count, now);
@@ -185,13 +184,13 @@ export class CiliumReading {
   }
 
   /** What was met may show that these are no longer the maps that they were: another version of Cilium, or none. */
-  #judge({ evidence, latest, undecodable, no_counters }: Tally, delivered: number, clock: Clock | undefined): void {
+  #judge({ evidence, latest, undecodable, no_counters }: Tally, delivered: number, clock: Clock): void {
     if (undecodable >= MOST_AGAINST) {
       this.#settled = false;
       throw refusalOf(layoutOf(evidence)) ?? refusalOf('strange')!;
     }
     if (delivered === 0 && no_counters >= MOST_AGAINST) throw refusalOf('silent')!;
-    const isOver = latest > 0 && clock !== undefined && clock.secondsLeft(latest) < -STALE_SECONDS;
+    const isOver = latest > 0 && clock.secondsLeft(latest) < -STALE_SECONDS;
     if (isOver && this.#options.forced !== true) throw stale();
   }
 

@@ -95,14 +95,14 @@ export function surveyedLayout({ evidence, described }: Survey): Layout {
 }
 
 /** The clock of the entries: `ktime` where it was asked for, else what they tell, else what Cilium uses by default. */
-export function surveyedClock({ lifetimes }: Survey, asked: ClockSource, now: KernelTime): Clock | undefined {
+export function surveyedClock({ lifetimes }: Survey, asked: ClockSource, now: KernelTime): Clock {
   return clockAt(asked === 'ktime' ? asked : (clockSourceOf(lifetimes, now) ?? asked), now);
 }
 
 /** Whether the entries show that Cilium is at work, by themselves or by a look a moment before. */
-export function isAtWork(survey: Survey, before: Survey | undefined, clock: Clock | undefined): boolean {
+export function isAtWork(survey: Survey, before: Survey | undefined, clock: Clock): boolean {
   if (before !== undefined && before.fingerprint !== survey.fingerprint) return true;
-  return clock !== undefined && isAlive(clock, survey.latestShort);
+  return isAlive(clock, survey.latestShort);
 }
 
 /** Why maps of a layout cannot be read, with what to do; undefined where they can. */
