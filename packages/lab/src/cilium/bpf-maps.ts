@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataType, load, open } from 'ffi-rs';
 import { runCommand } from '../world/commands.ts';
-import { BPF_FOLDER, makeRunFolder, newRunName, sweep } from '../world/runs.ts';
+import { makeRunFolder, newRunName, removeRunFolder, sweep } from '../world/runs.ts';
 
 /** Makes and fills BPF maps, which the collector never does. */
 const LIBRARY = 'lab-libbpf';
@@ -90,7 +90,7 @@ export async function openBpfFolder(): Promise<BpfFolder> {
   open({ library: LIBRARY, path: LIBRARY_FILE });
   open({ library: LIBC, path: 'libc.so.6' });
   const folder = await makeRunFolder(await newRunName());
-  const root = join(folder, BPF_FOLDER);
+  const root = join(folder, 'bpf');
   await mkdir(root);
   await runCommand('mount', ['-t', 'bpf', 'egressd-lab', root]);
   const globals = join(root, 'tc/globals');
@@ -107,8 +107,7 @@ export async function openBpfFolder(): Promise<BpfFolder> {
     unpin: (name) => rm(join(globals, name)),
     async close() {
       for (const map of maps) map.close();
-      await runCommand('umount', [root]);
-      await rm(folder, { recursive: true, force: true });
+      await removeRunFolder(folder);
     },
   };
 }
