@@ -117,6 +117,12 @@ export const VERBS = {
     packages: CONTAINERS,
     steps: [program('lab/src/images/main.ts', args)],
   }),
+  soak: (args) => ({
+    root: needsRoot('the soak'),
+    packages: WORLD,
+    binaries: ['victoria-metrics'],
+    steps: [program('lab/src/soak/main.ts', args)],
+  }),
   fuzz: (args) => ({ steps: [program('lab/src/fuzz/main.ts', args)] }),
   collector: (args) => ({
     packages: LIBRARIES,
