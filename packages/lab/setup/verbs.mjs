@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { SetupError } from './say.mjs';
 import { NODE, ROOT } from './workspace.mjs';
 
-/** The library that the collector reads conntrack with, by its Debian name. */
-const LIBRARY = 'libnetfilter-conntrack3';
+/** The libraries that the collector reads conntrack and Cilium's maps with, by their Debian names. */
+const LIBRARIES = ['libnetfilter-conntrack3', 'libbpf1'];
 /** What the lab builds its world with. */
-const WORLD = [LIBRARY, 'conntrack', 'iproute2', 'iputils-ping', 'nftables', 'openssl', 'procps'];
-const COMPILER = ['gcc', 'libc6-dev'];
+const WORLD = [...LIBRARIES, 'conntrack', 'iproute2', 'iputils-ping', 'nftables', 'openssl', 'procps'];
+const COMPILER = ['gcc', 'libc6-dev', 'libbpf-dev'];
 /** Shows the daemons another time than the machine's: for `npm run truth`. */
 const FAKE_CLOCK = 'libfaketime';
 /** What builds images and runs containers without a daemon of its own, and makes the Debian that they are built in. */
@@ -66,9 +66,9 @@ function test(args) {
   const root = `${needsRoot(named ? `the ${tiers[0]} tier` : 'npm test')}, or run \`npm test -- unit\``;
   return {
     root,
-    packages: [...WORLD, ...COMPILER, ...CONTAINERS, 'shellcheck'],
+    packages: [...WORLD, ...COMPILER, ...(tiers.includes('cluster') ? CONTAINERS : []), 'shellcheck'],
     binaries: DATABASES,
-    kubernetes: true,
+    kubernetes: tiers.includes('cluster'),
     steps,
   };
 }
@@ -132,7 +132,7 @@ export const VERBS = {
   }),
   fuzz: (args) => ({ steps: [program('lab/src/fuzz/main.ts', args)] }),
   collector: (args) => ({
-    packages: [LIBRARY],
+    packages: LIBRARIES,
     steps: [program('collector/src/main.ts', args, nodeFlags('collector'))],
   }),
   exporter: (args) => ({ steps: [program('exporter/src/main.ts', args, nodeFlags('exporter'))] }),
