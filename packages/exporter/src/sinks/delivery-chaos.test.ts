@@ -21,6 +21,8 @@ const ANSWERS = ['stored', 'lost', 'answer lost', 'refused', 'too large', 'forbi
  */
 class ChaosDatabase implements Sink {
   readonly name = 'chaos';
+  readonly scheme = 'chaos';
+  readonly receiver = 'chaos';
   readonly form = 'samples';
   readonly usualMode = 'counter';
   readonly counters = ['txBytes', 'rxBytes'] as const;
@@ -103,6 +105,8 @@ class ChaosDatabase implements Sink {
 /** An endpoint that may fail in every way, and that knows a request by its key: what it has it does not take again, nor refuse. */
 class ChaosEndpoint implements Sink {
   readonly name = 'chaos';
+  readonly scheme = 'chaos';
+  readonly receiver = 'chaos';
   readonly form = 'items';
   readonly usualMode = 'delta';
   readonly counters = ITEM_COUNTERS;

@@ -32,8 +32,9 @@ export class Parts {
   #aloneInARow = 0;
   #refusals = 0;
 
-  constructor(units: number) {
-    if (units > 0) this.#stack.push({ from: 0, to: units });
+  /** @param from units before it were accepted in a life before */
+  constructor(units: number, from = 0) {
+    if (units > from) this.#stack.push({ from, to: units });
   }
 
   /** What to send next; undefined: all is settled. */
