@@ -72,9 +72,9 @@ export interface DeliveryOptions {
  *   more than what a restart restores: no counter falls, and none is begun twice.
  * - Starts and the frame behind them are two steps, and the disk knows which of them is under way: once a value may have been stored its
  *   start is not sent again, which a database would refuse as out of order.
- * - The frame under way at the crash goes again, to the byte, before any other: same values, same times, same keys. What of it was
- *   accepted is in the books (then it is not sent again) or is not known: it may have been stored, like a request whose
- *   answer was lost.
+ * - The frame under way at the crash goes again, to the byte, before any other: same values, same times, cut in the same parts, so the
+ *   same keys. What of it was accepted is in the books (then it is not sent again) or is not known: it may have been stored, like
+ *   a request whose answer was lost.
  */
 export class Delivery {
   readonly #sink: Sink;
@@ -97,6 +97,8 @@ export class Delivery {
   #acceptedAt: number;
   #away = false;
   #running: Promise<void> | undefined;
+  /** Of the frame that is under way, or of its starts. */
+  #parts: Parts | undefined;
 
   constructor(options: DeliveryOptions) {
     const { sink } = options;
@@ -138,14 +140,20 @@ export class Delivery {
     const { outcome, lost } = this.#ledger.restore(image, standing);
     this.#diary.resumed(outcome, lost);
     if (lost > 0) this.#drop('given_up', lost);
-    if (this.#ledger.inFlight === undefined) return;
+    const { frame } = image;
+    if (this.#ledger.inFlight === undefined || frame === undefined) return;
+    const bounds = Array.from({ length: frame.left.length / 2 }, (_, i) => frame.left.subarray(2 * i, 2 * i + 2));
+    this.#parts = new Parts(
+      0,
+      bounds.map(([from, to]) => ({ from: from!, to: to! })),
+    );
     this.#behindSince = this.#timers.now();
     this.#running = this.#run();
   }
 
   /** The books at the moment of the last snapshot, whose series these are. Valid until anything else is asked for. */
   image(series: readonly Series[]): LedgerImage {
-    return this.#ledger.image(series);
+    return this.#ledger.image(series, this.#parts?.left ?? []);
   }
 
   /**
@@ -233,14 +241,20 @@ export class Delivery {
 
   /** Sends a frame without its starts, or the starts of one, once it is durable. @returns undefined: go on */
   async #sendWhole(frame: Frame, resumed: boolean, sent: SentFrame[]): Promise<Fate | undefined> {
-    if (this.#durable !== undefined && !(await this.#durable(this.#stop.signal))) return 'stopped';
-    const parts = new Parts(unitsOf(frame) / this.#grain, resumed ? this.#ledger.done / this.#grain : 0);
+    const parts = (resumed ? this.#parts : undefined) ?? new Parts(unitsOf(frame) / this.#grain);
+    this.#parts = parts;
+    if (!(await this.#untilDurable())) return 'stopped';
     const open = await this.#sendParts(frame, parts, resumed);
     if (open === undefined) return 'stopped';
     sent.push({ frame, parts });
     if (open) return undefined;
     this.#drop('rejected', refusedIn(sent));
     return 'left';
+  }
+
+  /** @returns false: the exporter stops */
+  async #untilDurable(): Promise<boolean> {
+    return this.#durable === undefined || this.#durable(this.#stop.signal);
   }
 
   /**
@@ -270,6 +284,8 @@ export class Delivery {
           return false;
         }
         parts.refuse(result.fault);
+        // The pieces have keys of their own: a life that knows only the whole would send it beside them.
+        if (frame.mode === 'delta' && !(await this.#untilDurable())) return undefined;
       }
     }
     return true;

@@ -25,8 +25,8 @@ export interface FrameImage {
   readonly young: number;
   /** They come first; undefined: there are none, or what became of them is in the books. */
   readonly starts: StartsImage | undefined;
-  /** By unit, of the starts where there are some: 1 where its acceptance is in the books already. */
-  readonly done: Uint8Array;
+  /** What is not settled of it, of the starts where there are some: in the order of `Parts`, begin and end by turns. */
+  readonly left: Uint32Array;
 }
 
 /**

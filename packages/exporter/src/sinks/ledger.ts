@@ -12,6 +12,7 @@ import { END, type Frame, type Mode, NOTHING } from './frame.ts';
 import { FrameBuilder } from './frame-builder.ts';
 import { FREE_SLOT, type FrameImage, type LedgerImage, OTHER_SLOT, USED_SLOT } from './ledger-image.ts';
 import { Members } from './members.ts';
+import type { Part } from './parts.ts';
 import { Slots } from './slots.ts';
 
 /** First pause of a series that was refused alone; it doubles each time ... */
@@ -85,9 +86,6 @@ export class Ledger {
   #origin: string;
   /** The frame that is under way; its starts are taken off it once they are settled. */
   #inFlight: Frame | undefined;
-  /** The starts or the frame of which units were accepted last, and by unit: whether. */
-  #part: Frame | undefined;
-  #done: Uint8Array = new Uint8Array(0);
 
   constructor(options: LedgerOptions) {
     this.#options = options;
@@ -100,12 +98,6 @@ export class Ledger {
   /** The frame that was frozen and is not settled; after a restore of one that may be anywhere on its way. */
   get inFlight(): Frame | undefined {
     return this.#inFlight;
-  }
-
-  /** How many of its units were accepted, without a gap: where to go on with it. */
-  get done(): number {
-    const first = this.#done.indexOf(0);
-    return first === -1 ? this.#done.length : first;
   }
 
   /** Series at the receiver. */
@@ -185,7 +177,6 @@ export class Ledger {
   /** The frame is accepted, refused or left: it is never sent again. */
   settled(): void {
     this.#inFlight = undefined;
-    this.#part = undefined;
   }
 
   #free(slot: number): void {
@@ -193,14 +184,11 @@ export class Ledger {
     this.#others.delete(slot);
   }
 
-  /** The receiver has accepted the units from `from` to before `to`. One that is accepted again is in the books once. */
+  /** The receiver has accepted the units from `from` to before `to`. */
   accepted(frame: Frame, from: number, to: number): void {
     const slots = this.#slots;
-    const done = this.#doneOf(frame);
     for (let i = from; i < to; i++) {
       const kind = frame.kinds[i]!;
-      if (done[i] === 1) continue;
-      done[i] = 1;
       if (kind === NOTHING) continue;
       const slot = frame.slots[Math.floor(i / frame.width)]!;
       const unit = slot * frame.width + (i % frame.width);
@@ -212,14 +200,6 @@ export class Ledger {
         slots.began[unit] = 1;
       }
     }
-  }
-
-  #doneOf(part: Frame): Uint8Array {
-    if (this.#part !== part) {
-      this.#part = part;
-      this.#done = new Uint8Array(part.kinds.length);
-    }
-    return this.#done;
   }
 
   /**
@@ -261,8 +241,9 @@ export class Ledger {
   /**
    * The books, at the moment of the snapshot that was absorbed last. Valid until anything else is asked for.
    * @param series those of that snapshot
+   * @param left what is not settled of the frame that is under way
    */
-  image(series: readonly Series[]): LedgerImage {
+  image(series: readonly Series[], left: readonly Part[]): LedgerImage {
     const slots = this.#slots;
     const { identities } = slots;
     const slotOf = new Uint32Array(series.length);
@@ -294,16 +275,16 @@ export class Ledger {
       pausedUntilMs: slots.pausedUntilMs.subarray(0, identities.length),
       refusals: slots.refusals.subarray(0, identities.length),
       ...slots.units(),
-      frame: this.#frameImage(),
+      frame: this.#frameImage(left),
     };
   }
 
-  #frameImage(): FrameImage | undefined {
+  #frameImage(left: readonly Part[]): FrameImage | undefined {
     const frame = this.#inFlight;
     if (frame === undefined) return undefined;
     const { mode, timeMs, slots, kinds, values, paused, young, starts } = frame;
-    const done = this.#part === (starts ?? frame) ? this.#done : new Uint8Array(kinds.length);
-    return { mode, timeMs, slots, kinds, values, paused, young, starts, done };
+    const bounds = Uint32Array.from(left.flatMap(({ from, to }) => [from, to]));
+    return { mode, timeMs, slots, kinds, values, paused, young, starts, left: bounds };
   }
 
   /** Begins where the totals stand: what was counted before is no concern of this receiver. Before anything was absorbed. */
@@ -373,18 +354,15 @@ export class Ledger {
     return lost;
   }
 
-  /** The frame under way: to be sent as it was, from where its acceptance is not in the books. */
+  /** The frame that is under way. */
   #frameOf({ frame, origin }: LedgerImage): Frame | undefined {
     if (frame === undefined) return undefined;
-    const { starts, done, ...rest } = frame;
+    const { starts, left: _, ...rest } = frame;
     const width = this.#options.counters.length;
     const identities = Array.from(frame.slots, (slot) => this.#slots.identities[slot]!);
     const same = { ...rest, origin, width, rows: frame.slots.length, identities, position: new Map() };
     const first = starts === undefined ? undefined : { ...same, ...starts, starts: undefined };
-    const whole = { ...same, starts: first };
-    this.#part = first ?? whole;
-    this.#done = done;
-    return whole;
+    return { ...same, starts: first };
   }
 }
 

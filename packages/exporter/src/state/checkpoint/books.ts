@@ -42,7 +42,8 @@ function writeFrame(into: Writer, frame: FrameImage): void {
   into.column(frame.slots);
   into.column(frame.kinds);
   into.column(frame.values);
-  into.column(frame.done);
+  into.number(frame.left.length);
+  into.column(frame.left);
   into.number(frame.starts?.timeMs ?? 0);
   if (frame.starts === undefined) return;
   into.column(frame.starts.kinds);
@@ -114,7 +115,15 @@ function readFrame(from: Reader, slotKinds: Uint8Array, width: number): FrameIma
     kinds: new Uint8Array(from.column(units, MAX_UNIT_KIND)),
     values: from.column(units, MAX_TOTAL),
   });
-  const frame = { mode, timeMs, paused, young, slots, ...told(), done: new Uint8Array(from.column(units, 1)) };
+  const frame = { mode, timeMs, paused, young, slots, ...told(), left: readBounds(from, units) };
   const startMs = from.number(MAX_TIME_MS);
   return { ...frame, starts: startMs === 0 ? undefined : { timeMs: startMs, ...told() } };
+}
+
+/** Begin and end by turns, none beyond the units. */
+function readBounds(from: Reader, units: number): Uint32Array {
+  const bounds = new Uint32Array(from.column(from.count(), units));
+  const whole = bounds.length % 2 === 0 && bounds.every((end, i) => i % 2 === 0 || end >= bounds[i - 1]!);
+  if (!whole) throw new Malformed('parts that end before they begin');
+  return bounds;
 }
