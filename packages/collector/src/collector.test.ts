@@ -9,9 +9,10 @@ import { Collector } from './collector.ts';
 import { type ConnectionBlock, FLAG, STRIDE, WORD } from './conntrack/record.ts';
 import { type ConntrackSource, type ReadReport, SourceError, type SourceSwitches } from './conntrack/source.ts';
 import { createCollectorMetrics } from './metrics.ts';
+import type { FrozenBatch } from './state/frozen-batch.ts';
 import { Numbering } from './state/numbering.ts';
 import type { Health } from './stream/health.ts';
-import type { FrozenBatch } from './stream/outbox.ts';
+import type { Stream } from './stream/stream.ts';
 
 const MINUTE = 60_000;
 
@@ -32,6 +33,7 @@ function setUp() {
     connected: true,
     canFreeze: true,
     wantDialled: false,
+    begin: (_rename: Parameters<Stream['begin']>[0]): readonly FrozenBatch[] => [],
     send: (batch: FrozenBatch) => void world.sent.push(batch),
     tell: (health: Health) => void world.told.push(health),
   };

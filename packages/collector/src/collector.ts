@@ -4,8 +4,10 @@ import type { ConntrackSource, ReadReport } from './conntrack/source.ts';
 import { FlowTable } from './flow-table/flow-table.ts';
 import type { CollectorMetrics } from './metrics.ts';
 import { Reducer } from './reducer/reducer.ts';
+import type { ConnectionsImage, KeptConnections } from './state/connections-file.ts';
+import { type FrozenBatch, freezeBatch, renumbered } from './state/frozen-batch.ts';
 import type { Numbering } from './state/numbering.ts';
-import { freezeBatch } from './stream/outbox.ts';
+import type { State } from './state/state.ts';
 import type { Stream } from './stream/stream.ts';
 
 /** While nobody takes batches, one holds up to this much time: few large ones are better than many, and bytes keep their minute. */
@@ -15,8 +17,10 @@ const ENDED_AFTER_READS = 3;
 
 export interface CollectorOptions {
   readonly source: ConntrackSource;
-  readonly stream: Pick<Stream, 'send' | 'tell' | 'canFreeze' | 'connected' | 'wantDialled'>;
+  readonly stream: Pick<Stream, 'send' | 'tell' | 'begin' | 'canFreeze' | 'connected' | 'wantDialled'>;
   readonly numbering: Numbering;
+  /** Keeps what was counted, so that another process can go on; undefined: nothing is kept. */
+  readonly state?: Pick<State, 'handOver' | 'begin' | 'writing' | 'wantsWhole' | 'hurry'> | undefined;
   readonly metrics: CollectorMetrics;
   readonly log: Log;
   readonly maxPairs: number;
@@ -32,17 +36,23 @@ export interface CollectorOptions {
  * The collector's work, step by step:
  *
  *   source ──blocks──> flow table ──what moved──> reducer ──rows──> batch ──> stream
+ *                          └─────────── image ───────────> state ──┘
  *
  * Whoever keeps the time calls `read` every interval, and `finish` at the end.
  */
 export class Collector {
   readonly #options: CollectorOptions;
-  readonly #table: FlowTable;
+  #table: FlowTable;
   readonly #backoff: Backoff;
   #reducer: Reducer;
   /** When the last whole read that left nothing pending ended. */
   #sinceMs: number;
   #cleanedMs: number;
+  /** The last hand-over is kept and sent. */
+  #handedOver: Promise<void> = Promise.resolve();
+  #renumbering = false;
+  /** What a process before had counted is the base of what this one counts. */
+  #restored = false;
 
   constructor(options: CollectorOptions) {
     const now = options.now();
@@ -52,6 +62,52 @@ export class Collector {
     this.#reducer = this.#newReducer();
     this.#sinceMs = now;
     this.#cleanedMs = now;
+  }
+
+  /** Goes on where a process before ended, before the first read. */
+  restore({ images }: KeptConnections): void {
+    const last = images.at(-1)!;
+    this.#table = new FlowTable(this.#options.seed, last.firstReadNs);
+    for (const { words } of images) this.#table.restore(words);
+    this.#table.backwards = last.backwards;
+    this.#sinceMs = last.sinceMs;
+    this.#restored = true;
+  }
+
+  /** Resolves when the last hand-over is kept and sent. */
+  get handedOver(): Promise<void> {
+    return this.#handedOver;
+  }
+
+  /**
+   * Begins another numbering: the exporter has batches of the present one that were not sent from here, so what was restored is older
+   * than what it has. What moved since then is in part what it has had: it is dropped, if connections went on from there. If they
+   * began afresh, what moved is new and goes out under new numbers.
+   */
+  async renumber(): Promise<void> {
+    if (this.#renumbering) return;
+    this.#renumbering = true;
+    await this.#handedOver;
+    const { stream, numbering, state, log } = this.#options;
+    const dropped = { batches: 0, flow_bytes: 0 };
+    const batches = stream.begin((batch, number) => {
+      if (!this.#restored) return renumbered(batch, number);
+      dropped.batches++;
+      dropped.flow_bytes += batch.flowBytes;
+      return undefined;
+    });
+    if (this.#restored) this.#reducer.freeze();
+    this.#restored = false;
+    numbering.begin(batches.length);
+    log.error(
+      'the exporter has batches of this collector that its state directory does not know of: a new numbering begins',
+      {
+        ...dropped,
+      },
+    );
+    if (state !== undefined) this.#handedOver = state.begin(numbering.name, batches, dropped.batches);
+    await this.#handedOver;
+    this.#renumbering = false;
   }
 
   /**
@@ -67,7 +123,11 @@ export class Collector {
 
   /** The last turn: what moved becomes a batch, whoever is there to take it. */
   async finish(): Promise<void> {
-    this.#handOver(await this.#readTable(), true);
+    const complete = await this.#readTable();
+    this.#options.state?.hurry();
+    await this.#handedOver;
+    this.#handOver(complete, true);
+    await this.#handedOver;
   }
 
   /** @returns whether the whole table was seen */
@@ -94,16 +154,36 @@ export class Collector {
    * whose span reaches back as far.
    */
   #handOver(complete: boolean, last = false): void {
-    const { stream, numbering, now } = this.#options;
+    const { stream, numbering, state, now } = this.#options;
     const toMs = Math.max(now(), this.#sinceMs);
+    const fromMs = this.#sinceMs;
     if (this.#reducer.rows > 0) {
-      const early = !stream.connected && toMs - this.#sinceMs < COALESCE_MS;
-      if (!last && (early || !stream.canFreeze)) return;
-      const span = { number: numbering.next(), fromMs: this.#sinceMs, toMs };
-      stream.send(freezeBatch(span, this.#reducer.freeze(), toMs));
+      const early = !stream.connected && toMs - fromMs < COALESCE_MS;
+      if (!last && (early || !stream.canFreeze || state?.writing)) return;
+      if (complete) this.#sinceMs = toMs;
+      this.#keepAndSend(freezeBatch({ number: numbering.next(), fromMs, toMs }, this.#reducer.freeze(), toMs));
+    } else {
+      if (complete) this.#sinceMs = toMs;
+      if (state?.wantsWhole && !state.writing) this.#keepAndSend(undefined);
     }
-    if (complete) this.#sinceMs = toMs;
     if (stream.connected && stream.wantDialled !== this.#reducer.dialled) this.#exchangeReducer();
+  }
+
+  /**
+   * Sends a batch once it is kept. What the batch holds and what the image says was counted are of one instant: nothing is read
+   * between the two. Reading goes on while they are written.
+   */
+  #keepAndSend(batch: FrozenBatch | undefined): void {
+    const { stream, state } = this.#options;
+    const send = () => (batch === undefined ? undefined : stream.send(batch));
+    if (state === undefined) send();
+    else this.#handedOver = state.handOver(batch, this.#image(state.wantsWhole)).then(send);
+  }
+
+  #image(whole: boolean): ConnectionsImage {
+    const { firstReadNs, backwards } = this.#table;
+    const number = this.#options.numbering.last;
+    return { whole, number, sinceMs: this.#sinceMs, firstReadNs, backwards, words: this.#table.image(whole) };
   }
 
   /** The exporter wants other columns: nothing is pending, so the pairs can be looked up anew. */

@@ -63,7 +63,6 @@ describe('notices', () => {
     ['-ct-mode=cilium', '-ct-mode=cilium: '],
     ['-cilium-clock-source=ktime', '-cilium-clock-source is not used yet'],
     ['-ebpf-dns-tracer-enabled', 'names from DNS answers come with a later release'],
-    ['-state-dir=/var/lib/egressd', '-state-dir is not used yet'],
   ])('%s', (flag, start) => {
     const lines = notices(read('-ebpf-dns-tracer-enabled=false', flag));
     expect(lines.map((line) => line.slice(0, start.length))).toEqual([start]);

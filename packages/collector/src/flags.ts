@@ -55,7 +55,10 @@ export const COLLECTOR_FLAGS = defineFlags({
     'Run once as the init container: switch on accounting, timestamps and events of conntrack, and exit.',
   ),
   'init-cgroupv2': boolean(false, 'With -init: mount cgroup v2 where it is not.'),
-  'state-dir': optionalText('directory', 'Keeps what was confirmed across restarts. Not used yet.'),
+  'state-dir': optionalText(
+    'directory',
+    'Keeps across restarts what was counted and what the exporter has not confirmed; not set: a restart begins afresh.',
+  ),
   'cilium-clock-source': choice(
     ['jiffies', 'ktime'],
     'jiffies',
@@ -95,6 +98,5 @@ export function notices(flags: CollectorFlags): string[] {
     lines.push("-cilium-clock-source is not used yet: Cilium's tables come with a later release");
   if (flags.ebpfDnsTracerEnabled)
     lines.push('names from DNS answers come with a later release (-ebpf-dns-tracer-enabled=false silences this line)');
-  if (flags.stateDir !== undefined) lines.push('-state-dir is not used yet: what is not confirmed is kept in memory');
   return lines;
 }

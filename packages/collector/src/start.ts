@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startHttp } from '@egressd/daemon/http';
@@ -15,7 +15,8 @@ import { type ConntrackSource, SourceError } from './conntrack/source.ts';
 import { dumpConnections, formatBlock } from './dump-ct.ts';
 import type { CollectorFlags } from './flags.ts';
 import { createCollectorMetrics } from './metrics.ts';
-import { Numbering } from './state/numbering.ts';
+import { openState } from './state/open.ts';
+import { OUTBOX_BYTES, Outbox } from './stream/outbox.ts';
 import { Stream } from './stream/stream.ts';
 
 /** How often the node's addresses are read: they travel with the next Hello. */
@@ -38,23 +39,39 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
 
   const addresses = await followAddresses(source, log);
   lifecycle.onStop('addresses', addresses.stop);
-  const numbering = new Numbering();
+  const node = nodeName(log);
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const { state, restored, numbering, close } = await openState({
+    folder: flags.stateDir,
+    here: { node, bootId, source: `${source.name} ${networkNamespace(flags.hostPid)}` },
+    log,
+    registry,
+    stopping: lifecycle.stopping,
+  });
+  lifecycle.onStop('state', close);
+  const outbox = new Outbox(OUTBOX_BYTES, (numbers) => state?.forget(numbers));
+  outbox.restore(restored?.batches ?? [], numbering.last);
   const stream = new Stream({
     address: flags.exporterAddress,
     credentials: clientTls(tlsFlags(flags), flags.exporterAddress, log, registry),
-    node: nodeName(log),
-    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
-    numbering: numbering.name,
+    node,
+    bootId,
+    get numbering() {
+      return numbering.name;
+    },
     version: VERSION,
     settings: flags,
     nodeAddresses: addresses.now,
     log,
     registry,
+    outbox,
+    onAhead: () => collector.renumber(),
   });
   const collector = new Collector({
     source,
     stream,
     numbering,
+    state,
     metrics: createCollectorMetrics(registry, () => source.switches()),
     log,
     maxPairs: flags.maxPairs,
@@ -63,6 +80,7 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
     now: Date.now,
     ...(flags.logEntries && flags.logLevel === 'debug' ? { onBlock: logEntries(log) } : {}),
   });
+  if (restored?.connections !== undefined) collector.restore(restored.connections);
   let reads = 0;
   const ready = () => (reads > 0 ? [] : ['the first read of the conntrack table has not ended yet']);
   const http = await startHttp({ port: flags.httpListenPort, registry, ready });
@@ -77,11 +95,9 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
     await running;
     await collector.finish();
     const left = await stream.close({ deadlineMs: LAST_BATCH_MS });
-    if (left.batches > 0)
-      log.warn('the exporter did not take everything in time; this is lost', {
-        batches: left.batches,
-        bytes: left.flowBytes,
-      });
+    if (left.batches === 0) return;
+    const fate = state === undefined ? 'this is lost' : 'this is kept in the state directory';
+    log.warn(`the exporter did not take everything in time; ${fate}`, { batches: left.batches, bytes: left.flowBytes });
   });
 }
 
@@ -140,6 +156,15 @@ async function followAddresses(
   await read();
   const timer = setInterval(read, ADDRESSES_INTERVAL_MS).unref();
   return { now: () => addresses, stop: () => clearInterval(timer) };
+}
+
+/** What tells the network namespace that is read from others of this boot; empty where that cannot be known. */
+function networkNamespace(hostPid: boolean): string {
+  try {
+    return readlinkSync(hostPid ? '/proc/1/ns/net' : '/proc/self/ns/net');
+  } catch {
+    return '';
+  }
 }
 
 function nodeName(log: Log): string {

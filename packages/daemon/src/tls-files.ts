@@ -39,6 +39,15 @@ export function wantsTls({ certFile, keyFile, caFile, insecure }: TlsFlags): boo
  */
 export function readTlsFiles(flags: TlsFlags, nowMs: number): TlsMaterial {
   wantsTls(flags);
+  try {
+    return readOnce(flags, nowMs);
+  } catch {
+    // Kubernetes swaps all files of a Secret at once, and that may have been between two of them.
+    return readOnce(flags, nowMs);
+  }
+}
+
+function readOnce(flags: TlsFlags, nowMs: number): TlsMaterial {
   const ca = flags.caFile === '' ? undefined : read('tls-ca-file', flags.caFile);
   if (ca !== undefined) checkBundle(flags.caFile, ca, nowMs);
   if (flags.certFile === '') return { own: undefined, ca };

@@ -44,6 +44,8 @@ function sayInsecure(log: Log): void {
 /** The exporter's side. */
 export interface ServerTls {
   readonly credentials: ServerCredentials;
+  /** Whether collectors must show a certificate. */
+  readonly certificates: boolean;
   /** Where to listen: every address, or where nothing protects the stream only loopback. */
   readonly host: '::' | '127.0.0.1';
   /** Looks at the files now, and takes them if they changed and are good. */
@@ -63,7 +65,8 @@ export function serverTls(flags: TlsFlags, log: Log, registry: Registry): Server
     if (flags.insecure) sayInsecure(log);
     else log.info('no certificates for the stream: collectors can connect from this host only; see tls-cert-file');
     const host = flags.insecure ? '::' : '127.0.0.1';
-    return { credentials: ServerCredentials.createInsecure(), host, reload() {}, stop() {} };
+    const credentials = ServerCredentials.createInsecure();
+    return { credentials, certificates: false, host, reload() {}, stop() {} };
   }
   if (flags.certFile === '') throw new TlsError('tls-ca-file without tls-cert-file and tls-key-file: set them too');
   const credentials = new RenewableCredentials(readTlsFiles(flags, Date.now()), metrics);
@@ -80,7 +83,7 @@ export function serverTls(flags: TlsFlags, log: Log, registry: Registry): Server
     }
   };
   const timer = setInterval(reload, TLS_RELOAD_MS).unref();
-  return { credentials, host: '::', reload, stop: () => clearInterval(timer) };
+  return { credentials, certificates: flags.caFile !== '', host: '::', reload, stop: () => clearInterval(timer) };
 }
 
 /** Server credentials whose certificates change while the server runs: connections that are open stay. */

@@ -85,6 +85,7 @@ export async function startExporter({ flags, config, environment, log, lifecycle
     host: tls.host,
     port: flags.grpcListenPort,
     credentials: tls.credentials,
+    certificates: tls.certificates,
     ledger,
     ready: () => exporter.notReady(),
     admit: (collector) => exporter.admit(collector),

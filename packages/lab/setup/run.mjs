@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { ensureBinaries, ensurePackages } from './debian.mjs';
+import { ensureKubernetesTools } from './kubernetes.mjs';
 import { SetupError, say } from './say.mjs';
 import { VERBS } from './verbs.mjs';
 import { childEnvironment, ensureWorkspace, ROOT } from './workspace.mjs';
@@ -40,11 +41,12 @@ async function main([name, ...args]) {
   const verb = VERBS[name];
   if (verb === undefined)
     throw new SetupError(`unknown verb ${name}: one of ${Object.keys(VERBS).join(', ')}`, EXIT_USAGE);
-  const { packages = [], binaries = [], root = false, steps } = verb(args);
+  const { packages = [], binaries = [], kubernetes = false, root = false, steps } = verb(args);
   if (root && process.getuid() !== 0) throw new SetupError(root);
   ensurePackages(packages, { optional: !root });
   ensureBinaries(binaries);
   ensureWorkspace();
+  if (kubernetes) ensureKubernetesTools();
   let worst = 0;
   for (const step of steps) {
     if (step.title !== undefined) say(step.title);

@@ -60,7 +60,7 @@ function test(args) {
   }));
   if (tiers.join() === 'unit') return { steps };
   const root = `${needsRoot(named ? `the ${tiers[0]} tier` : 'npm test')}, or run \`npm test -- unit\``;
-  return { root, packages: [...WORLD, ...COMPILER], binaries: DATABASES, steps };
+  return { root, packages: [...WORLD, ...COMPILER], binaries: DATABASES, kubernetes: true, steps };
 }
 
 /** Nothing but reads: format and lint, types, and whether the contract and its generated code are as they should be. */
@@ -101,6 +101,7 @@ export const VERBS = {
     steps: [program('lab/src/bench/main.ts', args)],
   }),
   check,
+  fuzz: (args) => ({ steps: [program('lab/src/fuzz/main.ts', args)] }),
   collector: (args) => ({
     packages: [LIBRARY],
     steps: [program('collector/src/main.ts', args, nodeFlags('collector'))],

@@ -40,13 +40,19 @@ export class CertificateFolder implements Disposable {
   }
 
   /**
-   * A certificate for `localhost` and `127.0.0.1`, for both sides of a connection.
+   * A certificate for both sides of a connection.
    * @param days how long it is valid; negative: it expired so many days ago
+   * @param alternative its names, as OpenSSL's configuration writes them
    */
-  certificate(name: string, by: CertificateFiles, days = 30): CertificateFiles {
+  certificate(
+    name: string,
+    by: CertificateFiles,
+    days = 30,
+    alternative = 'DNS:localhost,IP:127.0.0.1',
+  ): CertificateFiles {
     const files = this.#files(name);
     const request = join(this.folder, `${name}.request`);
-    const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1';
+    const names = `subjectAltName=${alternative}`;
     openssl('req', ...NEW_KEY, '-keyout', files.key, '-out', request, '-subj', `/CN=${name}`, '-addext', names);
     const sign = ['-CA', by.cert, '-CAkey', by.key, '-days', String(days), '-copy_extensions', 'copy'];
     openssl('x509', '-req', '-in', request, '-out', files.cert, ...sign);

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { freezeBatch } from '@egressd/collector/stream/outbox';
+import { freezeBatch } from '@egressd/collector/state/frozen-batch';
 import { Lifecycle } from '@egressd/daemon/lifecycle';
 import { readConfig } from '@egressd/exporter/config/load';
 import { parseExporterFlags } from '@egressd/exporter/flags';

@@ -14,6 +14,7 @@ const LIMIT_MS = 180_000;
 const MIDST_MS = 1200;
 /** Several reads and exports. */
 const SOME_INTERVALS_MS = 4000;
+const KILLS = 5;
 /** Nobody reads by the clock within a test. */
 const NEVER = '1h';
 
@@ -79,6 +80,42 @@ test(
     const ends = await Promise.all(running.collectors.map((collector) => collector.end()));
     // 0: in order, and in time. It says 1 itself where it takes longer than 10 s, and later it is killed.
     expect(ends).toEqual(NODES.map(() => 0));
+    expect(wrong(await waitForStandstill(world, running))).toEqual([]);
+  },
+  LIMIT_MS,
+);
+
+test(
+  'collectors that are killed again and again go on where they were',
+  async () => {
+    const running = await start({ stateDirectories: true });
+    for (let kill = 1; kill <= KILLS; kill++) {
+      const moving = move(10 + kill);
+      await pause((kill / KILLS) * 2 * MIDST_MS);
+      const { collectors } = running;
+      expect(await Promise.all(collectors.map((collector) => collector.end('SIGKILL')))).toEqual(
+        NODES.map(() => 'SIGKILL'),
+      );
+      await Promise.all(collectors.map((collector) => collector.start()));
+      await moving;
+    }
+    expect(wrong(await waitForStandstill(world, running))).toEqual([]);
+  },
+  LIMIT_MS,
+);
+
+test(
+  'what a collector could not deliver before it was killed is delivered by the next',
+  async () => {
+    const running = await start({ stateDirectories: true });
+    const { exporter, collectors } = running;
+    expect(await exporter.end('SIGKILL')).toBe('SIGKILL');
+    await move(20);
+    await pause(SOME_INTERVALS_MS);
+    // Told to end, a collector hands over what it read last, to its directory if to nobody else.
+    await Promise.all(collectors.map((collector) => collector.end()));
+    await exporter.start();
+    await Promise.all(collectors.map((collector) => collector.start()));
     expect(wrong(await waitForStandstill(world, running))).toEqual([]);
   },
   LIMIT_MS,

@@ -1,4 +1,5 @@
-import { freezeBatch, Outbox } from '@egressd/collector/stream/outbox';
+import { freezeBatch } from '@egressd/collector/state/frozen-batch';
+import { Outbox } from '@egressd/collector/stream/outbox';
 import { Stream, type StreamOptions } from '@egressd/collector/stream/stream';
 import { createLog, type Log } from '@egressd/daemon/log';
 import type { Health, ReceivedBatch } from '@egressd/exporter/receiver/received';
@@ -51,6 +52,7 @@ export class ExporterEnd implements AsyncDisposable {
       host: '127.0.0.1',
       port: 0,
       credentials: ServerCredentials.createInsecure(),
+      certificates: false,
       ledger: this.ledger,
       ready: () => undefined,
       admit: () => undefined,

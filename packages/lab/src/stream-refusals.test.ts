@@ -360,7 +360,7 @@ describe('the collector says what is wrong where', () => {
     await using other = await grpcServer((call) => call.write(create(DeliverResponseSchema, { message })));
     await using collector = new CollectorEnd(other.port);
     collector.send();
-    await until('a line', () => collector.kept.says('claims to have batch 77, the newest is 1', 'reason=invalid'));
+    await until('a line', () => collector.kept.says('has batch 77, and 0 is the last that was sent', 'reason=ahead'));
     expect(collector.outbox.length).toBe(1);
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { FLAG, STRIDE, WORD } from '../conntrack/record.ts';
-import { FlowTable, type Moved, type Pairs } from './flow-table.ts';
+import { FlowTable, IMAGE_WORDS, type Moved, NO_BASELINE, type Pairs } from './flow-table.ts';
 
 const FIRST_READ = 1_700_000_000n * 1_000_000_000n;
 
@@ -195,5 +195,78 @@ describe('sweep', () => {
     table.apply(block(...odd.reverse()), pairs);
     expect(pairs.sums.size).toBe(0);
     expect(table.size).toBe(2500);
+  });
+});
+
+describe('an image', () => {
+  const seen = (...connections: Connection[]) => {
+    const table = new FlowTable(1, FIRST_READ);
+    table.apply(block(...connections), new Sums());
+    return table;
+  };
+  /** A table of another process, made of images. */
+  const later = (...images: Uint32Array[]) => {
+    const table = new FlowTable(99, NO_BASELINE);
+    for (const image of images) table.restore(image);
+    return table;
+  };
+  const tx = (table: FlowTable, ...connections: Connection[]) => {
+    const pairs = new Sums();
+    table.apply(block(...connections), pairs);
+    return [...pairs.sums].map(([tuple, [bytes]]) => [tuple, bytes]);
+  };
+
+  test('what is in it goes on, what is not counts in full', () => {
+    const table = later(seen({ tuple: 1, start: 1, tx: 100 }).image(true));
+    expect(tx(table, { tuple: 1, start: 1, tx: 130 }, { tuple: 2, start: -9, tx: 7 })).toEqual([
+      [1, 30],
+      [2, 7],
+    ]);
+  });
+
+  test('of changes only holds what changed, and the later one counts', () => {
+    const table = seen({ tuple: 1, start: 1, tx: 100 }, { tuple: 2, start: 1, tx: 200 });
+    const whole = table.image(false);
+    tx(table, { tuple: 1, start: 1, tx: 100 }, { tuple: 2, start: 1, tx: 250 });
+    const changes = table.image(false);
+    expect([whole.length, changes.length, table.image(false).length]).toEqual([2 * IMAGE_WORDS, IMAGE_WORDS, 0]);
+    expect(tx(later(whole, changes), { tuple: 1, start: 1, tx: 101 }, { tuple: 2, start: 1, tx: 252 })).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
+  });
+
+  test('holds the baseline', () => {
+    const table = later(seen({ tuple: 1, start: -9, tx: 100 }).image(false));
+    expect(tx(table, { tuple: 1, start: -9, tx: 130 })).toEqual([[1, 30]]);
+  });
+
+  test('of changes is right after a sweep too', () => {
+    const table = seen({ tuple: 1, start: 1, tx: 10 }, { tuple: 2, start: 1, tx: 20 });
+    table.endRead(true);
+    table.image(true);
+    tx(table, { tuple: 2, start: 1, tx: 25 });
+    table.endRead(true);
+    table.sweep(1, () => {});
+    const changes = table.image(false);
+    expect(changes.length).toBe(IMAGE_WORDS);
+    expect(tx(later(changes), { tuple: 2, start: 1, tx: 26 })).toEqual([[2, 1]]);
+  });
+
+  test('what was restored and is never seen again is swept', () => {
+    const table = later(seen({ tuple: 1, start: 1, tx: 10 }).image(true));
+    for (let read = 0; read < 3; read++) table.endRead(true);
+    expect(table.sweep(2, () => {})).toBe(1);
+  });
+
+  test('without a whole read the baseline stays open, also for a later table', () => {
+    const table = seen({ tuple: 1, start: -9, tx: 100 });
+    table.endRead(false);
+    expect(table.firstReadNs).toBe(FIRST_READ);
+    const next = new FlowTable(99, table.firstReadNs);
+    next.restore(table.image(true));
+    expect(tx(next, { tuple: 1, start: -9, tx: 130 }, { tuple: 2, start: -9, tx: 7 })).toEqual([[1, 30]]);
+    next.endRead(true);
+    expect(next.firstReadNs).toBe(NO_BASELINE);
   });
 });

@@ -27,9 +27,13 @@ export interface Pairs {
  *   record  | key: words 0..11 of record.ts | packets, bytes, packets, bytes: low, high each | pair |
  *             0                               12                                               20
  *   seen    | read that saw record 0 last | record 1 | ...      apart, so that a record that did not move is only read
+ *   changed | 1 where record 0 is not as in the last image | ...
  *
  * A connection that is delivered twice in a read moves nothing the second time; one that is missing keeps its counters until
  * `sweep`. A tuple that comes back with another start is another connection, and its whole count is new.
+ *
+ * An image is what outlives the process: `image` copies out the records, without pairs, that changed since the image before, and
+ * `restore` puts them into the table of a later process, in the order of the images.
  */
 export class FlowTable {
   /** Connections that somebody else zeroed (`CTRZERO`): their counters went backwards although they are the same. */
@@ -38,6 +42,7 @@ export class FlowTable {
   active = 0;
   readonly #table: WordTable;
   #seen: Uint32Array<ArrayBuffer> = new Uint32Array(1024);
+  #changed: Uint8Array<ArrayBuffer> = new Uint8Array(1024);
   readonly #moved: Moved = { count: 0, pairs: new Uint32Array(), counters: new Float64Array() };
   #read = 1;
   #baselineLow = 0;
@@ -46,10 +51,12 @@ export class FlowTable {
 
   /**
    * @param seed of the hash, random
-   * @param firstReadNs when the first read begins: connections that started before it are the baseline
+   * @param firstReadNs when the first read begins: connections that started before it are the baseline. `NO_BASELINE`: there was a
+   *   whole read before, of the process that this table's connections are restored from
    */
   constructor(seed: number, firstReadNs: bigint) {
     this.#table = new WordTable(KEY_WORDS, VALUE_WORDS, seed);
+    this.#baseline = firstReadNs !== NO_BASELINE;
     this.#baselineLow = Number(firstReadNs & 0xffff_ffffn);
     this.#baselineHigh = Number(firstReadNs >> 32n);
   }
@@ -60,7 +67,45 @@ export class FlowTable {
   }
 
   get byteLength(): number {
-    return this.#table.byteLength + this.#seen.byteLength;
+    return this.#table.byteLength + this.#seen.byteLength + this.#changed.byteLength;
+  }
+
+  /** What began the first read, until a whole one has ended: for the constructor of a later table. */
+  get firstReadNs(): bigint {
+    return this.#baseline ? (BigInt(this.#baselineHigh) << 32n) | BigInt(this.#baselineLow) : NO_BASELINE;
+  }
+
+  /**
+   * Copies connections out, `IMAGE_WORDS` each: key and counters.
+   * @param whole all, instead of those that changed since the last image
+   */
+  image(whole: boolean): Uint32Array<ArrayBuffer> {
+    const { records, count } = this.#table;
+    const changed = this.#changed;
+    let wanted = 0;
+    for (let i = 0; i < count; i++) if (whole || changed[i] !== 0) wanted++;
+    const image = new Uint32Array(wanted * IMAGE_WORDS);
+    let to = 0;
+    for (let i = 0; i < count; i++) {
+      if (!whole && changed[i] === 0) continue;
+      const from = i * RECORD_WORDS;
+      for (let word = 0; word < IMAGE_WORDS; word++) image[to++] = records[from + word]!;
+    }
+    changed.fill(0);
+    return image;
+  }
+
+  /** Takes in the connections of an image. What they counted until then has been handed over: only what is more counts. */
+  restore(image: Uint32Array): void {
+    this.#makeRoom(image.length / IMAGE_WORDS);
+    for (let at = 0; at < image.length; at += IMAGE_WORDS) {
+      const known = this.#table.find(image, at);
+      const index = known >= 0 ? known : this.#table.add(image, at);
+      this.#seen[index] = this.#read;
+      const { records } = this.#table;
+      const base = index * RECORD_WORDS;
+      for (let word = KEY_WORDS; word < IMAGE_WORDS; word++) records[base + word] = image[at + word]!;
+    }
   }
 
   /** Takes in a block of a read: what moved goes to `pairs`. */
@@ -82,8 +127,10 @@ export class FlowTable {
       }
       const base = index * RECORD_WORDS;
       seen[index] = read;
-      if (!isSameCount(records, base + COUNTERS, words, at + WORD.originalPackets))
+      if (!isSameCount(records, base + COUNTERS, words, at + WORD.originalPackets)) {
+        this.#changed[index] = 1;
         this.#advance(base, words, at, pairs);
+      }
     }
     this.active += this.#moved.count;
     // All at once: the pairs lie anywhere in memory, and in a loop this short the processor waits for many of them together.
@@ -92,8 +139,11 @@ export class FlowTable {
 
   #makeRoom(count: number): void {
     const room = this.#table.count + count;
-    if (room > this.#seen.length)
-      this.#seen = new Uint32Array(this.#seen.buffer.transfer(Math.ceil(room * 1.5) * Uint32Array.BYTES_PER_ELEMENT));
+    if (room > this.#seen.length) {
+      const larger = Math.ceil(room * 1.5);
+      this.#seen = new Uint32Array(this.#seen.buffer.transfer(larger * Uint32Array.BYTES_PER_ELEMENT));
+      this.#changed = new Uint8Array(this.#changed.buffer.transfer(larger));
+    }
     const moved = this.#moved;
     moved.count = 0;
     if (moved.pairs.length >= count) return;
@@ -124,15 +174,18 @@ export class FlowTable {
     const before = this.#table.count;
     const records = this.#table.records;
     const seen = this.#seen;
+    const changed = this.#changed;
     const oldest = this.#read - reads;
     let kept = 0;
     this.#table.retain((index) => {
       if (seen[index]! < oldest) return false;
       // Those that are kept stay in their order: none is overwritten before it was looked at.
+      changed[kept] = changed[index]!;
       seen[kept++] = seen[index]!;
       use(records[index * RECORD_WORDS + PAIR]!);
       return true;
     });
+    changed.fill(0, kept);
     return before - kept;
   }
 
@@ -148,7 +201,10 @@ export class FlowTable {
     const known = this.#table.find(words, at);
     if (known >= 0) return known;
     const index = this.#table.add(words, at);
-    if (this.#isBaseline(words, at)) this.#keepCounters(index * RECORD_WORDS, words, at);
+    if (this.#isBaseline(words, at)) {
+      this.#changed[index] = 1;
+      this.#keepCounters(index * RECORD_WORDS, words, at);
+    }
     return index;
   }
 
@@ -198,8 +254,12 @@ export class FlowTable {
   }
 }
 
+/** Of a table that goes on where another one ended. */
+export const NO_BASELINE = -1n;
 /** Words 17 to 24 of a record are kept as they are. */
 const COUNTER_WORDS = 8;
+/** Of a connection in an image: its key and its counters. */
+export const IMAGE_WORDS = KEY_WORDS + COUNTER_WORDS;
 const COUNTERS = KEY_WORDS;
 const PAIR = COUNTERS + COUNTER_WORDS;
 const VALUE_WORDS = COUNTER_WORDS + 1;

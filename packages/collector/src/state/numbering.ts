@@ -5,11 +5,32 @@ import { randomUUID } from 'node:crypto';
  * counts 1, 2, 3 ... within itself.
  */
 export class Numbering {
-  readonly name: string = randomUUID();
-  #last = 0;
+  #name: string;
+  #last: number;
+
+  /** @param before the numbering that this one goes on with */
+  constructor(before: { readonly name: string; readonly last: number } = { name: randomUUID(), last: 0 }) {
+    this.#name = before.name;
+    this.#last = before.last;
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  /** The number of the last batch; 0: none. */
+  get last(): number {
+    return this.#last;
+  }
 
   /** The number of the next batch. */
   next(): number {
     return ++this.#last;
+  }
+
+  /** Begins another numbering, in which the first so many numbers are taken. */
+  begin(taken: number): void {
+    this.#name = randomUUID();
+    this.#last = taken;
   }
 }

@@ -1,9 +1,10 @@
 import type { Log } from '@egressd/daemon/log';
 import type { ChannelCredentials } from '@grpc/grpc-js';
+import type { FrozenBatch } from '../state/frozen-batch.ts';
 import { Connection, type StreamTiming } from './connection.ts';
 import type { Ending } from './ending.ts';
 import type { StreamMetrics } from './metrics.ts';
-import type { FrozenBatch, Outbox } from './outbox.ts';
+import type { Outbox } from './outbox.ts';
 import { Signal } from './signal.ts';
 
 /** What a delivery works with. */
@@ -86,9 +87,12 @@ export class Delivery {
 
   #welcome(welcome: { applied: number; confirmed: number; wantDialled: boolean }): Ending | undefined {
     const { applied, confirmed, wantDialled } = welcome;
-    const { newest } = this.#options.outbox;
-    if (applied > newest)
-      return { reason: 'invalid', text: `the exporter claims to have batch ${applied}, the newest is ${newest}` };
+    const { shown } = this.#options.outbox;
+    if (applied > shown)
+      return {
+        reason: 'ahead',
+        text: `the exporter has batch ${applied}, and ${shown} is the last that was sent from here`,
+      };
     this.#welcomed = true;
     this.#wantDialled = wantDialled;
     this.#sent = applied;
@@ -141,6 +145,7 @@ export class Delivery {
 
   async #send(batch: FrozenBatch): Promise<void> {
     this.#sent = batch.number;
+    this.#options.outbox.show(batch.number);
     if (this.#stall === undefined) this.#moved();
     for (const message of batch.messages) {
       if (!this.#connection.open) return;

@@ -18,6 +18,8 @@ export type EndReason =
   | 'superseded'
   /** What one side said is not what `stream.proto` says. */
   | 'invalid'
+  /** The exporter has more batches of this numbering than were sent from here. */
+  | 'ahead'
   /** No Welcome in time. */
   | 'no_welcome'
   /** Batches were sent, and neither taken nor applied for too long. */
@@ -42,11 +44,14 @@ export const ADVICE: Readonly<Record<EndReason, string>> = {
   tls: 'check tls-ca-file, tls-cert-file and tls-key-file on both sides, and that the exporter certificate has the name in exporter-address',
   unimplemented:
     'exporter-address leads to something that is not an egressd exporter: use its gRPC port (6062 unless set)',
-  permission_denied: 'check NODE_NAME, and that this host has an address of that node',
+  permission_denied:
+    'check NODE_NAME, that this host has an address of that node, and that the certificate names no other node',
   protocol: 'upgrade the older of the two: they may be one release apart',
   resource_exhausted: 'the exporter is at a limit: see its log and metrics',
   superseded: 'check that only one collector runs with this NODE_NAME',
   invalid: 'check the versions of both sides; if they are one release apart at most, report it',
+  ahead:
+    'was -state-dir copied, rolled back, or its disk full before a restart? A new numbering begins: nothing is counted twice',
   no_welcome: 'the exporter hangs, or something between drops packets: see its log',
   stalled: 'the exporter hangs, is overloaded, or something between drops packets: see its log',
   closed: 'nothing to do if the exporter restarts',

@@ -44,7 +44,7 @@ export function createStreamMetrics(registry: Registry, outbox: Outbox, connecte
   );
   gauge(
     'egressd_batch_oldest_waiting_seconds',
-    'Age of the oldest batch that the exporter has not confirmed.',
+    'Age of the oldest batch that the exporter has not confirmed. More than some minutes: the exporter or one of its sinks is away, see the exporter.',
     () => outbox.ageMs(Date.now()) / 1000,
   );
   const ended = new Counter({
@@ -56,9 +56,9 @@ export function createStreamMetrics(registry: Registry, outbox: Outbox, connecte
   const sent = counter('egressd_batches_sent_total', 'Batches sent to the exporter, those that were sent again too.');
   const resent = counter(
     'egressd_batches_resent_total',
-    'Batches sent again, after a stream broke or the exporter restarted. None counts twice.',
+    'Batches sent again, after a stream broke or one of the two sides restarted. None counts twice.',
   );
-  let newest = 0;
+  let newest = outbox.shown;
   return {
     rejected: counter(
       'egressd_batches_rejected_total',

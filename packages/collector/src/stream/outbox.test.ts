@@ -1,6 +1,7 @@
 import { emptyColumns } from '@egressd/flow/columns';
 import { describe, expect, test } from '@jest/globals';
-import { type FrozenBatch, freezeBatch, Outbox } from './outbox.ts';
+import { type FrozenBatch, freezeBatch, renumbered } from '../state/frozen-batch.ts';
+import { Outbox } from './outbox.ts';
 
 function batch(number: number, bytes = 10): FrozenBatch {
   return { number, messages: [new Uint8Array(bytes)], bytes, rows: 1, flowBytes: 100, frozenMs: number * 1000 };
@@ -64,6 +65,35 @@ describe('outbox', () => {
     expect(outbox.room).toBe(true);
   });
 
+  test('tells which batches nobody will ask for again', () => {
+    const forgotten: (readonly number[])[] = [];
+    const outbox = new Outbox(100, (numbers) => forgotten.push(numbers));
+    for (const number of [1, 2, 3, 4]) outbox.push(batch(number));
+    outbox.confirm(2);
+    outbox.confirm(2);
+    outbox.reject(3);
+    outbox.reject(3);
+    expect(forgotten).toEqual([[1, 2], [3]]);
+  });
+
+  test('goes on where another one ended: what may have been sent counts as shown', () => {
+    const outbox = new Outbox(100);
+    outbox.restore([batch(3), batch(4)], 5);
+    expect([outbox.length, outbox.bytes, outbox.newest, outbox.shown]).toEqual([2, 20, 5, 5]);
+    outbox.push(batch(6));
+    outbox.show(6);
+    outbox.show(3);
+    expect(outbox.shown).toBe(6);
+  });
+
+  test('another numbering: what was shown is forgotten, the rest gets new numbers', () => {
+    const outbox = filled(1, 2, 3, 4);
+    outbox.show(2);
+    const left = outbox.begin((one, number) => (one.number === 3 ? undefined : { ...one, number }));
+    expect(left.map(({ number, frozenMs }) => [number, frozenMs])).toEqual([[1, 4000]]);
+    expect([outbox.length, outbox.bytes, outbox.newest, outbox.shown]).toEqual([1, 10, 1, 0]);
+  });
+
   test('numbers only go up', () => {
     expect(() => filled(2, 2)).toThrow('BUG: batch 2 after batch 2');
     const outbox = filled(2);
@@ -83,6 +113,11 @@ describe('freezing', () => {
     const frozen = freezeBatch(span, columns, 2500);
     expect(frozen).toMatchObject({ number: 7, rows: 3, flowBytes: 654321, frozenMs: 2500 });
     expect(frozen.bytes).toBe(frozen.messages[0]!.length);
+  });
+
+  test('the same rows under another number', () => {
+    const batch = renumbered(freezeBatch(span, columns, 2500), 9);
+    expect(batch).toEqual(freezeBatch({ ...span, number: 9 }, columns, 2500));
   });
 
   test('an empty batch is a batch', () => {

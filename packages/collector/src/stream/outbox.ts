@@ -1,38 +1,7 @@
-import { encodeBatch } from '@egressd/flow/batch-encode';
-import type { BatchSpan, FlowColumns } from '@egressd/flow/columns';
-import { MESSAGE_BYTES } from '@egressd/flow/service';
+import type { FrozenBatch } from '../state/frozen-batch.ts';
 
 /** Encoded batches that may wait for their confirmation. Above it nothing more is frozen: the reducer merges instead. */
 export const OUTBOX_BYTES = 64 * 1024 * 1024;
-
-/** A batch that never changes again: sent twice, it is the same to the byte. */
-export interface FrozenBatch {
-  /** 1, 2, 3 ... within a numbering. */
-  readonly number: number;
-  /** Encoded `DeliverRequest` messages, in order. */
-  readonly messages: readonly Uint8Array[];
-  /** Length of all messages. */
-  readonly bytes: number;
-  readonly rows: number;
-  /** L3 bytes that the rows stand for, both directions: what is lost where the exporter rejects the batch. */
-  readonly flowBytes: number;
-  /** When it was frozen: Unix milliseconds. */
-  readonly frozenMs: number;
-}
-
-/** Freezes the rows of one span. */
-export function freezeBatch(
-  span: BatchSpan,
-  columns: FlowColumns,
-  nowMs: number,
-  messageBytes = MESSAGE_BYTES,
-): FrozenBatch {
-  const messages = encodeBatch(span, columns, messageBytes);
-  let flowBytes = 0;
-  for (let row = 0; row < columns.rows; row++) flowBytes += columns.txBytes[row]! + columns.rxBytes[row]!;
-  const bytes = messages.reduce((sum, message) => sum + message.length, 0);
-  return { number: span.number, messages, bytes, rows: columns.rows, flowBytes, frozenMs: nowMs };
-}
 
 /**
  * Batches that the exporter has not confirmed, oldest first. Rejected ones leave holes in the numbers.
@@ -43,11 +12,41 @@ export function freezeBatch(
 export class Outbox {
   readonly #maxBytes: number;
   readonly #batches: FrozenBatch[] = [];
+  readonly #onForgotten: (numbers: readonly number[]) => void;
   #bytes = 0;
   #newest = 0;
+  #shown = 0;
 
-  constructor(maxBytes: number = OUTBOX_BYTES) {
+  /** @param onForgotten hears which batches nobody will ask for again */
+  constructor(maxBytes: number = OUTBOX_BYTES, onForgotten: (numbers: readonly number[]) => void = () => {}) {
     this.#maxBytes = maxBytes;
+    this.#onForgotten = onForgotten;
+  }
+
+  /**
+   * Goes on where a process before ended, before anything is pushed.
+   * @param batches that were not confirmed, oldest first
+   * @param newest number of the last batch that may have been sent
+   */
+  restore(batches: readonly FrozenBatch[], newest: number): void {
+    for (const batch of batches) this.push(batch);
+    this.#newest = newest;
+    this.#shown = newest;
+  }
+
+  /**
+   * Begins another numbering: 1, 2, 3 ... What the exporter may have had under the numbers before is forgotten.
+   * @param rename gives a batch that was not sent its new number, or undefined: it is forgotten too
+   */
+  begin(rename: (batch: FrozenBatch, number: number) => FrozenBatch | undefined): readonly FrozenBatch[] {
+    const unseen = this.behind(this.#shown);
+    this.#batches.length = 0;
+    this.#bytes = this.#newest = this.#shown = 0;
+    for (const batch of unseen) {
+      const renamed = rename(batch, this.#newest + 1);
+      if (renamed !== undefined) this.push(renamed);
+    }
+    return [...this.#batches];
   }
 
   /** Whether another batch may be frozen. One batch has room whatever its size, so that a small cap cannot stop all. */
@@ -70,6 +69,16 @@ export class Outbox {
     return this.#newest;
   }
 
+  /** Number of the last batch that the exporter may have seen, of this process or one before; 0: none. */
+  get shown(): number {
+    return this.#shown;
+  }
+
+  /** The batch is about to be sent. */
+  show(number: number): void {
+    this.#shown = Math.max(this.#shown, number);
+  }
+
   /** Milliseconds since the oldest was frozen; 0 where nothing waits. */
   ageMs(nowMs: number): number {
     const oldest = this.#batches[0];
@@ -86,7 +95,9 @@ export class Outbox {
 
   /** Forgets every batch up to `number`. */
   confirm(number: number): void {
-    for (const batch of this.#batches.splice(0, this.#indexAfter(number))) this.#bytes -= batch.bytes;
+    const confirmed = this.#batches.splice(0, this.#indexAfter(number));
+    for (const batch of confirmed) this.#bytes -= batch.bytes;
+    if (confirmed.length > 0) this.#onForgotten(confirmed.map((batch) => batch.number));
   }
 
   /** The oldest batch behind `number`: the next to send where `number` is the last that was sent or applied. */
@@ -105,6 +116,7 @@ export class Outbox {
     if (at === -1) return undefined;
     const [batch] = this.#batches.splice(at, 1);
     this.#bytes -= batch!.bytes;
+    this.#onForgotten([number]);
     return batch;
   }
 

@@ -4,12 +4,13 @@ import { DeliverRequestSchema } from '@egressd/flow/gen/egressd/stream/v1/stream
 import { OLDEST_PROTOCOL, PROTOCOL } from '@egressd/flow/service';
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Registry } from 'prom-client';
+import type { FrozenBatch } from '../state/frozen-batch.ts';
 import { STREAM_TIMING, type StreamTiming } from './connection.ts';
 import { Delivery } from './delivery.ts';
 import { ADVICE, type Ending } from './ending.ts';
 import { encodeHealth, type Health } from './health.ts';
 import { createStreamMetrics, type StreamMetrics } from './metrics.ts';
-import { type FrozenBatch, Outbox } from './outbox.ts';
+import { Outbox } from './outbox.ts';
 import { ReconnectPause } from './reconnect.ts';
 import { Signal } from './signal.ts';
 
@@ -33,6 +34,7 @@ export interface StreamOptions {
   readonly credentials: () => ChannelCredentials;
   readonly node: string;
   readonly bootId: string;
+  /** Asked at each attempt. */
   readonly numbering: string;
   readonly version: string;
   readonly settings: HelloSettings;
@@ -41,6 +43,8 @@ export interface StreamOptions {
   readonly log: Log;
   readonly registry: Registry;
   readonly outbox?: Outbox;
+  /** The exporter has more batches of this numbering than were sent from here: another numbering is to begin. */
+  readonly onAhead?: () => void;
   readonly timing?: Partial<StreamTiming>;
   readonly random?: () => number;
 }
@@ -105,6 +109,13 @@ export class Stream {
     this.#delivery?.wake();
   }
 
+  /** Begins another numbering, on another stream. @see Outbox.begin */
+  begin(rename: Parameters<Outbox['begin']>[0]): readonly FrozenBatch[] {
+    const batches = this.#outbox.begin(rename);
+    this.#delivery?.end({ reason: 'closed', text: 'another numbering begins' });
+    return batches;
+  }
+
   /** Takes how the node's kernel counts. The newest goes out on every stream, and again when it differs. */
   tell(health: Health): void {
     const message = encodeHealth(health);
@@ -151,6 +162,7 @@ export class Stream {
       const ending = await this.#attempt();
       if (this.#stopped) return;
       this.#report(ending);
+      if (ending.reason === 'ahead') this.#options.onAhead?.();
       if (Date.now() - began >= this.#timing.steadyMs) this.#pause.reset();
       const pauseMs = this.#pause.next();
       await this.#stopping.wait(this.#closing ? Math.min(pauseMs, CLOSING_PAUSE_MS) : pauseMs);

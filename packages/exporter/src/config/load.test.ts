@@ -91,6 +91,7 @@ describe('what is read', () => {
       warnings: [
         '/etc/egressd/everything.yaml: collectorsConcurrentFetchCount is not used any more: collectors send by themselves',
         '/etc/egressd/everything.yaml: collectorFetchTimeout is not used any more: collectors send by themselves',
+        '/etc/egressd/everything.yaml: log is not used any more: the flag -log-level says what is logged',
       ],
     });
     expect(loaded.ok && loaded.config).toMatchObject({
@@ -274,7 +275,7 @@ describe('mistakes', () => {
       'sinks:\n  a: { http: { url: "ftp://a", encoding: xml, tls: { keyFile: k } } }\n',
       [
         'line 2: sinks.a.http.encoding: expected protobuf or json',
-        'line 2: sinks.a.http.url: expected http: or https:, got ftp:',
+        'line 2: sinks.a.http.url: expected a URL that begins with http:// or https://',
         'line 2: sinks.a.http.tls: certFile and keyFile need each other: set both or none',
       ],
     ],

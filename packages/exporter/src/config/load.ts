@@ -14,8 +14,12 @@ import { readYaml, type YamlText } from './yaml.ts';
 /** A longer file is no configuration. */
 const MAX_CONFIG_BYTES = 1024 * 1024;
 
-/** Settings of older releases, in which the exporter asked the collectors. */
-const UNUSED = ['collectorsConcurrentFetchCount', 'collectorFetchTimeout'] as const;
+/** Settings of older releases, in which the exporter asked the collectors, and what came of them. */
+const UNUSED = {
+  collectorsConcurrentFetchCount: 'is not used any more: collectors send by themselves',
+  collectorFetchTimeout: 'is not used any more: collectors send by themselves',
+  log: 'is not used any more: the flag -log-level says what is logged',
+} as const;
 
 /**
  * Loads the configuration.
@@ -67,9 +71,9 @@ export function readConfig(text: string, file: string, environment: Environment)
     metrics: { flows: value.metrics.flows ?? sinks.length === 0 },
     sinks,
   };
-  const unused = UNUSED.filter((key) => (value[key] ?? null) !== null);
+  const unused = Object.entries(UNUSED).filter(([key]) => (value[key as keyof typeof UNUSED] ?? null) !== null);
   const warnings = [
-    ...unused.map((key) => `${key} is not used any more: collectors send by themselves`),
+    ...unused.map(([key, why]) => `${key} ${why}`),
     ...sinks.filter(lacksPath).map(({ name, kind }) => `${formatPath(['sinks', name, kind, 'url'])} ${NO_PATH[kind]}`),
   ];
   return {

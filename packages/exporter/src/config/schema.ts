@@ -31,5 +31,6 @@ export function configSchema(folder: string) {
     sinks: orElse(sinksSchema(path), {}),
     collectorsConcurrentFetchCount: z.unknown().optional(),
     collectorFetchTimeout: z.unknown().optional(),
+    log: z.unknown().optional(),
   });
 }

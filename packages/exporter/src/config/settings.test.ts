@@ -12,7 +12,7 @@ import { configSchema } from './schema.ts';
 const SETTINGS = readFileSync(join(import.meta.dirname, 'testdata/settings.yaml'), 'utf8');
 
 /** Settings that are accepted and do nothing. */
-const NOT_SHOWN = ['collectorsConcurrentFetchCount', 'collectorFetchTimeout'];
+const NOT_SHOWN = ['collectorsConcurrentFetchCount', 'collectorFetchTimeout', 'log'];
 
 /** Every setting that a schema knows; `NAME` where names are free. */
 function settingsOf(schema: z.core.$ZodType, path: string[] = []): string[] {

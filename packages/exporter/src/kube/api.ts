@@ -17,8 +17,10 @@ export interface Call {
   readonly asked: Asked;
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
-  /** Posted as JSON. */
+  /** Sent as JSON. */
   readonly body?: object;
+  /** How a body is sent; POST unless said. */
+  readonly method?: 'POST' | 'PUT';
   /** It fails where nothing comes for so long. */
   readonly silenceMs: number;
   readonly signal: AbortSignal;
@@ -80,7 +82,8 @@ export class KubeApi {
   async #send(call: Call): Promise<{ response: IncomingMessage; silence: NodeJS.Timeout }> {
     const { url, options } = await this.#prepare(call);
     const send = url.protocol === 'http:' ? plainRequest : tlsRequest;
-    const request = send(url, { ...options, method: call.body === undefined ? 'GET' : 'POST', signal: call.signal });
+    const method = call.body === undefined ? 'GET' : (call.method ?? 'POST');
+    const request = send(url, { ...options, method, signal: call.signal });
     const silent = new KubeFailure('silent', `the API server said nothing for ${Math.round(call.silenceMs / 1000)} s`);
     let response: IncomingMessage | undefined;
     const silence = setTimeout(() => (response ?? request).destroy(silent), call.silenceMs);

@@ -47,10 +47,14 @@ export class KubeFailure extends Error {
 
 /** What a request wanted, in the words of RBAC. */
 export interface Asked {
-  readonly verb: 'list' | 'watch' | 'create' | 'get';
+  readonly verb: 'list' | 'watch' | 'create' | 'get' | 'update';
   /** The API group; undefined: core. */
   readonly group?: string;
   readonly resource: string;
+  /** Where a Role would do; undefined: it takes a ClusterRole. */
+  readonly namespace?: string;
+  /** The one object that is asked for, where a rule may be so narrow. */
+  readonly name?: string;
 }
 
 /** Words of others are cut there. */
@@ -66,10 +70,9 @@ export function failureOf(asked: Asked, status: number, body: string, retryAfter
       `the API server does not know us (401): is the token or certificate expired?`,
     );
   if (status === 403) {
-    const rule = `apiGroups: ["${asked.group ?? ''}"], resources: ["${asked.resource}"], verbs: ["${asked.verb}"]`;
     return new KubeFailure(
       'forbidden',
-      `a rule is missing: bind a ClusterRole with ${rule}; the API server says: ${said}`,
+      `a rule is missing: ${ruleFor(asked)}; the API server says: ${said}`,
       undefined,
       status,
     );
@@ -79,6 +82,13 @@ export function failureOf(asked: Asked, status: number, body: string, retryAfter
   if (status >= 500) return new KubeFailure('server', `the API server answers ${status}: ${said}`, pauseMs);
   const text = `${status} to ${asked.verb} ${asked.resource}: ${said}; is this the address of a Kubernetes API server?`;
   return new KubeFailure('unexpected', `the API server answers ${text}`, undefined, status);
+}
+
+/** What would allow it. */
+function ruleFor({ verb, group = '', resource, namespace, name }: Asked): string {
+  const role = namespace === undefined ? 'a ClusterRole' : `a Role in the namespace ${namespace}`;
+  const names = name === undefined ? '' : `, resourceNames: ["${name}"]`;
+  return `bind ${role} with apiGroups: ["${group}"], resources: ["${resource}"]${names}, verbs: ["${verb}"]`;
 }
 
 /** The message of a `Status`, else the beginning of whatever it is. */

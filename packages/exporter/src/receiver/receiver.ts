@@ -45,6 +45,8 @@ export interface ReceiverOptions {
   /** 0: any free one. */
   readonly port: number;
   readonly credentials: ServerCredentials;
+  /** Whether the credentials ask collectors for a certificate. */
+  readonly certificates: boolean;
   readonly ledger: Ledger;
   /** A reason not to take anybody now, as "the inventory is not loaded"; undefined: come in. */
   readonly ready: () => string | undefined;
@@ -94,6 +96,7 @@ export class Receiver {
       now,
       wantDialled: options.wantDialled,
       helloMs: this.#limits.helloMs,
+      certificates: options.certificates,
       ready: () => (this.#stopping ? 'it stops' : options.ready()),
       admit: options.admit,
       onBatch: options.onBatch,

@@ -13,6 +13,7 @@ import type { Ledger } from '../state/ledger.ts';
 import { readHello } from './admission.ts';
 import { Assembly } from './assembly.ts';
 import type { StreamEnd } from './metrics.ts';
+import { mayNotSpeakFor, type PeerNodes, peerNodes } from './peer-nodes.ts';
 import { isHealth, readHealth } from './read-health.ts';
 import type { Collector, Health, ReceivedBatch } from './received.ts';
 import type { Report } from './report.ts';
@@ -52,6 +53,8 @@ export interface SessionHost {
   readonly now: () => number;
   readonly wantDialled: boolean;
   readonly helloMs: number;
+  /** Whether whoever opens a stream must have shown a certificate. */
+  readonly certificates: boolean;
   /** A reason not to take anybody now. */
   ready(): string | undefined;
   /** A reason not to take this one. */
@@ -72,6 +75,7 @@ export class Session {
   readonly #call: Call;
   readonly #assembly = new Assembly();
   readonly #helloTimer: NodeJS.Timeout;
+  readonly #peerNodes: PeerNodes;
   #collector: Collector | undefined;
   #welcomedMs = 0;
   #reserved = 0;
@@ -83,6 +87,8 @@ export class Session {
     this.#call = call;
     this.#host = host;
     const { helloMs } = host;
+    // Now: once the connection is gone nobody knows any more who it was, and what came on it may still be read.
+    this.#peerNodes = peerNodes(call.getAuthContext(), host.certificates);
     this.#helloTimer = setTimeout(
       () => this.end({ reason: 'no_hello', text: `no Hello within ${helloMs} ms` }),
       helloMs,
@@ -156,7 +162,7 @@ export class Session {
     const admission = readHello(hello, this.#call.getPeer());
     if (admission.kind !== 'admitted') return { reason: admission.kind, text: admission.text };
     const { collector, protocol } = admission;
-    const refusal = this.#host.admit(collector);
+    const refusal = mayNotSpeakFor(collector.node, this.#peerNodes) ?? this.#host.admit(collector);
     if (refusal !== undefined) return { reason: 'refused', text: refusal };
     // First the older stream of the node ends, then its numbering may change: it must not be told of this one's progress.
     this.#collector = collector;

@@ -63,7 +63,8 @@ function checkUrl(path: readonly string[], text: string): SettingIssue[] {
   const url = URL.parse(text);
   if (url === null) return [{ path, message: 'not a URL, expected http://HOST[:PORT]/PATH or https://...' }];
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
-    return [{ path, message: `expected http: or https:, got ${url.protocol}` }];
+    // What stands there may have come from a variable that holds a secret: it is not repeated.
+    return [{ path, message: 'expected a URL that begins with http:// or https://' }];
   try {
     decodeURIComponent(url.username + url.password);
   } catch {

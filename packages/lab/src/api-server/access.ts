@@ -5,6 +5,8 @@ export interface Rule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
   readonly verbs: readonly string[];
+  /** The only objects that it is about; not given: all. `create` and `list` have no name, so such a rule does not allow them. */
+  readonly resourceNames?: readonly string[];
 }
 
 /** What somebody wants to do. */
@@ -13,6 +15,8 @@ export interface Wish {
   readonly group: string;
   readonly resource: string;
   readonly namespace: string | undefined;
+  /** undefined: no object is named in the request. */
+  readonly name?: string | undefined;
 }
 
 /** What the exporter needs. */
@@ -42,11 +46,13 @@ export class Access {
   }
 
   /** Why not; undefined: do it. */
-  allows({ verb, group, resource, namespace }: Wish): Refusal | undefined {
+  allows({ verb, group, resource, namespace, name }: Wish): Refusal | undefined {
     const holds = (list: readonly string[], what: string) => list.includes('*') || list.includes(what);
+    const named = ({ resourceNames }: Rule) => resourceNames === undefined || resourceNames.includes(name ?? '');
     const allowed = this.rules.some(
-      (rule) => holds(rule.apiGroups, group) && holds(rule.resources, resource) && holds(rule.verbs, verb),
+      (rule) =>
+        holds(rule.apiGroups, group) && holds(rule.resources, resource) && holds(rule.verbs, verb) && named(rule),
     );
-    return allowed ? undefined : forbidden(this.user, verb, resource, group, namespace);
+    return allowed ? undefined : forbidden(this.user, { verb, group, resource, namespace, name });
   }
 }

@@ -58,6 +58,7 @@ export class ApiServer {
       services: store(),
       events: store(),
       servicecidrs: store(),
+      secrets: store(),
     };
     for (const node of options.nodes ?? []) this.putNode(node);
     for (const pod of options.pods ?? []) this.putPod(pod);
@@ -93,6 +94,16 @@ export class ApiServer {
 
   deleteNode(name: string): void {
     this.#resources.nodes.delete(name);
+  }
+
+  /** A Secret's object; undefined: there is none. */
+  secret(namespace: string, name: string): Stored | undefined {
+    const json = this.#resources.secrets.get(name, namespace);
+    return json === undefined ? undefined : (JSON.parse(json) as Stored);
+  }
+
+  deleteSecret(namespace: string, name: string): void {
+    this.#resources.secrets.delete(name, namespace);
   }
 
   /** Any object, valid or not. */

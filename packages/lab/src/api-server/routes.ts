@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Access } from './access.ts';
-import { badRequest, notFound, type Refusal, statusObject } from './status.ts';
+import { answerSecret } from './secrets.ts';
+import { badRequest, notFound, refuse, say } from './status.ts';
 import type { Revision, Store, Stored } from './store.ts';
 import type { Watches } from './watches.ts';
 
@@ -14,7 +15,7 @@ export interface Seen {
 
 /** What there is, by the resource's name in the API. */
 export type Resources = Readonly<
-  Record<'nodes' | 'pods' | 'namespaces' | 'services' | 'events' | 'servicecidrs', Store>
+  Record<'nodes' | 'pods' | 'namespaces' | 'services' | 'events' | 'servicecidrs' | 'secrets', Store>
 >;
 
 /** What answers are made of. */
@@ -32,6 +33,7 @@ const KINDS: Readonly<Record<keyof Resources, string>> = {
   services: 'Service',
   events: 'Event',
   servicecidrs: 'ServiceCIDR',
+  secrets: 'Secret',
 };
 
 /** Those that are not of the core group. */
@@ -64,6 +66,8 @@ export async function answer(
   if (seen.path === '/version') return say(response, 200, JSON.stringify(VERSION));
   const posted = /^\/api\/v1\/namespaces\/([^/]+)\/events$/.exec(seen.path);
   if (posted !== null && seen.method === 'POST') return takeEvent(of, request, posted[1]!, response);
+  const secret = /^\/api\/v1\/namespaces\/([^/]+)\/secrets(?:\/([^/]+))?$/.exec(seen.path);
+  if (secret !== null) return answerSecret(of, request, { namespace: secret[1]!, name: secret[2] }, response);
   const resource = resourceAt(seen.path);
   if (seen.method !== 'GET' || resource === undefined) return refuse(response, notFound());
   const watch = ['true', '1'].includes(seen.query.get('watch') ?? '');
@@ -153,12 +157,4 @@ async function takeEvent(
     return refuse(response, badRequest('involvedObject.namespace does not match event.namespace'));
   resources.events.put({ ...event, metadata: { ...event.metadata, namespace } });
   say(response, 201, text);
-}
-
-function refuse(response: ServerResponse, refusal: Refusal): void {
-  say(response, refusal.code, JSON.stringify(statusObject(refusal)));
-}
-
-function say(response: ServerResponse, code: number, body: string): void {
-  response.writeHead(code, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }).end(body);
 }

@@ -1,3 +1,6 @@
+import type { ServerResponse } from 'node:http';
+import type { Wish } from './access.ts';
+
 /** What the Kubernetes API answers where it does not do what it was asked (`Status` of meta/v1), with its HTTP status. */
 export interface Refusal {
   readonly code: number;
@@ -16,16 +19,11 @@ export function statusObject({ code, reason, message, continue: token }: Refusal
 export const UNAUTHORIZED: Refusal = { code: 401, reason: 'Unauthorized', message: 'Unauthorized' };
 
 /** No rule allows it. The words are those of Kubernetes' RBAC authorizer. */
-export function forbidden(
-  user: string,
-  verb: string,
-  resource: string,
-  group: string,
-  namespace: string | undefined,
-): Refusal {
+export function forbidden(user: string, { verb, group, resource, namespace, name }: Wish): Refusal {
   const where = namespace === undefined ? 'at the cluster scope' : `in the namespace "${namespace}"`;
-  const name = group === '' ? resource : `${resource}.${group}`;
-  const message = `${name} is forbidden: User "${user}" cannot ${verb} resource "${resource}" in API group "${group}" ${where}`;
+  const kind = group === '' ? resource : `${resource}.${group}`;
+  const what = name === undefined ? kind : `${kind} "${name}"`;
+  const message = `${what} is forbidden: User "${user}" cannot ${verb} resource "${resource}" in API group "${group}" ${where}`;
   return { code: 403, reason: 'Forbidden', message };
 }
 
@@ -45,6 +43,35 @@ export function notFound(): Refusal {
   return { code: 404, reason: 'NotFound', message: 'the server could not find the requested resource' };
 }
 
+/** There is no such object. */
+export function noSuch(resource: string, name: string): Refusal {
+  return { code: 404, reason: 'NotFound', message: `${resource} "${name}" not found` };
+}
+
+export function alreadyExists(resource: string, name: string): Refusal {
+  return { code: 409, reason: 'AlreadyExists', message: `${resource} "${name}" already exists` };
+}
+
+/** Written with the `resourceVersion` of an older one. */
+export function conflict(resource: string, name: string): Refusal {
+  const message = `Operation cannot be fulfilled on ${resource} "${name}": the object has been modified; please apply your changes to the latest version and try again`;
+  return { code: 409, reason: 'Conflict', message };
+}
+
+export function invalid(kind: string, name: string, what: string): Refusal {
+  return { code: 422, reason: 'Invalid', message: `${kind} "${name}" is invalid: ${what}` };
+}
+
 export function badRequest(message: string): Refusal {
   return { code: 400, reason: 'BadRequest', message };
+}
+
+/** Answers with it. */
+export function refuse(response: ServerResponse, refusal: Refusal): void {
+  say(response, refusal.code, JSON.stringify(statusObject(refusal)));
+}
+
+/** Answers with JSON. */
+export function say(response: ServerResponse, code: number, body: string): void {
+  response.writeHead(code, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }).end(body);
 }

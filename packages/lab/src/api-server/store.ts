@@ -68,6 +68,11 @@ export class Store {
     this.#change(key, known ? 'MODIFIED' : 'ADDED', object);
   }
 
+  /** The newest, as JSON; undefined: there is none. */
+  get(name: string, namespace?: string): string | undefined {
+    return this.#objects.get(keyOf(namespace === undefined ? { name } : { name, namespace }))?.at(-1)?.json;
+  }
+
   /** @returns whether it was there */
   delete(name: string, namespace?: string): boolean {
     const key = keyOf(namespace === undefined ? { name } : { name, namespace });

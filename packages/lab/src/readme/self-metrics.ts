@@ -1,4 +1,5 @@
 import { createCollectorMetrics } from '@egressd/collector/metrics';
+import { createStateMetrics } from '@egressd/collector/state/metrics';
 import { createStreamMetrics } from '@egressd/collector/stream/metrics';
 import { Outbox } from '@egressd/collector/stream/outbox';
 import { SILENT } from '@egressd/daemon/log';
@@ -28,6 +29,7 @@ function collectorRegistry(): Registry {
   const registry = new Registry();
   createCollectorMetrics(registry, () => ({ accounting: undefined, timestamps: undefined, events: undefined }));
   createStreamMetrics(registry, new Outbox(), () => false);
+  createStateMetrics(registry);
   clientTls(NO_TLS, LOOPBACK, SILENT, registry);
   return registry;
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { COLLECTOR_FLAGS } from '@egressd/collector/flags';
 import { renderMarkdown } from '@egressd/daemon/flag-help';
+import { CERTIFICATES_FLAGS } from '@egressd/exporter/certificates/flags';
 import { EXPORTER_FLAGS } from '@egressd/exporter/flags';
 
 const SETTINGS = join(import.meta.dirname, '../../../exporter/src/config/testdata/settings.yaml');
@@ -11,6 +12,7 @@ export function readmeTables(): Readonly<Record<string, string>> {
   return {
     'collector flags': renderMarkdown(COLLECTOR_FLAGS),
     'exporter flags': renderMarkdown(EXPORTER_FLAGS),
+    'certificates flags': renderMarkdown(CERTIFICATES_FLAGS),
     settings: `\`\`\`yaml\n${readFileSync(SETTINGS, 'utf8')}\`\`\`\n`,
   };
 }

@@ -1,0 +1,103 @@
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLog } from '@egressd/daemon/log';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { Registry } from 'prom-client';
+import { CONNECTION_WORDS } from './connections-file.ts';
+import { type OpenStateOptions, openState } from './open.ts';
+
+const HERE = { node: 'node-a', bootId: 'boot-1', source: 'netfilter net:[1]' };
+const BATCH = { number: 1, messages: [Buffer.from('rows')], bytes: 4, rows: 1, flowBytes: 5, frozenMs: 0 };
+const IMAGE = {
+  whole: true,
+  number: 1,
+  sinceMs: 1,
+  firstReadNs: -1n,
+  backwards: 0,
+  words: new Uint32Array(CONNECTION_WORDS),
+};
+
+let parent = '';
+let folder = '';
+
+beforeEach(async () => {
+  parent = await mkdtemp(join(tmpdir(), 'egressd-state-'));
+  folder = join(parent, 'state');
+});
+
+afterEach(() => rm(parent, { recursive: true }));
+
+async function open(options: Partial<OpenStateOptions> = {}) {
+  const lines: string[] = [];
+  const registry = new Registry();
+  const log = createLog('debug', (line) => lines.push(line));
+  const stopping = new AbortController().signal;
+  const opened = await openState({ folder, here: HERE, log, registry, stopping, lockWaitMs: 150, ...options });
+  return { ...opened, said: lines.join(''), metrics: await registry.metrics() };
+}
+
+test('without a directory nothing is kept', async () => {
+  expect(await open({ folder: undefined })).toMatchObject({ state: undefined, restored: undefined, said: '' });
+});
+
+test('what one process kept the next finds, and nobody else may read it', async () => {
+  const first = await open();
+  await first.state?.handOver({ ...BATCH, number: first.numbering.next() }, IMAGE);
+  await first.close();
+  const modes = ['.', 'connections', 'batches', 'batches/1'].map(async (name) => (await stat(join(folder, name))).mode);
+  expect((await Promise.all(modes)).map((mode) => (mode & 0o777).toString(8))).toEqual(['700', '600', '700', '600']);
+
+  const second = await open();
+  expect(second.said).toContain('what was counted is restored');
+  expect(second.numbering).toMatchObject({ name: first.numbering.name, last: 1 });
+  expect(second.restored?.batches).toEqual([BATCH]);
+  expect(second.metrics).toContain('egressd_state_reads_total{outcome="restored"} 1');
+  second.state?.forget([1]);
+  await second.close();
+  expect(await readdir(join(folder, 'batches'))).toEqual([]);
+});
+
+test('only one process at a time', async () => {
+  const first = await open();
+  const second = await open();
+  expect(second.state).toBeUndefined();
+  expect(second.said).toContain('another collector uses the state directory');
+  expect(second.metrics).toContain('egressd_state_reads_total{outcome="locked"} 1');
+  await first.close();
+});
+
+test('one that is about to end is waited for', async () => {
+  const first = await open();
+  const second = open({ lockWaitMs: 20_000 });
+  setTimeout(() => first.close(), 20);
+  const { state, close } = await second;
+  expect(state).toBeDefined();
+  await close();
+});
+
+test('a start that is told to end waits no longer', async () => {
+  const first = await open();
+  const stopping = new AbortController();
+  const second = open({ lockWaitMs: 20_000, stopping: stopping.signal });
+  stopping.abort();
+  await expect(second).rejects.toThrow('abort');
+  await first.close();
+});
+
+test('what cannot be a directory is said, and the collector does without', async () => {
+  await writeFile(folder, 'a file');
+  const { state, said, metrics } = await open();
+  expect(state).toBeUndefined();
+  expect(said).toContain('the state directory cannot be used');
+  expect(metrics).toContain('egressd_state_reads_total{outcome="unreadable"} 1');
+});
+
+test('a damaged file is said', async () => {
+  await (await open()).close();
+  await writeFile(join(folder, 'connections'), 'egrsconn but no more');
+  const { said, metrics, close } = await open();
+  expect(said).toContain('its file is put aside (connections.bad)');
+  expect(metrics).toContain('egressd_state_reads_total{outcome="version"} 1');
+  await close();
+});

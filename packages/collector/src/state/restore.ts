@@ -1,0 +1,134 @@
+import { decodeBatchFile, type KeptBatch } from './batch-file.ts';
+import type { Decoded, Refusal } from './bytes.ts';
+import { decodeConnections, type Identity, type KeptConnections } from './connections-file.ts';
+import type { Disk } from './disk.ts';
+import type { FrozenBatch } from './frozen-batch.ts';
+import type { DropReason, ReadOutcome } from './metrics.ts';
+
+/** Names in the state directory. */
+export const CONNECTIONS = 'connections';
+export const BATCHES = 'batches';
+
+/** Who starts here. */
+export type Here = Omit<Identity, 'numbering'>;
+
+/** What a state directory gives to a collector that starts. */
+export interface Restored {
+  readonly outcome: ReadOutcome;
+  /** undefined: a new one is begun. */
+  readonly numbering: { readonly name: string; readonly last: number } | undefined;
+  /** What the exporter has not confirmed as far as is known here, oldest first. */
+  readonly batches: readonly FrozenBatch[];
+  /** undefined: the connections begin afresh. */
+  readonly connections: KeptConnections | undefined;
+  /** Batches that are not sent, by reason. */
+  readonly dropped: ReadonlyMap<DropReason, number>;
+}
+
+/**
+ * Reads a state directory. Why nothing is lost and nothing counted twice, whenever the process before was killed:
+ *
+ *  - A hand-over is written in this order: batch N, the image of the connections for N, and only then N is sent. An image says what
+ *    was counted in batches up to N, and nothing of what came after.
+ *  - Same boot, same table: the connections are as in the last image that is whole, N. Batches up to N may have been sent, and are in
+ *    the outbox; those behind N were never sent, are removed, and what was in them is counted again, since the connections are of
+ *    before. The kernel keeps what was written for as long as it runs, flushed or not, so images need not be flushed.
+ *  - Another boot, or no image that can be used: the connections begin afresh, so nothing is counted again. Every batch that is whole
+ *    goes out. Batches are flushed before they are sent and confirmed in order: if any is not confirmed, the newest that was ever
+ *    sent is there, and the numbers go on behind it. If none is there, nothing is left to say under the old numbering.
+ */
+export async function restore(disk: Disk, here: Here): Promise<Restored> {
+  const dropped = new Map<DropReason, number>();
+  const drop = (reason: DropReason) => void dropped.set(reason, 1 + (dropped.get(reason) ?? 0));
+  const read = await readConnections(disk);
+  const outcome = judge(read, here);
+  const connections = outcome === 'restored' && read?.ok ? read.value : undefined;
+  if (read !== undefined && connections === undefined) await retire(disk, outcome);
+  const newest = connections?.images.at(-1)?.number;
+  const found = await readBatches(disk, here, newest, drop);
+  const name = connections?.identity.numbering ?? newestOf(found)?.numbering;
+  const batches: FrozenBatch[] = [];
+  for (const { numbering, batch } of found) {
+    if (numbering === name) batches.push(batch);
+    else {
+      drop('other_numbering');
+      await disk.remove(batchName(batch.number));
+    }
+  }
+  const last = newest ?? batches.at(-1)?.number ?? 0;
+  return { outcome, numbering: name === undefined ? undefined : { name, last }, batches, connections, dropped };
+}
+
+/** The file of a batch. */
+export function batchName(number: number): string {
+  return `${BATCHES}/${number}`;
+}
+
+async function readConnections(disk: Disk): Promise<Decoded<KeptConnections> | undefined> {
+  const bytes = await disk.read(CONNECTIONS);
+  return bytes === undefined ? undefined : decodeConnections(bytes);
+}
+
+function judge(read: Decoded<KeptConnections> | undefined, here: Here): ReadOutcome {
+  if (read === undefined) return 'none';
+  if (!read.ok) return read.reason;
+  const { node, bootId, source } = read.value.identity;
+  if (node !== here.node) return 'other_node';
+  if (bootId !== here.bootId) return 'other_boot';
+  return source === here.source ? 'restored' : 'other_source';
+}
+
+/** Takes a file of connections out of the way that says nothing about those that are there now. */
+async function retire(disk: Disk, outcome: ReadOutcome): Promise<void> {
+  if (outcome === 'other_boot' || outcome === 'other_source') await disk.remove(CONNECTIONS);
+  else await disk.putAside(CONNECTIONS, `${CONNECTIONS}.bad`);
+}
+
+/** Batches up to `newest` that can be sent for this node, in order; the rest is removed or put aside. */
+async function readBatches(
+  disk: Disk,
+  here: Here,
+  newest = Number.POSITIVE_INFINITY,
+  drop: (reason: DropReason) => void,
+): Promise<KeptBatch[]> {
+  const found: KeptBatch[] = [];
+  for (const number of await batchNumbers(disk)) {
+    const name = batchName(number);
+    // Never sent: what it holds is counted again.
+    if (number > newest) {
+      await disk.remove(name);
+      continue;
+    }
+    const read = checked(decodeBatchFile((await disk.read(name)) ?? new Uint8Array()), number);
+    if (read.ok && read.value.node === here.node) found.push(read.value);
+    else if (read.ok) {
+      drop('other_node');
+      await disk.remove(name);
+    } else {
+      drop(read.reason);
+      await disk.putAside(name, 'batch.bad');
+    }
+  }
+  return found;
+}
+
+async function batchNumbers(disk: Disk): Promise<number[]> {
+  const names = await disk.list(BATCHES);
+  return names
+    .filter((name) => /^[1-9]\d{0,15}$/.test(name))
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+/** A file that was given another number is not what it was. */
+function checked(read: Decoded<KeptBatch>, number: number): Decoded<KeptBatch> {
+  const damaged: Refusal = 'damaged';
+  return read.ok && read.value.batch.number !== number ? { ok: false, reason: damaged } : read;
+}
+
+function newestOf(batches: readonly KeptBatch[]): KeptBatch | undefined {
+  return batches.reduce<KeptBatch | undefined>(
+    (newest, one) => (newest !== undefined && newest.batch.frozenMs > one.batch.frozenMs ? newest : one),
+    undefined,
+  );
+}

@@ -1,0 +1,145 @@
+import { createLog } from '@egressd/daemon/log';
+import { describe, expect, test } from '@jest/globals';
+import { Registry } from 'prom-client';
+import { CONNECTION_WORDS } from './connections-file.ts';
+import type { FrozenBatch } from './frozen-batch.ts';
+import { createStateMetrics } from './metrics.ts';
+import { restore } from './restore.ts';
+import { State } from './state.ts';
+import { MemoryDisk } from './testing.ts';
+
+const HERE = { node: 'node-a', bootId: 'boot-1', source: 'netfilter net:[1]' };
+const IMAGE_BYTES = 100_000 * CONNECTION_WORDS * 4;
+
+function batch(number: number): FrozenBatch {
+  return { number, messages: [new Uint8Array(10)], bytes: 10, rows: 1, flowBytes: 5, frozenMs: 0 };
+}
+
+/** A state on a disk in memory, and a clock that moves while it waits. */
+function setUp(files?: ReadonlyMap<string, Uint8Array>) {
+  const disk = new MemoryDisk(files);
+  const registry = new Registry();
+  const lines: string[] = [];
+  const clock = { ms: 0 };
+  const state = new State({
+    disk,
+    identity: { ...HERE, numbering: 'one' },
+    batches: [],
+    metrics: createStateMetrics(registry),
+    log: createLog('debug', (line) => lines.push(line)),
+    timing: { graceMs: 30, retryMs: 1, retryWholeMs: 100 },
+    now: () => {
+      clock.ms += 5;
+      return clock.ms;
+    },
+  });
+  /** Hands over as the collector does. */
+  const handOver = (number: number, connections = 1) => {
+    const whole = state.wantsWhole;
+    const words = new Uint32Array(connections * CONNECTION_WORDS);
+    const image = { whole, number, sinceMs: 1, firstReadNs: -1n, backwards: 0, words };
+    return state.handOver(batch(number), image).then(() => whole);
+  };
+  const metric = async (name: string) => {
+    const { values } = (await registry.getSingleMetric(name)!.get()) as { values: { value: number }[] };
+    return values.map(({ value }) => value);
+  };
+  const files_ = () => [...disk.files.keys()].sort();
+  return { disk, state, handOver, lines, metric, clock, files: files_ };
+}
+
+const FULL = new Error('ENOSPC: no space left on device, write');
+
+describe('a hand-over', () => {
+  test('is whole first, then what changed, until that outgrows it', async () => {
+    const { handOver, disk } = setUp();
+    expect(await handOver(1, 100_000)).toBe(true);
+    expect(await handOver(2, 60_000)).toBe(false);
+    expect(disk.files.get('connections')!.length).toBeGreaterThan(1.5 * IMAGE_BYTES);
+    expect(await handOver(3, 60_000)).toBe(false);
+    expect(await handOver(4, 100_000)).toBe(true);
+    expect(disk.files.get('connections')!.length).toBeLessThan(1.01 * IMAGE_BYTES);
+  });
+
+  test('what is confirmed is removed', async () => {
+    const { handOver, state, files, metric } = setUp();
+    for (const number of [1, 2, 3]) await handOver(number);
+    state.forget([1, 3]);
+    await state.close();
+    expect(files()).toEqual(['batches/2', 'connections']);
+    expect(await metric('egressd_state_bytes')).toEqual([expect.any(Number)]);
+  });
+
+  test('waits for the one before', async () => {
+    const { handOver, state } = setUp();
+    const first = handOver(1);
+    expect(state.writing).toBe(true);
+    await expect(handOver(2)).rejects.toThrow('BUG');
+    await first;
+    expect(state.writing).toBe(false);
+  });
+});
+
+describe('a disk that fails', () => {
+  test('for a moment: the batch waits', async () => {
+    const { handOver, disk, metric, lines } = setUp();
+    await handOver(1);
+    disk.failing = FULL;
+    const second = handOver(2);
+    setTimeout(() => {
+      disk.failing = undefined;
+    }, 2);
+    await second;
+    expect(await metric('egressd_state_given_up')).toEqual([0]);
+    expect(lines.join('')).toContain('is its disk full');
+    const { connections, batches } = await restore(disk, HERE);
+    expect([connections?.images.length, connections?.images.at(-1)?.number, batches.length]).toEqual([2, 2, 2]);
+  });
+
+  test('for long: nothing is kept that a restart could take for the present, and batches go out', async () => {
+    const { handOver, disk, metric, files, state } = setUp();
+    await handOver(1);
+    disk.failing = FULL;
+    await handOver(2);
+    expect(await metric('egressd_state_given_up')).toEqual([1]);
+    expect(files()).not.toContain('connections');
+    expect(state.wantsWhole).toBe(false);
+    await handOver(3);
+  });
+
+  test('works again: all that is not confirmed is written, and the whole image', async () => {
+    const { handOver, disk, metric, clock, state, files, lines } = setUp();
+    disk.failing = FULL;
+    for (const number of [1, 2, 3]) await handOver(number);
+    state.forget([1]);
+    disk.failing = undefined;
+    clock.ms += 1000;
+    expect(await handOver(4)).toBe(true);
+    expect(await metric('egressd_state_given_up')).toEqual([0]);
+    expect(files()).toEqual(['batches/2', 'batches/3', 'batches/4', 'connections']);
+    expect(lines.join('')).toContain('can be written again');
+    expect(await restore(disk, HERE)).toMatchObject({ outcome: 'restored', numbering: { name: 'one', last: 4 } });
+  });
+
+  test('while the process ends: nobody waits for it', async () => {
+    const { handOver, disk, state, clock } = setUp();
+    disk.failing = FULL;
+    state.hurry();
+    await handOver(1);
+    expect(clock.ms).toBeLessThan(60);
+  });
+});
+
+test('another numbering: nothing is left of the one before', async () => {
+  const { handOver, disk, state, files, metric } = setUp();
+  await handOver(1);
+  await handOver(2);
+  await state.begin('two', [batch(1)], 3);
+  expect(files()).toEqual([]);
+  expect(await metric('egressd_state_batches_dropped_total')).toEqual([3]);
+  expect(await handOver(2)).toBe(true);
+  expect(await restore(disk, HERE)).toMatchObject({
+    numbering: { name: 'two', last: 2 },
+    batches: [{ number: 1 }, { number: 2 }],
+  });
+});

@@ -1,0 +1,52 @@
+import { describe, expect, test } from '@jest/globals';
+import { mayNotSpeakFor, nodesIn, type PeerNodes, peerNodes } from './peer-nodes.ts';
+
+const ANY: PeerNodes = { kind: 'any' };
+const named = (...names: string[]): PeerNodes => ({ kind: 'named', names });
+
+describe('nodes that a certificate names', () => {
+  test.each<[string, PeerNodes]>([
+    ['', ANY],
+    ['DNS:localhost, IP Address:127.0.0.1', ANY],
+    ['URI:spiffe://cluster.local/ns/egressd/sa/collector', ANY],
+    ['URI:egressd://node/a', named('a')],
+    ['DNS:x, URI:egressd://node/ip-10-0-0-1.ec2.internal, IP Address:::1', named('ip-10-0-0-1.ec2.internal')],
+    ['URI:egressd://node/a, URI:egressd://node/b', named('a', 'b')],
+    ['URI:EGRESSD://Node/a', named('a')],
+    ['URI:"egressd://node/a"', named('a')],
+    ['DNS:"x, URI:egressd://node/b", URI:egressd://node/a', named('a')],
+    ['DNS:"x, URI:egressd://node/b"', ANY],
+    ['othername:<unsupported>, URI:egressd://node/a', named('a')],
+  ])('%s', (names, expected) => expect(nodesIn(names)).toEqual(expected));
+
+  test.each([
+    'URI:egressd://node/',
+    'URI:egressd://nodes/a',
+    'URI:egressd:a',
+    'URI:egressd://node/A',
+    'URI:egressd://node/a/b',
+    'URI:egressd://node/a%2Eb',
+    'URI:egressd://node/a?b',
+    'URI:"egressd://node/a, URI:egressd://node/b"',
+    'URI:egressd://node/a, URI:egressd://node/',
+    'URI:egressd://node/a, "',
+    'noise',
+  ])('%s: none', (names) => expect(nodesIn(names).kind).toBe('unclear'));
+});
+
+test('a certificate that cannot be seen allows nothing where one is asked for', () => {
+  expect(peerNodes({}, false)).toEqual(ANY);
+  expect(peerNodes({}, true).kind).toBe('unclear');
+  expect(peerNodes({ transportSecurityType: 'ssl' }, true).kind).toBe('unclear');
+});
+
+test.each<[PeerNodes, string | undefined]>([
+  [ANY, undefined],
+  [named('b', 'a'), undefined],
+  [named('b'), 'a collector says that it is on node a, and its certificate is for b: check NODE_NAME'],
+  [named('b', 'c', 'd', 'e', 'f'), 'is for b, c, d and 2 more'],
+  [nodesIn('URI:egressd:a'), 'allows nothing: its URI "egressd:a" is not egressd://node/NAME'],
+])('who has %j and speaks for node a', (peer, reason) => {
+  if (reason === undefined) expect(mayNotSpeakFor('a', peer)).toBeUndefined();
+  else expect(mayNotSpeakFor('a', peer)).toContain(reason);
+});

@@ -1,0 +1,66 @@
+import { X509Certificate } from 'node:crypto';
+import type { Call } from './session.ts';
+
+/** For which nodes whoever is at the other end may speak. */
+export type PeerNodes =
+  /** No certificate was asked for, or it names no node: for any. */
+  | { readonly kind: 'any' }
+  | { readonly kind: 'named'; readonly names: readonly string[] }
+  /** It cannot be told what the certificate allows: for none. */
+  | { readonly kind: 'unclear'; readonly what: string };
+
+/** What gRPC knows of the other end's certificate. */
+type AuthContext = ReturnType<Call['getAuthContext']>;
+
+/**
+ * `egressd://node/NAME`, a URI among the subject alternative names (RFC 5280, 4.2.1.6), names a node. Scheme and host are the same
+ * in upper case (RFC 3986, 3.1 and 3.2.2); the name is as Kubernetes has it, in lower case (RFC 1123).
+ */
+const NODE_URI = /^egressd:\/\/node\/([a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)$/;
+const NODE_URI_BEGIN = /^(egressd):\/\/(node)(?=\/)/i;
+/** Somebody means us. */
+const OURS = /^egressd:/i;
+/** One name in OpenSSL's text of them as Node.js writes it: what has special characters is a JSON string. */
+const ALTERNATIVE_NAME = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/y;
+/** Names that an error message shows. */
+const MAX_SHOWN = 3;
+
+/**
+ * Reads for which nodes the other end may speak.
+ * @param required whether the other end must have shown a certificate; one that then cannot be seen allows nothing
+ */
+export function peerNodes({ sslPeerCertificate }: AuthContext, required: boolean): PeerNodes {
+  if (sslPeerCertificate === undefined)
+    return required ? { kind: 'unclear', what: 'it cannot be seen any more' } : { kind: 'any' };
+  return nodesIn(new X509Certificate(sslPeerCertificate.raw).subjectAltName ?? '');
+}
+
+/** The nodes in a certificate's alternative names. @param names as `X509Certificate.subjectAltName` */
+export function nodesIn(names: string): PeerNodes {
+  const uris: string[] = [];
+  let at = 0;
+  while (at < names.length) {
+    ALTERNATIVE_NAME.lastIndex = at;
+    const [whole = '', kind, value = ''] = ALTERNATIVE_NAME.exec(names) ?? [];
+    // Read no further: what cannot be split might hide one of ours.
+    if (whole === '') return { kind: 'unclear', what: 'its alternative names cannot be read' };
+    at += whole.length;
+    const uri = value.startsWith('"') ? (JSON.parse(value) as string) : value;
+    if (kind === 'URI' && OURS.test(uri)) uris.push(uri);
+  }
+  if (uris.length === 0) return { kind: 'any' };
+  const nodes = uris.map((uri) => NODE_URI.exec(uri.replace(NODE_URI_BEGIN, (begin) => begin.toLowerCase()))?.[1]);
+  const wrong = nodes.indexOf(undefined);
+  if (wrong >= 0) return { kind: 'unclear', what: `its URI ${JSON.stringify(uris[wrong])} is not egressd://node/NAME` };
+  return { kind: 'named', names: nodes as string[] };
+}
+
+/** A reason not to believe who says to speak for a node; undefined: its certificate allows it. */
+export function mayNotSpeakFor(node: string, peer: PeerNodes): string | undefined {
+  if (peer.kind === 'any') return undefined;
+  if (peer.kind === 'unclear') return `the certificate of the collector of node ${node} allows nothing: ${peer.what}`;
+  if (peer.names.includes(node)) return undefined;
+  const more = peer.names.length > MAX_SHOWN ? ` and ${peer.names.length - MAX_SHOWN} more` : '';
+  const allowed = `${peer.names.slice(0, MAX_SHOWN).join(', ')}${more}`;
+  return `a collector says that it is on node ${node}, and its certificate is for ${allowed}: check NODE_NAME, and who has that certificate`;
+}

@@ -1,0 +1,68 @@
+import { describe, expect, test } from '@jest/globals';
+import { renderNotes } from './helm.ts';
+
+const WRITES = { prom_remote_write: { url: 'http://a/api/v1/write' } };
+const STDOUT = { stdout: {} };
+
+function withSinks(sinks: unknown, more: object = {}): unknown {
+  return { exporter: { structuredConfig: { sinks } }, ...more };
+}
+
+const NO_SINK = 'There is no sink';
+const UNNAMED = 'do not say which cluster they are from';
+const DELTA = 'Remote write sends growing counters';
+const PLAIN = 'the stream between collectors and exporter is plain text';
+const UNKNOWN = "These values are none of this chart's and do nothing";
+const SECRET = 'restart the exporter when you change it';
+const WARNINGS = [NO_SINK, UNNAMED, DELTA, PLAIN, UNKNOWN, SECRET];
+
+describe('notes after an install', () => {
+  test.each<[string, unknown, string[]]>([
+    ['the defaults', {}, [NO_SINK]],
+    ['remote write', withSinks({ a: WRITES }), [UNNAMED, DELTA]],
+    ['remote write with a name', withSinks({ a: WRITES }, { clusterName: 'blue' }), [DELTA]],
+    [
+      'remote write with a label of its own',
+      withSinks({ a: { prom_remote_write: { url: 'http://a/w', labels: { cluster: 'blue' } } } }),
+      [DELTA],
+    ],
+    [
+      'remote write in the old way',
+      withSinks({ a: WRITES }, { clusterName: 'blue', collector: { extraArgs: { 'send-traffic-delta': true } } }),
+      [],
+    ],
+    ['lines only', withSinks({ a: STDOUT }), []],
+    ['a configuration in a Secret', { exporter: { existingSecretForConfig: 's' } }, [SECRET, DELTA]],
+    ['plain text', withSinks({ a: STDOUT }, { tls: { enabled: false } }), [PLAIN]],
+  ])('%s', async (_, values, expected) => {
+    const notes = await renderNotes({ values });
+    expect(WARNINGS.filter((warning) => notes.includes(warning))).toEqual(
+      WARNINGS.filter((warning) => expected.includes(warning)),
+    );
+  });
+
+  test('names the settings that the chart does not know, and no others', async () => {
+    const collector = { enablePriorityClass: true, extraArgs: { 'log-level': 'debug' } };
+    const notes = await renderNotes({
+      values: { global: { other: 1 }, promtail: {}, collector, castai: { organization: 'o' } },
+    });
+    const line = notes.split('\n').find((text) => text.includes(UNKNOWN));
+    expect(line).toBe(`- ${UNKNOWN}: promtail, castai.organization, collector.enablePriorityClass`);
+  });
+
+  test('say the next commands, and how the difference to the charts before is undone', async () => {
+    const values = withSinks({ a: WRITES });
+    const notes = await renderNotes({ values, release: 'traffic', namespace: 'network' });
+    for (const line of [
+      'kubectl -n network rollout status daemonset/traffic-egressd',
+      'helm test traffic -n network',
+      'kubectl -n network port-forward service/traffic-egressd-exporter 6060',
+      'sum_over_time(egressd_transmit_bytes_total[1d])',
+      'increase(egressd_transmit_bytes_total[1d])',
+      '--set collector.extraArgs.send-traffic-delta=true',
+      'kubectl -n network delete secret traffic-egressd-ca traffic-egressd-exporter-tls traffic-egressd-collector-tls',
+    ])
+      expect(notes).toContain(line);
+    expect(notes).not.toMatch(/\n\n\n|<no value>|[ \t]\n/);
+  });
+});

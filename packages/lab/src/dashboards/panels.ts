@@ -1,0 +1,186 @@
+/** What the overview shows, without saying how it is drawn: `grafana.ts` does that. */
+
+/** How the database holds traffic: remote write's counters, or deltas where collectors are told so. */
+export type Kept = 'counter' | 'delta';
+
+/** One thing that is shown. */
+export interface Panel {
+  readonly title: string;
+  /** For a reader who asks what the number is. */
+  readonly description: string;
+  readonly kind: 'number' | 'graph' | 'table';
+  readonly unit: 'bytes' | 'Bps' | 'short' | 's' | 'percentunit';
+  readonly query: string;
+  /** Of a graph's line, with {{label}}. */
+  readonly legend?: string;
+  /** Of the grid's 24 columns. */
+  readonly width: number;
+}
+
+/** Panels under one heading. */
+export interface Section {
+  readonly title: string;
+  readonly panels: readonly Panel[];
+}
+
+/** What may be chosen: an empty label passes too, since the usual choice is everything. */
+const CHOSEN = 'cluster=~"$cluster",src_namespace=~"$namespace"';
+const SENT = 'egressd_transmit_bytes_total';
+
+/** Writes the queries for one way of keeping. */
+class Queries {
+  readonly #kept: Kept;
+
+  constructor(kept: Kept) {
+    this.#kept = kept;
+  }
+
+  /** Bytes in the range that the dashboard shows. */
+  inRange(by: string, selector = ''): string {
+    const over = this.#kept === 'counter' ? 'increase' : 'sum_over_time';
+    return `sum${byOf(by)} (${over}(${select(selector)}[$__range]))`;
+  }
+
+  /** Bytes a second at each moment. */
+  perSecond(by: string, selector = ''): string {
+    if (this.#kept === 'counter') return `sum${byOf(by)} (rate(${select(selector)}[$__rate_interval]))`;
+    return `sum${byOf(by)} (sum_over_time(${select(selector)}[$__interval])) * 1000 / $__interval_ms`;
+  }
+
+  /** The largest in the range. */
+  top(by: string, selector = ''): string {
+    return `topk(20, ${this.inRange(by, selector)})`;
+  }
+}
+
+function select(selector: string): string {
+  return `${SENT}{${[CHOSEN, selector].filter(Boolean).join(',')}}`;
+}
+
+function byOf(by: string): string {
+  return by === '' ? '' : ` by (${by})`;
+}
+
+const INTERNET = 'dst_ip_type="public"';
+const ACROSS_ZONES = 'cross_zone="true"';
+const PODS = 'src_namespace,src_pod';
+const BOTH_ENDS = 'src_namespace,src_pod,dst_namespace,dst_pod';
+const ZONES = 'src_zone,dst_zone';
+
+/** All sections of the overview. */
+export function overview(kept: Kept): Section[] {
+  const queries = new Queries(kept);
+  return [sums(queries), overTime(queries), largest(queries), HEALTH];
+}
+
+function sums(queries: Queries): Section {
+  const number = (title: string, description: string, query: string): Panel => ({
+    ...{ title, description, query, kind: 'number', unit: 'bytes', width: 8 },
+  });
+  return {
+    title: 'In the time shown',
+    panels: [
+      number('To the internet', 'What pods sent to public addresses.', queries.inRange('', INTERNET)),
+      number(
+        'Across zones',
+        'What pods sent to another zone. Counted where both zones are known.',
+        queries.inRange('', ACROSS_ZONES),
+      ),
+      number('All that pods sent', 'To wherever it went.', queries.inRange('')),
+    ],
+  };
+}
+
+function overTime(queries: Queries): Section {
+  const graph = (title: string, description: string, query: string, legend: string): Panel => ({
+    ...{ title, description, query, legend, kind: 'graph', unit: 'Bps', width: 12 },
+  });
+  return {
+    title: 'Over time',
+    panels: [
+      graph(
+        'Traffic',
+        'What pods sent, by kind of destination and whether it crossed zones.',
+        queries.perSecond('dst_ip_type,cross_zone'),
+        '{{dst_ip_type}}, crosses zones: {{cross_zone}}',
+      ),
+      graph(
+        'Zone to zone',
+        'What pods of one zone sent to pods and nodes of another.',
+        queries.perSecond(ZONES, ACROSS_ZONES),
+        '{{src_zone}} to {{dst_zone}}',
+      ),
+      graph(
+        'To the internet, by namespace',
+        'What pods sent to public addresses.',
+        queries.perSecond('src_namespace', INTERNET),
+        '{{src_namespace}}',
+      ),
+      graph('By namespace', 'All that pods sent.', queries.perSecond('src_namespace'), '{{src_namespace}}'),
+    ],
+  };
+}
+
+function largest(queries: Queries): Section {
+  const table = (title: string, description: string, query: string): Panel => ({
+    ...{ title, description, query, kind: 'table', unit: 'bytes', width: 12 },
+  });
+  return {
+    title: 'Largest in the time shown',
+    panels: [
+      table('Pods, to the internet', 'Who sent most to public addresses.', queries.top(PODS, INTERNET)),
+      table('Pods, across zones', 'Who sent most to another zone.', queries.top(PODS, ACROSS_ZONES)),
+      table(
+        'Who to whom, across zones',
+        'Pairs of pods; no destination: a node, or not known.',
+        queries.top(BOTH_ENDS, ACROSS_ZONES),
+      ),
+      table('Who to whom', 'Pairs of pods, wherever they are.', queries.top(BOTH_ENDS, 'dst_pod!=""')),
+      table(
+        'From zone to zone',
+        'All that was sent between zones that are known.',
+        queries.top(ZONES, 'src_zone!="",dst_zone!=""'),
+      ),
+      table(
+        'Public addresses',
+        'Where it went. 0.0.0.0 and :: stand for all, where group-public-ips is set.',
+        queries.top('dst_ip', INTERNET),
+      ),
+    ],
+  };
+}
+
+/** Of egressd itself: empty unless its own metrics are scraped (monitoring.podMonitor and monitoring.serviceMonitor of the chart). */
+const HEALTH: Section = {
+  title: 'egressd itself, where its own metrics are scraped',
+  panels: [
+    {
+      title: 'Nodes that report',
+      description: 'Collectors whose stream to the exporter is open.',
+      kind: 'graph',
+      unit: 'short',
+      query: 'sum(egressd_receiver_streams)',
+      legend: 'streams',
+      width: 8,
+    },
+    {
+      title: 'Behind',
+      description:
+        'How long the oldest snapshot has waited for its sink. Growing: the sink is down or too slow; no byte is lost.',
+      kind: 'graph',
+      unit: 's',
+      query: 'max by (sink) (egressd_sink_pending_seconds)',
+      legend: '{{sink}}',
+      width: 8,
+    },
+    {
+      title: 'Not given to a pod',
+      description: 'Bytes a second of flows with an end of the cluster of which it is not known whose it was.',
+      kind: 'graph',
+      unit: 'Bps',
+      query: 'sum(rate(egressd_unknown_bytes_total[$__rate_interval]))',
+      legend: 'unknown',
+      width: 8,
+    },
+  ],
+};

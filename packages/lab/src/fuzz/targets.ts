@@ -1,0 +1,18 @@
+import type { Target } from './target.ts';
+import { ADDRESS_HISTORY } from './targets/address-history.ts';
+import { BATCH } from './targets/batch.ts';
+import { KUBERNETES_LIST, KUBERNETES_OBJECT, KUBERNETES_WATCH } from './targets/kubernetes.ts';
+import { NETLINK } from './targets/netlink.ts';
+import { CONFIG, INVENTORY } from './targets/text.ts';
+
+/** Every decoder of what others make. */
+export const TARGETS: readonly Target[] = [
+  NETLINK,
+  BATCH,
+  ADDRESS_HISTORY,
+  CONFIG,
+  INVENTORY,
+  KUBERNETES_LIST,
+  KUBERNETES_OBJECT,
+  KUBERNETES_WATCH,
+];
