@@ -284,7 +284,8 @@ export class Ledger {
     if (frame === undefined) return undefined;
     const { mode, timeMs, slots, kinds, values, paused, young, starts } = frame;
     const bounds = Uint32Array.from(left.flatMap(({ from, to }) => [from, to]));
-    return { mode, timeMs, slots, kinds, values, paused, young, starts, left: bounds };
+    const first = starts && { timeMs: starts.timeMs, kinds: starts.kinds, values: starts.values };
+    return { mode, timeMs, slots, kinds, values, paused, young, starts: first, left: bounds };
   }
 
   /** Begins where the totals stand: what was counted before is no concern of this receiver. Before anything was absorbed. */

@@ -30,6 +30,13 @@ export interface DaemonsOptions {
   readonly readInterval?: string;
   /** Every daemon keeps a state directory of its own in the world's folder, across its restarts; without it none has one. */
   readonly stateDirectories?: boolean;
+  /** Further flags of the exporter. */
+  readonly exporterFlags?: readonly string[];
+}
+
+/** Where a daemon of the world keeps its state: `exporter`, or the node of a collector. */
+export function stateDirectory(world: World, name: string): string {
+  return join(world.folder, 'state', name);
 }
 
 /** One collector a node, one exporter and a database, at work in the world. */
@@ -75,7 +82,7 @@ type Described = Pick<Daemons, 'database' | 'exporter' | 'collectors' | 'apiServ
 /** Writes their files. */
 async function describeDaemons(
   world: World,
-  { owners, readInterval = READ_INTERVAL, stateDirectories = false }: DaemonsOptions,
+  { owners, readInterval = READ_INTERVAL, stateDirectories = false, exporterFlags: more = [] }: DaemonsOptions,
   onFailed: (error: DaemonFailed) => void,
 ): Promise<Described> {
   const answers = (host: string, url: string, good?: (body: string) => boolean) => () =>
@@ -91,7 +98,7 @@ async function describeDaemons(
   };
   const kubeconfig = join(world.folder, 'kubernetes/kubeconfig');
   const told = owners === 'kubernetes' ? [`-kubeconfig=${kubeconfig}`] : [];
-  const kept = (name: string) => (stateDirectories ? [`-state-dir=${join(world.folder, 'state', name)}`] : []);
+  const kept = (name: string) => (stateDirectories ? [`-state-dir=${stateDirectory(world, name)}`] : []);
   const exporterFlags = [`-config-path=${await writeExporterConfig(world, owners)}`, ...told];
   if (owners === 'kubernetes') await mkdir(join(world.folder, 'kubernetes'), { recursive: true });
   return {
@@ -109,6 +116,7 @@ async function describeDaemons(
         ...daemonCommand('exporter'),
         ...exporterFlags,
         ...kept('exporter'),
+        ...more,
         `-grpc-listen-port=${STREAM_PORT}`,
         '-insecure',
       ],
