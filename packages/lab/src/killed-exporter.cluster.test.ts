@@ -18,6 +18,8 @@ const KILLS = 10;
 const LONGEST_LIFE_MS = 2500;
 /** Several exports that fail. */
 const FULL_MS = 4000;
+const ASK_AGAIN_MS = 500;
+const STREAMS = 'egressd_stream_connected 1';
 
 let world: World;
 let daemons: Daemons | undefined;
@@ -51,6 +53,15 @@ async function moveDuring(work: Promise<unknown>): Promise<void> {
   await ended;
 }
 
+/** After many failures a collector takes its time to come back: until then nothing moves. */
+async function untilAllStream(): Promise<void> {
+  const url = 'http://127.0.0.1:8008/metrics';
+  for (const { name } of NODES) {
+    const streams = async () => (await world.agent(name).order({ do: 'http', url })).body?.includes(STREAMS);
+    while (!(await streams())) await pause(ASK_AGAIN_MS);
+  }
+}
+
 /** What the database has too much or too little; that something is there at all is a condition of its own. */
 function wrong(rows: readonly Row[]): readonly Row[] {
   expect(rows.length).toBeGreaterThan(100);
@@ -76,6 +87,7 @@ test.each<[string, string[]]>([
   async (_name, flags) => {
     const running = await start(...flags);
     await moveDuring(killAgainAndAgain(running, KILLS));
+    await untilAllStream();
     expect(wrong(await waitForStandstill(world, running))).toEqual([]);
   },
   LIMIT_MS,
@@ -99,6 +111,7 @@ test(
       rmSync(ballast);
     };
     await moveDuring(fillAndKill());
+    await untilAllStream();
     expect(wrong(await waitForStandstill(world, running))).toEqual([]);
   },
   LIMIT_MS,
