@@ -7,7 +7,15 @@ import { describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
 import { Collector } from './collector.ts';
 import { type ConnectionBlock, FLAG, STRIDE, WORD } from './conntrack/record.ts';
-import { type ConntrackSource, type ReadReport, SourceError, type SourceSwitches } from './conntrack/source.ts';
+import {
+  type ConntrackSource,
+  type EndsListener,
+  NOTHING_AMISS,
+  type ReadReport,
+  SourceError,
+  type SourceSwitches,
+  type TableState,
+} from './conntrack/source.ts';
 import { createCollectorMetrics } from './metrics.ts';
 import type { FrozenBatch } from './state/frozen-batch.ts';
 import { Numbering } from './state/numbering.ts';
@@ -28,6 +36,9 @@ function setUp() {
     told: [] as Health[],
     withoutCounters: 0,
     switches: { accounting: true, timestamps: true, events: 1 } as SourceSwitches,
+    table: undefined as TableState | undefined,
+    asked: 0,
+    listener: undefined as EndsListener | undefined,
   };
   const stream = {
     connected: true,
@@ -42,12 +53,17 @@ function setUp() {
     source: playedSource(world),
     stream,
     numbering: new Numbering(),
-    metrics: createCollectorMetrics(registry, () => ({ accounting: true, timestamps: false, events: undefined })),
+    metrics: createCollectorMetrics(registry, {
+      switches: () => ({ accounting: true, timestamps: false, events: undefined }),
+      table: () => world.table,
+    }),
     log: createLog('debug', (line) => world.lines.push(line)),
     maxPairs: 1000,
+    readIntervalMs: 5000,
     cleanupIntervalMs: 2 * MINUTE,
     seed: 1,
     now: () => world.now,
+    readSooner: () => void world.asked++,
   });
   /** One interval later: reads, and says what the batches of this turn hold, as `destination bytes from to`. */
   const turn = async (changes: Record<string, number> = {}, afterMs = 5000, last = false) => {
@@ -57,7 +73,12 @@ function setUp() {
     await (last ? collector.finish() : collector.read());
     return world.sent.flatMap(rows);
   };
-  return { world, stream, registry, turn };
+  /** The kernel tells the end of a connection: no dump has it any more. */
+  const end = (to: string, bytes: number) => {
+    world.connections.delete(to);
+    world.listener?.ended(block(new Map([[to, bytes]])));
+  };
+  return { world, stream, registry, turn, end };
 }
 
 interface PlayedWorld {
@@ -66,6 +87,7 @@ interface PlayedWorld {
   readonly fails: boolean;
   readonly withoutCounters: number;
   readonly switches: SourceSwitches;
+  listener: EndsListener | undefined;
 }
 
 function playedSource(world: PlayedWorld): ConntrackSource {
@@ -75,6 +97,9 @@ function playedSource(world: PlayedWorld): ConntrackSource {
       if (world.fails) throw new SourceError('system', 'no such thing');
       onBlock(block(world.connections));
       return report(world.complete, world.connections.size, world.withoutCounters);
+    },
+    follow(listener) {
+      world.listener = listener;
     },
     switches: () => world.switches,
     nodeAddresses: async () => [],
@@ -199,6 +224,7 @@ describe('a turn', () => {
 
   test('cleaning up forgets what ended and keeps the rest exact', async () => {
     const { turn, world, registry } = setUp();
+    world.switches = { ...world.switches, events: 0 };
     await turn({ '10.0.0.2': 10, '10.0.0.3': 10 });
     world.connections.delete('10.0.0.2');
     for (let i = 0; i < 5; i++) await turn();
@@ -206,6 +232,71 @@ describe('a turn', () => {
     expect(await registry.metrics()).toMatch(/egressd_flow_table_connections 1\n/);
     expect(await turn({ '10.0.0.3': 25 })).toEqual(['.3 15 210000-215000']);
   });
+});
+
+describe('the end of a connection', () => {
+  test('brings its last bytes, also where no read has seen it', async () => {
+    const { turn, end, registry } = setUp();
+    await turn({ '10.0.0.2': 10 });
+    end('10.0.0.2', 17);
+    end('10.0.0.3', 5);
+    expect(await turn()).toEqual(['.2 7 5000-10000', '.3 5 5000-10000']);
+    end('10.0.0.3', 5);
+    expect(await turn()).toEqual([]);
+    expect(await registry.metrics()).toMatch(/egressd_conntrack_ended_total 3\n/);
+  });
+
+  test('that is not told is waited for, ten minutes by the reads', async () => {
+    const { turn, world, end } = setUp();
+    await turn({ '10.0.0.2': 10 });
+    world.connections.delete('10.0.0.2');
+    for (let i = 0; i < 100; i++) await turn();
+    end('10.0.0.2', 17);
+    expect(await turn()).toEqual(['.2 7 505000-510000']);
+  });
+
+  test('is not waited for where the kernel tells none', async () => {
+    const { turn, world, registry } = setUp();
+    world.switches = { ...world.switches, events: 0 };
+    await turn({ '10.0.0.2': 10 });
+    world.connections.delete('10.0.0.2');
+    for (let i = 0; i < 30; i++) await turn();
+    expect(await registry.metrics()).toMatch(/egressd_flow_table_connections 0\n/);
+  });
+
+  test('many of them are forgotten soon, between reads too', async () => {
+    const { turn, end, registry } = setUp();
+    await turn();
+    const ended = 20_000;
+    for (let i = 0; i < ended; i++) end(`10.1.${i >> 8}.${i & 255}`, 1);
+    const bytes = (await turn()).reduce((sum, row) => sum + Number(row.split(' ')[1]), 0);
+    expect(bytes).toBe(ended);
+    const remembered = /egressd_flow_table_ended (\d+)/.exec(await registry.metrics())!;
+    expect(Number(remembered[1])).toBeLessThan(ended / 2);
+  });
+
+  test('what was amiss with some is counted; where ends were lost the next read is to come sooner', async () => {
+    const { world, registry } = setUp();
+    world.listener!.endsAmiss({ ...NOTHING_AMISS, deleted: 3 });
+    expect(world.asked).toBe(0);
+    world.listener!.endsAmiss({ ...NOTHING_AMISS, overruns: 1, lost: 70 });
+    expect(world.asked).toBe(1);
+    expect(world.lines.join('')).toContain('lost=70');
+    const text = await registry.metrics();
+    expect(text).toMatch(/egressd_conntrack_entries_deleted_total 3\n/);
+    expect(text).toMatch(/egressd_conntrack_event_overruns_total 1\n/);
+    expect(text).toMatch(/egressd_conntrack_events_lost_total 70\n/);
+  });
+});
+
+test("the kernel's table is shown as it is", async () => {
+  const { registry, world } = setUp();
+  expect(await registry.metrics()).not.toMatch(/^egressd_conntrack_table_(entries|limit)/m);
+  world.table = { entries: 5, limit: 100, statistics: { invalid: 1, insert_failed: 2, drop: 3, early_drop: 4 } };
+  const text = await registry.metrics();
+  expect(text).toContain('egressd_conntrack_table_entries 5');
+  expect(text).toContain('egressd_conntrack_table_limit 100');
+  expect(text).toContain('egressd_conntrack_statistics_total{name="drop"} 3');
 });
 
 test('the switches are shown as they are', async () => {

@@ -1,6 +1,6 @@
 import { Backoff, type Log } from '@egressd/daemon/log';
 import type { ConnectionBlock } from './conntrack/record.ts';
-import type { ConntrackSource, ReadReport } from './conntrack/source.ts';
+import type { ConntrackSource, EndsReport, ReadReport } from './conntrack/source.ts';
 import { FlowTable } from './flow-table/flow-table.ts';
 import type { CollectorMetrics } from './metrics.ts';
 import { Reducer } from './reducer/reducer.ts';
@@ -14,6 +14,11 @@ import type { Stream } from './stream/stream.ts';
 const COALESCE_MS = 60_000;
 /** A connection that so many whole reads did not see has ended: an expired one hides from dumps, but does not come back. */
 const ENDED_AFTER_READS = 3;
+/**
+ * Where ends are told it is kept for longer, and never less than the above: an expired one hides from dumps until the kernel comes by,
+ * which it does every minute, and then its end is told.
+ */
+const END_TOLD_WITHIN_MS = 10 * 60_000;
 
 export interface CollectorOptions {
   readonly source: ConntrackSource;
@@ -24,10 +29,13 @@ export interface CollectorOptions {
   readonly metrics: CollectorMetrics;
   readonly log: Log;
   readonly maxPairs: number;
+  readonly readIntervalMs: number;
   readonly cleanupIntervalMs: number;
   /** Seeds the tables' hashes: random, so that nobody can choose connections that collide. */
   readonly seed: number;
   readonly now: () => number;
+  /** Ends were lost: the next read is to come sooner. */
+  readonly readSooner?: () => void;
   /** Sees every block that was read: for `-log-entries`. */
   readonly onBlock?: (block: ConnectionBlock) => void;
 }
@@ -35,8 +43,8 @@ export interface CollectorOptions {
 /**
  * The collector's work, step by step:
  *
- *   source ──blocks──> flow table ──what moved──> reducer ──rows──> batch ──> stream
- *                          └─────────── image ───────────> state ──┘
+ *   source ──blocks, ends──> flow table ──what moved──> reducer ──rows──> batch ──> stream
+ *                                └──────── image ────────> state ──┘
  *
  * Whoever keeps the time calls `read` every interval, and `finish` at the end.
  */
@@ -48,6 +56,7 @@ export class Collector {
   /** When the last whole read that left nothing pending ended. */
   #sinceMs: number;
   #cleanedMs: number;
+  #reading = false;
   /** The last hand-over is kept and sent. */
   #handedOver: Promise<void> = Promise.resolve();
   #renumbering = false;
@@ -62,6 +71,7 @@ export class Collector {
     this.#reducer = this.#newReducer();
     this.#sinceMs = now;
     this.#cleanedMs = now;
+    options.source.follow?.({ ended: (block) => this.#end(block), endsAmiss: (report) => this.#endsAmiss(report) });
   }
 
   /** Goes on where a process before ended, before the first read. */
@@ -133,6 +143,7 @@ export class Collector {
   /** @returns whether the whole table was seen */
   async #readTable(): Promise<boolean> {
     const { source, metrics, onBlock } = this.#options;
+    this.#reading = true;
     try {
       const report = await source.read((block) => {
         onBlock?.(block);
@@ -143,10 +154,35 @@ export class Collector {
       this.#tellHealth(report);
       return report.complete;
     } catch (error) {
+      this.#table.endRead(false);
       metrics.countFailedRead();
       this.#warn('a read of the conntrack table failed; the next one brings what it missed', { error: String(error) });
       return false;
+    } finally {
+      this.#reading = false;
     }
+  }
+
+  /** Connections have ended, during a read or between two: their last bytes go with the next batch. */
+  #end(block: ConnectionBlock): void {
+    this.#options.onBlock?.(block);
+    this.#options.metrics.countEnds(block.count);
+    this.#table.end(block, this.#reducer);
+    if (this.#table.crowded && !this.#reading) this.#sweep();
+  }
+
+  #endsAmiss(report: EndsReport): void {
+    this.#options.metrics.countEndsAmiss(report);
+    if (report.overruns + report.gaps === 0) return;
+    this.#warn(
+      'the ends of some connections were not told: what they moved since the last read is lost; reading anew',
+      {
+        overruns: report.overruns,
+        lost: report.lost,
+        gaps: report.gaps,
+      },
+    );
+    this.#options.readSooner?.();
   }
 
   /**
@@ -200,13 +236,23 @@ export class Collector {
   /** Forgets connections that have ended, and pairs that nobody uses any more. */
   #clean(): void {
     const { cleanupIntervalMs, now } = this.#options;
-    if (Math.abs(now() - this.#cleanedMs) < cleanupIntervalMs) return;
+    if (Math.abs(now() - this.#cleanedMs) < cleanupIntervalMs && !this.#table.crowded) return;
     this.#cleanedMs = now();
+    this.#sweep();
+  }
+
+  #sweep(): void {
     const used = new Uint8Array(this.#reducer.size + 1);
-    this.#table.sweep(ENDED_AFTER_READS, (pair) => {
+    this.#table.sweep(this.#endedAfterReads(), (pair) => {
       used[pair] = 1;
     });
     this.#table.renumberPairs(this.#reducer.compact(used));
+  }
+
+  #endedAfterReads(): number {
+    const { source, readIntervalMs } = this.#options;
+    const told = source.follow !== undefined && source.switches().events !== 0;
+    return Math.max(ENDED_AFTER_READS, told ? Math.ceil(END_TOLD_WITHIN_MS / readIntervalMs) : 0);
   }
 
   /** What the exporter is to know of this node's kernel: it can tell Kubernetes. */

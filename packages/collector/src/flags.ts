@@ -29,6 +29,11 @@ export const COLLECTOR_FLAGS = defineFlags({
     ['netfilter', 'cilium'],
     'Where connections are read: netfilter or cilium; empty finds out by itself.',
   ),
+  'conntrack-events': choice(
+    ['on', 'off'],
+    'on',
+    'Listen for the end of each connection, so that what it moved since the last read counts too: on or off.',
+  ),
   'host-pid': boolean(false, "Read the host's network namespace through process 1 although the pod has its own."),
   'exclude-namespaces': list(['kube-system'], 'Pods in these namespaces, separated by commas, are not reported.'),
   'group-public-ips': boolean(false, 'Count every public destination as 0.0.0.0 (IPv6: ::).'),

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { ReadReport, SourceSwitches } from './conntrack/source.ts';
+import type { ConntrackSource, EndsReport, ReadReport, SourceSwitches, TableState } from './conntrack/source.ts';
 import type { FlowTable } from './flow-table/flow-table.ts';
 import type { Reducer } from './reducer/reducer.ts';
 
@@ -8,14 +8,22 @@ export interface CollectorMetrics {
   /** @param active connections whose counters moved */
   countRead(report: ReadReport, active: number): void;
   countFailedRead(): void;
+  /** @param count connections whose end was told */
+  countEnds(count: number): void;
+  countEndsAmiss(report: EndsReport): void;
   setSizes(table: FlowTable, reducer: Reducer): void;
 }
 
-/** Registers them. @param switches asked at every scrape */
-export function createCollectorMetrics(registry: Registry, switches: () => SourceSwitches): CollectorMetrics {
+/** Registers them. @param source asked at every scrape */
+export function createCollectorMetrics(
+  registry: Registry,
+  source: Pick<ConntrackSource, 'switches' | 'table'>,
+): CollectorMetrics {
   const read = readMetrics(registry);
+  const ends = endMetrics(registry);
   const sizes = sizeMetrics(registry);
-  switchMetrics(registry, switches);
+  switchMetrics(registry, () => source.switches());
+  tableMetrics(registry, () => source.table?.());
   return {
     countRead(report, active) {
       read.entries.set(report.entries);
@@ -28,8 +36,17 @@ export function createCollectorMetrics(registry: Registry, switches: () => Sourc
       read.secondsTotal.inc(report.durationMs / 1000);
     },
     countFailedRead: () => read.reads.inc({ result: 'failed' }),
+    countEnds: (count) => ends.told.inc(count),
+    countEndsAmiss({ deleted, overruns, lost, gaps, skipped }) {
+      ends.deleted.inc(deleted);
+      ends.overruns.inc(overruns);
+      ends.lost.inc(lost);
+      ends.gaps.inc(gaps);
+      for (const [reason, count] of Object.entries(skipped)) ends.skipped.inc({ reason }, count);
+    },
     setSizes(table, reducer) {
       sizes.connections.set(table.size);
+      sizes.tombstones.set(table.tombstones);
       sizes.pairs.set(reducer.size);
       sizes.pending.set(reducer.rows);
       show(sizes.backwards, {}, table.backwards);
@@ -72,11 +89,45 @@ function readMetrics(registry: Registry) {
   };
 }
 
+function endMetrics(registry: Registry) {
+  const registers = [registry];
+  const counter = (name: string, help: string) => new Counter({ name, help, registers });
+  return {
+    told: counter('egressd_conntrack_ended_total', 'Connections whose end, with final counters, the kernel told.'),
+    deleted: counter(
+      'egressd_conntrack_entries_deleted_total',
+      'Connections that somebody deleted (conntrack -D, -F, another agent). The last packets of each, those in flight, are not counted: find out who does it.',
+    ),
+    overruns: counter(
+      'egressd_conntrack_event_overruns_total',
+      'Times that ends came faster than the collector took them, so that some were lost; each is followed by a read at once. What those connections moved since the last read that saw them is lost. Give the collector more CPU.',
+    ),
+    lost: counter(
+      'egressd_conntrack_events_lost_total',
+      'Ends of connections that were lost so, as the kernel counts.',
+    ),
+    gaps: counter(
+      'egressd_conntrack_event_gaps_total',
+      'Times that nobody listened for ends because the reading thread was started anew: the log has the reason. What connections that ended meanwhile moved since the last read is lost.',
+    ),
+    skipped: new Counter({
+      name: 'egressd_conntrack_events_skipped_total',
+      help: 'Ends that were left out. no_counters: the connection was opened before nf_conntrack_acct was on; undecodable: report it; loopback: not traffic of pods.',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
+  };
+}
+
 function sizeMetrics(registry: Registry) {
   const registers = [registry];
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
   return {
     connections: gauge('egressd_flow_table_connections', 'Connections whose last counters are kept.'),
+    tombstones: gauge(
+      'egressd_flow_table_ended',
+      'Connections that have ended and are remembered a little longer, so that none counts twice.',
+    ),
     pairs: gauge('egressd_pairs', 'Pairs of addresses known. Its bound is -max-pairs.'),
     pending: gauge('egressd_pairs_pending', 'Pairs with bytes that are not in a batch yet.'),
     backwards: new Counter({
@@ -107,6 +158,42 @@ function switchMetrics(registry: Registry, switches: () => SourceSwitches): void
     },
   });
 }
+
+function tableMetrics(registry: Registry, table: () => TableState | undefined): void {
+  const registers = [registry];
+  const gauge = (name: string, help: string, value: (state: TableState) => number | undefined) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        const now = value(table() ?? UNKNOWN_TABLE);
+        if (now === undefined) this.remove();
+        else this.set(now);
+      },
+    });
+  gauge(
+    'egressd_conntrack_table_entries',
+    "Entries in the kernel's table, those too that expired and are not removed yet.",
+    ({ entries }) => entries,
+  );
+  gauge(
+    'egressd_conntrack_table_limit',
+    'How many it may hold (nf_conntrack_max). Where it is nearly full the node drops new connections: raise it.',
+    ({ limit }) => limit,
+  );
+  new Counter({
+    name: 'egressd_conntrack_statistics_total',
+    help: 'What the kernel counts of its table, since it started. invalid: packets that belong to no connection, not in the accounts; drop: packets dropped because the table is full, raise nf_conntrack_max; early_drop: connections ended early to make room, as drop; insert_failed: new connections that lost a race, their packets are dropped.',
+    labelNames: ['name'] as const,
+    registers,
+    collect() {
+      for (const [name, total] of Object.entries(table()?.statistics ?? {})) show(this, { name }, total);
+    },
+  });
+}
+
+const UNKNOWN_TABLE: TableState = { entries: undefined, limit: undefined, statistics: undefined };
 
 /** Shows a running total that somebody else keeps. */
 function show(counter: Counter<string>, labels: Record<string, string>, total: number): void {

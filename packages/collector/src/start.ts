@@ -1,7 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { startHttp } from '@egressd/daemon/http';
 import { EXIT, type ExitCode, type Lifecycle } from '@egressd/daemon/lifecycle';
 import type { Log } from '@egressd/daemon/log';
@@ -15,6 +14,7 @@ import { type ConntrackSource, SourceError } from './conntrack/source.ts';
 import { dumpConnections, formatBlock } from './dump-ct.ts';
 import type { CollectorFlags } from './flags.ts';
 import { createCollectorMetrics } from './metrics.ts';
+import { ReadTimes } from './read-times.ts';
 import { openState } from './state/open.ts';
 import { OUTBOX_BYTES, Outbox } from './stream/outbox.ts';
 import { Stream } from './stream/stream.ts';
@@ -33,9 +33,9 @@ export interface Start {
 /** Starts everything and names how each is stopped. @throws Error that says why not */
 export async function startCollector({ flags, log, lifecycle }: Start): Promise<void> {
   const registry = createRegistry();
-  const source = await openNetfilterSource({ hostPid: flags.hostPid });
+  const source = await openNetfilterSource({ hostPid: flags.hostPid, events: flags.conntrackEvents });
   lifecycle.onStop('conntrack', () => source.close());
-  saySwitches(source, log);
+  saySwitches(source, flags, log);
 
   const addresses = await followAddresses(source, log);
   lifecycle.onStop('addresses', addresses.stop);
@@ -67,17 +67,20 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
     outbox,
     onAhead: () => collector.renumber(),
   });
+  const times = new ReadTimes(flags.readInterval);
   const collector = new Collector({
     source,
     stream,
     numbering,
     state,
-    metrics: createCollectorMetrics(registry, () => source.switches()),
+    metrics: createCollectorMetrics(registry, source),
     log,
     maxPairs: flags.maxPairs,
+    readIntervalMs: flags.readInterval,
     cleanupIntervalMs: flags.cleanupInterval,
     seed: randomInt(2 ** 32),
     now: Date.now,
+    readSooner: () => times.sooner(),
     ...(flags.logEntries && flags.logLevel === 'debug' ? { onBlock: logEntries(log) } : {}),
   });
   if (restored?.connections !== undefined) collector.restore(restored.connections);
@@ -87,7 +90,7 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
   lifecycle.onStop('http', () => http.close());
 
   stream.start();
-  const running = keepReading(flags.readInterval, lifecycle.stopping, async () => {
+  const running = keepReading(times, lifecycle.stopping, async () => {
     await collector.read();
     reads++;
   });
@@ -129,12 +132,10 @@ function logEntries(log: Log): (block: ConnectionBlock) => void {
   };
 }
 
-/** Reads at once and then every interval; a read that takes longer than that is followed by the next in its time. */
-async function keepReading(intervalMs: number, stopping: AbortSignal, read: () => Promise<void>): Promise<void> {
-  for (let next = performance.now(); !stopping.aborted; ) {
+async function keepReading(times: ReadTimes, stopping: AbortSignal, read: () => Promise<void>): Promise<void> {
+  while (!stopping.aborted) {
     await read();
-    next += intervalMs * Math.max(1, Math.ceil((performance.now() - next) / intervalMs));
-    await sleep(next - performance.now(), undefined, { signal: stopping }).catch(() => {});
+    await times.wait(stopping);
   }
 }
 
@@ -179,7 +180,7 @@ function tlsFlags({ tlsCertFile = '', tlsKeyFile = '', tlsCaFile = '', insecure 
 }
 
 /** What the kernel's switches mean for the numbers, once, at the start. The metrics go on telling. */
-function saySwitches(source: ConntrackSource, log: Log): void {
+function saySwitches(source: ConntrackSource, { conntrackEvents }: CollectorFlags, log: Log): void {
   const { accounting, timestamps, events } = source.switches();
   const advice = 'run the collector once with -init, or set it with sysctl';
   if (accounting === false)
@@ -189,9 +190,19 @@ function saySwitches(source: ConntrackSource, log: Log): void {
       'nf_conntrack_timestamp is off: a connection that follows another with the same ports may be taken for it',
       { advice },
     );
-  if (events !== undefined && events !== 1)
-    log.info('nf_conntrack_events is not 1: not needed yet, later releases read the end of connections from events', {
-      events,
-      advice,
-    });
+  if (conntrackEvents === 'off')
+    log.info('the ends of connections are not listened for (-conntrack-events=off)', { lost: UNTOLD });
+  else if (events === 0)
+    log.warn('nf_conntrack_events is 0: the kernel does not tell the end of connections', { lost: UNTOLD, advice });
+  else if (events === 2)
+    log.info(
+      'nf_conntrack_events is 2: the kernel tells the end of a connection only where somebody listened when it was opened',
+      {
+        lost: 'of those opened before this collector started, what they moved between its last read and their end',
+        advice,
+      },
+    );
 }
+
+/** What is lost where no ends are told. */
+const UNTOLD = 'what a connection moves between the last read that saw it and its end';

@@ -9,6 +9,8 @@ const LIBRARY = 'libnetfilter-conntrack3';
 /** What the lab builds its world with. */
 const WORLD = [LIBRARY, 'conntrack', 'iproute2', 'iputils-ping', 'nftables', 'openssl', 'procps'];
 const COMPILER = ['gcc', 'libc6-dev'];
+/** What builds images and runs containers without a daemon of its own, and makes the Debian that they are built in. */
+const CONTAINERS = ['buildah', 'debootstrap', 'netavark', 'podman', 'runc', 'util-linux'];
 const DATABASES = ['prometheus', 'victoria-metrics'];
 
 const NODE_FLAGS = ['--conditions=source', '--disable-warning=ExperimentalWarning'];
@@ -101,6 +103,12 @@ export const VERBS = {
     steps: [program('lab/src/bench/main.ts', args)],
   }),
   check,
+  build: (args) => ({ steps: [{ command: NODE, args: ['packages/lab/setup/build-dist.mjs', ...args] }] }),
+  images: (args) => ({
+    root: 'images are built as root: run it as root',
+    packages: CONTAINERS,
+    steps: [program('lab/src/images/main.ts', args)],
+  }),
   fuzz: (args) => ({ steps: [program('lab/src/fuzz/main.ts', args)] }),
   collector: (args) => ({
     packages: [LIBRARY],

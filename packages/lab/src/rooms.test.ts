@@ -50,6 +50,7 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
       packages: ['@egressd/flow', '@egressd/daemon', '@grpc/grpc-js', '@bufbuild/protobuf', 'prom-client'],
       types: ['reducer', 'state'],
     },
+    'read-times': {},
     init: { packages: ['@egressd/daemon'], rooms: ['conntrack'] },
     'dump-ct': { packages: ['@egressd/flow'], rooms: ['conntrack', 'conntrack/record'] },
     metrics: { packages: ['prom-client'], types: ['conntrack', 'flow-table', 'reducer'] },

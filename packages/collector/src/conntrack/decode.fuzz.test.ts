@@ -2,33 +2,48 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { decodeDatagram, startDump } from './decode.ts';
+import { decodeEvents, startEnds } from './decode-events.ts';
 import { STRIDE } from './record.ts';
+import { createShapes } from './shape.ts';
 
 const FILE = new URL('./testdata/corpus.json', import.meta.url);
 const { recordings } = JSON.parse(readFileSync(FILE, 'utf8')) as { recordings: { datagrams: string[] }[] };
-const datagrams = recordings.flatMap((recording) => recording.datagrams.map((hex) => Buffer.from(hex, 'hex')));
+const ENDS = new URL('./testdata/ends.json', import.meta.url);
+const ends = JSON.parse(readFileSync(ENDS, 'utf8')) as { recordings: { datagram: string }[] };
+const datagrams = [
+  ...recordings.flatMap((recording) => recording.datagrams),
+  ...ends.recordings.map(({ datagram }) => datagram),
+].map((hex) => Buffer.from(hex, 'hex'));
 
 const RECORDS = 4;
 const GUARD = 0xfeed_face;
 
-/** Decodes a datagram to its end and says what must hold whatever is in it. */
+/** Decodes a datagram to its end, as of a dump and as of end events, and says what must hold whatever is in it. */
 function decodesSafely(datagram: Uint8Array): void {
+  holds(datagram, startDump(), decodeDatagram);
+  holds(datagram, startEnds(createShapes()), decodeEvents);
+}
+
+function holds<State extends { at: number; count: number }>(
+  datagram: Uint8Array,
+  state: State,
+  decode: (state: State, words: Uint32Array, length: number, block: Uint32Array) => void,
+): void {
   const bytes = new Uint8Array((datagram.length + 3) & ~3);
   bytes.set(datagram);
   const words = new Uint32Array(bytes.buffer);
   // Nothing may be written beyond the block's end.
   const memory = new Uint32Array((RECORDS + 1) * STRIDE).fill(GUARD);
   const block = memory.subarray(0, RECORDS * STRIDE);
-  const dump = startDump();
   const before = datagram.length / 16 + 1;
-  for (let rounds = 0; dump.at < datagram.length; rounds++) {
-    const at = dump.at;
-    decodeDatagram(dump, words, datagram.length, block);
-    expect(dump.at).toBeGreaterThan(at);
-    expect(dump.at).toBeLessThanOrEqual(datagram.length);
-    expect(dump.count).toBeLessThanOrEqual(RECORDS);
+  for (let rounds = 0; state.at < datagram.length; rounds++) {
+    const at = state.at;
+    decode(state, words, datagram.length, block);
+    expect(state.at).toBeGreaterThan(at);
+    expect(state.at).toBeLessThanOrEqual(datagram.length);
+    expect(state.count).toBeLessThanOrEqual(RECORDS);
     expect(rounds).toBeLessThan(before);
-    dump.count = 0;
+    state.count = 0;
   }
   expect(memory.subarray(RECORDS * STRIDE).every((word) => word === GUARD)).toBe(true);
 }
@@ -50,7 +65,7 @@ const mutated = fc
 const entryOfNoise = fc.uint8Array({ minLength: 20, maxLength: 400 }).map((noise) => {
   const bytes = Buffer.from(noise);
   bytes.writeUInt32LE(bytes.length, 0);
-  bytes.writeUInt16LE(0x0100, 4);
+  bytes.writeUInt16LE(0x0100 | (noise[0]! & 2), 4);
   return bytes;
 });
 

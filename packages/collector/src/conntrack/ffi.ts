@@ -34,9 +34,10 @@ const MSG_IOV = 16;
 const MSG_IOVLEN = 24;
 const MSG_LEN = 56;
 /** asm-generic/socket.h, linux/socket.h, linux/sched.h. */
-const SOL_SOCKET = 1;
+export const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
 const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
 const MSG_WAITFORONE = 0x1_0000;
 const CLONE_NEWNET = 0x4000_0000;
 /** linux/socket.h. Every family; and one that no connection is of. */
@@ -87,44 +88,60 @@ const nfctOpen = native<JsExternal>(LIBRARY, 'nfct_open', External, [U8, I32]);
 const nfctFd = native<number>(LIBRARY, 'nfct_fd', I32, [External]);
 const nfctSend = native<number>(LIBRARY, 'nfct_send', I32, [External, I32, U8Array]);
 const nfctClose = native<number>(LIBRARY, 'nfct_close', I32, [External]);
-const setsockopt = native<number>(LIBC, 'setsockopt', I32, [I32, I32, I32, U8Array, I32]);
+export const setsockopt = native<number>(LIBC, 'setsockopt', I32, [I32, I32, I32, U8Array, I32]);
+export const getsockopt = native<number>(LIBC, 'getsockopt', I32, [I32, I32, I32, U8Array, U8Array]);
 const recvmmsg = native<number>(LIBC, 'recvmmsg', I32, [I32, External, I32, I32, External]);
 const memcpy = native<number>(LIBC, 'memcpy', I64, [External, External, I64]);
 const getenv = native<JsExternal>(LIBC, 'getenv', External, [DataType.String]);
 const malloc = native<JsExternal>(LIBC, 'malloc', External, [I64]);
-const free = native<undefined>(LIBC, 'free', Void, [External]);
+export const free = native<undefined>(LIBC, 'free', Void, [External]);
 const setns = native<number>(LIBC, 'setns', I32, [I32, I32]);
 
 /** Opens a socket in the network namespace of the calling thread. `file` is for tests. */
 export function openConntrackSocket(file: string = LIBRARY_FILE): ConntrackSocket {
-  openLibraries(file);
-  const handle = nfctOpen(CONNTRACK, 0);
-  if (isNullPointer(handle.value)) throw kernelError('cannot open a conntrack socket', handle.errnoCode);
-  const fd = nfctFd(handle.value).value;
+  const { handle, fd, close } = openNetlink(file, 0);
   const timeval = Buffer.alloc(16);
   timeval.writeBigInt64LE(BigInt(SILENCE_SECONDS));
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, timeval, timeval.length);
 
-  const memory = receiveMemory();
+  const memory = receiveMemory(DATAGRAMS, DATAGRAM_BYTES);
   const families = { all: Buffer.of(AF_UNSPEC, 0, 0, 0), none: Buffer.of(AF_UNIX, 0, 0, 0) };
   return {
     datagrams: memory.datagrams,
     requestDump(which) {
-      const sent = nfctSend(handle.value, NFCT_Q_DUMP, families[which]);
+      const sent = nfctSend(handle, NFCT_Q_DUMP, families[which]);
       if (sent.value < 0) throw kernelError('cannot ask for a conntrack dump', sent.errnoCode);
     },
-    receive: () => receive(fd, memory),
-    lengthOf(i) {
-      // Any process with CAP_NET_ADMIN may write to this socket; port id 0 is the kernel.
-      if (memory.peers.readUInt32LE(i * SOCKADDR_NL_BYTES + 4) !== 0) return 0;
-      const length = memory.headers.readUInt32LE(i * MMSGHDR_BYTES + MSG_LEN);
-      return length <= DATAGRAM_BYTES ? length : 'overrun';
+    receive() {
+      const received = receive(fd, memory, MSG_WAITFORONE);
+      if (received !== 'nothing') return received;
+      throw new SourceError('system', `the kernel sent nothing of a conntrack dump for ${SILENCE_SECONDS} s`);
     },
+    lengthOf: (i) => lengthOf(memory, i),
     close() {
-      nfctClose(handle.value);
+      close();
       free(memory.at);
     },
   };
+}
+
+/** A netlink socket of libnetfilter_conntrack in the network namespace of the calling thread. */
+export interface NetlinkHandle {
+  readonly handle: JsExternal;
+  readonly fd: number;
+  close(): void;
+}
+
+/**
+ * Opens one.
+ * @param file of libnetfilter_conntrack
+ * @param groups what it listens for: `NF_NETLINK_CONNTRACK_*` of linux/netfilter/nfnetlink_compat.h
+ */
+export function openNetlink(file: string, groups: number): NetlinkHandle {
+  openLibraries(file);
+  const { value: handle, errnoCode } = nfctOpen(CONNTRACK, groups);
+  if (isNullPointer(handle)) throw kernelError('cannot open a conntrack socket', errnoCode);
+  return { handle, fd: nfctFd(handle).value, close: () => void nfctClose(handle) };
 }
 
 /**
@@ -132,12 +149,14 @@ export function openConntrackSocket(file: string = LIBRARY_FILE): ConntrackSocke
  *
  *   headers    | mmsghdr 0 | mmsghdr 1 | ...      each points to its peer and its iovec, and gets the datagram's length
  *   iovecs     | iovec 0   | iovec 1   | ...      each points to its datagram
- *   datagrams  | 32 KiB    | 32 KiB    | ...
+ *   datagrams  | bytes     | bytes     | ...
  *   peers      | sockaddr_nl 0 | ...              who sent it
  */
-interface ReceiveMemory {
+export interface ReceiveMemory {
   /** Of all, and so of the headers. */
   readonly at: JsExternal;
+  /** Bytes of each datagram's room. */
+  readonly room: number;
   readonly headers: Buffer;
   readonly peers: Buffer;
   readonly datagrams: readonly Uint32Array[];
@@ -145,47 +164,60 @@ interface ReceiveMemory {
   readonly nothing: JsExternal;
 }
 
-function receiveMemory(): ReceiveMemory {
-  const iovecs = DATAGRAMS * MMSGHDR_BYTES;
-  const data = iovecs + DATAGRAMS * IOVEC_BYTES;
-  const peers = data + DATAGRAMS * DATAGRAM_BYTES;
-  const size = peers + DATAGRAMS * SOCKADDR_NL_BYTES;
+/** Makes it for so many datagrams of at most so many bytes, a multiple of four. */
+export function receiveMemory(count: number, room: number): ReceiveMemory {
+  const iovecs = count * MMSGHDR_BYTES;
+  const data = iovecs + count * IOVEC_BYTES;
+  const peers = data + count * room;
+  const size = peers + count * SOCKADDR_NL_BYTES;
   const at = malloc(size).value;
   const all = createExternalBuffer(at, size);
   all.fill(0);
   // memcpy returns where it copied to: the only way from here to the number of a pointer.
   const base = memcpy(at, at, 0).value;
   const point = (field: number, to: number) => all.writeBigUInt64LE(BigInt(base + to), field);
-  for (let i = 0; i < DATAGRAMS; i++) {
+  for (let i = 0; i < count; i++) {
     const header = i * MMSGHDR_BYTES;
     point(header + MSG_NAME, peers + i * SOCKADDR_NL_BYTES);
     all.writeUInt32LE(SOCKADDR_NL_BYTES, header + MSG_NAMELEN);
     point(header + MSG_IOV, iovecs + i * IOVEC_BYTES);
     all.writeBigUInt64LE(1n, header + MSG_IOVLEN);
-    point(iovecs + i * IOVEC_BYTES, data + i * DATAGRAM_BYTES);
-    all.writeBigUInt64LE(BigInt(DATAGRAM_BYTES), iovecs + i * IOVEC_BYTES + 8);
+    point(iovecs + i * IOVEC_BYTES, data + i * room);
+    all.writeBigUInt64LE(BigInt(room), iovecs + i * IOVEC_BYTES + 8);
   }
-  const wordsAt = (i: number) =>
-    new Uint32Array(all.buffer, all.byteOffset + data + i * DATAGRAM_BYTES, DATAGRAM_BYTES / 4);
+  const wordsAt = (i: number) => new Uint32Array(all.buffer, all.byteOffset + data + i * room, room / 4);
   return {
     at,
+    room,
     headers: all.subarray(0, iovecs),
     peers: all.subarray(peers),
-    datagrams: Array.from({ length: DATAGRAMS }, (_, i) => wordsAt(i)),
+    datagrams: Array.from({ length: count }, (_, i) => wordsAt(i)),
     nothing: getenv('').value,
   };
 }
 
-function receive(fd: number, { at, nothing }: ReceiveMemory): number | 'overrun' {
+/**
+ * Receives datagrams, as many as there is room for.
+ * @param how `MSG_WAITFORONE`, or `MSG_DONTWAIT`
+ * @returns how many, `'overrun'` where some were lost, `'nothing'` where none came in the socket's time
+ */
+export function receive(fd: number, memory: ReceiveMemory, how: number): number | 'overrun' | 'nothing' {
+  const { at, datagrams, nothing } = memory;
   for (;;) {
-    const received = recvmmsg(fd, at, DATAGRAMS, MSG_TRUNC | MSG_WAITFORONE, nothing);
-    if (received.value >= 0) return received.value;
-    if (received.errnoCode === ENOBUFS) return 'overrun';
-    if (received.errnoCode === EAGAIN) {
-      throw new SourceError('system', `the kernel sent nothing of a conntrack dump for ${SILENCE_SECONDS} s`);
-    }
-    if (received.errnoCode !== EINTR) throw kernelError('cannot receive a conntrack dump', received.errnoCode);
+    const { value, errnoCode } = recvmmsg(fd, at, datagrams.length, MSG_TRUNC | how, nothing);
+    if (value >= 0) return value;
+    if (errnoCode === ENOBUFS) return 'overrun';
+    if (errnoCode === EAGAIN) return 'nothing';
+    if (errnoCode !== EINTR) throw kernelError('cannot receive from conntrack', errnoCode);
   }
+}
+
+/** The length of a received datagram in bytes; 0 where it is not the kernel's, `'overrun'` where it was cut off. */
+export function lengthOf({ peers, headers, room }: ReceiveMemory, i: number): number | 'overrun' {
+  // Any process with CAP_NET_ADMIN may write to this socket; port id 0 is the kernel.
+  if (peers.readUInt32LE(i * SOCKADDR_NL_BYTES + 4) !== 0) return 0;
+  const length = headers.readUInt32LE(i * MMSGHDR_BYTES + MSG_LEN);
+  return length <= room ? length : 'overrun';
 }
 
 /** Runs `body`, which must not wait, with the calling thread in the network namespace of a file such as `/proc/1/ns/net`. */

@@ -1,4 +1,4 @@
-import type { ReadReport, SourceErrorCode } from './source.ts';
+import type { EndsReport, ReadReport, SourceErrorCode } from './source.ts';
 import type { SwitchFiles } from './switches.ts';
 
 /** What the worker is started with. */
@@ -7,7 +7,14 @@ export interface WorkerOptions {
   readonly namespace?: string | undefined;
   /** Another file than Debian's name for libnetfilter_conntrack: for tests. */
   readonly library?: string | undefined;
+  /** Listen for the ends of connections. */
+  readonly events: EventsMode;
+  /** Bytes of events that may wait in the kernel. */
+  readonly eventBufferBytes: number;
 }
+
+/** `lossless`: the kernel keeps a connection until its end was told, under a watchdog. */
+export type EventsMode = 'on' | 'off' | 'lossless';
 
 /** What the worker is asked for. */
 export type Request = 'read' | 'addresses' | 'close';
@@ -31,6 +38,10 @@ export type FromWorker =
   | { readonly kind: 'ready'; readonly switches: SwitchFiles; readonly blocks: readonly Uint32Array[] }
   /** Something could not be opened, and the worker ends. */
   | { readonly kind: 'unusable'; readonly code: SourceErrorCode; readonly message: string }
-  /** A block, by its number, has been filled, and is the receiver's until it sends it back. */
+  /** A block, by its number, has been filled with connections, and is the receiver's until it sends it back. */
   | { readonly kind: 'block'; readonly block: number; readonly count: number }
+  /** The same with connections that have ended. */
+  | { readonly kind: 'ended'; readonly block: number; readonly count: number }
+  /** What was amiss with ends, after those that were delivered. */
+  | { readonly kind: 'endsAmiss'; readonly report: EndsReport }
   | Answer;

@@ -4,10 +4,20 @@ import { Worker } from 'node:worker_threads';
 // The worker's native modules: one that no other thread holds is unmapped when a worker ends, under code that still runs.
 import './ffi.ts';
 import 'netlink/dist/raw.js';
-import type { Answer, FromWorker, Request, ToWorker, WorkerOptions } from './messages.ts';
+import { EVENT_BUFFER_BYTES } from './ffi-events.ts';
+import type { Answer, EventsMode, FromWorker, Request, ToWorker, WorkerOptions } from './messages.ts';
 import type { ConnectionBlock } from './record.ts';
-import { type ConntrackSource, type ReadReport, SourceError, type SourceSwitches } from './source.ts';
+import {
+  type ConntrackSource,
+  type EndsListener,
+  NOTHING_AMISS,
+  type ReadReport,
+  SourceError,
+  type SourceSwitches,
+  type TableState,
+} from './source.ts';
 import { readSwitches, type SwitchFiles } from './switches.ts';
+import { readTable } from './table.ts';
 
 /** Where and how the kernel's table is read. */
 export interface NetfilterOptions {
@@ -19,6 +29,10 @@ export interface NetfilterOptions {
   readonly namespace?: string;
   /** Another file than Debian's name for libnetfilter_conntrack. */
   readonly library?: string;
+  /** Listen for the ends of connections, from now on. Off unless said. */
+  readonly events?: EventsMode;
+  /** Bytes of events that may wait in the kernel: for tests. */
+  readonly eventBufferBytes?: number;
 }
 
 /** Megabytes of JavaScript heap of the reading thread; its blocks lie outside. Young memory is small: it makes no garbage. */
@@ -32,9 +46,10 @@ const NO_SWITCHES: SourceSwitches = { accounting: undefined, timestamps: undefin
  * @throws SourceError where the table cannot be opened: no permission, no library, no conntrack in the kernel
  */
 export async function openNetfilterSource(options: NetfilterOptions = {}): Promise<ConntrackSource> {
-  const { hostPid = false, procRoot = '/proc', library } = options;
+  const { hostPid = false, procRoot = '/proc', library, events = 'off' } = options;
+  const { eventBufferBytes = EVENT_BUFFER_BYTES } = options;
   const namespace = options.namespace ?? (hostPid ? `${procRoot}/1/ns/net` : undefined);
-  const source = new NetfilterSource({ namespace, library });
+  const source = new NetfilterSource({ namespace, library, events, eventBufferBytes });
   await source.start();
   return source;
 }
@@ -50,6 +65,7 @@ interface Pending {
 interface Reader {
   readonly worker: Worker;
   readonly switches: SwitchFiles;
+  readonly blocks: readonly Uint32Array[];
 }
 
 class NetfilterSource implements ConntrackSource {
@@ -61,6 +77,8 @@ class NetfilterSource implements ConntrackSource {
   #lastId = 0;
   #onBlock: ((block: ConnectionBlock) => void) | undefined;
   #blockError: unknown;
+  #listener: EndsListener | undefined;
+  #started = 0;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -80,8 +98,16 @@ class NetfilterSource implements ConntrackSource {
     }
   }
 
+  follow(listener: EndsListener): void {
+    this.#listener = listener;
+  }
+
   switches(): SourceSwitches {
     return this.#reader === undefined ? NO_SWITCHES : readSwitches(this.#reader.switches);
+  }
+
+  table(): TableState | undefined {
+    return this.#reader === undefined ? undefined : readTable(this.#reader.switches);
   }
 
   async nodeAddresses(): Promise<Uint8Array[]> {
@@ -121,7 +147,7 @@ class NetfilterSource implements ConntrackSource {
     // Sources are .ts in a checkout and .js in an image.
     const file = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
     const worker = new Worker(fileURLToPath(file), { workerData: this.#options, resourceLimits: WORKER_LIMITS });
-    let blocks: readonly Uint32Array[] = [];
+    let reader: Reader | undefined;
     return new Promise((resolve, reject) => {
       const end = (error: SourceError) => {
         reject(error);
@@ -131,16 +157,28 @@ class NetfilterSource implements ConntrackSource {
       worker.on('exit', (code) => end(died(`exit code ${code}`)));
       worker.on('message', (message: FromWorker) => {
         if (message.kind === 'ready') {
-          blocks = message.blocks;
-          this.#reader = { worker, switches: message.switches };
-          resolve(this.#reader);
-        } else if (message.kind === 'block') {
-          this.#deliver(blocks[message.block]!, message.count);
-          tell(worker, { kind: 'recycle', block: message.block });
+          reader = { ...message, worker };
+          resolve(this.#readerStarted(reader));
         } else if (message.kind === 'unusable') end(new SourceError(message.code, message.message));
-        else this.#settle(message);
+        else if (reader !== undefined) this.#receive(message, reader);
       });
     });
+  }
+
+  #readerStarted(reader: Reader): Reader {
+    this.#reader = reader;
+    if (this.#options.events !== 'off' && this.#started++ > 0) this.#listener?.endsAmiss({ ...NOTHING_AMISS, gaps: 1 });
+    return reader;
+  }
+
+  #receive(message: Exclude<FromWorker, { kind: 'ready' | 'unusable' }>, { blocks, worker }: Reader): void {
+    if (message.kind === 'block' || message.kind === 'ended') {
+      const block = { words: blocks[message.block]!, count: message.count };
+      if (message.kind === 'block') this.#deliver(block);
+      else this.#listener?.ended(block);
+      tell(worker, { kind: 'recycle', block: message.block });
+    } else if (message.kind === 'endsAmiss') this.#listener?.endsAmiss(message.report);
+    else this.#settle(message);
   }
 
   #settle(message: Answer): void {
@@ -155,9 +193,9 @@ class NetfilterSource implements ConntrackSource {
     pending?.reject(new SourceError(message.code, message.message));
   }
 
-  #deliver(words: Uint32Array, count: number): void {
+  #deliver(block: ConnectionBlock): void {
     try {
-      this.#onBlock?.({ words, count });
+      this.#onBlock?.(block);
     } catch (error) {
       // The dump goes on to its end all the same, and then the read fails.
       this.#blockError ??= error;

@@ -96,6 +96,23 @@ describe('a read', () => {
     const report = await readAll(socketOf(WHOLE, WHOLE), keepBlocks(8), () => sizes.shift());
     expect(report).toMatchObject({ complete: true, interrupted: 1 });
   });
+  test('drains ends after it received and before it gives what it received', async () => {
+    const steps: string[] = [];
+    const socket = socketOf(WHOLE);
+    const blocks = keepBlocks(8);
+    const receive = socket.receive;
+    socket.receive = () => {
+      steps.push('receive');
+      return receive();
+    };
+    const give = { ...blocks, give: (_: number, count: number) => void steps.push(`give ${count}`) };
+    const drain = async () => {
+      await Promise.resolve();
+      steps.push('drain');
+    };
+    await readAll(socket, give, SAME, drain);
+    expect(steps).toEqual(['receive', 'drain', 'give 1']);
+  });
   test('goes on in the next block where one is full', async () => {
     const message = recorded('tcp-v4')[0]!;
     const three = [message, message, message, ...recorded('tcp-v4').slice(1)];

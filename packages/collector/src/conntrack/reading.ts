@@ -23,7 +23,7 @@ export function probe(socket: ConntrackSocket): void {
   const dump = startDump();
   socket.requestDump('none');
   while (!dump.done && dump.errno === 0) {
-    for (const [words, length] of received(dump, socket)) {
+    for (const [words, length] of received(dump, socket, socket.receive())) {
       dump.count = 0;
       decodeDatagram(dump, words, length, nothing);
     }
@@ -31,9 +31,12 @@ export function probe(socket: ConntrackSocket): void {
   throwRefusal(dump);
 }
 
-/** The next datagrams and their lengths; what was lost is noted. */
-function* received(dump: Dump, socket: ConntrackSocket): Iterable<[words: Uint32Array, length: number]> {
-  const count = socket.receive();
+/** The datagrams that were received, and their lengths; what was lost is noted. */
+function* received(
+  dump: Dump,
+  socket: ConntrackSocket,
+  count: number | 'overrun',
+): Iterable<[words: Uint32Array, length: number]> {
   if (count === 'overrun') dump.overrun = true;
   else
     for (let i = 0; i < count; i++) {
@@ -44,11 +47,16 @@ function* received(dump: Dump, socket: ConntrackSocket): Iterable<[words: Uint32
     }
 }
 
-/** Dumps the table until a dump is neither interrupted nor overrun, a few times at most. */
+/**
+ * Dumps the table until a dump is neither interrupted nor overrun, a few times at most.
+ * @param drain delivers what is there of ends: called between receiving and decoding, so that an end goes before what the kernel
+ *   wrote after it
+ */
 export async function readAll(
   socket: ConntrackSocket,
   blocks: Blocks,
   readBuckets: () => number | undefined,
+  drain?: () => Promise<void>,
 ): Promise<ReadReport> {
   const startedMs = Date.now();
   const started = performance.now();
@@ -56,7 +64,7 @@ export async function readAll(
   let overrun = 0;
   for (let attempt = 1; ; attempt++) {
     const before = readBuckets();
-    const { dump, entries } = await readOnce(socket, blocks);
+    const { dump, entries } = await readOnce(socket, blocks, drain);
     // A dump goes on at a bucket's number: where the table was resized meanwhile that is another place, and nothing says so.
     if (readBuckets() !== before) dump.interrupted = true;
     if (dump.overrun) overrun++;
@@ -76,13 +84,19 @@ export async function readAll(
 }
 
 /** One dump, always received to its end: only then may the socket be asked for the next. */
-async function readOnce(socket: ConntrackSocket, blocks: Blocks): Promise<{ dump: Dump; entries: number }> {
+async function readOnce(
+  socket: ConntrackSocket,
+  blocks: Blocks,
+  drain: (() => Promise<void>) | undefined,
+): Promise<{ dump: Dump; entries: number }> {
   const dump = startDump(SHAPES);
   let entries = 0;
   let block = await blocks.take();
   socket.requestDump('all');
   while (!dump.done && dump.errno === 0) {
-    for (const [words, length] of received(dump, socket)) {
+    const count = socket.receive();
+    await drain?.();
+    for (const [words, length] of received(dump, socket, count)) {
       for (;;) {
         decodeDatagram(dump, words, length, blocks.all[block]!);
         if (dump.at >= length) break;

@@ -34,6 +34,50 @@ export interface SourceSwitches {
   readonly events: number | undefined;
 }
 
+/** The kernel's table as a whole. undefined: the kernel does not say. */
+export interface TableState {
+  /** Connections in it, those too that expired and were not removed yet. */
+  readonly entries: number | undefined;
+  /** How many it may hold; of the machine, not of the namespace. */
+  readonly limit: number | undefined;
+  /** What the kernel counted since its start, in this namespace. */
+  readonly statistics: Readonly<Record<TableStatistic, number>> | undefined;
+}
+
+/** Columns of `/proc/net/stat/nf_conntrack` that tell of traffic without an entry. */
+export const TABLE_STATISTICS = ['invalid', 'insert_failed', 'drop', 'early_drop'] as const;
+export type TableStatistic = (typeof TABLE_STATISTICS)[number];
+
+/** What was amiss with the ends of connections, since the last report. */
+export interface EndsReport {
+  /** Ended by somebody's order (`conntrack -D`, `-F`), not by themselves. */
+  readonly deleted: number;
+  /** Times that the socket's buffer overran (`ENOBUFS`). */
+  readonly overruns: number;
+  /** Ends that were lost so, where the kernel says. */
+  readonly lost: number;
+  /** Times that nobody listened for a while: the thread that reads was started anew. */
+  readonly gaps: number;
+  /** Ends that were not delivered, by reason. */
+  readonly skipped: Readonly<Record<SkipReason, number>>;
+}
+
+export const NOTHING_AMISS: EndsReport = {
+  deleted: 0,
+  overruns: 0,
+  lost: 0,
+  gaps: 0,
+  skipped: { no_counters: 0, undecodable: 0, loopback: 0 },
+};
+
+/** Who is told of connections that end. */
+export interface EndsListener {
+  /** They have ended, and these are their final counters. The block may not be kept. */
+  ended(block: ConnectionBlock): void;
+  /** Comes after the blocks that it is about. */
+  endsAmiss(report: EndsReport): void;
+}
+
 /**
  * Where connections come from: the kernel's table by netlink today, other tables and our own counting later. All deliver the
  * same records with running totals, so a connection that is delivered twice does no harm, and a source can be exchanged for
@@ -48,8 +92,15 @@ export interface ConntrackSource {
    * @throws SourceError where the source cannot be read at all
    */
   read(onBlock: (block: ConnectionBlock) => void): Promise<ReadReport>;
+  /**
+   * Tells from the first read on, during reads and between them, which connections have ended. An end may come before a record
+   * of the same connection that was read earlier, and, rarely, twice. Not there: this source does not know of ends.
+   */
+  follow?(listener: EndsListener): void;
   /** Reads the switches anew. */
   switches(): SourceSwitches;
+  /** Reads how full the table is anew. Not there, or undefined: this source does not know. */
+  table?(): TableState | undefined;
   /** Addresses of the node that the source reads, 16 bytes each: changes with its interfaces. */
   nodeAddresses(): Promise<Uint8Array[]>;
   close(): Promise<void>;

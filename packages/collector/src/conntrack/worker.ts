@@ -5,17 +5,25 @@
 import { stat } from 'node:fs/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { type AddressSocket, openAddressSocket } from './addresses.ts';
+import { EndReader } from './ends.ts';
 import { type ConntrackSocket, inNamespace, openConntrackSocket } from './ffi.ts';
+import { type EventSocket, openEventSocket } from './ffi-events.ts';
 import type { FromWorker, Request, ToWorker, WorkerOptions } from './messages.ts';
 import { type Blocks, probe, readAll } from './reading.ts';
 import { STRIDE } from './record.ts';
 import { SourceError, type SourceErrorCode } from './source.ts';
-import { closeSwitchFiles, openSwitchFiles, readNumber, type SwitchFiles } from './switches.ts';
+import { closeSwitchFiles, openSwitchFiles, readNumber, readText, type SwitchFiles } from './switches.ts';
+import { parseDrops } from './table.ts';
 
 /** Records in a block: 512 KiB. */
 const BLOCK_RECORDS = 4096;
 /** Blocks that exist: one is filled while others are on their way. A slow reader makes the dump pause. */
 const BLOCKS = 4;
+/** The same for ends: a tenth of a second of ten thousand a second. */
+const END_BLOCK_RECORDS = 1024;
+const END_BLOCKS = 2;
+/** Between two looks for ends. The socket's buffer holds ten times what can end in it. */
+const DRAIN_INTERVAL_MS = 100;
 
 const port = parentPort ?? bug('the worker was not started as one');
 const options = workerData as WorkerOptions;
@@ -36,6 +44,8 @@ function reason(error: unknown): { code: SourceErrorCode; message: string } {
 /** Sockets and files, all of the namespace that is read. */
 interface Sockets {
   readonly conntrack: ConntrackSocket;
+  /** undefined: nobody wants to know of ends. */
+  readonly events: EventSocket | undefined;
   readonly addresses: AddressSocket;
   readonly switches: SwitchFiles;
 }
@@ -43,23 +53,31 @@ interface Sockets {
 function openAll(): Sockets {
   const conntrack = openConntrackSocket(options.library);
   probe(conntrack);
-  return { conntrack, addresses: openAddressSocket(), switches: openSwitchFiles() };
+  // Before the first dump: what ends from now on is told.
+  const events = options.events === 'off' ? undefined : openEventSocket(options.eventBufferBytes, options.library);
+  return { conntrack, events, addresses: openAddressSocket(), switches: openSwitchFiles() };
 }
 
-function closeAll({ conntrack, addresses, switches }: Sockets): void {
+function closeAll({ conntrack, events, addresses, switches }: Sockets): void {
   conntrack.close();
+  events?.close();
   addresses.close();
   closeSwitchFiles(switches);
 }
 
+/** Blocks of which some are on their way to the main thread. */
+type Circulation = Blocks & {
+  /** Takes one back. @returns false where it is none of these */
+  recycle(block: number): boolean;
+};
+
 /**
  * Blocks that go to the main thread and come back, by number: `take` waits for the first that returns. Their memory is shared and
  * never moves.
+ * @param all of the worker; those from `first` to `end` are circulated here
  */
-function circulatingBlocks(): Blocks & { recycle(block: number): void } {
-  const bytes = BLOCK_RECORDS * STRIDE * Uint32Array.BYTES_PER_ELEMENT;
-  const all = Array.from({ length: BLOCKS }, () => new Uint32Array(new SharedArrayBuffer(bytes)));
-  const free = [...all.keys()];
+function circulate(kind: 'block' | 'ended', all: readonly Uint32Array[], first: number, end: number): Circulation {
+  const free = [...all.keys()].slice(first, end);
   let waiting: ((block: number) => void) | undefined;
   return {
     all,
@@ -70,46 +88,97 @@ function circulatingBlocks(): Blocks & { recycle(block: number): void } {
         waiting = resolve;
       });
     },
-    give: (block, count) => say({ kind: 'block', block, count }),
+    give: (block, count) => say({ kind, block, count }),
     recycle(block) {
+      if (block < first || block >= end) return false;
       if (waiting === undefined) free.push(block);
       else waiting(block);
       waiting = undefined;
+      return true;
+    },
+  };
+}
+
+function newBlocks(count: number, records: number): Uint32Array[] {
+  const bytes = records * STRIDE * Uint32Array.BYTES_PER_ELEMENT;
+  return Array.from({ length: count }, () => new Uint32Array(new SharedArrayBuffer(bytes)));
+}
+
+/** What reads connections and their ends. */
+interface Readers {
+  readonly sockets: Sockets;
+  readonly blocks: Circulation;
+  readonly ends: Ends | undefined;
+}
+
+/** Ends are delivered from the first read on, and then now and then. */
+interface Ends {
+  drain(): Promise<void>;
+  /** Waits for the drain that is under way: the socket and its memory are in use until then. */
+  stop(): Promise<void>;
+}
+
+function startEnds({ switches }: Sockets, socket: EventSocket, blocks: Blocks): Ends {
+  const reader = new EndReader(socket, blocks, () => parseDrops(readText(switches.sockets), socket.inode));
+  const drain = async () => {
+    await reader.drain();
+    const report = reader.report();
+    if (report !== undefined) say({ kind: 'endsAmiss', report });
+  };
+  const timer = setInterval(drain, DRAIN_INTERVAL_MS);
+  return {
+    drain,
+    async stop() {
+      clearInterval(timer);
+      await reader.drained();
     },
   };
 }
 
 /** Answers requests until it is told to close, or a read fails: the socket may be in the middle of a dump then. */
 function serve(sockets: Sockets): void {
-  const blocks = circulatingBlocks();
+  const all = [...newBlocks(BLOCKS, BLOCK_RECORDS), ...newBlocks(END_BLOCKS, END_BLOCK_RECORDS)];
+  const blocks = circulate('block', all, 0, BLOCKS);
+  const endBlocks = circulate('ended', all, BLOCKS, all.length);
+  let ends: Ends | undefined;
   port.on('message', (message: ToWorker) => {
     if (message.kind === 'recycle') {
-      blocks.recycle(message.block);
+      if (!blocks.recycle(message.block)) endBlocks.recycle(message.block);
       return;
     }
-    answer(sockets, blocks, message.kind, message.id).catch((error) => {
-      if (message.kind === 'read') closeAll(sockets);
+    if (message.kind === 'read' && sockets.events !== undefined) ends ??= startEnds(sockets, sockets.events, endBlocks);
+    answer({ sockets, blocks, ends }, message.kind, message.id).catch(async (error) => {
+      if (message.kind === 'read') await stop({ sockets, ends });
       say({ kind: 'failed', id: message.id, ...reason(error) });
       if (message.kind === 'read') port.close();
     });
   });
-  say({ kind: 'ready', switches: sockets.switches, blocks: blocks.all });
+  say({ kind: 'ready', switches: sockets.switches, blocks: all });
 }
 
-async function answer(sockets: Sockets, blocks: Blocks, kind: Request, id: number): Promise<void> {
+async function answer({ sockets, blocks, ends }: Readers, kind: Request, id: number): Promise<void> {
   const { conntrack, addresses, switches } = sockets;
   switch (kind) {
-    case 'read':
-      say({ kind, id, report: await readAll(conntrack, blocks, () => readNumber(switches.buckets)) });
+    case 'read': {
+      await ends?.drain();
+      const report = await readAll(conntrack, blocks, () => readNumber(switches.buckets), ends?.drain);
+      await ends?.drain();
+      say({ kind, id, report });
       break;
+    }
     case 'addresses':
       say({ kind, id, addresses: await addresses.read() });
       break;
     case 'close':
-      closeAll(sockets);
+      await stop({ sockets, ends });
       say({ kind: 'closed', id });
       port.close();
   }
+}
+
+async function stop({ sockets, ends }: Pick<Readers, 'sockets' | 'ends'>): Promise<void> {
+  await ends?.stop();
+  closeAll(sockets);
 }
 
 try {

@@ -32,6 +32,14 @@ export interface Pairs {
  * A connection that is delivered twice in a read moves nothing the second time; one that is missing keeps its counters until
  * `sweep`. A tuple that comes back with another start is another connection, and its whole count is new.
  *
+ * One that ended stays for a while as a tombstone: its pair is `ENDED` + the place of its end in the order of all ends, modulo
+ * 2^31. A dump that was under way may still deliver it as it was before, and an end may be told twice: neither counts again.
+ *
+ * Where connections carry no start time, another one with the same ports has the same key, since the kernel uses its memory, and
+ * so its ids, again. Then a tombstone swallows what the dump under way delivers, or the first after the end, and no more: a later
+ * record is another connection's and counts in full, as every end does. So the other one is late by a read at the most; if
+ * it ends first, its own end tells all of it. What is not told from one end told twice is another connection's end.
+ *
  * An image is what outlives the process: `image` copies out the records, without pairs, that changed since the image before, and
  * `restore` puts them into the table of a later process, in the order of the images.
  */
@@ -48,6 +56,10 @@ export class FlowTable {
   #baselineLow = 0;
   #baselineHigh = 0;
   #baseline = true;
+  /** Ends so far, and of those since the last read ended. */
+  #ends = 0;
+  #endsSinceRead = 0;
+  #tombstones = 0;
 
   /**
    * @param seed of the hash, random
@@ -61,9 +73,19 @@ export class FlowTable {
     this.#baselineHigh = Number(firstReadNs >> 32n);
   }
 
-  /** Connections in the table: those of the last read and those that ended since the last sweep. */
+  /** Connections in the table that have not ended, as far as we know. */
   get size(): number {
-    return this.#table.count;
+    return this.#table.count - this.#tombstones;
+  }
+
+  /** Those that have, and are not swept yet. */
+  get tombstones(): number {
+    return this.#tombstones;
+  }
+
+  /** A sweep is worth its cost: there are many tombstones, also compared with the rest. */
+  get crowded(): boolean {
+    return this.#tombstones > Math.max(MIN_CROWD, this.size / 2);
   }
 
   get byteLength(): number {
@@ -83,16 +105,23 @@ export class FlowTable {
     const { records, count } = this.#table;
     const changed = this.#changed;
     let wanted = 0;
-    for (let i = 0; i < count; i++) if (whole || changed[i] !== 0) wanted++;
+    for (let i = 0; i < count; i++) if ((whole || changed[i] !== 0) && this.#mayComeAgain(i)) wanted++;
     const image = new Uint32Array(wanted * IMAGE_WORDS);
     let to = 0;
     for (let i = 0; i < count; i++) {
-      if (!whole && changed[i] === 0) continue;
+      if ((!whole && changed[i] === 0) || !this.#mayComeAgain(i)) continue;
       const from = i * RECORD_WORDS;
       for (let word = 0; word < IMAGE_WORDS; word++) image[to++] = records[from + word]!;
     }
     changed.fill(0);
     return image;
+  }
+
+  /** Not a connection that has ended and had a start time. Without one another may come with its key, and counts in full. */
+  #mayComeAgain(index: number): boolean {
+    const { records } = this.#table;
+    const at = index * RECORD_WORDS;
+    return records[at + PAIR]! < ENDED || records[at + WORD.identity + 1] === 0;
   }
 
   /** Takes in the connections of an image. What they counted until then has been handed over: only what is more counts. */
@@ -137,6 +166,51 @@ export class FlowTable {
     pairs.add(this.#moved);
   }
 
+  /**
+   * Takes in connections that have ended, with their final counters: what moved since they were seen last goes to `pairs`. One that
+   * no read has seen counts in full, unless it began before the first read: that one hid from it, expired, and has moved nothing
+   * since.
+   */
+  end(block: ConnectionBlock, pairs: Pairs): void {
+    const { words, count } = block;
+    this.#makeRoom(count);
+    for (let at = 0, end = count * STRIDE; at < end; at += STRIDE) this.#endOne(words, at, pairs);
+    pairs.add(this.#moved);
+  }
+
+  #endOne(words: Uint32Array, at: number, pairs: Pairs): void {
+    const hasStart = (words[at + WORD.flags]! & FLAG.start) !== 0;
+    let index = this.#table.find(words, at);
+    if (index < 0) {
+      index = this.#table.add(words, at);
+      if (hasStart ? this.#isOlder(words, at) : this.#baseline) this.#keepCounters(index * RECORD_WORDS, words, at);
+    } else if (this.#table.records[index * RECORD_WORDS + PAIR]! >= ENDED) {
+      if (hasStart) return;
+      this.#revive(index * RECORD_WORDS);
+    }
+    const base = index * RECORD_WORDS;
+    const { records } = this.#table;
+    if (!isSameCount(records, base + COUNTERS, words, at + WORD.originalPackets)) this.#advance(base, words, at, pairs);
+    // Without a start time the key may come back: nothing of this one is to be taken for the other's.
+    if (!hasStart) records.fill(0, base + COUNTERS, base + COUNTERS + COUNTER_WORDS);
+    records[base + PAIR] = ENDED + (this.#ends % ENDED);
+    this.#seen[index] = this.#read;
+    this.#changed[index] = 1;
+    this.#ends++;
+    this.#endsSinceRead++;
+    this.#tombstones++;
+  }
+
+  /** Ends since this one's, itself counted. */
+  #endedAgo(tombstone: number): number {
+    return (this.#ends - tombstone) & (ENDED - 1);
+  }
+
+  #revive(base: number): void {
+    this.#table.records[base + PAIR] = 0;
+    this.#tombstones--;
+  }
+
   #makeRoom(count: number): void {
     const room = this.#table.count + count;
     if (room > this.#seen.length) {
@@ -152,12 +226,14 @@ export class FlowTable {
   }
 
   /**
-   * Ends a read. Only one that saw the whole table counts towards what `sweep` takes for ended.
+   * Ends a read, also one that failed: nothing of it will be delivered any more. Only one that saw the whole table counts towards
+   * what `sweep` takes for ended.
    * @returns connections of this read whose counters moved
    */
   endRead(complete: boolean): number {
     const active = this.active;
     this.active = 0;
+    this.#endsSinceRead = 0;
     if (complete) {
       this.#read++;
       this.#baseline = false;
@@ -166,34 +242,41 @@ export class FlowTable {
   }
 
   /**
-   * Drops connections that the last `reads` whole reads did not see.
+   * Drops connections that the last `reads` whole reads did not see, and tombstones but the last `KEPT_TOMBSTONES`. Not while a read
+   * is under way: it may still deliver connections that have ended.
    * @param use is called with the pair of every connection that is kept
-   * @returns number of connections dropped
+   * @returns number of connections dropped, tombstones not counted
    */
   sweep(reads: number, use: (pair: number) => void): number {
-    const before = this.#table.count;
+    const before = this.size;
     const records = this.#table.records;
     const seen = this.#seen;
     const changed = this.#changed;
     const oldest = this.#read - reads;
     let kept = 0;
+    let tombstones = 0;
     this.#table.retain((index) => {
-      if (seen[index]! < oldest) return false;
+      const pair = records[index * RECORD_WORDS + PAIR]!;
+      if (pair >= ENDED) {
+        if (this.#endedAgo(pair) > KEPT_TOMBSTONES) return false;
+        tombstones++;
+      } else if (seen[index]! < oldest) return false;
+      else use(pair);
       // Those that are kept stay in their order: none is overwritten before it was looked at.
       changed[kept] = changed[index]!;
       seen[kept++] = seen[index]!;
-      use(records[index * RECORD_WORDS + PAIR]!);
       return true;
     });
     changed.fill(0, kept);
-    return before - kept;
+    this.#tombstones = tombstones;
+    return before - this.size;
   }
 
   /** Gives the connections the new numbers of their pairs: `renumbered[old]`, 0 where a pair is to be looked up again. */
   renumberPairs(renumbered: Uint32Array): void {
     const { records, count } = this.#table;
     for (let at = PAIR, end = count * RECORD_WORDS; at < end; at += RECORD_WORDS)
-      records[at] = renumbered[records[at]!] ?? 0;
+      if (records[at]! < ENDED) records[at] = renumbered[records[at]!] ?? 0;
   }
 
   /** The record of a connection; a new one where there is none. */
@@ -211,7 +294,11 @@ export class FlowTable {
   /** Older than the first read. Without a start time all that the first read sees is. */
   #isBaseline(words: Uint32Array, at: number): boolean {
     if (!this.#baseline) return false;
-    if ((words[at + WORD.flags]! & FLAG.start) === 0) return true;
+    return (words[at + WORD.flags]! & FLAG.start) === 0 || this.#isOlder(words, at);
+  }
+
+  /** Its start time lies before the first read. */
+  #isOlder(words: Uint32Array, at: number): boolean {
     const high = words[at + WORD.identity + 1]!;
     return high < this.#baselineHigh || (high === this.#baselineHigh && words[at + WORD.identity]! < this.#baselineLow);
   }
@@ -221,9 +308,20 @@ export class FlowTable {
     for (let i = 0; i < COUNTER_WORDS; i++) records[base + COUNTERS + i] = words[at + WORD.originalPackets + i]!;
   }
 
+  /**
+   * Whether what a read delivers for a tombstone is another connection with the same key: its record is like a new one's then.
+   */
+  #isAnother(base: number, words: Uint32Array, at: number): boolean {
+    if ((words[at + WORD.flags]! & FLAG.start) !== 0) return false;
+    if (this.#endedAgo(this.#table.records[base + PAIR]!) <= this.#endsSinceRead) return false;
+    this.#revive(base);
+    return true;
+  }
+
   /** Hands over what moved since the connection was last seen. */
   #advance(base: number, words: Uint32Array, at: number, pairs: Pairs): void {
     const { records } = this.#table;
+    if (records[base + PAIR]! >= ENDED && !this.#isAnother(base, words, at)) return;
     const last = base + COUNTERS;
     const now = at + WORD.originalPackets;
     let txPackets = rise(records, last, words, now);
@@ -253,6 +351,16 @@ export class FlowTable {
     this.#moved.pairs[this.#moved.count++] = pair;
   }
 }
+
+/** Marks the pair of a connection that has ended: numbers of pairs are far below. */
+const ENDED = 0x8000_0000;
+/**
+ * The last ones that ended are remembered over every sweep: where a dump begins right after an end was told, the kernel may not have
+ * taken the entry out of its table yet.
+ */
+const KEPT_TOMBSTONES = 4096;
+/** So many tombstones are no crowd: at 2,000 ends a second a sweep every eight seconds. */
+const MIN_CROWD = 16_384;
 
 /** Of a table that goes on where another one ended. */
 export const NO_BASELINE = -1n;

@@ -28,7 +28,9 @@ export async function selfMetrics(): Promise<Readonly<Record<'collector metrics'
 
 function collectorRegistry(): Registry {
   const registry = new Registry();
-  createCollectorMetrics(registry, () => ({ accounting: undefined, timestamps: undefined, events: undefined }));
+  createCollectorMetrics(registry, {
+    switches: () => ({ accounting: undefined, timestamps: undefined, events: undefined }),
+  });
   createStreamMetrics(registry, new Outbox(), () => false);
   createStateMetrics(registry);
   clientTls(NO_TLS, LOOPBACK, SILENT, registry);

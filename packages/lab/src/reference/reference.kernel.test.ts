@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { carryOut, vanishingPlan, wholePlan } from '../traffic/plan.ts';
+import { carryOut, wholePlan } from '../traffic/plan.ts';
 import { seededRandom } from '../traffic/random.ts';
 import { NODES } from '../world/layout.ts';
 import { openWorld, type World } from '../world/world.ts';
@@ -36,7 +36,7 @@ describe(`the reference beside conntrack itself, seed ${SEED}`, () => {
       ended.set(name, await listenToEnds(world, name));
       await loadReference(world, name);
     }
-    await carryOut([...wholePlan(seededRandom(SEED)), ...vanishingPlan()], world.agent);
+    await carryOut(wholePlan(seededRandom(SEED)), world.agent);
   });
   afterAll(() => world?.close());
 

@@ -10,7 +10,7 @@ test('the same seed makes the same plan, another another', () => {
 
 test('every kind of traffic, from every pod, in both families', () => {
   const plan = wholePlan(seededRandom(1));
-  expect(new Set(plan.map(({ order }) => order.do))).toEqual(new Set(['tcp', 'udp', 'ping']));
+  expect(new Set(plan.map(({ order }) => order.do))).toEqual(new Set(['tcp', 'udp', 'ping', 'refused']));
   expect(plan.filter(({ order }) => order.to.includes(':'))).toHaveLength(plan.length / 2);
   const from = new Set(plan.map((step) => step.from));
   expect(PODS.filter(({ name }) => !from.has(name))).toEqual([]);
