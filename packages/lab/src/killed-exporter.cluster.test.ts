@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { isExact, type Row } from './demo/comparison.ts';
-import { type Daemons, startDaemons, stateDirectory } from './demo/daemons.ts';
+import { type Daemons, startDaemons, stateFolder } from './demo/daemons.ts';
 import { waitForStandstill } from './demo/once.ts';
 import { loadReference } from './reference/reference.ts';
 import { carryOut, wholePlan } from './traffic/plan.ts';
@@ -96,7 +96,7 @@ test.each<[string, string[]]>([
 test(
   'a disk that is full stops the hand-over, not the counting, whatever happens meanwhile',
   async () => {
-    mounted = stateDirectory(world, 'exporter');
+    mounted = stateFolder(world, 'exporter');
     mkdirSync(mounted, { recursive: true });
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'egressd-test', mounted]);
     const running = await start();

@@ -13,7 +13,8 @@ const IMAGE = {
   whole: true,
   number: 1,
   sinceMs: 1,
-  firstReadNs: -1n,
+  firstReadNs: 5n,
+  baseline: false,
   backwards: 0,
   words: new Uint32Array(CONNECTION_WORDS),
 };

@@ -42,7 +42,8 @@ export async function openState(options: OpenStateOptions): Promise<OpenedState>
   let lock: FileHandle | undefined;
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    await chmod(folder, 0o700);
+    // Where it is somebody else's it may stay as it is.
+    await chmod(folder, 0o700).catch(() => {});
     lock = await open(folder, 'r');
     if (!(await locked(lock.fd, options))) {
       metrics.read('locked');

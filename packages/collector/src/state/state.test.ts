@@ -37,7 +37,7 @@ function setUp(files?: ReadonlyMap<string, Uint8Array>) {
   const handOver = (number: number, connections = 1) => {
     const whole = state.wantsWhole;
     const words = new Uint32Array(connections * CONNECTION_WORDS);
-    const image = { whole, number, sinceMs: 1, firstReadNs: -1n, backwards: 0, words };
+    const image = { whole, number, sinceMs: 1, firstReadNs: 5n, baseline: false, backwards: 0, words };
     return state.handOver(batch(number), image).then(() => whole);
   };
   const metric = async (name: string) => {

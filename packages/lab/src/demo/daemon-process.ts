@@ -59,6 +59,17 @@ export class DaemonProcess {
     this.#child?.kill(signal);
   }
 
+  /** Its process; undefined where none runs. */
+  get pid(): number | undefined {
+    const child = this.#child;
+    return child?.exitCode === null && child.signalCode === null ? child.pid : undefined;
+  }
+
+  /** The end of what it has written since its last start. */
+  get lastWords(): string {
+    return this.#lastWords;
+  }
+
   /** Writes a line to its stdin. */
   tell(line: string): void {
     this.#child?.stdin?.write(`${line}\n`);
