@@ -30,7 +30,7 @@ export class DaemonProcess {
   readonly #options: DaemonOptions;
   #child: ChildProcess | undefined;
   #failed: DaemonFailed | undefined;
-  /** The one that was told to end; its last event may come when the next has begun. */
+  /** The one that was told to end: its pipes may close when the next one runs already. */
   #told: ChildProcess | undefined;
   #lastWords = '';
 
