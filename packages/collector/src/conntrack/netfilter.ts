@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
@@ -66,6 +67,8 @@ interface Reader {
   readonly worker: Worker;
   readonly switches: SwitchFiles;
   readonly blocks: readonly Uint32Array[];
+  /** Open until the worker says that it has closed it. */
+  eventSocket: number | undefined;
 }
 
 class NetfilterSource implements ConntrackSource {
@@ -121,6 +124,7 @@ class NetfilterSource implements ConntrackSource {
     const reader = this.#reader;
     if (reader === undefined) return;
     await this.#ask('close');
+    reader.eventSocket = undefined;
     this.#reader = undefined;
     await reader.worker.terminate();
   }
@@ -154,7 +158,11 @@ class NetfilterSource implements ConntrackSource {
         if (this.#reader?.worker === worker) this.#readerEnded(error);
       };
       worker.on('error', (error: Error) => end(died(error.message)));
-      worker.on('exit', (code) => end(died(`exit code ${code}`)));
+      worker.on('exit', (code) => {
+        end(died(`exit code ${code}`));
+        // The kernel would go on telling a socket that nobody reads.
+        if (reader?.eventSocket !== undefined) closeSync(reader.eventSocket);
+      });
       worker.on('message', (message: FromWorker) => {
         if (message.kind === 'ready') {
           reader = { ...message, worker };
@@ -171,17 +179,19 @@ class NetfilterSource implements ConntrackSource {
     return reader;
   }
 
-  #receive(message: Exclude<FromWorker, { kind: 'ready' | 'unusable' }>, { blocks, worker }: Reader): void {
+  #receive(message: Exclude<FromWorker, { kind: 'ready' | 'unusable' }>, reader: Reader): void {
+    const { blocks, worker } = reader;
     if (message.kind === 'block' || message.kind === 'ended') {
       const block = { words: blocks[message.block]!, count: message.count };
       if (message.kind === 'block') this.#deliver(block);
       else this.#listener?.ended(block);
       tell(worker, { kind: 'recycle', block: message.block });
     } else if (message.kind === 'endsAmiss') this.#listener?.endsAmiss(message.report);
-    else this.#settle(message);
+    else if (message.kind === 'lossless') this.#listener?.losslessChanged?.(message.change);
+    else this.#settle(message, reader);
   }
 
-  #settle(message: Answer): void {
+  #settle(message: Answer, reader: Reader): void {
     const pending = this.#pending.get(message.id);
     this.#pending.delete(message.id);
     if (message.kind !== 'failed') {
@@ -189,7 +199,10 @@ class NetfilterSource implements ConntrackSource {
       return;
     }
     // The worker has closed its sockets: they could have been in the middle of a dump.
-    if (pending?.kind === 'read') this.#reader = undefined;
+    if (pending?.kind === 'read') {
+      reader.eventSocket = undefined;
+      this.#reader = undefined;
+    }
     pending?.reject(new SourceError(message.code, message.message));
   }
 
