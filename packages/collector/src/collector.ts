@@ -4,7 +4,7 @@ import type { ConntrackSource, EndsReport, LosslessChange, ReadReport } from './
 import { FlowTable } from './flow-table/flow-table.ts';
 import type { CollectorMetrics } from './metrics.ts';
 import { Reducer } from './reducer/reducer.ts';
-import type { ConnectionsImage, KeptConnections } from './state/connections-file.ts';
+import type { KeptConnections } from './state/connections-file.ts';
 import { type FrozenBatch, freezeBatch, renumbered } from './state/frozen-batch.ts';
 import type { Numbering } from './state/numbering.ts';
 import type { State } from './state/state.ts';
@@ -81,7 +81,7 @@ export class Collector {
   /** Goes on where a process before ended, before the first read. */
   restore({ images }: KeptConnections): void {
     const last = images.at(-1)!;
-    this.#table = new FlowTable(this.#options.seed, last.firstReadNs);
+    this.#table = new FlowTable(this.#options.seed, last.firstReadNs, last.baseline);
     for (const { words } of images) this.#table.restore(words);
     this.#table.backwards = last.backwards;
     this.#sinceMs = last.sinceMs;
@@ -115,9 +115,7 @@ export class Collector {
     numbering.begin(batches.length);
     log.error(
       'the exporter has batches of this collector that its state directory does not know of: a new numbering begins',
-      {
-        ...dropped,
-      },
+      dropped,
     );
     if (state !== undefined) this.#handedOver = state.begin(numbering.name, batches, dropped.batches);
     await this.#handedOver;
@@ -224,15 +222,20 @@ export class Collector {
    */
   #keepAndSend(batch: FrozenBatch | undefined): void {
     const { stream, state } = this.#options;
-    const send = () => (batch === undefined ? undefined : stream.send(batch));
-    if (state === undefined) send();
-    else this.#handedOver = state.handOver(batch, this.#image(state.wantsWhole)).then(send);
-  }
-
-  #image(whole: boolean): ConnectionsImage {
-    const { firstReadNs, backwards } = this.#table;
+    if (state === undefined) {
+      if (batch !== undefined) stream.send(batch);
+      return;
+    }
+    const whole = state.wantsWhole;
+    const words = this.#table.image(whole);
+    const { firstReadNs, baseline, backwards } = this.#table;
     const number = this.#options.numbering.last;
-    return { whole, number, sinceMs: this.#sinceMs, firstReadNs, backwards, words: this.#table.image(whole) };
+    const image = { whole, number, sinceMs: this.#sinceMs, firstReadNs, baseline, backwards, words };
+    this.#handedOver = state.handOver(batch, image).then(() => {
+      // Given back at once: left to the garbage collector, several would be in memory together.
+      words.buffer.transfer(0);
+      if (batch !== undefined) stream.send(batch);
+    });
   }
 
   /** The exporter wants other columns: nothing is pending, so the pairs can be looked up anew. */

@@ -41,9 +41,11 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
   lifecycle.onStop('addresses', addresses.stop);
   const node = nodeName(log);
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const namespace = networkNamespace(flags.hostPid);
   const { state, restored, numbering, close } = await openState({
     folder: flags.stateDir,
-    here: { node, bootId, source: `${source.name} ${networkNamespace(flags.hostPid)}` },
+    here: { node, bootId },
+    source: () => `${source.name} ${namespace}`,
     log,
     registry,
     stopping: lifecycle.stopping,

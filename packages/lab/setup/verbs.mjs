@@ -9,6 +9,10 @@ const LIBRARY = 'libnetfilter-conntrack3';
 /** What the lab builds its world with. */
 const WORLD = [LIBRARY, 'conntrack', 'iproute2', 'iputils-ping', 'nftables', 'openssl', 'procps'];
 const COMPILER = ['gcc', 'libc6-dev'];
+/** Shows the daemons another time than the machine's: for `npm run truth`. */
+const FAKE_CLOCK = 'libfaketime';
+/** What builds images and runs containers without a daemon of its own, and makes the Debian that they are built in. */
+const CONTAINERS = ['buildah', 'debootstrap', 'netavark', 'podman', 'runc', 'util-linux'];
 const DATABASES = ['prometheus', 'victoria-metrics'];
 
 const NODE_FLAGS = ['--conditions=source', '--disable-warning=ExperimentalWarning'];
@@ -60,7 +64,7 @@ function test(args) {
   }));
   if (tiers.join() === 'unit') return { steps };
   const root = `${needsRoot(named ? `the ${tiers[0]} tier` : 'npm test')}, or run \`npm test -- unit\``;
-  return { root, packages: [...WORLD, ...COMPILER], binaries: DATABASES, kubernetes: true, steps };
+  return { root, packages: [...WORLD, ...COMPILER, 'shellcheck'], binaries: DATABASES, kubernetes: true, steps };
 }
 
 /** Nothing but reads: format and lint, types, and whether the contract and its generated code are as they should be. */
@@ -95,12 +99,24 @@ export const VERBS = {
     steps: [program('lab/src/demo/main.ts', args)],
   }),
   test,
+  truth: (args) => ({
+    root: needsRoot('the proof'),
+    packages: [...WORLD, FAKE_CLOCK],
+    binaries: ['victoria-metrics'],
+    steps: [program('lab/src/truth/main.ts', args)],
+  }),
   bench: (args) => ({
     root: needsRoot('the bench'),
     packages: [...WORLD, ...COMPILER],
     steps: [program('lab/src/bench/main.ts', args)],
   }),
   check,
+  build: (args) => ({ steps: [{ command: NODE, args: ['packages/lab/setup/build-dist.mjs', ...args] }] }),
+  images: (args) => ({
+    root: 'images are built as root: run it as root',
+    packages: CONTAINERS,
+    steps: [program('lab/src/images/main.ts', args)],
+  }),
   fuzz: (args) => ({ steps: [program('lab/src/fuzz/main.ts', args)] }),
   collector: (args) => ({
     packages: [LIBRARY],

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { FLAG, STRIDE, WORD } from '../conntrack/record.ts';
-import { FlowTable, IMAGE_WORDS, type Moved, NO_BASELINE, type Pairs } from './flow-table.ts';
+import { FlowTable, IMAGE_WORDS, type Moved, type Pairs } from './flow-table.ts';
 
 const FIRST_READ = 1_700_000_000n * 1_000_000_000n;
 
@@ -356,7 +356,7 @@ describe('connections that have ended', () => {
     for (const whole of [false, true]) {
       const image = table.image(whole);
       expect(image.length).toBe(IMAGE_WORDS);
-      const later = new FlowTable(2, NO_BASELINE);
+      const later = new FlowTable(2, FIRST_READ, false);
       later.restore(image);
       const pairs = new Sums();
       later.apply(block({ tuple: 2, tx: 7 }), pairs);
@@ -438,7 +438,7 @@ describe('connections that have ended', () => {
     restart(seed: number): void {
       this.endRead(false);
       this.#images.push(this.#table.image(this.#images.length === 0));
-      this.#table = new FlowTable(seed, NO_BASELINE);
+      this.#table = new FlowTable(seed, FIRST_READ, false);
       for (const image of this.#images) this.#table.restore(image);
       this.#delivered = [];
     }
@@ -490,7 +490,7 @@ describe('an image', () => {
   };
   /** A table of another process, made of images. */
   const later = (...images: Uint32Array[]) => {
-    const table = new FlowTable(99, NO_BASELINE);
+    const table = new FlowTable(99, FIRST_READ, false);
     for (const image of images) table.restore(image);
     return table;
   };
@@ -543,14 +543,20 @@ describe('an image', () => {
     expect(table.sweep(2, () => {})).toBe(1);
   });
 
+  test('the end of one that is older than the first read of all, and that no read has seen, moves nothing', () => {
+    const pairs = new Sums();
+    later().end(block({ tuple: 1, start: -9, tx: 100 }, { tuple: 2, start: 9, tx: 200 }), pairs);
+    expect([...pairs.sums].filter(([, [tx]]) => tx > 0)).toEqual([[2, [200, 20, 0, 0]]]);
+  });
+
   test('without a whole read the baseline stays open, also for a later table', () => {
     const table = seen({ tuple: 1, start: -9, tx: 100 });
     table.endRead(false);
-    expect(table.firstReadNs).toBe(FIRST_READ);
-    const next = new FlowTable(99, table.firstReadNs);
+    expect([table.firstReadNs, table.baseline]).toEqual([FIRST_READ, true]);
+    const next = new FlowTable(99, table.firstReadNs, table.baseline);
     next.restore(table.image(true));
     expect(tx(next, { tuple: 1, start: -9, tx: 130 }, { tuple: 2, start: -9, tx: 7 })).toEqual([[1, 30]]);
     next.endRead(true);
-    expect(next.firstReadNs).toBe(NO_BASELINE);
+    expect([next.firstReadNs, next.baseline]).toEqual([FIRST_READ, false]);
   });
 });

@@ -63,12 +63,13 @@ export class FlowTable {
 
   /**
    * @param seed of the hash, random
-   * @param firstReadNs when the first read begins: connections that started before it are the baseline. `NO_BASELINE`: there was a
-   *   whole read before, of the process that this table's connections are restored from
+   * @param firstReadNs when the first read begins, of this process or the one whose connections are restored: those that started
+   *   before it are the baseline
+   * @param baseline false: that one has ended a whole read, and what is not restored has never been seen
    */
-  constructor(seed: number, firstReadNs: bigint) {
+  constructor(seed: number, firstReadNs: bigint, baseline = true) {
     this.#table = new WordTable(KEY_WORDS, VALUE_WORDS, seed);
-    this.#baseline = firstReadNs !== NO_BASELINE;
+    this.#baseline = baseline;
     this.#baselineLow = Number(firstReadNs & 0xffff_ffffn);
     this.#baselineHigh = Number(firstReadNs >> 32n);
   }
@@ -92,9 +93,13 @@ export class FlowTable {
     return this.#table.byteLength + this.#seen.byteLength + this.#changed.byteLength;
   }
 
-  /** What began the first read, until a whole one has ended: for the constructor of a later table. */
+  /** When the first read began, and whether none was whole yet: for the constructor of a later table. */
   get firstReadNs(): bigint {
-    return this.#baseline ? (BigInt(this.#baselineHigh) << 32n) | BigInt(this.#baselineLow) : NO_BASELINE;
+    return (BigInt(this.#baselineHigh) << 32n) | BigInt(this.#baselineLow);
+  }
+
+  get baseline(): boolean {
+    return this.#baseline;
   }
 
   /**
@@ -124,7 +129,10 @@ export class FlowTable {
     return records[at + PAIR]! < ENDED || records[at + WORD.identity + 1] === 0;
   }
 
-  /** Takes in the connections of an image. What they counted until then has been handed over: only what is more counts. */
+  /**
+   * Takes in the connections of an image. What they counted until then has been handed over: only what is more counts. Without start
+   * times one that took the place of another while nobody watched, with the same id too, counts only what it has more than that one.
+   */
   restore(image: Uint32Array): void {
     this.#makeRoom(image.length / IMAGE_WORDS);
     for (let at = 0; at < image.length; at += IMAGE_WORDS) {
@@ -362,8 +370,6 @@ const KEPT_TOMBSTONES = 4096;
 /** So many tombstones are no crowd: at 2,000 ends a second a sweep every eight seconds. */
 const MIN_CROWD = 16_384;
 
-/** Of a table that goes on where another one ended. */
-export const NO_BASELINE = -1n;
 /** Words 17 to 24 of a record are kept as they are. */
 const COUNTER_WORDS = 8;
 /** Of a connection in an image: its key and its counters. */

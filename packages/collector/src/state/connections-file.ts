@@ -21,6 +21,8 @@ export interface ConnectionsImage {
   readonly sinceMs: number;
   /** @see FlowTable.firstReadNs */
   readonly firstReadNs: bigint;
+  /** @see FlowTable.baseline */
+  readonly baseline: boolean;
   /** @see FlowTable.backwards */
   readonly backwards: number;
   /** @see FlowTable.image */
@@ -44,7 +46,9 @@ export const CONNECTION_WORDS = 20;
 const HEAD_BYTES = 16;
 /** Of a frame's body, in front of the connections. */
 const BODY_HEAD_BYTES = 40;
+/** Flags of a frame. */
 const WHOLE = 1;
+const BASELINE = 2;
 
 /**
  * The file of the connections, little-endian:
@@ -53,7 +57,7 @@ const WHOLE = 1;
  *
  *   identity   node, boot id, source, numbering (each: length u32, UTF-8), zeros up to a multiple of 4
  *   frame      length of the body u32 | CRC-32 of the body u32 | body
- *   body       number f64 | since f64 | first read i64 | backwards f64 | connections u32 | flags u32 (1: whole)
+ *   body       number f64 | since f64 | first read i64 | backwards f64 | connections u32 | flags u32 (1: whole, 2: baseline)
  *              | connections, 80 bytes each: words 0..11 and 17..24 of record.ts
  */
 export function encodeConnections(identity: Identity, image: ConnectionsImage): readonly Uint8Array[] {
@@ -67,9 +71,9 @@ export function encodeConnections(identity: Identity, image: ConnectionsImage): 
 
 /** One more frame. */
 export function encodeFrame(image: ConnectionsImage): readonly Uint8Array[] {
-  const { whole, number, sinceMs, firstReadNs, backwards, words } = image;
+  const { whole, number, sinceMs, firstReadNs, baseline, backwards, words } = image;
   const head = new ByteWriter().count(number).count(sinceMs).i64(firstReadNs).count(backwards);
-  head.u32(words.length / CONNECTION_WORDS).u32(whole ? WHOLE : 0);
+  head.u32(words.length / CONNECTION_WORDS).u32((whole ? WHOLE : 0) | (baseline ? BASELINE : 0));
   const body = [...head.take(), new Uint8Array(words.buffer, words.byteOffset, words.byteLength)];
   const checksum = body.reduce((sum, part) => crc32(part, sum), 0);
   return [
@@ -123,10 +127,11 @@ function readFrame(reader: ByteReader): Uint8Array | undefined {
 function readImage(reader: ByteReader, before: ConnectionsImage | undefined): ConnectionsImage {
   const [number, sinceMs, firstReadNs, backwards] = [reader.count(), reader.count(), reader.i64(), reader.count()];
   const [count, flags] = [reader.u32(), reader.u32()];
-  const whole = flags === WHOLE;
-  const fits = reader.left === count * CONNECTION_WORDS * 4 && flags <= WHOLE;
+  const whole = (flags & WHOLE) !== 0;
+  const baseline = (flags & BASELINE) !== 0;
+  const fits = reader.left === count * CONNECTION_WORDS * 4 && flags <= (WHOLE | BASELINE);
   if (!fits || number < (before?.number ?? 0) || (before === undefined && !whole)) throw new Refused('damaged');
-  return { whole, number, sinceMs, firstReadNs, backwards, words: asWords(reader.bytes(reader.left)) };
+  return { whole, number, sinceMs, firstReadNs, baseline, backwards, words: asWords(reader.bytes(reader.left)) };
 }
 
 /** Where they do not lie at a multiple of four they are copied. */

@@ -18,7 +18,8 @@ const image = fc.record({
   whole: fc.boolean(),
   number: count,
   sinceMs: count,
-  firstReadNs: fc.bigInt({ min: -1n, max: 2n ** 63n - 1n }),
+  firstReadNs: fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }),
+  baseline: fc.boolean(),
   backwards: count,
   words: fc
     .array(fc.nat(0xffff_ffff), { maxLength: 5 })
@@ -54,7 +55,8 @@ const SMALL: ConnectionsImage = {
   whole: true,
   number: 7,
   sinceMs: 1000,
-  firstReadNs: -1n,
+  firstReadNs: 5n,
+  baseline: false,
   backwards: 0,
   words: new Uint32Array(CONNECTION_WORDS).fill(9),
 };

@@ -16,7 +16,7 @@ function batch(number: number, owner: { node?: string; numbering?: string; froze
 
 function connections(number: number, here = HERE): Uint8Array {
   const words = new Uint32Array(CONNECTION_WORDS);
-  const image = { whole: true, number, sinceMs: 1, firstReadNs: -1n, backwards: 0, words };
+  const image = { whole: true, number, sinceMs: 1, firstReadNs: 5n, baseline: false, backwards: 0, words };
   return Buffer.concat(encodeConnections({ ...here, numbering: 'one' }, image));
 }
 

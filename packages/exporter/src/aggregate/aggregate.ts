@@ -17,6 +17,11 @@ import {
 export const MAX_SERIES = 1_000_000;
 /** A series that has not grown for this long is retired, in milliseconds. */
 export const IDLE_MS = 15 * 60_000;
+/**
+ * Least time between two snapshots, whatever the clock says: once it was ahead and is set right, time goes on so until it has caught up.
+ * There must be room for the zero of a new series after the one and before the other.
+ */
+const ROOM_MS = 2;
 
 /** Doubles a series: low and high of four counters, one cache line. */
 const STRIDE = 2 * COUNTERS.length;
@@ -86,7 +91,7 @@ export class Aggregate {
 
   /** All live series and their totals now, with what has been retired since the last snapshot. */
   snapshot(nowMs: number, position: Position): Snapshot {
-    this.#timeMs = Math.max(this.#timeMs + 1, nowMs);
+    this.#timeMs = Math.max(this.#timeMs + ROOM_MS, nowMs);
     this.#given ??= this.#series.slice();
     const retired = this.#retired;
     this.#retired = [];

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { mayNotSpeakFor, nodesIn, type PeerNodes, peerNodes } from './peer-nodes.ts';
 
 const ANY: PeerNodes = { kind: 'any' };
@@ -16,6 +17,7 @@ describe('nodes that a certificate names', () => {
     ['URI:"egressd://node/a"', named('a')],
     ['DNS:"x, URI:egressd://node/b", URI:egressd://node/a', named('a')],
     ['DNS:"x, URI:egressd://node/b"', ANY],
+    ['noise', ANY],
     ['othername:<unsupported>, URI:egressd://node/a', named('a')],
   ])('%s', (names, expected) => expect(nodesIn(names)).toEqual(expected));
 
@@ -30,8 +32,31 @@ describe('nodes that a certificate names', () => {
     'URI:"egressd://node/a, URI:egressd://node/b"',
     'URI:egressd://node/a, URI:egressd://node/',
     'URI:egressd://node/a, "',
-    'noise',
+    'noise, URI:egressd://node/a',
+    'URI:"egressd://node/\\x61"',
   ])('%s: none', (names) => expect(nodesIn(names).kind).toBe('unclear'));
+});
+
+test('whatever the names are, one that begins like ours is never overlooked', () => {
+  const kind = fc.constantFrom('DNS', 'URI', 'IP Address', 'othername', 'DirName');
+  const name = fc.tuple(
+    kind,
+    fc.oneof(
+      fc.string(),
+      fc.string().map((text) => JSON.stringify(text)),
+    ),
+  );
+  fc.assert(
+    fc.property(fc.array(name, { maxLength: 5 }), fc.nat(5), (list, at) => {
+      const texts = list.map(([before, text]) => `${before}:${text}`);
+      expect(['any', 'named', 'unclear']).toContain(nodesIn(texts.join(', ')).kind);
+      const ours = [...texts.slice(0, at), 'URI:egressd://node/a', ...texts.slice(at)].join(', ');
+      const { kind: what } = nodesIn(ours);
+      // What looks like the end of a quoted name may swallow it: then nothing before it can be split either.
+      if (!texts.some((text) => text.includes('"'))) expect(what).not.toBe('any');
+    }),
+    { numRuns: 500 },
+  );
 });
 
 test('a certificate that cannot be seen allows nothing where one is asked for', () => {

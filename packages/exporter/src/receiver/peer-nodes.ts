@@ -18,8 +18,9 @@ type AuthContext = ReturnType<Call['getAuthContext']>;
  */
 const NODE_URI = /^egressd:\/\/node\/([a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)$/;
 const NODE_URI_BEGIN = /^(egressd):\/\/(node)(?=\/)/i;
-/** Somebody means us. */
+/** Somebody means us. Letters are never escaped in the text of the names. */
 const OURS = /^egressd:/i;
+const OURS_ANYWHERE = /egressd:/i;
 /** One name in OpenSSL's text of them as Node.js writes it: what has special characters is a JSON string. */
 const ALTERNATIVE_NAME = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/y;
 /** Names that an error message shows. */
@@ -37,22 +38,38 @@ export function peerNodes({ sslPeerCertificate }: AuthContext, required: boolean
 
 /** The nodes in a certificate's alternative names. @param names as `X509Certificate.subjectAltName` */
 export function nodesIn(names: string): PeerNodes {
-  const uris: string[] = [];
-  let at = 0;
-  while (at < names.length) {
-    ALTERNATIVE_NAME.lastIndex = at;
-    const [whole = '', kind, value = ''] = ALTERNATIVE_NAME.exec(names) ?? [];
-    // Read no further: what cannot be split might hide one of ours.
-    if (whole === '') return { kind: 'unclear', what: 'its alternative names cannot be read' };
-    at += whole.length;
-    const uri = value.startsWith('"') ? (JSON.parse(value) as string) : value;
-    if (kind === 'URI' && OURS.test(uri)) uris.push(uri);
-  }
+  if (!OURS_ANYWHERE.test(names)) return { kind: 'any' };
+  const uris = urisIn(names)?.filter((uri) => OURS.test(uri));
+  if (uris === undefined) return { kind: 'unclear', what: 'its alternative names cannot be read' };
   if (uris.length === 0) return { kind: 'any' };
   const nodes = uris.map((uri) => NODE_URI.exec(uri.replace(NODE_URI_BEGIN, (begin) => begin.toLowerCase()))?.[1]);
   const wrong = nodes.indexOf(undefined);
   if (wrong >= 0) return { kind: 'unclear', what: `its URI ${JSON.stringify(uris[wrong])} is not egressd://node/NAME` };
   return { kind: 'named', names: nodes as string[] };
+}
+
+/** undefined: the text cannot be split, and might hide one. */
+function urisIn(names: string): string[] | undefined {
+  const uris: string[] = [];
+  let at = 0;
+  while (at < names.length) {
+    ALTERNATIVE_NAME.lastIndex = at;
+    const [whole, kind, value = ''] = ALTERNATIVE_NAME.exec(names) ?? [];
+    if (whole === undefined) return undefined;
+    at += whole.length;
+    const uri = value.startsWith('"') ? unquoted(value) : value;
+    if (uri === undefined) return undefined;
+    if (kind === 'URI') uris.push(uri);
+  }
+  return uris;
+}
+
+function unquoted(json: string): string | undefined {
+  try {
+    return JSON.parse(json) as string;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A reason not to believe who says to speak for a node; undefined: its certificate allows it. */

@@ -61,6 +61,12 @@ describe('counters', () => {
     expect(step(of, 60_000, [A], [100])).toEqual(['pod-1 0@3 100@60000']);
   });
 
+  test('two milliseconds are room enough, as between snapshots of a clock that was set back', () => {
+    const of = ledger();
+    step(of, 60_000, [A], [100]);
+    expect(step(of, 60_002, [A, B], [150, 7])).toEqual(['pod-1 150@60002', 'pod-2 0@60001 7@60002']);
+  });
+
   test('what was not accepted comes again with its zero, after the frame before', () => {
     const of = ledger();
     step(of, 60_000, [A], [100], { accept: false });

@@ -15,6 +15,7 @@ import { benchMemory } from './memory.ts';
 import { benchPairs } from './pairs.ts';
 import { benchReading, type ReadCost } from './reading.ts';
 import { benchSeries } from './series.ts';
+import { benchState } from './state.ts';
 
 const SIZES = [50_000, 250_000];
 
@@ -107,6 +108,22 @@ function pairs(): void {
   );
 }
 
+async function state(count: number): Promise<void> {
+  const { copyMs, writeMs, bytesAMinute, restoreMs } = await benchState(count);
+  say(
+    `A collector's state directory with ${count.toLocaleString('en-US')} connections, a tenth moves between two reads`,
+  );
+  table(
+    ['', ''],
+    [
+      ['a hand-over: what changed is copied out, ms', copyMs.toFixed(1)],
+      ['until it is on the disk and the batch may be sent, ms', writeMs.toFixed(0)],
+      ['written a minute, MiB, at a read interval of 5 s', (bytesAMinute / 2 ** 20).toFixed(0)],
+      ['a start reads it in, ms', restoreMs.toFixed(0)],
+    ],
+  );
+}
+
 async function kube(): Promise<void> {
   const { pods: count, bytesPerPod, none, listed, relisted, readyMs } = await benchKube();
   say(`Kubernetes with ${count.toLocaleString('en-US')} pods of ${(bytesPerPod / 1024).toFixed(1)} KiB`);
@@ -134,4 +151,5 @@ for (const size of sizes) {
 }
 decoding();
 pairs();
+for (const size of sizes) await state(size);
 await kube();

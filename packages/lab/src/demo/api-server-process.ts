@@ -4,11 +4,12 @@
  *
  *   node api-server-process.ts KUBECONFIG     writes the file once it listens; certificates go beside it
  *
- * Every line on stdin makes some of what happens in a cluster all the time happen: `disturb` has the cases. Ends with stdin.
+ * A line on stdin makes something happen: `ORDERS` has them. Ends with stdin.
  */
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type ApiServer, startApiServer } from '../api-server/api-server.ts';
+import type { Fault } from '../api-server/faults.ts';
 import type { NodeDescription, PodDescription } from '../api-server/objects.ts';
 import { CertificateFolder } from '../certificates.ts';
 import { NODES, type Node, type Pod } from '../world/layout.ts';
@@ -45,6 +46,42 @@ function disturb(server: ApiServer, times: number): void {
   server.watches.reset();
 }
 
+/** What it can be told: a word, and for some of them an object as JSON. */
+const ORDERS: Readonly<Record<string, (server: ApiServer, json: string) => unknown>> = {
+  /** What happens in a cluster all the time. */
+  disturb: (server) => disturb(server, ++times),
+  /** Every connection is cut, new ones are refused. */
+  away: (server) => server.away(),
+  back: (server) => server.listen(),
+  /** The past is forgotten and every watch is cut: who wants to go on from where he was gets 410. */
+  compact: (server) => {
+    server.compact();
+    server.watches.reset();
+  },
+  /** Watches stay open and nothing comes by them. */
+  silence: (server) => server.watches.silence(),
+  /** Half of all requests get 429 or 500 until `healthy`. */
+  ailing: (server) => {
+    server.fault = () => AILMENTS[requests++ % AILMENTS.length];
+  },
+  healthy: (server) => {
+    server.fault = () => undefined;
+  },
+  pod: (server, json) => server.putPod(JSON.parse(json) as PodDescription),
+  delete: (server, json) => {
+    const { namespace, name } = JSON.parse(json) as PodDescription;
+    server.deletePod(namespace, name);
+  },
+};
+const AILMENTS: readonly (Fault | undefined)[] = [
+  undefined,
+  { kind: 'throttled', seconds: 1 },
+  undefined,
+  { kind: 'status', code: 500, body: 'etcdserver: leader changed' },
+];
+let times = 0;
+let requests = 0;
+
 async function main(kubeconfig: string): Promise<void> {
   const certificates = new CertificateFolder(dirname(kubeconfig));
   const authority = certificates.authority('kubernetes-ca');
@@ -56,9 +93,11 @@ async function main(kubeconfig: string): Promise<void> {
     pods: NODES.flatMap((node) => node.pods.map((pod) => podOf(pod, node.name))),
   });
   server.writeKubeconfig(kubeconfig);
-  let times = 0;
   createInterface({ input: process.stdin })
-    .on('line', () => disturb(server, ++times))
+    .on('line', (line) => {
+      const [, order = '', json = ''] = /^(\w+) ?(.*)$/.exec(line) ?? [];
+      ORDERS[order]?.(server, json);
+    })
     .on('close', () => process.exit(0));
 }
 

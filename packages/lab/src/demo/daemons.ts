@@ -13,10 +13,10 @@ const DATABASE = join(ROOT, '.lab/debian/usr/bin/victoria-metrics');
 const API_SERVER = fileURLToPath(new URL('./api-server-process.ts', import.meta.url));
 
 /** All in namespaces of their own: the usual ports are free. */
-const DATABASE_URL = 'http://127.0.0.1:8428';
+export const DATABASE_URL = 'http://127.0.0.1:8428';
 const EXPORTER_URL = 'http://127.0.0.1:6060';
 const COLLECTOR_URL = 'http://127.0.0.1:8008';
-const STREAM_PORT = 6062;
+export const STREAM_PORT = 6062;
 /** Both are much shorter than their defaults: somebody is watching. */
 const READ_INTERVAL = '1s';
 const EXPORT_INTERVAL = '1s';
@@ -30,6 +30,18 @@ export interface DaemonsOptions {
   readonly readInterval?: string;
   /** Every daemon keeps a state directory of its own in the world's folder, across its restarts; without it none has one. */
   readonly stateDirectories?: boolean;
+  /** Beside the usual flags, and instead of one that is the same. */
+  readonly collectorFlags?: readonly string[];
+  readonly exporterFlags?: readonly string[];
+  /** Of the exporter's sink, beside and instead of the usual ones. */
+  readonly sink?: Readonly<Record<string, unknown>>;
+  /** The environment of both daemons, for those who must see the world in another light. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** Where a daemon of the world keeps its state. @param name `exporter`, or the node of a collector */
+export function stateFolder(world: World, name: string): string {
+  return join(world.folder, 'state', name);
 }
 
 /** One collector a node, one exporter and a database, at work in the world. */
@@ -75,9 +87,11 @@ type Described = Pick<Daemons, 'database' | 'exporter' | 'collectors' | 'apiServ
 /** Writes their files. */
 async function describeDaemons(
   world: World,
-  { owners, readInterval = READ_INTERVAL, stateDirectories = false }: DaemonsOptions,
+  options: DaemonsOptions,
   onFailed: (error: DaemonFailed) => void,
 ): Promise<Described> {
+  const { owners, readInterval = READ_INTERVAL, environment = {} } = options;
+  const { collectorFlags = [], exporterFlags = [] } = options;
   const answers = (host: string, url: string, good?: (body: string) => boolean) => () =>
     missingAt(world, host, url, good);
   const daemon = (
@@ -91,8 +105,8 @@ async function describeDaemons(
   };
   const kubeconfig = join(world.folder, 'kubernetes/kubeconfig');
   const told = owners === 'kubernetes' ? [`-kubeconfig=${kubeconfig}`] : [];
-  const kept = (name: string) => (stateDirectories ? [`-state-dir=${join(world.folder, 'state', name)}`] : []);
-  const exporterFlags = [`-config-path=${await writeExporterConfig(world, owners)}`, ...told];
+  const kept = (name: string) => (options.stateDirectories ? [`-state-dir=${stateFolder(world, name)}`] : []);
+  const config = `-config-path=${await writeExporterConfig(world, options)}`;
   if (owners === 'kubernetes') await mkdir(join(world.folder, 'kubernetes'), { recursive: true });
   return {
     database: daemon(['the database', OPS.name], databaseCommand(world), answers(OPS.name, `${DATABASE_URL}/health`)),
@@ -107,19 +121,18 @@ async function describeDaemons(
       // Plain text is fine here: the network is made of memory.
       [
         ...daemonCommand('exporter'),
-        ...exporterFlags,
-        ...kept('exporter'),
-        `-grpc-listen-port=${STREAM_PORT}`,
-        '-insecure',
+        ...[config, ...told, ...kept('exporter')],
+        ...[`-grpc-listen-port=${STREAM_PORT}`, '-insecure', ...exporterFlags],
       ],
       answers(OPS.name, `${EXPORTER_URL}/readyz`),
+      environment,
     ),
     collectors: NODES.map(({ name }) =>
       daemon(
         [`collector of ${name}`, name],
-        [...collectorCommand(readInterval), ...kept(name)],
+        [...collectorCommand(readInterval), ...kept(name), ...collectorFlags],
         answers(name, `${COLLECTOR_URL}/metrics`, hasRead),
-        { NODE_NAME: name },
+        { ...environment, NODE_NAME: name },
       ),
     ),
   };
@@ -141,22 +154,35 @@ function collectorCommand(readInterval: string): string[] {
 }
 
 /** Writes the exporter's files. @returns where its configuration is */
-async function writeExporterConfig(world: World, owners: OwnersFrom): Promise<string> {
+async function writeExporterConfig(world: World, { owners, sink }: DaemonsOptions): Promise<string> {
   const victoria = {
     url: `${DATABASE_URL}/api/v1/write`,
     sendReceivedBytesMetric: true,
     sendPacketsMetric: true,
     regionLabels: true,
+    ...sink,
   };
   const config = {
     exportInterval: EXPORT_INTERVAL,
     ...(owners === 'inventory' ? { inventory: 'inventory.yaml' } : {}),
     sinks: { victoria: { prom_remote_write: victoria } },
   };
-  if (owners === 'inventory') await writeFile(join(world.folder, 'inventory.yaml'), inventoryOfWorld());
+  if (owners === 'inventory') await writeFile(inventoryPath(world), inventoryOfWorld());
   const path = join(world.folder, 'config.yaml');
   await writeFile(path, JSON.stringify(config, undefined, 2));
   return path;
+}
+
+/** Where the exporter's inventory is: written again, it is read again. */
+export function inventoryPath(world: World): string {
+  return join(world.folder, 'inventory.yaml');
+}
+
+/** What a daemon's metrics say now. @param name `exporter`, or the node of a collector */
+export async function readMetrics(world: World, name: string): Promise<string> {
+  const [host, url] = name === 'exporter' ? [OPS.name, EXPORTER_URL] : [name, COLLECTOR_URL];
+  const { body = '' } = await world.agent(host).order({ do: 'http', url: `${url}/metrics` });
+  return body;
 }
 
 /** Whether a collector's metrics say that it has read the whole table. */

@@ -57,21 +57,29 @@ async function disturbed<T>({ apiServer }: Daemons, work: () => Promise<T>): Pro
   }
 }
 
+/** How `waitForStandstill` waits and compares; what is not set is as the demo does it. */
+export interface Standstill {
+  /** Totals that are not exact have arrived once they have not moved for this long. */
+  readonly lateMs?: number;
+  readonly read?: () => Promise<Row[]>;
+}
+
 /**
  * Waits until neither the reference nor the database moves any more.
  * @returns what both have then
  * @throws Error where they still move after a long time
  */
-export async function waitForStandstill(world: World, daemons: Daemons): Promise<Row[]> {
-  const deadline = Date.now() + STANDSTILL_LIMIT_MS;
+export async function waitForStandstill(world: World, daemons: Daemons, options: Standstill = {}): Promise<Row[]> {
+  const { lateMs = LATE_STANDSTILL_MS, read = () => readRows(world, daemons) } = options;
+  const deadline = Date.now() + STANDSTILL_LIMIT_MS + lateMs;
   let before = '';
   let since = Date.now();
   for (;;) {
-    const rows = await readRows(world, daemons);
+    const rows = await read();
     const state = JSON.stringify(rows);
     if (state !== before) since = Date.now();
     before = state;
-    if (Date.now() - since >= (rows.every(isExact) ? STANDSTILL_MS : LATE_STANDSTILL_MS)) return rows;
+    if (Date.now() - since >= (rows.every(isExact) ? STANDSTILL_MS : lateMs)) return rows;
     if (Date.now() > deadline)
       throw new Error(`totals still move after ${STANDSTILL_LIMIT_MS / 1000} s without traffic`);
     await pause(ASK_AGAIN_MS);
@@ -79,7 +87,7 @@ export async function waitForStandstill(world: World, daemons: Daemons): Promise
 }
 
 /** Compares what both have now, every node that is in the world or in the database. */
-async function readRows(world: World, daemons: Daemons): Promise<Row[]> {
+export async function readRows(world: World, daemons: Daemons): Promise<Row[]> {
   const references = new Map<string, Transfers>();
   for (const { name } of NODES) references.set(name, (await readReference(world, name)).counted);
   const totals = readTotals(await daemons.query(allSamples()));
@@ -112,7 +120,8 @@ const COLUMNS: readonly Column[] = [
   { title: '', align: 'left' },
 ];
 
-function comparisonTable(rows: readonly Row[]): string[] {
+/** The table of rows, for people. */
+export function comparisonTable(rows: readonly Row[]): string[] {
   return textTable(COLUMNS, rows.map(cells));
 }
 

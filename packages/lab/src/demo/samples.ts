@@ -24,6 +24,9 @@ const METRICS: Readonly<Record<string, Counter>> = {
 /** Protocols that the world speaks, by the name they have in the database. */
 const NUMBERS = new Map([1, 6, 17, 58].map((number) => [protocolName(number), number]));
 
+/** 2100: a sample whose time is ahead of the database's clock is one too. */
+const LATEST_S = 4_102_444_800;
+
 let asked = 0;
 
 /**
@@ -32,11 +35,11 @@ let asked = 0;
  */
 export function allSamples(): string {
   const selector = `{__name__=~"egressd_(transmit|received)_.*",asked!="${++asked}"}`;
-  return `/api/v1/export?match[]=${encodeURIComponent(selector)}`;
+  return `/api/v1/export?match[]=${encodeURIComponent(selector)}&end=${LATEST_S}`;
 }
 
 /** A series with its raw samples, one JSON line each: https://docs.victoriametrics.com/#how-to-export-data-in-json-line-format */
-interface ExportedSeries {
+export interface ExportedSeries {
   readonly metric: Readonly<Record<string, string>>;
   /** null: a stale marker. */
   readonly values: readonly (number | null)[];
@@ -59,7 +62,7 @@ export function totalRise(values: readonly (number | null)[]): number {
 }
 
 /** Samples in the order of their times: a database may keep them in blocks. */
-function inOrder({ values, timestamps }: ExportedSeries): (number | null)[] {
+export function inOrder({ values, timestamps }: ExportedSeries): (number | null)[] {
   const order = timestamps.map((_, i) => i).sort((a, b) => timestamps[a]! - timestamps[b]!);
   return order.map((i) => values[i]!);
 }

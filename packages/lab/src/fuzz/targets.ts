@@ -1,6 +1,7 @@
 import type { Target } from './target.ts';
 import { ADDRESS_HISTORY } from './targets/address-history.ts';
 import { BATCH } from './targets/batch.ts';
+import { BATCH_FILE, CONNECTIONS_FILE } from './targets/collector-state.ts';
 import { KUBERNETES_LIST, KUBERNETES_OBJECT, KUBERNETES_WATCH } from './targets/kubernetes.ts';
 import { NETLINK } from './targets/netlink.ts';
 import { CONFIG, INVENTORY } from './targets/text.ts';
@@ -9,6 +10,8 @@ import { CONFIG, INVENTORY } from './targets/text.ts';
 export const TARGETS: readonly Target[] = [
   NETLINK,
   BATCH,
+  CONNECTIONS_FILE,
+  BATCH_FILE,
   ADDRESS_HISTORY,
   CONFIG,
   INVENTORY,

@@ -20,6 +20,14 @@ export interface TcpOrder {
   /** Sends `up` in this many pieces with a pause before each: a long connection. */
   readonly pieces?: number;
   readonly pauseMs?: number;
+  /** Every connection comes from this port: all have the same tuple. */
+  readonly fromPort?: number;
+  /** Ends with a reset, so that the kernels forget the connection at once and its port can be used again. */
+  readonly reset?: boolean;
+  /** Opens no more than so many connections in a second, over all rows. */
+  readonly perSecond?: number;
+  /** Connections that are not made, or break, are counted instead of ending it all. */
+  readonly lenient?: boolean;
 }
 
 /** Send datagrams to somebody who answers each with one of `answer` bytes. */
@@ -30,6 +38,8 @@ export interface UdpOrder {
   readonly datagrams: number;
   readonly size: number;
   readonly answer: number;
+  /** All come from this port. */
+  readonly fromPort?: number;
 }
 
 /** ICMP or ICMPv6 echo. */
@@ -60,6 +70,8 @@ export type Order = ListenOrder | TrafficOrder | HttpOrder;
 export interface Done {
   readonly sent: number;
   readonly received: number;
+  /** Connections that were not made, or broke, of a lenient order. */
+  readonly failed?: number;
   readonly status?: number;
   readonly body?: string;
 }

@@ -101,7 +101,24 @@ function vanishing(): Step[] {
 
 /** A fixed amount of everything: the same steps for the same seed. */
 export function wholePlan(random: Random): Step[] {
-  return [...FAMILIES.flatMap((family) => ways(family, random)), ...vanishing()];
+  return [...lastingPlan(random), ...vanishing()];
+}
+
+/** The same without what vanishes at once: the kernel keeps these connections for a while after their end. */
+export function lastingPlan(random: Random): Step[] {
+  return FAMILIES.flatMap((family) => ways(family, random));
+}
+
+/** Something between two pods, or a pod and the internet, without any translation of addresses: it survives that its connection is forgotten. */
+export function directStep(random: Random): Step {
+  const family = random.pick(FAMILIES);
+  const from = random.pick(PODS);
+  const to = random.pick(PODS.filter((pod) => pod !== from)).address[family];
+  const kind = random.between(0, 2);
+  if (kind === 0) return long(from.name, to, random.between(5, 20));
+  if (kind === 1) return bulk(from.name, to, random.between(20, 6000) * KB, random.between(20, 6000) * KB);
+  const datagrams = random.between(50, 500);
+  return { from: from.name, order: { do: 'udp', to, port: UDP_PORT, datagrams, size: 700, answer: 100 } };
 }
 
 /** Something that may happen next where traffic never ends. */
@@ -114,13 +131,15 @@ export async function carryOut(steps: readonly Step[], agent: (host: string) => 
   const left = [...steps];
   let sent = 0;
   let received = 0;
+  let failed = 0;
   const row = async () => {
     for (let step = left.shift(); step !== undefined; step = left.shift()) {
       const done = await agent(step.from).order(step.order);
       sent += done.sent;
       received += done.received;
+      failed += done.failed ?? 0;
     }
   };
   await Promise.all(Array.from({ length: parallel }, row));
-  return { sent, received };
+  return { sent, received, failed };
 }

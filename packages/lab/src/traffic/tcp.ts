@@ -52,7 +52,8 @@ export async function listenTcp(port: number): Promise<Server> {
 
 /** One connection from its opening to its end. */
 async function transfer(order: TcpOrder): Promise<void> {
-  const socket = connect({ host: order.to, port: order.port, noDelay: true });
+  const { to, port, fromPort } = order;
+  const socket = connect({ host: to, port, noDelay: true, ...(fromPort === undefined ? {} : { localPort: fromPort }) });
   socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new Error('timed out')));
   await once(socket, 'connect');
   let received = 0;
@@ -75,21 +76,30 @@ async function transfer(order: TcpOrder): Promise<void> {
   // Without an answer the other side's FIN is what tells that it has everything.
   if (order.down > 0) await all.promise;
   socket.removeAllListeners('end');
-  socket.end();
+  if (order.reset) socket.resetAndDestroy();
+  else socket.end();
   await once(socket, 'close');
 }
 
 /** Opens the order's connections. */
 export async function sendTcp(order: TcpOrder): Promise<Done> {
-  let left = order.connections;
+  const { connections, parallel, perSecond = Number.POSITIVE_INFINITY } = order;
+  const started = performance.now();
+  let begun = 0;
+  let failed = 0;
   const row = async () => {
-    while (left > 0) {
-      left--;
-      await transfer(order);
+    while (begun < connections) {
+      const dueMs = (begun++ / perSecond) * 1000 - (performance.now() - started);
+      if (dueMs > 0) await pause(dueMs);
+      await transfer(order).catch((error) => {
+        if (!order.lenient) throw error;
+        failed++;
+      });
     }
   };
-  await Promise.all(Array.from({ length: order.parallel }, row));
-  return { sent: order.connections * order.up, received: order.connections * order.down };
+  await Promise.all(Array.from({ length: parallel }, row));
+  const made = connections - failed;
+  return { sent: made * order.up, received: made * order.down, ...(order.lenient ? { failed } : {}) };
 }
 
 /** Knocks where nobody is. */

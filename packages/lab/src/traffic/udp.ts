@@ -29,6 +29,7 @@ export async function sendUdp(order: UdpOrder): Promise<Done> {
   const socket = createSocket(isIPv6(order.to) ? 'udp6' : 'udp4');
   const datagram = Buffer.alloc(Math.max(order.size, HEADER_BYTES));
   datagram.writeUInt16BE(order.answer, 0);
+  if (order.fromPort !== undefined) socket.bind(order.fromPort);
   socket.connect(order.port, order.to);
   await once(socket, 'connect');
   const { promise: finished, resolve, reject } = Promise.withResolvers<void>();

@@ -47,6 +47,17 @@ export function makeRunFolder(run: string): Promise<string> {
   return mkdtemp(join(tmpdir(), run));
 }
 
+/** Removes a run's folder, with what is mounted in it. */
+export async function removeRunFolder(folder: string): Promise<void> {
+  const mounts = await readFile('/proc/self/mounts', 'utf8');
+  // fs type options: proc(5) and fstab(5). The newest first: one may lie in another.
+  const points = mounts.split('\n').map((line) => line.split(' ')[1] ?? '');
+  for (const point of points.filter((each) => each.startsWith(`${folder}/`)).reverse())
+    await runCommand('umount', ['--lazy', point]).catch(() => {}); // where somebody was quicker, rm will tell
+  // A process that was killed may still be leaving.
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+}
+
 /** Ends what runs in the namespaces, by process id, and deletes them. */
 export async function removeNamespaces(names: readonly string[]): Promise<void> {
   for (const name of names) {
@@ -72,8 +83,8 @@ async function leftBehind(folder: string): Promise<string[]> {
   return names.filter((_, i) => dead[i]);
 }
 
-/** Removes what killed runs have left: processes, namespaces, folders. Live runs are not touched. */
+/** Removes what killed runs have left: processes, namespaces, mounts, folders. Live runs are not touched. */
 export async function sweep(): Promise<void> {
   await removeNamespaces(await leftBehind(NETNS_FOLDER));
-  for (const name of await leftBehind(tmpdir())) await rm(join(tmpdir(), name), { recursive: true, force: true });
+  for (const name of await leftBehind(tmpdir())) await removeRunFolder(join(tmpdir(), name));
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
@@ -17,15 +17,22 @@ async function open(): Promise<World> {
   return world;
 }
 
-/** Namespaces and folders of runs of the process. */
+/** Namespaces, folders and mounts of runs of the process. */
 async function traces(pid: number): Promise<string[]> {
   const names = [...(await readdir('/run/netns').catch(() => [])), ...(await readdir(tmpdir()))];
-  return names.filter((name) => name.startsWith(`egd${pid}.`));
+  const mounts = (await readFile('/proc/self/mounts', 'utf8')).split('\n');
+  return [
+    ...names.filter((name) => name.startsWith(`egd${pid}.`)),
+    ...mounts.filter((line) => line.includes(`/egd${pid}.`)),
+  ];
 }
 
 const OPEN_AND_STAY = `
   const { openWorld } = await import(${JSON.stringify(new URL('./world.ts', import.meta.url).href)});
-  await openWorld();
+  const { folder } = await openWorld();
+  const { runCommand } = await import(${JSON.stringify(new URL('./commands.ts', import.meta.url).href)});
+  await runCommand('mkdir', [folder + '/disk']);
+  await runCommand('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'egressd-lab', folder + '/disk']);
   console.log(process.pid);
   setInterval(() => {}, 1000);
 `;

@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { rm } from 'node:fs/promises';
 import { type Agent, startAgent } from '../traffic/agent-process.ts';
 import { runCommand, stopProcess } from './commands.ts';
 import { nodeRules } from './kube-proxy.ts';
 import { HOSTS, NODES, SERVICES, TCP_PORT, UDP_PORT } from './layout.ts';
-import { makeRunFolder, newRunName, removeNamespaces, sweep } from './runs.ts';
+import { makeRunFolder, newRunName, removeNamespaces, removeRunFolder, sweep } from './runs.ts';
 import { cableBatch, NAMESPACES, namespaceBatch, routeBatch, switchScript } from './wiring.ts';
 
 /** How long a process of the world may take to end when it is asked to. */
@@ -81,8 +80,7 @@ function emptyWorld(ns: (host: string) => string, folder: string, agents: Readon
       for (const agent of agents.values()) agent.close();
       await Promise.all([...children].map((child) => stopProcess(child, STOP_LIMIT_MS)));
       await removeNamespaces(NAMESPACES.map(ns));
-      // A process that was killed may still be leaving.
-      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+      await removeRunFolder(folder);
     },
   };
 }

@@ -1,0 +1,31 @@
+import { appendFile, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runCommand } from '../world/commands.ts';
+import { buildah, runOne, STORAGE } from './storage.ts';
+
+/** What the Dockerfiles build in where they are given no other: Debian 12, made here from its archive, so that no registry is needed. */
+export const LOCAL_BASE = 'localhost/debian:bookworm-slim';
+const SUITE = 'bookworm';
+/** Where images get their libraries: with what was mended since the release. */
+const MENDED = `deb http://deb.debian.org/debian ${SUITE}-updates main
+deb http://deb.debian.org/debian-security ${SUITE}-security main
+`;
+
+/** Makes the base image, once. */
+export async function ensureBase(say: (line: string) => void): Promise<void> {
+  const images = await runOne(buildah('images', '--format', '{{.Name}}:{{.Tag}}'));
+  if (images.split('\n').includes(LOCAL_BASE)) return;
+  say(`making ${LOCAL_BASE} from Debian's archive`);
+  const folder = await mkdtemp(join(STORAGE, 'base-'));
+  try {
+    // Its own mounts, as buildah's: it mounts /proc into the new root.
+    await runOne(['--mount', '--propagation', 'slave', '--', 'debootstrap', '--variant=minbase', SUITE, folder]);
+    await appendFile(join(folder, 'etc/apt/sources.list'), MENDED);
+    await runCommand('find', [join(folder, 'var/cache/apt/archives'), '-name', '*.deb', '-delete']);
+    const container = (await runOne(buildah('from', 'scratch'))).trim();
+    await runOne(buildah('add', '--quiet', container, folder, '/'));
+    await runOne(buildah('commit', '--quiet', '--rm', container, LOCAL_BASE));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,45 @@
+import { STREAM_PORT } from '../../demo/daemons.ts';
+import { GATEWAY } from '../../world/layout.ts';
+import type { World } from '../../world/world.ts';
+
+/** What becomes of packets of the stream at the gateway, half-way between a collector and the exporter: statements of nft. */
+const FAULTS = {
+  /** Nothing gets through, and nobody is told. */
+  cut: [`tcp sport ${STREAM_PORT} drop`, `tcp dport ${STREAM_PORT} drop`],
+  /** What the exporter says does not get through; what it is told still arrives, until the sender wants to hear that it has. */
+  'half-open': [`tcp sport ${STREAM_PORT} drop`],
+  /** Three packets of ten are lost, in both directions. */
+  lossy: [
+    `tcp sport ${STREAM_PORT} numgen random mod 10 < 3 drop`,
+    `tcp dport ${STREAM_PORT} numgen random mod 10 < 3 drop`,
+  ],
+  /** Far less gets through than there is to say. */
+  slow: [`tcp dport ${STREAM_PORT} limit rate over 500 bytes/second burst 3 kbytes drop`],
+  /** Both sides are told that the other is gone. */
+  reset: [`tcp sport ${STREAM_PORT} reject with tcp reset`, `tcp dport ${STREAM_PORT} reject with tcp reset`],
+} as const;
+
+export type LinkFault = keyof typeof FAULTS;
+
+/** The way between collectors and exporter. */
+export interface Link {
+  /** From now on. */
+  break(fault: LinkFault): Promise<void>;
+  mend(): Promise<void>;
+}
+
+const TABLE = 'table inet link_fault';
+
+export function linkOf(world: World): Link {
+  const nft = (text: string) => world.run(GATEWAY, 'nft', ['-f', '-'], text);
+  return {
+    async break(fault) {
+      const rules = FAULTS[fault].join('\n');
+      await nft(`${TABLE}\ndelete ${TABLE}\n${TABLE} {
+        chain forward { type filter hook forward priority 0; policy accept;\n${rules}\n}\n}`);
+    },
+    async mend() {
+      await nft(`${TABLE}\ndelete ${TABLE}`);
+    },
+  };
+}

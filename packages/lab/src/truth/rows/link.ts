@@ -1,0 +1,48 @@
+import type { LinkFault } from '../faults/link.ts';
+import { prove, type Row } from '../row.ts';
+
+/** Longer than the stream takes to notice that nobody answers. */
+const CUT_MS = 12_000;
+
+/** Breaks the link while the collectors read on, and mends it. */
+function broken(fault: LinkFault, ms: number, times = 1): Row['fault'] {
+  return async ({ link, pause, collectors, random }) => {
+    for (let i = 0; i < times; i++) {
+      await link.break(fault);
+      await pause(ms);
+      const oldest = await collectors('egressd_batch_oldest_waiting_seconds');
+      await link.mend();
+      prove(oldest * 1000 > ms / 4, `with the link ${fault} no batch waited longer for its confirmation than usual`);
+      await pause(random.between(500, 3000));
+    }
+  };
+}
+
+export const LINK_ROWS: readonly Row[] = [
+  {
+    name: 'link-cut',
+    does: 'Nothing gets through between collectors and exporter, twice for twelve seconds, and nobody is told.',
+    fault: broken('cut', CUT_MS, 2),
+  },
+  {
+    name: 'link-reset',
+    does: 'Every connection between collectors and exporter is reset, eight times.',
+    quick: true,
+    fault: broken('reset', 1500, 8),
+  },
+  {
+    name: 'link-slow',
+    does: 'The link carries half a kilobyte a second, for twenty seconds.',
+    fault: broken('slow', 20_000),
+  },
+  {
+    name: 'link-lossy',
+    does: 'Three packets of ten are lost in both directions, for twenty seconds.',
+    fault: broken('lossy', 20_000),
+  },
+  {
+    name: 'link-half-open',
+    does: 'What the exporter says is lost, what it is told arrives, twice for twelve seconds.',
+    fault: broken('half-open', CUT_MS, 2),
+  },
+];

@@ -1,0 +1,75 @@
+import type { DaemonProcess } from '../../demo/daemon-process.ts';
+import { type Context, prove, type Row } from '../row.ts';
+
+/** Every daemon keeps its state. */
+const KEPT = { daemons: { stateDirectories: true } } as const;
+
+/** Kills a daemon, and starts it again a little later. */
+async function kill(daemon: DaemonProcess, { pause, random }: Context): Promise<void> {
+  prove((await daemon.end('SIGKILL')) === 'SIGKILL', 'the daemon had ended before it was killed');
+  await pause(random.between(0, 700));
+  await daemon.start();
+}
+
+export const RESTART_ROWS: readonly Row[] = [
+  {
+    name: 'exporter-killed',
+    does: 'The exporter is killed (SIGKILL) at twenty random moments.',
+    ...KEPT,
+    async fault(context) {
+      for (let i = 0; i < 20; i++) {
+        await context.pause(context.random.between(0, 2200));
+        await kill(context.daemons.exporter, context);
+      }
+    },
+  },
+  {
+    name: 'collector-killed',
+    does: 'A collector is killed (SIGKILL) at ten random moments, one or the other.',
+    ...KEPT,
+    async fault(context) {
+      for (let i = 0; i < 10; i++) {
+        await context.pause(context.random.between(0, 2500));
+        await kill(context.random.pick(context.daemons.collectors), context);
+      }
+    },
+  },
+  {
+    name: 'both-killed',
+    does: 'All collectors and the exporter are killed (SIGKILL) at the same moment, five times.',
+    ...KEPT,
+    async fault(context) {
+      const { exporter, collectors } = context.daemons;
+      for (let i = 0; i < 5; i++) {
+        await context.pause(context.random.between(0, 3000));
+        await Promise.all([exporter, ...collectors].map((daemon) => kill(daemon, context)));
+      }
+    },
+  },
+  {
+    name: 'collector-upgraded',
+    does: 'Each collector is told to end (SIGTERM) and a new process goes on with its state, as in a rollout, twice.',
+    ...KEPT,
+    async fault({ daemons, pause }) {
+      for (const collector of [...daemons.collectors, ...daemons.collectors]) {
+        prove((await collector.end()) === 0, 'a collector did not end in order');
+        await pause(500);
+        await collector.start();
+        await pause(1500);
+      }
+    },
+  },
+  {
+    name: 'exporter-upgraded',
+    does: 'The exporter is told to end (SIGTERM) and a new process goes on with its state, three times.',
+    ...KEPT,
+    async fault({ daemons: { exporter }, pause }) {
+      for (let i = 0; i < 3; i++) {
+        prove((await exporter.end()) === 0, 'the exporter did not end in order');
+        await pause(1000);
+        await exporter.start();
+        await pause(3000);
+      }
+    },
+  },
+];
