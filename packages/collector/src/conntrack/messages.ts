@@ -40,7 +40,7 @@ export type FromWorker =
       readonly switches: SwitchFiles;
       readonly blocks: readonly Uint32Array[];
       /** The socket of end events. */
-      readonly eventSocket: number | undefined;
+      readonly eventSocket?: number | undefined;
     }
   /** Something could not be opened, and the worker ends. */
   | { readonly kind: 'unusable'; readonly code: SourceErrorCode; readonly message: string }
