@@ -70,6 +70,7 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
       types: ['reducer', 'state'],
     },
     'read-times': {},
+    'hand-over': { packages: ['@egressd/daemon'], rooms: ['state'], types: ['flow-table', 'stream'] },
     init: { packages: ['@egressd/daemon'], rooms: ['conntrack'] },
     'dump-ct': { packages: ['@egressd/flow'], rooms: ['conntrack', 'conntrack/record'] },
     metrics: { packages: ['prom-client'], types: ['conntrack', 'flow-table', 'reducer'] },
