@@ -32,6 +32,8 @@ export interface DaemonsOptions {
   readonly stateDirectories?: boolean;
   /** Beside the usual flags, and instead of one that is the same. */
   readonly collectorFlags?: readonly string[];
+  /** A command that starts a node's collector, which is told to it as its arguments. */
+  readonly collectorStarter?: (node: string) => readonly string[];
   readonly exporterFlags?: readonly string[];
   /** Of the exporter's sink, beside and instead of the usual ones. */
   readonly sink?: Readonly<Record<string, unknown>>;
@@ -91,7 +93,7 @@ async function describeDaemons(
   onFailed: (error: DaemonFailed) => void,
 ): Promise<Described> {
   const { owners, readInterval = READ_INTERVAL, environment = {} } = options;
-  const { collectorFlags = [], exporterFlags = [] } = options;
+  const { collectorFlags = [], collectorStarter = () => [], exporterFlags = [] } = options;
   const answers = (host: string, url: string, good?: (body: string) => boolean) => () =>
     missingAt(world, host, url, good);
   const daemon = (
@@ -130,7 +132,7 @@ async function describeDaemons(
     collectors: NODES.map(({ name }) =>
       daemon(
         [`collector of ${name}`, name],
-        [...collectorCommand(readInterval), ...kept(name), ...collectorFlags],
+        [...collectorStarter(name), ...collectorCommand(readInterval), ...kept(name), ...collectorFlags],
         answers(name, `${COLLECTOR_URL}/metrics`, hasRead),
         { ...environment, NODE_NAME: name },
       ),
