@@ -73,7 +73,10 @@ function entriesOf(line: string, pods: ReadonlySet<string>, hosts: ReadonlySet<s
     entries.push(
       put(TUPLE_F.in, { ...received, bits: ENTRY_BITS.loopback }, { source: LOOP, destination: there.destination }),
     );
-  else if (pods.has(tuple.destination)) entries.push(put(TUPLE_F.in, received));
+  else if (pods.has(tuple.destination)) {
+    // Where the source is a pod of the node too, its entry counts: this one lags, as where a policy drops some on their way in.
+    entries.push(put(TUPLE_F.in, pods.has(tuple.source) ? halfOf(received) : received));
+  }
   if (hosts.has(there.destination) && !pods.has(tuple.source))
     entries.push(put(TUPLE_F.out, { ...sent, bits: ENTRY_BITS.nodePort }));
   // With its host firewall, Cilium also tracks what the node itself opens.
@@ -101,4 +104,12 @@ function counted(tx: Direction, rx: Direction, protocol: number): DirectedEntry 
     rxBytes: rx.bytes + ETHERNET_BYTES * rx.packets,
     lifetime: lifetimeIn('jiffies', protocol === 6 ? 8000 : 60),
   };
+}
+
+/** Some of it, but not nothing. */
+function halfOf({ txPackets, txBytes, rxPackets, rxBytes, ...rest }: DirectedEntry): DirectedEntry {
+  const half = (packets: number, bytes: number) =>
+    [Math.ceil(packets / 2), Math.ceil(bytes / Math.max(1, packets)) * Math.ceil(packets / 2)] as const;
+  const [[tx, txHalf], [rx, rxHalf]] = [half(txPackets, txBytes), half(rxPackets, rxBytes)];
+  return { ...rest, txPackets: tx, txBytes: txHalf, rxPackets: rx, rxBytes: rxHalf };
 }
