@@ -84,6 +84,22 @@ async function rush({ traffic, pause }: Context, ms: number): Promise<undefined>
   prove(traffic.failed === 0, `${traffic.failed} connections were not made`);
 }
 
+/** The collectors stand still while connections come and go. */
+const STOPPED: Pick<Row, 'traffic' | 'with' | 'fault'> = {
+  traffic: RUSH,
+  with: FORGETFUL,
+  async fault(context) {
+    const { collectors } = context.daemons;
+    for (const collector of collectors) collector.signal('SIGSTOP');
+    try {
+      await rush(context, STOPPED_MS);
+    } finally {
+      for (const collector of collectors) collector.signal('SIGCONT');
+    }
+    return undefined;
+  },
+};
+
 export const LOAD_ROWS: readonly Row[] = [
   {
     name: 'short-connections',
@@ -107,17 +123,13 @@ export const LOAD_ROWS: readonly Row[] = [
   {
     name: 'collector-stopped',
     does: 'The collectors stand still (SIGSTOP) for eight seconds at two thousand connections a second: all are made, none is lost.',
-    traffic: RUSH,
-    with: FORGETFUL,
-    async fault(context) {
-      const { collectors } = context.daemons;
-      for (const collector of collectors) collector.signal('SIGSTOP');
-      try {
-        await rush(context, STOPPED_MS);
-      } finally {
-        for (const collector of collectors) collector.signal('SIGCONT');
-      }
-    },
+    ...STOPPED,
+  },
+  {
+    name: 'collector-stopped-lossless',
+    does: 'The same where the kernel is asked to lose no event (-conntrack-events=lossless), and may keep connections for the collector.',
+    ...STOPPED,
+    daemons: { collectorFlags: ['-conntrack-events=lossless'] },
   },
   {
     name: 'table-full',
