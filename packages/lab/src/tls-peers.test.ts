@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { SILENT } from '@egressd/daemon/log';
 import { clientTls, serverTls } from '@egressd/daemon/tls';
 import type { TlsFlags } from '@egressd/daemon/tls-files';
@@ -46,9 +48,9 @@ const PAST = { notBeforeMs: Date.now() - 2 * HOUR_MS, notAfterMs: Date.now() - H
 const FUTURE = { notBeforeMs: Date.now() + HOUR_MS, notAfterMs: Date.now() + 2 * HOUR_MS };
 
 async function exporterAsItIs(): Promise<ExporterEnd> {
-  const tls = serverTls(FLAGS, SILENT, new Registry());
-  tls.stop();
-  return ExporterEnd.start({ credentials: tls.credentials, certificates: tls.certificates });
+  const { credentials: own, certificates, stop } = serverTls(FLAGS, SILENT, new Registry());
+  stop();
+  return ExporterEnd.start({ credentials: own, certificates });
 }
 
 function collector({ port }: ExporterEnd, given: ChannelCredentials, node = 'node-a'): CollectorEnd {
@@ -56,21 +58,61 @@ function collector({ port }: ExporterEnd, given: ChannelCredentials, node = 'nod
   return new CollectorEnd(port, { address: `localhost:${port}`, credentials: () => given, node, timing });
 }
 
+/** How many handshakes the exporter has counted. */
+const failed = (exporter: ExporterEnd, reason: string) =>
+  metric(exporter.registry, 'egressd_receiver_handshakes_failed_total', { reason });
+
 describe('an exporter refuses a collector', () => {
-  test.each<[string, Partial<Wanted>, boolean]>([
-    ['whose certificate is good: it does not', {}, true],
-    ['whose certificate has expired', PAST, false],
-    ['whose certificate is not valid yet', FUTURE, false],
-    ["that shows an exporter's certificate", { purpose: 'server' }, false],
-  ])('%s', async (_, wanted, taken) => {
+  test.each<[string, Partial<Wanted>, string | undefined]>([
+    ['whose certificate is good: it does not', {}, undefined],
+    ['whose certificate has expired', PAST, 'CERT_HAS_EXPIRED'],
+    ['whose certificate is not valid yet', FUTURE, 'CERT_NOT_YET_VALID'],
+    ["that shows an exporter's certificate", { purpose: 'server' }, 'INVALID_PURPOSE'],
+  ])('%s', async (_, wanted, why) => {
     await using exporter = await exporterAsItIs();
     await using client = collector(exporter, clientShowing(await shown({ purpose: 'client', ...wanted })));
     client.send();
-    if (taken) await until('the batch', () => exporter.batches.length === 1);
-    else await until('a line', () => client.kept.says('no stream to the exporter'));
-    expect(exporter.batches.length).toBe(taken ? 1 : 0);
+    if (why === undefined) {
+      await until('the batch', () => exporter.batches.length === 1);
+      return;
+    }
+    await until('a line', () => client.kept.says('no stream to the exporter'));
+    await until('a count', async () => (await failed(exporter, 'certificate')) > 0);
+    expect(exporter.kept.says('level=warn', 'TLS handshake failed', 'reason=certificate', `text=${why}`)).toBe(true);
+    expect(exporter.batches.length).toBe(0);
+  });
+
+  test.each<[string, (port: number) => Socket, string, string]>([
+    ['without a certificate', (port) => tls(port), 'no_certificate', 'level=warn'],
+    ['that does not take its certificate', (port) => tls(port, { ca: [] }), 'broken', 'level=debug'],
+    [
+      'that speaks no TLS',
+      (port) => connect(port, '127.0.0.1').end('GET / HTTP/1.0\r\n\r\n'),
+      'protocol',
+      'level=warn',
+    ],
+    ['that only looks whether the port is open', (port) => connect(port, '127.0.0.1').end(), 'broken', 'level=debug'],
+  ])('%s', async (_, open, reason, level) => {
+    await using exporter = await exporterAsItIs();
+    const socket = open(exporter.port).on('error', () => {});
+    await until('a count', async () => (await failed(exporter, reason)) === 1);
+    expect(exporter.kept.says(level, 'TLS handshake')).toBe(true);
+    socket.destroy();
+  });
+
+  test('and says nothing of one that talks', async () => {
+    await using exporter = await exporterAsItIs();
+    await using client = collector(exporter, clientShowing(await shown({ purpose: 'client' })));
+    client.send();
+    await until('the batch', () => exporter.batches.length === 1);
+    const counted = await exporter.registry.getSingleMetric('egressd_receiver_handshakes_failed_total')!.get();
+    expect(counted.values).toEqual([]);
   });
 });
+
+function tls(port: number, options: ConnectionOptions = {}): Socket {
+  return connectTls({ port, host: '127.0.0.1', ALPNProtocols: ['h2'], ca, ...options });
+}
 
 describe('a collector refuses an exporter', () => {
   test.each<[string, Partial<Wanted>, string | undefined]>([

@@ -41,6 +41,17 @@ export type IgnoredMessage =
   /** A Health that says what cannot be. */
   | 'malformed_health';
 
+/** Why a TLS handshake failed. */
+export type HandshakeFailure =
+  /** The other side has no certificate. */
+  | 'no_certificate'
+  /** Its certificate is not valid now, or nobody whom we trust signed it. */
+  | 'certificate'
+  /** It speaks no TLS, or an old one, or not HTTP/2. */
+  | 'protocol'
+  /** The other side ended it: it only looked whether the port is open, or it does not take our certificate. */
+  | 'broken';
+
 /** Self metrics of the receiver. */
 export interface ReceiverMetrics {
   readonly received: Counter;
@@ -49,6 +60,7 @@ export interface ReceiverMetrics {
   readonly dropped: Counter<'reason'>;
   readonly ignored: Counter<'reason'>;
   readonly ended: Counter<'reason'>;
+  readonly handshakes: Counter<'reason'>;
   readonly clock: Counter<'clock'>;
 }
 
@@ -91,6 +103,11 @@ export function createReceiverMetrics(registry: Registry, streams: () => number,
     ended: counter(
       'egressd_receiver_streams_ended_total',
       'Streams that ended or were refused, by reason. closed, broken and superseded are normal while pods come and go.',
+      'reason',
+    ),
+    handshakes: counter(
+      'egressd_receiver_handshakes_failed_total',
+      'TLS handshakes that failed, by reason. no_certificate, certificate: a collector has none, or one that is not valid or that tls-ca-file does not know; protocol: it speaks no TLS; broken: checks of the port, or a collector that does not take our certificate. The log of the collector says more.',
       'reason',
     ),
     clock: counter(

@@ -5,6 +5,7 @@ import { FLOW_SERVICE, MAX_MESSAGE_BYTES } from '@egressd/flow/service';
 import { Server, type ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
 import type { Registry } from 'prom-client';
 import type { Ledger } from '../state/ledger.ts';
+import { watchHandshakes } from './handshakes.ts';
 import { createReceiverMetrics } from './metrics.ts';
 import type { Collector, Health, ReceivedBatch } from './received.ts';
 import { Report } from './report.ts';
@@ -137,7 +138,12 @@ export class Receiver {
   #bind(host: string, port: number, credentials: ServerCredentials): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-    this.#server.bindAsync(address, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
+    const found = watchHandshakes(port, (failed) => this.#host.report.handshake(failed));
+    this.#server.bindAsync(address, credentials, (error, bound) => {
+      found();
+      if (error === null) resolve(bound);
+      else reject(error);
+    });
     return promise;
   }
 

@@ -1,4 +1,5 @@
 import { Backoff, type Log } from '@egressd/daemon/log';
+import type { FailedHandshake } from './handshakes.ts';
 import type { BatchDrop, IgnoredMessage, ReceiverMetrics, StreamEnd } from './metrics.ts';
 import type { Collector } from './received.ts';
 
@@ -33,6 +34,17 @@ export class Report {
     else
       this.#backoff.limit(`${reason} ${collector?.node ?? ''}`, (leftOut) =>
         this.#log.warn(`stream ended: ${text}`, { ...fields, left_out: leftOut }),
+      );
+  }
+
+  /** Somebody was not let in before he could open a stream. */
+  handshake({ reason, text, peer }: FailedHandshake): void {
+    this.#metrics.handshakes.inc({ reason });
+    // Load balancers and probes open connections and say nothing.
+    if (reason === 'broken') this.#log.debug('TLS handshake ended', { text, peer });
+    else
+      this.#backoff.limit(`handshake ${reason}`, (leftOut) =>
+        this.#log.warn('TLS handshake failed: nobody is let in so', { reason, text, peer, left_out: leftOut }),
       );
   }
 

@@ -1,9 +1,13 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseCollectorFlags } from '@egressd/collector/flags';
+import { parseCheckInstallFlags } from '@egressd/exporter/check-install/flags';
 import { readConfig } from '@egressd/exporter/config/load';
 import { parseExporterFlags } from '@egressd/exporter/flags';
 import { describe, expect, test } from '@jest/globals';
 import type { IContainer } from 'kubernetes-models/v1/Container';
 import { container, find, type KubeObject, podSpec, render } from './helm.ts';
+import { podsOf } from './references.ts';
 import { valuesOf } from './values-files.ts';
 
 /** What stands in Secrets of the user's. */
@@ -202,15 +206,32 @@ describe('values files of the charts before', () => {
   });
 });
 
+test('what the Jobs start is a program of the exporter', async () => {
+  const pods = (await render()).flatMap((object) => podsOf(object) ?? []);
+  const commands = pods.flatMap(({ containers }) => containers.flatMap(({ command }) => (command ? [command] : [])));
+  expect(commands).toHaveLength(3);
+  for (const [node, file] of commands) {
+    expect(node).toBe('node');
+    const [, program] = /^\/app\/dist\/([a-z-]+)\.js$/.exec(file!) ?? [];
+    expect(existsSync(join(import.meta.dirname, `../../../exporter/src/${program}.ts`))).toBe(true);
+  }
+});
+
 describe('every values file', () => {
   test.each(['default', 'persistent', 'cilium', 'own-network', 'own-certificates', 'plain-text', 'air-gapped'])(
     'is understood by the daemons: %s',
     async (name) => {
-      const { collectorFlags, exporterFlags, warnings } = await install(name);
+      const { objects, collectorFlags, exporterFlags, warnings } = await install(name);
       expect(collectorFlags.exporterAddress).toMatch(/^(egressd|traffic)-exporter\.egressd\.svc:6062$/);
       expect(collectorFlags.insecure).toBe(name === 'plain-text');
       expect(exporterFlags.insecure).toBe(name === 'plain-text');
       expect(warnings).toEqual([]);
+      const [check] = find(objects, 'Pod', '-check-install').spec!.containers;
+      const service = find(objects, 'Service').metadata!.name;
+      const { httpListenPort } = exporterFlags;
+      expect(parseCheckInstallFlags(check!.args ?? [], {})).toMatchObject({
+        values: { url: `http://${service}.egressd.svc:${httpListenPort}/metrics` },
+      });
     },
   );
 });

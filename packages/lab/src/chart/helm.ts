@@ -17,7 +17,8 @@ import type { ISecret } from 'kubernetes-models/v1/Secret';
 import type { IService } from 'kubernetes-models/v1/Service';
 import { parseAllDocuments } from 'yaml';
 
-const ROOT = join(import.meta.dirname, '../../../..');
+/** The repository. */
+export const ROOT = join(import.meta.dirname, '../../../..');
 /** The chart of this repository. */
 export const CHART = join(ROOT, 'deploy/chart/egressd');
 const HELM = join(ROOT, '.lab/kubernetes/helm');

@@ -34,6 +34,11 @@ describe('what is wrong in itself: the schema says where, and what would do', ()
     ['a slip', { exporter: { state: { persistant: true } } }, ['/exporter/state', "'persistant' not allowed"]],
     ['a slip in tls', { tls: { enable: false } }, ['/tls', "'enable' not allowed"]],
     ['a schedule that is none', { tls: { job: { schedule: 'daily' } } }, ['/tls/job/schedule']],
+    [
+      'an issuer without a name',
+      { tls: { certManager: { issuerRef: { kind: 'ClusterIssuer' } } } },
+      ['/tls/certManager/issuerRef', 'name'],
+    ],
     ['days', { tls: { job: { validity: '90d' } } }, ['/tls/job/validity']],
     ['a range that is none', { exporter: { networkPolicy: { collectorCIDRs: ['10.0.0.1'] } } }, ['/collectorCIDRs/0']],
     ['an address family', { exporter: { service: { ipFamilies: ['ipv6'] } } }, ["one of 'IPv4', 'IPv6'"]],

@@ -1,0 +1,47 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { Server, type TLSSocket } from 'node:tls';
+import type { HandshakeFailure } from './metrics.ts';
+
+/** A TLS handshake that failed. */
+export interface FailedHandshake {
+  readonly reason: HandshakeFailure;
+  /** In the words of OpenSSL or Node.js. */
+  readonly text: string;
+  /** Whence; undefined: the connection is gone already. */
+  readonly peer: string | undefined;
+}
+
+/**
+ * Node.js tells on this channel of each server that begins to listen (https://nodejs.org/api/diagnostics_channel.html, "net"). gRPC
+ * keeps its servers to itself; were the channel gone, handshakes would not be counted, and a test would say so.
+ */
+const LISTEN = 'tracing:net.server.listen:asyncStart';
+
+/**
+ * Tells of failed handshakes of every TLS server that begins to listen until the returned function is called.
+ * @param port that such a server is told to listen on
+ */
+export function watchHandshakes(port: number, onFailure: (failed: FailedHandshake) => void): () => void {
+  const found = (message: unknown): void => {
+    const { server, options } = message as { server: unknown; options?: { port?: unknown } };
+    if (!(server instanceof Server) || options?.port !== port) return;
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => onFailure(read(error, socket)));
+  };
+  subscribe(LISTEN, found);
+  return () => {
+    unsubscribe(LISTEN, found);
+  };
+}
+
+function read(error: NodeJS.ErrnoException, { authorizationError, remoteAddress }: TLSSocket): FailedHandshake {
+  // Node.js gives the code, and its types say that it is an Error.
+  if (authorizationError) return { reason: 'certificate', text: String(authorizationError), peer: remoteAddress };
+  const { code = '' } = error;
+  return { reason: reasonOf(code), text: code || error.message, peer: remoteAddress };
+}
+
+function reasonOf(code: string): HandshakeFailure {
+  if (code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE') return 'no_certificate';
+  // An alert is the other side's word (RFC 8446, 6.2).
+  return code.startsWith('ERR_SSL_') && !code.includes('_ALERT_') ? 'protocol' : 'broken';
+}
