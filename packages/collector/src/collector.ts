@@ -56,6 +56,7 @@ export class Collector {
   /** When the last whole read that left nothing pending ended. */
   #sinceMs: number;
   #cleanedMs: number;
+  #sourceName: ConntrackSource['name'];
   #reading = false;
   /** The last hand-over is kept and sent. */
   #handedOver: Promise<void> = Promise.resolve();
@@ -66,6 +67,7 @@ export class Collector {
   constructor(options: CollectorOptions) {
     const now = options.now();
     this.#options = options;
+    this.#sourceName = options.source.name;
     this.#backoff = new Backoff(options.now);
     this.#table = new FlowTable(options.seed, BigInt(now) * 1_000_000n);
     this.#reducer = this.#newReducer();
@@ -144,6 +146,7 @@ export class Collector {
     this.#reading = true;
     try {
       const report = await source.read((block) => {
+        this.#followSource();
         onBlock?.(block);
         this.#table.apply(block, this.#reducer);
       });
@@ -159,6 +162,18 @@ export class Collector {
     } finally {
       this.#reading = false;
     }
+  }
+
+  /** Another source begins with a baseline of its own. Called before its first block is taken in. */
+  #followSource(): void {
+    const { source, now, log } = this.#options;
+    if (source.name === this.#sourceName) return;
+    log.warn('connections come from another source now: what each has moved before is its baseline', {
+      before: this.#sourceName,
+      now: source.name,
+    });
+    this.#sourceName = source.name;
+    this.#table.rebase(BigInt(now()) * 1_000_000n);
   }
 
   /** Connections have ended, during a read or between two: their last bytes go with the next batch. */
@@ -254,7 +269,7 @@ export class Collector {
 
   #endedAfterReads(): number {
     const { source, readIntervalMs } = this.#options;
-    const told = source.follow !== undefined && source.switches().events !== 0;
+    const told = source.follow !== undefined && source.tellsEnds !== false && source.switches().events !== 0;
     return Math.max(ENDED_AFTER_READS, told ? Math.ceil(END_TOLD_WITHIN_MS / readIntervalMs) : 0);
   }
 

@@ -45,6 +45,13 @@ async function dump(source: ConntrackSource): Promise<string> {
   return text;
 }
 
+test("one line an entry of Cilium's", async () => {
+  expect(await dump({ ...sourceOf([[5, 6]], { entries: 2 }), name: 'cilium' })).toBe(
+    'proto=17 src=[::]:0 dst=[::]:0 tx_bytes=5 rx_bytes=0 expires=0s\n' +
+      'proto=17 src=[::]:0 dst=[::]:0 tx_bytes=6 rx_bytes=0 expires=0s\n',
+  );
+});
+
 test('two lines a connection', async () => {
   expect(await dump(sourceOf([[5]], { entries: 1 }))).toBe(
     'proto=17 src=[::]:0 dst=[::]:0 tx_bytes=5 rx_bytes=0 expires=0s\n' +

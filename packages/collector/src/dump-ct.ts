@@ -3,7 +3,7 @@ import type { ConnectionBlock } from './conntrack/record.ts';
 import { type ConntrackSource, type ReadReport, SourceError } from './conntrack/source.ts';
 
 /**
- * `-dump-ct`: reads all connections once and writes two lines each, see `formatRecord`. Nothing is written of an attempt that
+ * `-dump-ct`: reads all connections once and writes them, see `formatBlock`. Nothing is written of an attempt that
  * was given up.
  * @param write takes a chunk of whole lines; what it returns is waited for, so that a slow pipe does not fill the memory
  * @throws SourceError where the source cannot be read, or not as a whole
@@ -15,7 +15,7 @@ export async function dumpConnections(
   const records: string[] = [];
   const seen: number[] = [];
   const report = await source.read((block) => {
-    records.push(formatBlock(block));
+    records.push(formatBlock(block, source.name));
     seen.push(block.count);
   });
   if (!report.complete) {
@@ -25,12 +25,15 @@ export async function dumpConnections(
   return report;
 }
 
-/** The lines of a whole block, each with its end. Also what `-log-entries` logs, line by line. */
-export function formatBlock(block: ConnectionBlock): string {
+/**
+ * The lines of a whole block, each with its end: two for a connection of netfilter's, forward and backward, one for one of Cilium's.
+ * Also what `-log-entries` logs, line by line.
+ */
+export function formatBlock(block: ConnectionBlock, source: ConntrackSource['name']): string {
   let text = '';
   for (let i = 0; i < block.count; i++) {
     const [forward, backward] = formatRecord(block, i);
-    text += `${forward}\n${backward}\n`;
+    text += source === 'cilium' ? `${forward}\n` : `${forward}\n${backward}\n`;
   }
   return text;
 }

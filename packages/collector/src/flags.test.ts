@@ -60,18 +60,25 @@ test('what an old chart passes is accepted', () => {
 describe('notices', () => {
   test.each<[string, string]>([
     ['-kubeconfig=/root/.kube/config', '-kubeconfig is not needed'],
-    ['-ct-mode=cilium', '-ct-mode=cilium: '],
-    ['-cilium-clock-source=ktime', '-cilium-clock-source is not used yet'],
     ['-ebpf-dns-tracer-enabled', 'names from DNS answers come with a later release'],
   ])('%s', (flag, start) => {
     const lines = notices(read('-ebpf-dns-tracer-enabled=false', flag));
     expect(lines.map((line) => line.slice(0, start.length))).toEqual([start]);
+  });
+
+  test('a clock of maps that are not read', () => {
+    const lines = (mode: string) =>
+      notices(read('-ebpf-dns-tracer-enabled=false', '-cilium-clock-source=ktime', `-ct-mode=${mode}`));
+    expect(lines('netfilter')).toEqual(["-cilium-clock-source: Cilium's maps are not read with -ct-mode=netfilter"]);
+    expect(lines('cilium')).toEqual([]);
+    expect(lines('')).toEqual([]);
   });
 });
 
 test.each<[string[], string]>([
   [['-tls-cert-file=a'], '-tls-cert-file and -tls-key-file: only one is set, a certificate needs both'],
   [['-init-cgroupv2'], '-init-cgroupv2: works only together with -init'],
+  [['-ct-mode=ebpf'], '-ct-mode=ebpf: counting by ourselves comes with a later release; netfilter, cilium or nothing'],
   [['-read-interval=1ms'], '-read-interval: is "1ms", expected a duration from 100ms to 1h, such as 5s'],
   [['-max-pairs=0'], '-max-pairs: is "0", expected a whole number from 1024 to 16777216'],
   [['-state=/a'], '-state: unknown flag (did you mean -state-dir?)'],

@@ -26,8 +26,8 @@ export const COLLECTOR_FLAGS = defineFlags({
   'cleanup-interval': duration(120_000, CLEANUP_INTERVAL, 'How often ended state is dropped.'),
   'http-listen-port': port(8008, 'Port of /healthz, /readyz and /metrics; 0 takes a free one.'),
   'ct-mode': optionalChoice(
-    ['netfilter', 'cilium'],
-    'Where connections are read: netfilter or cilium; empty finds out by itself.',
+    ['netfilter', 'cilium', 'ebpf'],
+    "Where connections are read: netfilter or cilium (ebpf comes with a later release); empty: Cilium's maps where Cilium is at work and they can be read, else netfilter.",
   ),
   'conntrack-events': choice(
     ['on', 'off'],
@@ -67,7 +67,7 @@ export const COLLECTOR_FLAGS = defineFlags({
   'cilium-clock-source': choice(
     ['jiffies', 'ktime'],
     'jiffies',
-    "Unit of a Cilium entry's lifetime: jiffies or ktime. Not used yet.",
+    "Unit of a Cilium entry's lifetime: ktime in any case, or jiffies unless the entries show that it is ktime.",
   ),
   'ebpf-dns-tracer-enabled': boolean(true, 'Learn names of destinations from DNS answers. Not used yet.'),
   'ebpf-dns-tracer-queue-size': integer(1000, { min: 1, max: 1_000_000 }, 'DNS answers that may wait. Not used yet.'),
@@ -88,6 +88,8 @@ function checkTogether(flags: CollectorFlags): string[] {
   const mistakes: string[] = [];
   if ((flags.tlsCertFile === undefined) !== (flags.tlsKeyFile === undefined))
     mistakes.push('-tls-cert-file and -tls-key-file: only one is set, a certificate needs both');
+  if (flags.ctMode === 'ebpf')
+    mistakes.push('-ct-mode=ebpf: counting by ourselves comes with a later release; netfilter, cilium or nothing');
   if (flags.initCgroupv2 && !flags.init) mistakes.push('-init-cgroupv2: works only together with -init');
   return mistakes;
 }
@@ -97,10 +99,8 @@ export function notices(flags: CollectorFlags): string[] {
   const lines: string[] = [];
   if (flags.kubeconfig !== undefined)
     lines.push('-kubeconfig is not needed: the collector does not talk to Kubernetes');
-  if (flags.ctMode === 'cilium')
-    lines.push("-ct-mode=cilium: Cilium's tables come with a later release; reading netfilter's instead");
-  if (flags.ciliumClockSource !== COLLECTOR_FLAGS['cilium-clock-source'].default)
-    lines.push("-cilium-clock-source is not used yet: Cilium's tables come with a later release");
+  if (flags.ctMode === 'netfilter' && flags.ciliumClockSource !== COLLECTOR_FLAGS['cilium-clock-source'].default)
+    lines.push("-cilium-clock-source: Cilium's maps are not read with -ct-mode=netfilter");
   if (flags.ebpfDnsTracerEnabled)
     lines.push('names from DNS answers come with a later release (-ebpf-dns-tracer-enabled=false silences this line)');
   return lines;

@@ -103,10 +103,19 @@ async function startProcess(kernel: Kernel, disk: MemoryDisk, bootId = HERE.boot
   const restored = await restore(disk, here);
   const numbering = new Numbering(restored.numbering);
   const registry = new Registry();
-  const identity = { ...here, numbering: numbering.name };
+  const { source, ...whoever } = here;
+  const identity = { ...whoever, numbering: numbering.name };
   const metrics = createStateMetrics(registry);
   const timing = { graceMs: 0, retryMs: 0, retryWholeMs: 0 };
-  const state = new State({ disk, identity, batches: restored.batches, metrics, log: SILENT, timing });
+  const state = new State({
+    disk,
+    identity,
+    source: () => source,
+    batches: restored.batches,
+    metrics,
+    log: SILENT,
+    timing,
+  });
   const outbox = new Outbox(undefined, (numbers) => state.forget(numbers));
   outbox.restore(restored.batches, numbering.last);
   const stream = {

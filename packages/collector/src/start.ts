@@ -8,12 +8,16 @@ import { createRegistry } from '@egressd/daemon/metrics';
 import { clientTls } from '@egressd/daemon/tls';
 import { VERSION } from '@egressd/daemon/version';
 import { Collector } from './collector.ts';
+import { type ChosenSource, chooseSource } from './conntrack/chosen-source.ts';
+import { openCiliumSource } from './conntrack/cilium/cilium.ts';
+import { mapsFolder, pinnedNames } from './conntrack/cilium/maps.ts';
+import type { EventsMode } from './conntrack/messages.ts';
 import { openNetfilterSource } from './conntrack/netfilter.ts';
 import type { ConnectionBlock } from './conntrack/record.ts';
 import { type ConntrackSource, SourceError } from './conntrack/source.ts';
 import { dumpConnections, formatBlock } from './dump-ct.ts';
 import type { CollectorFlags } from './flags.ts';
-import { createCollectorMetrics } from './metrics.ts';
+import { createCollectorMetrics, createSourceMetrics } from './metrics.ts';
 import { ReadTimes } from './read-times.ts';
 import { openState } from './state/open.ts';
 import { OUTBOX_BYTES, Outbox } from './stream/outbox.ts';
@@ -33,17 +37,20 @@ export interface Start {
 /** Starts everything and names how each is stopped. @throws Error that says why not */
 export async function startCollector({ flags, log, lifecycle }: Start): Promise<void> {
   const registry = createRegistry();
-  const source = await openNetfilterSource({ hostPid: flags.hostPid, events: flags.conntrackEvents });
+  const source = await openSource(flags, flags.conntrackEvents, log);
   lifecycle.onStop('conntrack', () => source.close());
   saySwitches(source, flags, log);
 
+  createSourceMetrics(registry, source);
   const addresses = await followAddresses(source, log);
   lifecycle.onStop('addresses', addresses.stop);
   const node = nodeName(log);
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const namespace = networkNamespace(flags.hostPid);
   const { state, restored, numbering, close } = await openState({
     folder: flags.stateDir,
-    here: { node, bootId, source: `${source.name} ${networkNamespace(flags.hostPid)}` },
+    here: { node, bootId },
+    source: () => `${source.name} ${namespace}`,
     log,
     registry,
     stopping: lifecycle.stopping,
@@ -81,7 +88,7 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
     seed: randomInt(2 ** 32),
     now: Date.now,
     readSooner: () => times.sooner(),
-    ...(flags.logEntries && flags.logLevel === 'debug' ? { onBlock: logEntries(log) } : {}),
+    ...(flags.logEntries && flags.logLevel === 'debug' ? { onBlock: logEntries(source, log) } : {}),
   });
   if (restored?.connections !== undefined) collector.restore(restored.connections);
   let reads = 0;
@@ -104,10 +111,27 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
   });
 }
 
+/** The source that the flags ask for, or the best that there is. */
+function openSource(
+  { ctMode, hostPid, ciliumClockSource }: CollectorFlags,
+  events: EventsMode,
+  log: Log,
+): Promise<ChosenSource> {
+  const folder = () => mapsFolder(hostPid);
+  return chooseSource({
+    mode: ctMode === 'ebpf' ? undefined : ctMode,
+    openNetfilter: () => openNetfilterSource({ hostPid, events }),
+    openCilium: (forced) => openCiliumSource({ folder: folder(), hostPid, forced, clockSource: ciliumClockSource }),
+    hasCiliumMaps: () => pinnedNames(folder()).length > 0,
+    log,
+    now: () => performance.now(),
+  });
+}
+
 /** `-dump-ct`: prints all connections. @returns the exit code */
 export async function printConnections(flags: CollectorFlags, log: Log): Promise<ExitCode> {
   try {
-    const source = await openNetfilterSource({ hostPid: flags.hostPid });
+    const source = await openSource(flags, 'off', log);
     await dumpConnections(source, writeAll);
     await source.close();
     return EXIT.ok;
@@ -126,9 +150,9 @@ function writeAll(text: string): Promise<void> {
 }
 
 /** `-log-entries`: every connection that is read, at level debug. */
-function logEntries(log: Log): (block: ConnectionBlock) => void {
+function logEntries(source: ConntrackSource, log: Log): (block: ConnectionBlock) => void {
   return (block) => {
-    for (const entry of formatBlock(block).split('\n')) if (entry !== '') log.debug('entry', { entry });
+    for (const entry of formatBlock(block, source.name).split('\n')) if (entry !== '') log.debug('entry', { entry });
   };
 }
 
@@ -181,6 +205,7 @@ function tlsFlags({ tlsCertFile = '', tlsKeyFile = '', tlsCaFile = '', insecure 
 
 /** What the kernel's switches mean for the numbers, once, at the start. The metrics go on telling. */
 function saySwitches(source: ConntrackSource, { conntrackEvents }: CollectorFlags, log: Log): void {
+  if (source.name !== 'netfilter') return;
   const { accounting, timestamps, events } = source.switches();
   const advice = 'run the collector once with -init, or set it with sysctl';
   if (accounting === false)

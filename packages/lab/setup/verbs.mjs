@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { SetupError } from './say.mjs';
 import { NODE, ROOT } from './workspace.mjs';
 
-/** The library that the collector reads conntrack with, by its Debian name. */
-const LIBRARY = 'libnetfilter-conntrack3';
+/** The libraries that the collector reads conntrack and Cilium's maps with, by their Debian names. */
+const LIBRARIES = ['libnetfilter-conntrack3', 'libbpf1'];
 /** What the lab builds its world with. */
-const WORLD = [LIBRARY, 'conntrack', 'iproute2', 'iputils-ping', 'nftables', 'openssl', 'procps'];
-const COMPILER = ['gcc', 'libc6-dev'];
+const WORLD = [...LIBRARIES, 'conntrack', 'iproute2', 'iputils-ping', 'nftables', 'openssl', 'procps'];
+const COMPILER = ['gcc', 'libc6-dev', 'libbpf-dev'];
 /** Shows the daemons another time than the machine's: for `npm run truth`. */
 const FAKE_CLOCK = 'libfaketime';
 /** What builds images and runs containers without a daemon of its own, and makes the Debian that they are built in. */
@@ -117,9 +117,15 @@ export const VERBS = {
     packages: CONTAINERS,
     steps: [program('lab/src/images/main.ts', args)],
   }),
+  soak: (args) => ({
+    root: needsRoot('the soak'),
+    packages: WORLD,
+    binaries: ['victoria-metrics'],
+    steps: [program('lab/src/soak/main.ts', args)],
+  }),
   fuzz: (args) => ({ steps: [program('lab/src/fuzz/main.ts', args)] }),
   collector: (args) => ({
-    packages: [LIBRARY],
+    packages: LIBRARIES,
     steps: [program('collector/src/main.ts', args, nodeFlags('collector'))],
   }),
   exporter: (args) => ({ steps: [program('exporter/src/main.ts', args, nodeFlags('exporter'))] }),

@@ -38,7 +38,8 @@ test('a full disk: nothing is left that a restart could take for the present; wi
   const lines: string[] = [];
   const state = new State({
     disk: new FolderDisk(disk),
-    identity: { ...HERE, numbering: 'one' },
+    identity: { node: HERE.node, bootId: HERE.bootId, numbering: 'one' },
+    source: () => HERE.source,
     batches: [],
     metrics: createStateMetrics(registry),
     log: createLog('debug', (line) => lines.push(line)),

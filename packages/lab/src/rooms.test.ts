@@ -34,7 +34,26 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
     'conntrack/record': { pure: true },
     'word-table': { pure: true },
     flags: { packages: ['@egressd/daemon'] },
-    conntrack: { packages: ['ffi-rs', 'netlink', '@egressd/flow', '@egressd/daemon'], rooms: ['conntrack/record'] },
+    'conntrack/cilium/layout': { pure: true },
+    'conntrack/cilium/clock': { pure: true },
+    'conntrack/cilium/btf': { pure: true },
+    'conntrack/cilium/endpoints': { rooms: ['word-table'], pure: true },
+    'conntrack/cilium/decode': {
+      rooms: ['conntrack/record', 'conntrack/cilium/layout', 'conntrack/cilium/endpoints'],
+      types: ['conntrack/cilium/clock'],
+      pure: true,
+    },
+    conntrack: {
+      packages: ['ffi-rs', 'netlink', '@egressd/flow', '@egressd/daemon'],
+      rooms: [
+        'conntrack/record',
+        'conntrack/cilium/layout',
+        'conntrack/cilium/clock',
+        'conntrack/cilium/btf',
+        'conntrack/cilium/endpoints',
+        'conntrack/cilium/decode',
+      ],
+    },
     'flow-table': { rooms: ['word-table', 'conntrack/record'], pure: true },
     reducer: {
       packages: ['@egressd/flow'],
@@ -217,7 +236,7 @@ test('few files of the collector call foreign functions', () => {
   const callers = sources('collector').filter((file) =>
     importsOf('collector', file).some(({ from }) => from === 'ffi-rs'),
   );
-  expect(callers).toEqual(['conntrack/ffi.ts', 'state/flock.ts']);
+  expect(callers).toEqual(['conntrack/ffi-bpf.ts', 'conntrack/ffi-native.ts', 'conntrack/ffi.ts', 'state/flock.ts']);
 });
 
 test('no room has a name that says nothing', () => {

@@ -9,6 +9,15 @@ export type SkipReason =
   /** Both ends are loopback addresses of the node. */
   | 'loopback';
 
+/** Why an entry of Cilium's maps was left out of a read, beside those. */
+export type MapSkipReason =
+  /** What a client dialled before a backend was chosen; the flow to the backend has an entry of its own. */
+  | 'service'
+  /** For ICMP errors; it has no counters of its own. */
+  | 'related'
+  /** The same flow's entry at its source is read. */
+  | 'counted_at_source';
+
 /** What one read of all connections was like. */
 export interface ReadReport {
   /** The last attempt saw the whole table. Where false, a connection that was not seen may still be there. */
@@ -18,11 +27,15 @@ export interface ReadReport {
   /** Records delivered by the last attempt. */
   readonly entries: number;
   /** By reason, of the last attempt. */
-  readonly skipped: Readonly<Record<SkipReason, number>>;
+  readonly skipped: Readonly<
+    Record<'no_counters' | 'undecodable', number> & Partial<Record<SkipReason | MapSkipReason, number>>
+  >;
   /** Attempts given up because the table changed under the dump (`NLM_F_DUMP_INTR`). */
   readonly interrupted: number;
   /** Attempts given up because the socket's buffer overran (`ENOBUFS`). */
   readonly overrun: number;
+  /** Times that the reading of a map began anew, since the key it stood at was deleted. */
+  readonly restarted?: number;
   readonly durationMs: number;
 }
 
@@ -97,6 +110,8 @@ export interface ConntrackSource {
    * of the same connection that was read earlier, and, rarely, twice. Not there: this source does not know of ends.
    */
   follow?(listener: EndsListener): void;
+  /** Where `follow` is there: false while this source knows of no ends all the same. */
+  readonly tellsEnds?: boolean;
   /** Reads the switches anew. */
   switches(): SourceSwitches;
   /** Reads how full the table is anew. Not there, or undefined: this source does not know. */
@@ -114,6 +129,22 @@ export type SourceErrorCode =
   | 'library'
   /** The kernel has no such table. */
   | 'unsupported'
+  /** Cilium: its maps are not there. */
+  | 'absent'
+  /** Cilium: its maps are there and hold no entry that tells what they count. */
+  | 'untold'
+  /** Cilium: nothing in its maps has moved for a while; they are left from one that was removed. */
+  | 'stale'
+  /** Cilium: keys or values have sizes that are not known. */
+  | 'sizes'
+  /** Cilium: the map of the node's endpoints is not there. */
+  | 'no_endpoints'
+  /** Cilium: it does not count. */
+  | 'counters_off'
+  /** Cilium: it counts both directions together. */
+  | 'directions_summed'
+  /** Cilium: the counters are not as any known version keeps them. */
+  | 'layout_unknown'
   /** Anything else the kernel said. */
   | 'system';
 

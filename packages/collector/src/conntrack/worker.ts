@@ -3,43 +3,24 @@
  * here they hold up nobody. It loads as little as it can, since every module is loaded a second time.
  */
 import { stat } from 'node:fs/promises';
-import { parentPort, workerData } from 'node:worker_threads';
+import { workerData } from 'node:worker_threads';
 import { type AddressSocket, openAddressSocket } from './addresses.ts';
 import { EndReader } from './ends.ts';
 import { type ConntrackSocket, inNamespace, openConntrackSocket } from './ffi.ts';
 import { type EventSocket, openEventSocket } from './ffi-events.ts';
-import type { FromWorker, Request, ToWorker, WorkerOptions } from './messages.ts';
+import type { Request, ToWorker, WorkerOptions } from './messages.ts';
 import { type Blocks, probe, readAll } from './reading.ts';
-import { STRIDE } from './record.ts';
-import { SourceError, type SourceErrorCode } from './source.ts';
 import { closeSwitchFiles, openSwitchFiles, readNumber, readText, type SwitchFiles } from './switches.ts';
 import { parseDrops } from './table.ts';
+import { BLOCK_RECORDS, BLOCKS, type Circulation, circulate, newBlocks, port, reason, say } from './worker-port.ts';
 
-/** Records in a block: 512 KiB. */
-const BLOCK_RECORDS = 4096;
-/** Blocks that exist: one is filled while others are on their way. A slow reader makes the dump pause. */
-const BLOCKS = 4;
 /** The same for ends: a tenth of a second of ten thousand a second. */
 const END_BLOCK_RECORDS = 1024;
 const END_BLOCKS = 2;
 /** Between two looks for ends. The socket's buffer holds ten times what can end in it. */
 const DRAIN_INTERVAL_MS = 100;
 
-const port = parentPort ?? bug('the worker was not started as one');
 const options = workerData as WorkerOptions;
-
-function bug(what: string): never {
-  throw new Error(`BUG: ${what}`);
-}
-
-function say(message: FromWorker): void {
-  port.postMessage(message);
-}
-
-function reason(error: unknown): { code: SourceErrorCode; message: string } {
-  const code = error instanceof SourceError ? error.code : 'system';
-  return { code, message: error instanceof Error ? error.message : String(error) };
-}
 
 /** Sockets and files, all of the namespace that is read. */
 interface Sockets {
@@ -63,45 +44,6 @@ function closeAll({ conntrack, events, addresses, switches }: Sockets): void {
   events?.close();
   addresses.close();
   closeSwitchFiles(switches);
-}
-
-/** Blocks of which some are on their way to the main thread. */
-type Circulation = Blocks & {
-  /** Takes one back. @returns false where it is none of these */
-  recycle(block: number): boolean;
-};
-
-/**
- * Blocks that go to the main thread and come back, by number: `take` waits for the first that returns. Their memory is shared and
- * never moves.
- * @param all of the worker; those from `first` to `end` are circulated here
- */
-function circulate(kind: 'block' | 'ended', all: readonly Uint32Array[], first: number, end: number): Circulation {
-  const free = [...all.keys()].slice(first, end);
-  let waiting: ((block: number) => void) | undefined;
-  return {
-    all,
-    take() {
-      const block = free.pop();
-      if (block !== undefined) return block;
-      return new Promise((resolve) => {
-        waiting = resolve;
-      });
-    },
-    give: (block, count) => say({ kind, block, count }),
-    recycle(block) {
-      if (block < first || block >= end) return false;
-      if (waiting === undefined) free.push(block);
-      else waiting(block);
-      waiting = undefined;
-      return true;
-    },
-  };
-}
-
-function newBlocks(count: number, records: number): Uint32Array[] {
-  const bytes = records * STRIDE * Uint32Array.BYTES_PER_ELEMENT;
-  return Array.from({ length: count }, () => new Uint32Array(new SharedArrayBuffer(bytes)));
 }
 
 /** What reads connections and their ends. */

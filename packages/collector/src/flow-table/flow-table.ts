@@ -46,6 +46,11 @@ export interface Pairs {
 export class FlowTable {
   /** Connections that somebody else zeroed (`CTRZERO`): their counters went backwards although they are the same. */
   backwards = 0;
+  /**
+   * The same in records without any identity, as Cilium's: another connection that follows one with the same ports. One whose
+   * counters have grown past its predecessor's already cannot be told from it; then only the difference counts.
+   */
+  recreated = 0;
   /** Connections whose counters moved in the read that is under way or has ended last. */
   active = 0;
   readonly #table: WordTable;
@@ -69,6 +74,11 @@ export class FlowTable {
    */
   constructor(seed: number, firstReadNs: bigint, baseline = true) {
     this.#table = new WordTable(KEY_WORDS, VALUE_WORDS, seed);
+    this.rebase(firstReadNs, baseline);
+  }
+
+  /** Another source begins: what its first whole read shows is the baseline, as that of the first was. */
+  rebase(firstReadNs: bigint, baseline = true): void {
     this.#baseline = baseline;
     this.#baselineLow = Number(firstReadNs & 0xffff_ffffn);
     this.#baselineHigh = Number(firstReadNs >> 32n);
@@ -338,7 +348,8 @@ export class FlowTable {
     let rxBytes = rise(records, last + 6, words, now + 6);
     if (txPackets < 0 || txBytes < 0 || rxPackets < 0 || rxBytes < 0) {
       // The same connection zeroed by somebody else, or without a start time perhaps another one: what it shows is new.
-      this.backwards++;
+      if (hasIdentity(words, at)) this.backwards++;
+      else this.recreated++;
       txPackets = total(words, now);
       txBytes = total(words, now + 2);
       rxPackets = total(words, now + 4);
@@ -409,6 +420,11 @@ function isSameCount(records: Uint32Array, last: number, words: Uint32Array, now
     records[last + 3] === words[now + 3] &&
     records[last + 7] === words[now + 7]
   );
+}
+
+/** Whether a record says which of the connections with its ports it is: by start time or id. */
+function hasIdentity(words: Uint32Array, at: number): boolean {
+  return words[at + WORD.identity] !== 0 || words[at + WORD.identity + 1] !== 0;
 }
 
 /** The counter at `words[at]` (low) and `words[at + 1]` (high). */

@@ -7,7 +7,8 @@ import { Registry } from 'prom-client';
 import { CONNECTION_WORDS } from './connections-file.ts';
 import { type OpenStateOptions, openState } from './open.ts';
 
-const HERE = { node: 'node-a', bootId: 'boot-1', source: 'netfilter net:[1]' };
+const HERE = { node: 'node-a', bootId: 'boot-1' };
+const source = () => 'netfilter net:[1]';
 const BATCH = { number: 1, messages: [Buffer.from('rows')], bytes: 4, rows: 1, flowBytes: 5, frozenMs: 0 };
 const IMAGE = {
   whole: true,
@@ -34,7 +35,7 @@ async function open(options: Partial<OpenStateOptions> = {}) {
   const registry = new Registry();
   const log = createLog('debug', (line) => lines.push(line));
   const stopping = new AbortController().signal;
-  const opened = await openState({ folder, here: HERE, log, registry, stopping, lockWaitMs: 150, ...options });
+  const opened = await openState({ folder, here: HERE, source, log, registry, stopping, lockWaitMs: 150, ...options });
   return { ...opened, said: lines.join(''), metrics: await registry.metrics() };
 }
 

@@ -16,7 +16,9 @@ const LOCK_RETRY_MS = 100;
 export interface OpenStateOptions {
   /** -state-dir; made where it is missing. undefined: nothing is kept. */
   readonly folder: string | undefined;
-  readonly here: Here;
+  readonly here: Omit<Here, 'source'>;
+  /** Which table is read, now: it may change while the collector runs. */
+  readonly source: () => string;
   readonly log: Log;
   readonly registry: Registry;
   /** Aborted when the process is to end. */
@@ -35,7 +37,7 @@ export interface OpenedState {
 
 /** Opens the state directory. Where it cannot be used that is said and counted, and the collector does without. */
 export async function openState(options: OpenStateOptions): Promise<OpenedState> {
-  const { folder, here, log, registry } = options;
+  const { folder, here, source, log, registry } = options;
   const metrics = createStateMetrics(registry);
   const nothing = { state: undefined, restored: undefined, numbering: new Numbering(), close: async () => {} };
   if (folder === undefined) return nothing;
@@ -54,11 +56,11 @@ export async function openState(options: OpenStateOptions): Promise<OpenedState>
       return nothing;
     }
     const disk = new FolderDisk(folder);
-    const restored = await restore(disk, here);
+    const restored = await restore(disk, { ...here, source: source() });
     report(restored, folder, metrics, log);
     const numbering = new Numbering(restored.numbering);
     const identity = { ...here, numbering: numbering.name };
-    const state = new State({ disk, identity, batches: restored.batches, metrics, log });
+    const state = new State({ disk, identity, source, batches: restored.batches, metrics, log });
     const close = async () => {
       await state.close();
       await lock?.close();

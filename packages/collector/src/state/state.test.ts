@@ -21,9 +21,11 @@ function setUp(files?: ReadonlyMap<string, Uint8Array>) {
   const registry = new Registry();
   const lines: string[] = [];
   const clock = { ms: 0 };
+  const source = { name: HERE.source };
   const state = new State({
     disk,
-    identity: { ...HERE, numbering: 'one' },
+    identity: { node: HERE.node, bootId: HERE.bootId, numbering: 'one' },
+    source: () => source.name,
     batches: [],
     metrics: createStateMetrics(registry),
     log: createLog('debug', (line) => lines.push(line)),
@@ -45,7 +47,7 @@ function setUp(files?: ReadonlyMap<string, Uint8Array>) {
     return values.map(({ value }) => value);
   };
   const files_ = () => [...disk.files.keys()].sort();
-  return { disk, state, handOver, lines, metric, clock, files: files_ };
+  return { disk, state, handOver, lines, metric, clock, source, files: files_ };
 }
 
 const FULL = new Error('ENOSPC: no space left on device, write');
@@ -59,6 +61,14 @@ describe('a hand-over', () => {
     expect(await handOver(3, 60_000)).toBe(false);
     expect(await handOver(4, 100_000)).toBe(true);
     expect(disk.files.get('connections')!.length).toBeLessThan(1.01 * IMAGE_BYTES);
+  });
+
+  test('is whole where the connections come from another table now', async () => {
+    const { handOver, disk, source } = setUp();
+    await handOver(1);
+    source.name = 'cilium net:[1]';
+    expect([await handOver(2), await handOver(3)]).toEqual([true, false]);
+    expect(await restore(disk, { ...HERE, source: source.name })).toMatchObject({ outcome: 'restored' });
   });
 
   test('what is confirmed is removed', async () => {

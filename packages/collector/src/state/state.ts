@@ -20,7 +20,9 @@ const MIN_FRAMES_BYTES = 1024 * 1024;
 
 export interface StateOptions {
   readonly disk: Disk;
-  readonly identity: Identity;
+  readonly identity: Omit<Identity, 'source'>;
+  /** Which table is read, now: it may change while the collector runs. */
+  readonly source: () => string;
   /** Batches that are in the directory. */
   readonly batches: readonly FrozenBatch[];
   readonly metrics: StateMetrics;
@@ -48,6 +50,7 @@ export class State {
   readonly #timing: StateTiming;
   readonly #now: () => number;
   readonly #backoff = new Backoff();
+  readonly #source: () => string;
   #identity: Identity;
   /** Length of `connections`, and of its whole image; 0: there is none of this process. */
   #length = 0;
@@ -67,7 +70,8 @@ export class State {
     this.#disk = options.disk;
     this.#metrics = options.metrics;
     this.#log = options.log;
-    this.#identity = options.identity;
+    this.#source = options.source;
+    this.#identity = { ...options.identity, source: options.source() };
     this.#timing = { ...STATE_TIMING, ...options.timing };
     this.#now = options.now ?? (() => performance.now());
     for (const { number, bytes } of options.batches) this.#kept.set(number, bytes);
@@ -81,6 +85,7 @@ export class State {
 
   /** The next image should be whole, also where no batch goes with it. */
   get wantsWhole(): boolean {
+    if (this.#source() !== this.#identity.source) return true;
     if (this.#length === 0) return this.#retryAt === undefined || this.#now() >= this.#retryAt;
     return this.#length - this.#wholeLength > Math.max(this.#wholeLength, MIN_FRAMES_BYTES);
   }
@@ -94,6 +99,7 @@ export class State {
     if (this.#writing) throw new Error('BUG: a hand-over began before the one before it was written');
     this.#writing = true;
     if (batch !== undefined) this.#unkept.push(batch);
+    if (image.whole) this.#identity = { ...this.#identity, source: this.#source() };
     try {
       // While nothing is kept only a whole image can mend that.
       if (this.#length > 0 || image.whole) await this.#writeOrGiveUp(image);

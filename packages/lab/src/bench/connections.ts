@@ -83,8 +83,9 @@ export function inside(namespace: string, ...command: readonly string[]): Promis
 }
 
 /** Compiles a C program of this folder. @returns the path of the program */
-export async function compile(name: string, folder: string): Promise<string> {
+export async function compile(name: string, folder: string, ...libraries: readonly string[]): Promise<string> {
   const program = join(folder, name);
-  await runCommand('gcc', ['-O2', '-o', program, fileURLToPath(new URL(`./${name}.c`, import.meta.url))]);
+  const source = fileURLToPath(new URL(`./${name}.c`, import.meta.url));
+  await runCommand('gcc', ['-O2', '-o', program, source, ...libraries.map((library) => `-l${library}`)]);
   return program;
 }

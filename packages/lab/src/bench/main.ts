@@ -8,6 +8,7 @@
 import { release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { textTable } from '../demo/text-table.ts';
+import { benchCilium } from './cilium.ts';
 import { type Connections, makeConnections } from './connections.ts';
 import { benchDecoding } from './decoding.ts';
 import { benchKube } from './kube.ts';
@@ -18,6 +19,8 @@ import { benchSeries } from './series.ts';
 import { benchState } from './state.ts';
 
 const SIZES = [50_000, 250_000];
+/** Of Cilium's maps. */
+const CILIUM_ENTRIES = 250_000;
 
 const { values } = parseArgs({ options: { seed: { type: 'string', default: '1' }, count: { type: 'string' } } });
 const seed = Number(values.seed);
@@ -33,32 +36,40 @@ function table(titles: readonly string[], rows: readonly (readonly string[])[]):
   say();
 }
 
+const COST_TITLES = ['', 'wall ms', 'ratio', 'CPU ms, all threads', 'ratio'];
+
+function costRow(name: string, { wallMs, cpuMs }: ReadCost, floor: ReadCost): string[] {
+  const [wall, cpu] = [wallMs / floor.wallMs, cpuMs / floor.cpuMs].map((ratio) => ratio.toFixed(2)) as [string, string];
+  return [name, wallMs.toFixed(0), wall, cpuMs.toFixed(0), cpu];
+}
+
 async function reading(connections: Connections): Promise<void> {
   const result = await benchReading(connections);
   const { floor, busy, all } = result;
   const [connectionCount, pairCount] = [result.connections, result.rows].map((count) => count.toLocaleString('en-US'));
   say(`Reading ${connectionCount} connections of ${pairCount} pairs: medians of 9 alternating rounds`);
-  const row = (name: string, { wallMs, cpuMs }: ReadCost) => [
-    name,
-    wallMs.toFixed(0),
-    (wallMs / floor.wallMs).toFixed(2),
-    cpuMs.toFixed(0),
-    (cpuMs / floor.cpuMs).toFixed(2),
-  ];
-  table(
-    ['', 'wall ms', 'ratio', 'CPU ms, all threads', 'ratio'],
-    [
-      row('floor: bare receive loop in C', floor),
-      row('dump, decode, flow table, reducer; a tenth moved', busy),
-      row('the same; every connection moved', all),
-    ],
-  );
+  table(COST_TITLES, [
+    costRow('floor: bare receive loop in C', floor, floor),
+    costRow('dump, decode, flow table, reducer; a tenth moved', busy, floor),
+    costRow('the same; every connection moved', all, floor),
+  ]);
   say(`  on the wire: ${(result.batchBytes / result.rows).toFixed(1)} bytes a pair before compression`);
   const { residentMiB, peakMiB } = await benchMemory(connections);
   say(
     `  resident memory of the collector: ${residentMiB.toFixed(0)} MiB after 12 reads, ${peakMiB.toFixed(0)} MiB at the most`,
   );
   say();
+}
+
+async function cilium(): Promise<void> {
+  const { floor, busy, all, entries, rows } = await benchCilium(CILIUM_ENTRIES);
+  const [entryCount, pairCount] = [entries, rows].map((count) => count.toLocaleString('en-US'));
+  say(`Reading ${entryCount} entries of Cilium's maps, ${pairCount} pairs: medians of 9 alternating rounds`);
+  table(COST_TITLES, [
+    costRow('floor: the same batches read in C', floor, floor),
+    costRow('batches, decode, flow table, reducer; a tenth moved', busy, floor),
+    costRow('the same; every entry moved', all, floor),
+  ]);
 }
 
 function decoding(): void {
@@ -149,6 +160,7 @@ for (const size of sizes) {
     await connections.remove();
   }
 }
+await cilium();
 decoding();
 pairs();
 for (const size of sizes) await state(size);

@@ -1,14 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { NODE } from '../daemon-command.ts';
-import { waitForExit } from '../world/commands.ts';
+import { Answering } from './answering.ts';
 import { type Connections, compile } from './connections.ts';
 import { median } from './numbers.ts';
 
 /** Rounds that are measured, each the floor and the cycle one after the other, and those before that warm both up. */
-const ROUNDS = 9;
-const WARM_UP = 4;
+export const ROUNDS = 9;
+export const WARM_UP = 4;
 
 /** What moved between two reads: a busy node's tenth, and the worst there is. */
 const BUSY = 0.1;
@@ -30,30 +28,6 @@ export interface ReadingResult {
   readonly connections: number;
   readonly rows: number;
   readonly batchBytes: number;
-}
-
-/** A program that answers each line with a line of numbers. */
-class Answering {
-  readonly #child: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
-
-  constructor(command: string, args: readonly string[]) {
-    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-    const lines: Interface = createInterface({ input: this.#child.stdout! });
-    this.#lines = lines[Symbol.asyncIterator]();
-  }
-
-  async ask(): Promise<number[]> {
-    this.#child.stdin!.write('\n');
-    const { value, done } = await this.#lines.next();
-    if (done) throw new Error(`${this.#child.spawnargs.join(' ')} ended before it answered`);
-    return String(value).split(' ').map(Number);
-  }
-
-  async end(): Promise<void> {
-    this.#child.stdin!.end();
-    if (!(await waitForExit(this.#child, 5000))) this.#child.kill('SIGKILL');
-  }
 }
 
 /** Reads the connections by turns with the floor and with the collector's own rooms. */

@@ -21,7 +21,8 @@ const BLOCK = 4096;
 /** Of a row in a batch, on the wire. */
 const ROW_BYTES = 12;
 const SEED = 1;
-const HERE = { node: 'bench', bootId: 'bench', source: 'bench' };
+const HERE = { node: 'bench', bootId: 'bench' };
+const SOURCE = 'bench';
 const NOWHERE: Pairs = { pairOf: () => 1, add: () => {} };
 
 /** What a collector's state directory costs. */
@@ -42,7 +43,14 @@ export async function benchState(count: number): Promise<StateCost> {
     const registry = new Registry();
     const disk = new FolderDisk(folder);
     const metrics = createStateMetrics(registry);
-    const state = new State({ disk, identity: { ...HERE, numbering: 'one' }, batches: [], metrics, log: SILENT });
+    const state = new State({
+      disk,
+      identity: { ...HERE, numbering: 'one' },
+      source: () => SOURCE,
+      batches: [],
+      metrics,
+      log: SILENT,
+    });
     const table = new FlowTable(SEED, 0n);
     move(table, count, 1);
     const rounds = [];
@@ -51,7 +59,7 @@ export async function benchState(count: number): Promise<StateCost> {
     const times = rounds.slice(1);
     const written = (await registry.getSingleMetric('egressd_state_written_bytes_total')!.get()).values[0]!.value;
     const began = performance.now();
-    const { connections } = await restore(disk, HERE);
+    const { connections } = await restore(disk, { ...HERE, source: SOURCE });
     const again = new FlowTable(SEED + 1, 0n);
     for (const { words } of connections!.images) again.restore(words);
     const restoreMs = performance.now() - began;

@@ -30,7 +30,8 @@ export class DaemonProcess {
   readonly #options: DaemonOptions;
   #child: ChildProcess | undefined;
   #failed: DaemonFailed | undefined;
-  #told = false;
+  /** The one that was told to end: its pipes may close when the next one runs already. */
+  #told: ChildProcess | undefined;
   #lastWords = '';
 
   constructor(options: DaemonOptions) {
@@ -41,7 +42,6 @@ export class DaemonProcess {
   async start(): Promise<void> {
     const child = this.#options.spawn();
     this.#child = child;
-    this.#told = false;
     this.#lastWords = '';
     for (const stream of [child.stdout, child.stderr])
       stream?.on('data', (chunk: Buffer) => {
@@ -49,7 +49,7 @@ export class DaemonProcess {
       });
     child.stdin?.on('error', () => {}); // it has ended: `close` says so
     child.once('close', (code, signal) => {
-      if (!this.#told) this.#fail(`has ended (${code ?? signal})`);
+      if (this.#told !== child) this.#fail(`has ended (${code ?? signal})`);
     });
     await this.#untilOfUse();
   }
@@ -82,7 +82,7 @@ export class DaemonProcess {
   async end(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | NodeJS.Signals | undefined> {
     const child = this.#child;
     if (child === undefined) return undefined;
-    this.#told = true;
+    this.#told = child;
     child.kill(signal);
     if (!(await waitForExit(child, END_LIMIT_MS))) {
       child.kill('SIGKILL');

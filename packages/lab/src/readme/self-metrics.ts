@@ -1,4 +1,4 @@
-import { createCollectorMetrics } from '@egressd/collector/metrics';
+import { createCollectorMetrics, createSourceMetrics } from '@egressd/collector/metrics';
 import { createStateMetrics } from '@egressd/collector/state/metrics';
 import { createStreamMetrics } from '@egressd/collector/stream/metrics';
 import { Outbox } from '@egressd/collector/stream/outbox';
@@ -30,6 +30,7 @@ function collectorRegistry(): Registry {
   createCollectorMetrics(registry, {
     switches: () => ({ accounting: undefined, timestamps: undefined, events: undefined }),
   });
+  createSourceMetrics(registry, { name: 'netfilter', unusable: undefined });
   createStreamMetrics(registry, new Outbox(), () => false);
   createStateMetrics(registry);
   clientTls(NO_TLS, LOOPBACK, SILENT, registry);

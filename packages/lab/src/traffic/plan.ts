@@ -101,7 +101,12 @@ function vanishing(): Step[] {
 
 /** A fixed amount of everything: the same steps for the same seed. */
 export function wholePlan(random: Random): Step[] {
-  return [...FAMILIES.flatMap((family) => ways(family, random)), ...vanishing()];
+  return [...lastingPlan(random), ...vanishing()];
+}
+
+/** The same without what vanishes at once: the kernel keeps these connections for a while after their end. */
+export function lastingPlan(random: Random): Step[] {
+  return FAMILIES.flatMap((family) => ways(family, random));
 }
 
 /** Something between two pods, or a pod and the internet, without any translation of addresses: it survives that its connection is forgotten. */
