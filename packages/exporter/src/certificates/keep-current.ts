@@ -20,6 +20,7 @@ export interface KeepCurrent {
   readonly now: () => number;
   readonly log: Log;
   readonly signal: AbortSignal;
+  readonly pauses?: Pauses;
 }
 
 /**
@@ -36,7 +37,7 @@ export async function keepCurrent(work: KeepCurrent): Promise<void> {
       if (attempt === MAX_ATTEMPTS) throw lastWord(error);
       work.log.info('trying again', { attempt, because: error.message });
       const asked = error instanceof KubeFailure ? error.retryAfterMs : undefined;
-      await sleep(pauseMs(attempt, asked, Math.random(), PAUSES), work.signal);
+      await sleep(pauseMs(attempt, asked, Math.random(), work.pauses ?? PAUSES), work.signal);
     }
   }
 }

@@ -206,6 +206,16 @@ describe('values files of the charts before', () => {
   });
 });
 
+test('the name of the cluster is on every series that is written, unless a sink has another', async () => {
+  const { config } = await install('persistent');
+  const labels = config.sinks.map(({ name, settings }) => [name, 'labels' in settings ? settings.labels : undefined]);
+  expect(Object.fromEntries(labels)).toEqual({
+    lines: undefined,
+    mimir: { cluster: 'blue' },
+    other: { cluster: 'green' },
+  });
+});
+
 test('what the Jobs start is a program of the exporter', async () => {
   const pods = (await render()).flatMap((object) => podsOf(object) ?? []);
   const commands = pods.flatMap(({ containers }) => containers.flatMap(({ command }) => (command ? [command] : [])));
