@@ -1,7 +1,6 @@
 /** The socket of end events: opened by libnetfilter_conntrack too, received from without waiting. */
 import { fstatSync } from 'node:fs';
 import {
-  free,
   getsockopt,
   kernelError,
   LIBRARY_FILE,
@@ -68,7 +67,7 @@ export function openEventSocket(bufferBytes: number, file: string = LIBRARY_FILE
     lengthOf: (i) => lengthOf(memory, i),
     close() {
       close();
-      free(memory.at);
+      memory.free();
     },
   };
 }
