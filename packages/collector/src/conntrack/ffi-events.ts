@@ -6,13 +6,13 @@ import {
   LIBRARY_FILE,
   lengthOf,
   MSG_DONTWAIT,
-  openLibc,
   openNetlink,
   receive,
   receiveMemory,
   SOL_SOCKET,
   setsockopt,
 } from './ffi.ts';
+import { openLibc } from './ffi-native.ts';
 
 /**
  * Bytes of events that may wait for us; the kernel doubles it for its own bookkeeping. 1,280 bytes of that for an event of 244: so

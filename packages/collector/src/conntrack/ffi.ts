@@ -237,18 +237,6 @@ function leaveNamespace(own: number): void {
   if (setns(own, CLONE_NEWNET).value !== 0) throw new Error('BUG: cannot go back to the own network namespace');
 }
 
-<<<<<<< HEAD
-const opened = new Set<string>();
-
-/** Opens libc, once: without it no function of it can be called. */
-export function openLibc(): void {
-  if (opened.has(LIBC)) return;
-  open({ library: LIBC, path: 'libc.so.6' });
-  opened.add(LIBC);
-}
-
-=======
->>>>>>> c277be657700f65350fb0ee75384452f5fa78883
 function openLibraries(file: string): void {
   if (endianness() !== 'LE') throw new SourceError('unsupported', 'conntrack is read on little-endian machines only');
   openLibc();
