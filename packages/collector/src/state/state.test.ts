@@ -29,7 +29,7 @@ function setUp(files?: ReadonlyMap<string, Uint8Array>) {
     batches: [],
     metrics: createStateMetrics(registry),
     log: createLog('debug', (line) => lines.push(line)),
-    timing: { graceMs: 30, retryMs: 1, retryWholeMs: 100 },
+    timing: { graceMs: 30, retryMs: 1, slowMs: 10, retryWholeMs: 100 },
     now: () => {
       clock.ms += 5;
       return clock.ms;
@@ -138,6 +138,20 @@ describe('a disk that fails', () => {
     await handOver(1);
     expect(clock.ms).toBeLessThan(60);
   });
+});
+
+test('a disk that is slow is said and shown, and the batch waits', async () => {
+  const { handOver, disk, lines, metric } = setUp();
+  let open = () => {};
+  disk.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  const first = handOver(1);
+  while (lines.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  expect(lines[0]).toContain('the disk of the state directory is slow');
+  expect((await metric('egressd_state_write_seconds'))[0]).toBeGreaterThan(0);
+  open();
+  await first;
 });
 
 test('another numbering: nothing is left of the one before', async () => {

@@ -10,11 +10,13 @@ import { batchName, CONNECTIONS } from './restore.ts';
 export interface StateTiming {
   readonly graceMs: number;
   readonly retryMs: number;
+  /** A hand-over that takes longer is said. */
+  readonly slowMs: number;
   /** The same once nothing is kept any more: all has to be written then. */
   readonly retryWholeMs: number;
 }
 
-export const STATE_TIMING: StateTiming = { graceMs: 30_000, retryMs: 1_000, retryWholeMs: 15_000 };
+export const STATE_TIMING: StateTiming = { graceMs: 30_000, retryMs: 1_000, slowMs: 15_000, retryWholeMs: 15_000 };
 /** Changes may take as much room as the whole image that they follow, and a small one this much. */
 const MIN_FRAMES_BYTES = 1024 * 1024;
 
@@ -98,12 +100,16 @@ export class State {
   async handOver(batch: FrozenBatch | undefined, image: ConnectionsImage): Promise<void> {
     if (this.#writing) throw new Error('BUG: a hand-over began before the one before it was written');
     this.#writing = true;
+    this.#metrics.begun();
+    const slow = setTimeout(() => this.#saySlow(), this.#timing.slowMs);
     if (batch !== undefined) this.#unkept.push(batch);
     if (image.whole) this.#identity = { ...this.#identity, source: this.#source() };
     try {
       // While nothing is kept only a whole image can mend that.
       if (this.#length > 0 || image.whole) await this.#writeOrGiveUp(image);
     } finally {
+      clearTimeout(slow);
+      this.#metrics.ended();
       this.#writing = false;
     }
   }
@@ -178,9 +184,16 @@ export class State {
     }
   }
 
+  #saySlow(): void {
+    this.#backoff.limit('slow', (leftOut) =>
+      this.#log.warn('the disk of the state directory is slow: batches wait for it, reading goes on', {
+        left_out: leftOut,
+      }),
+    );
+  }
+
   /** First the batches, then the image that says that they were counted. */
   async #write(image: ConnectionsImage): Promise<void> {
-    const began = this.#now();
     let bytes = await this.#writeBatches();
     if (image.whole) {
       const parts = encodeConnections(this.#identity, image);
@@ -193,7 +206,7 @@ export class State {
       this.#length += lengthOf(parts);
       bytes += lengthOf(parts);
     }
-    this.#metrics.written((this.#now() - began) / 1000, bytes);
+    this.#metrics.written(bytes);
     this.#tellSize();
     if (this.#retryAt === undefined) return;
     this.#retryAt = undefined;
