@@ -27,6 +27,7 @@ function setUp(files?: ReadonlyMap<string, Uint8Array>) {
     identity: { node: HERE.node, bootId: HERE.bootId, numbering: 'one' },
     source: () => source.name,
     batches: [],
+    restored: false,
     metrics: createStateMetrics(registry),
     log: createLog('debug', (line) => lines.push(line)),
     timing: { graceMs: 30, retryMs: 1, slowMs: 10, retryWholeMs: 100 },
@@ -40,7 +41,7 @@ function setUp(files?: ReadonlyMap<string, Uint8Array>) {
     const whole = state.wantsWhole;
     const words = new Uint32Array(connections * CONNECTION_WORDS);
     const image = { whole, number, sinceMs: 1, firstReadNs: 5n, baseline: false, backwards: 0, words };
-    return state.handOver(batch(number), image).then(() => whole);
+    return state.handOver(batch(number), image).then((mayBeSent) => (mayBeSent ? whole : 'not sent'));
   };
   const metric = async (name: string) => {
     const { values } = (await registry.getSingleMetric(name)!.get()) as { values: { value: number }[] };
@@ -138,6 +139,23 @@ describe('a disk that fails', () => {
     await handOver(1);
     expect(clock.ms).toBeLessThan(60);
   });
+});
+
+test('a disk that fails while the process ends: what is kept stays, what is not is not sent', async () => {
+  const { handOver, disk, state, lines } = setUp();
+  await handOver(1);
+  disk.failing = FULL;
+  state.hurry();
+  expect(await handOver(2)).toBe('not sent');
+  expect(lines.at(-1)).toContain('the next collector counts it again');
+  expect(await restore(new MemoryDisk(disk.files), HERE)).toMatchObject({
+    outcome: 'restored',
+    numbering: { last: 1 },
+    batches: [{ number: 1 }],
+  });
+  disk.failing = undefined;
+  expect(await handOver(3)).toBe(true);
+  expect(await restore(disk, HERE)).toMatchObject({ numbering: { last: 3 }, batches: [{}, {}, {}] });
 });
 
 test('a disk that is slow is said and shown, and the batch waits', async () => {
