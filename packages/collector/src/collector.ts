@@ -1,6 +1,6 @@
 import { Backoff, type Log } from '@egressd/daemon/log';
 import type { ConnectionBlock } from './conntrack/record.ts';
-import type { ConntrackSource, EndsReport, ReadReport } from './conntrack/source.ts';
+import type { ConntrackSource, EndsReport, LosslessChange, ReadReport } from './conntrack/source.ts';
 import { FlowTable } from './flow-table/flow-table.ts';
 import { HandOver, type HandOverOptions } from './hand-over.ts';
 import type { CollectorMetrics } from './metrics.ts';
@@ -70,7 +70,11 @@ export class Collector {
     this.#reducer = this.#newReducer();
     this.#sinceMs = now;
     this.#cleanedMs = now;
-    options.source.follow?.({ ended: (block) => this.#end(block), endsAmiss: (report) => this.#endsAmiss(report) });
+    options.source.follow?.({
+      ended: (block) => this.#end(block),
+      endsAmiss: (report) => this.#endsAmiss(report),
+      losslessChanged: (change) => this.#losslessChanged(change),
+    });
   }
 
   /** Goes on where a process before ended, before the first read. */
@@ -169,6 +173,15 @@ export class Collector {
       },
     );
     this.#options.readSooner?.();
+  }
+
+  #losslessChanged(change: LosslessChange): void {
+    this.#options.metrics.setLossless(change);
+    if (change === 'resumed') this.#options.log.info('the kernel keeps ended connections until their end was told');
+    else
+      this.#warn('the kernel no longer keeps ended connections until their end was told; it will again after a while', {
+        reason: change,
+      });
   }
 
   /**
