@@ -41,7 +41,6 @@ const CASES: Readonly<Record<string, { readonly bad: string; readonly values: st
     values: '60x120',
     good: '60+60x120',
   },
-  EgressdStateGivenUp: { bad: 'egressd_state_given_up', values: '1x120', good: '0x120' },
   EgressdInsecureStream: { bad: 'egressd_stream_insecure', values: '1x120', good: '0x120' },
 };
 
