@@ -14,7 +14,7 @@ import { installation } from './installation.ts';
 import { podman, ROOT, runOne, STORAGE } from './storage.ts';
 
 /** The first build makes a Debian and fetches everything that is built with. */
-const BUILD_LIMIT_MS = 1_200_000;
+const BUILD_LIMIT_MS = 2_400_000;
 const PROOF_LIMIT_MS = 240_000;
 
 let world: World | undefined;
