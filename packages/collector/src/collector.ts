@@ -1,13 +1,13 @@
 import { Backoff, type Log } from '@egressd/daemon/log';
 import type { ConnectionBlock } from './conntrack/record.ts';
-import type { ConntrackSource, EndsReport, ReadReport } from './conntrack/source.ts';
+import type { ConntrackSource, EndsReport, LosslessChange, ReadReport } from './conntrack/source.ts';
 import { FlowTable } from './flow-table/flow-table.ts';
+import { HandOver, type HandOverOptions } from './hand-over.ts';
 import type { CollectorMetrics } from './metrics.ts';
 import { Reducer } from './reducer/reducer.ts';
 import type { KeptConnections } from './state/connections-file.ts';
-import { type FrozenBatch, freezeBatch, renumbered } from './state/frozen-batch.ts';
+import { freezeBatch } from './state/frozen-batch.ts';
 import type { Numbering } from './state/numbering.ts';
-import type { State } from './state/state.ts';
 import type { Stream } from './stream/stream.ts';
 
 /** While nobody takes batches, one holds up to this much time: few large ones are better than many, and bytes keep their minute. */
@@ -22,10 +22,10 @@ const END_TOLD_WITHIN_MS = 10 * 60_000;
 
 export interface CollectorOptions {
   readonly source: ConntrackSource;
-  readonly stream: Pick<Stream, 'send' | 'tell' | 'begin' | 'canFreeze' | 'connected' | 'wantDialled'>;
+  readonly stream: HandOverOptions['stream'] & Pick<Stream, 'tell' | 'canFreeze' | 'connected' | 'wantDialled'>;
   readonly numbering: Numbering;
   /** Keeps what was counted, so that another process can go on; undefined: nothing is kept. */
-  readonly state?: Pick<State, 'handOver' | 'begin' | 'writing' | 'wantsWhole' | 'hurry'> | undefined;
+  readonly state?: HandOverOptions['state'];
   readonly metrics: CollectorMetrics;
   readonly log: Log;
   readonly maxPairs: number;
@@ -50,6 +50,7 @@ export interface CollectorOptions {
  */
 export class Collector {
   readonly #options: CollectorOptions;
+  readonly #out: HandOver;
   #table: FlowTable;
   readonly #backoff: Backoff;
   #reducer: Reducer;
@@ -58,22 +59,22 @@ export class Collector {
   #cleanedMs: number;
   #sourceName: ConntrackSource['name'];
   #reading = false;
-  /** The last hand-over is kept and sent. */
-  #handedOver: Promise<void> = Promise.resolve();
-  #renumbering = false;
-  /** What a process before had counted is the base of what this one counts. */
-  #restored = false;
 
   constructor(options: CollectorOptions) {
     const now = options.now();
     this.#options = options;
     this.#sourceName = options.source.name;
     this.#backoff = new Backoff(options.now);
+    this.#out = new HandOver(options);
     this.#table = new FlowTable(options.seed, BigInt(now) * 1_000_000n);
     this.#reducer = this.#newReducer();
     this.#sinceMs = now;
     this.#cleanedMs = now;
-    options.source.follow?.({ ended: (block) => this.#end(block), endsAmiss: (report) => this.#endsAmiss(report) });
+    options.source.follow?.({
+      ended: (block) => this.#end(block),
+      endsAmiss: (report) => this.#endsAmiss(report),
+      losslessChanged: (change) => this.#losslessChanged(change),
+    });
   }
 
   /** Goes on where a process before ended, before the first read. */
@@ -83,41 +84,17 @@ export class Collector {
     for (const { words } of images) this.#table.restore(words);
     this.#table.backwards = last.backwards;
     this.#sinceMs = last.sinceMs;
-    this.#restored = true;
+    this.#out.restored();
   }
 
   /** Resolves when the last hand-over is kept and sent. */
   get handedOver(): Promise<void> {
-    return this.#handedOver;
+    return this.#out.done;
   }
 
-  /**
-   * Begins another numbering: the exporter has batches of the present one that were not sent from here, so what was restored is older
-   * than what it has. What moved since then is in part what it has had: it is dropped, if connections went on from there. If they
-   * began afresh, what moved is new and goes out under new numbers.
-   */
-  async renumber(): Promise<void> {
-    if (this.#renumbering) return;
-    this.#renumbering = true;
-    await this.#handedOver;
-    const { stream, numbering, state, log } = this.#options;
-    const dropped = { batches: 0, flow_bytes: 0 };
-    const batches = stream.begin((batch, number) => {
-      if (!this.#restored) return renumbered(batch, number);
-      dropped.batches++;
-      dropped.flow_bytes += batch.flowBytes;
-      return undefined;
-    });
-    if (this.#restored) this.#reducer.freeze();
-    this.#restored = false;
-    numbering.begin(batches.length);
-    log.error(
-      'the exporter has batches of this collector that its state directory does not know of: a new numbering begins',
-      dropped,
-    );
-    if (state !== undefined) this.#handedOver = state.begin(numbering.name, batches, dropped.batches);
-    await this.#handedOver;
-    this.#renumbering = false;
+  /** Begins another numbering. @see HandOver.renumber */
+  renumber(): Promise<void> {
+    return this.#out.renumber(() => this.#reducer.freeze());
   }
 
   /**
@@ -134,10 +111,10 @@ export class Collector {
   /** The last turn: what moved becomes a batch, whoever is there to take it. */
   async finish(): Promise<void> {
     const complete = await this.#readTable();
-    this.#options.state?.hurry();
-    await this.#handedOver;
+    this.#out.hurry();
+    await this.#out.done;
     this.#handOver(complete, true);
-    await this.#handedOver;
+    await this.#out.done;
   }
 
   /** @returns whether the whole table was seen */
@@ -198,46 +175,34 @@ export class Collector {
     this.#options.readSooner?.();
   }
 
+  #losslessChanged(change: LosslessChange): void {
+    this.#options.metrics.setLossless(change);
+    if (change === 'resumed') this.#options.log.info('the kernel keeps ended connections until their end was told');
+    else
+      this.#warn('the kernel no longer keeps ended connections until their end was told; it will again after a while', {
+        reason: change,
+      });
+  }
+
   /**
    * Freezes what moved into a batch. Its span begins at the last whole read: one that missed something leaves bytes for the next,
    * whose span reaches back as far.
    */
   #handOver(complete: boolean, last = false): void {
-    const { stream, numbering, state, now } = this.#options;
+    const { stream, numbering, now } = this.#options;
     const toMs = Math.max(now(), this.#sinceMs);
     const fromMs = this.#sinceMs;
     if (this.#reducer.rows > 0) {
       const early = !stream.connected && toMs - fromMs < COALESCE_MS;
-      if (!last && (early || !stream.canFreeze || state?.writing)) return;
+      if (!last && (early || !stream.canFreeze || this.#out.busy)) return;
       if (complete) this.#sinceMs = toMs;
-      this.#keepAndSend(freezeBatch({ number: numbering.next(), fromMs, toMs }, this.#reducer.freeze(), toMs));
+      const batch = freezeBatch({ number: numbering.next(), fromMs, toMs }, this.#reducer.freeze(), toMs);
+      this.#out.give(batch, this.#table, this.#sinceMs);
     } else {
       if (complete) this.#sinceMs = toMs;
-      if (state?.wantsWhole && !state.writing) this.#keepAndSend(undefined);
+      if (this.#out.wantsImage) this.#out.give(undefined, this.#table, this.#sinceMs);
     }
     if (stream.connected && stream.wantDialled !== this.#reducer.dialled) this.#exchangeReducer();
-  }
-
-  /**
-   * Sends a batch once it is kept. What the batch holds and what the image says was counted are of one instant: nothing is read
-   * between the two. Reading goes on while they are written.
-   */
-  #keepAndSend(batch: FrozenBatch | undefined): void {
-    const { stream, state } = this.#options;
-    if (state === undefined) {
-      if (batch !== undefined) stream.send(batch);
-      return;
-    }
-    const whole = state.wantsWhole;
-    const words = this.#table.image(whole);
-    const { firstReadNs, baseline, backwards } = this.#table;
-    const number = this.#options.numbering.last;
-    const image = { whole, number, sinceMs: this.#sinceMs, firstReadNs, baseline, backwards, words };
-    this.#handedOver = state.handOver(batch, image).then(() => {
-      // Given back at once: left to the garbage collector, several would be in memory together.
-      words.buffer.transfer(0);
-      if (batch !== undefined) stream.send(batch);
-    });
   }
 
   /** The exporter wants other columns: nothing is pending, so the pairs can be looked up anew. */

@@ -30,9 +30,9 @@ export const COLLECTOR_FLAGS = defineFlags({
     "Where connections are read: netfilter or cilium (ebpf comes with a later release); empty: Cilium's maps where Cilium is at work and they can be read, else netfilter.",
   ),
   'conntrack-events': choice(
-    ['on', 'off'],
+    ['on', 'off', 'lossless'],
     'on',
-    'Listen for the end of each connection, so that what it moved since the last read counts too: on or off.',
+    "Listen for the end of each connection, so that what it moved since the last read counts too: on, off or lossless. lossless: the kernel keeps an ended connection until its end was told; where the collector stands still, these fill the node's table until a watchdog steps in.",
   ),
   'host-pid': boolean(false, "Read the host's network namespace through process 1 although the pod has its own."),
   'exclude-namespaces': list(['kube-system'], 'Pods in these namespaces, separated by commas, are not reported.'),

@@ -1,6 +1,13 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { ChosenSource } from './conntrack/chosen-source.ts';
-import type { ConntrackSource, EndsReport, ReadReport, SourceSwitches, TableState } from './conntrack/source.ts';
+import type {
+  ConntrackSource,
+  EndsReport,
+  LosslessChange,
+  ReadReport,
+  SourceSwitches,
+  TableState,
+} from './conntrack/source.ts';
 import type { FlowTable } from './flow-table/flow-table.ts';
 import type { Reducer } from './reducer/reducer.ts';
 
@@ -12,6 +19,7 @@ export interface CollectorMetrics {
   /** @param count connections whose end was told */
   countEnds(count: number): void;
   countEndsAmiss(report: EndsReport): void;
+  setLossless(change: LosslessChange): void;
   setSizes(table: FlowTable, reducer: Reducer): void;
 }
 
@@ -45,6 +53,10 @@ export function createCollectorMetrics(
       ends.lost.inc(lost);
       ends.gaps.inc(gaps);
       for (const [reason, count] of Object.entries(skipped)) ends.skipped.inc({ reason }, count);
+    },
+    setLossless(change) {
+      ends.lossless.set(change === 'resumed' ? 1 : 0);
+      if (change !== 'resumed') ends.suspended.inc({ reason: change });
     },
     setSizes(table, reducer) {
       sizes.connections.set(table.size);
@@ -103,7 +115,7 @@ function endMetrics(registry: Registry) {
     ),
     overruns: counter(
       'egressd_conntrack_event_overruns_total',
-      'Times that ends came faster than the collector took them, so that some were lost; each is followed by a read at once. What those connections moved since the last read that saw them is lost. Give the collector more CPU.',
+      'Times that ends came faster than the collector took them, so that some were lost; each is followed by a read at once. What those connections moved since the last read that saw them is lost. Give the collector more CPU; see also -conntrack-events=lossless.',
     ),
     lost: counter(
       'egressd_conntrack_events_lost_total',
@@ -113,6 +125,17 @@ function endMetrics(registry: Registry) {
       'egressd_conntrack_event_gaps_total',
       'Times that nobody listened for ends because the reading thread was started anew: the log has the reason. What connections that ended meanwhile moved since the last read is lost.',
     ),
+    lossless: new Gauge({
+      name: 'egressd_conntrack_lossless',
+      help: 'With -conntrack-events=lossless: 1 while the kernel keeps ended connections until their end was told, else 0.',
+      registers,
+    }),
+    suspended: new Counter({
+      name: 'egressd_conntrack_lossless_suspended_total',
+      help: 'Times that the kernel was told not to keep them any longer. table: its table is nearly full, raise nf_conntrack_max; stall: the collector did not read for some seconds, give it more CPU; watchdog: the process that watches it ended, see the log.',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
     skipped: new Counter({
       name: 'egressd_conntrack_events_skipped_total',
       help: 'Ends that were left out. no_counters: the connection was opened before nf_conntrack_acct was on; undecodable: report it; loopback: not traffic of pods.',

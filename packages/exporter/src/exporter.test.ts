@@ -7,6 +7,7 @@ import { type Snapshot, totalOf } from './aggregate/snapshot.ts';
 import { Exporter } from './exporter.ts';
 import { OwnerRegistry } from './owners/registry.ts';
 import type { ReceivedBatch } from './receiver/received.ts';
+import type { CountedImage } from './state/checkpoint/format.ts';
 import { Ledger } from './state/ledger.ts';
 import { WAIT_MS } from './waiting/waiting.ts';
 
@@ -36,9 +37,28 @@ class PlayedSink {
   }
 }
 
-function start(wait: boolean, sinks: ReadonlyMap<string, PlayedSink> = new Map()): Exporter {
+/** A state directory that the test plays: a snapshot is on the disk when the test says so. */
+class PlayedState {
+  givenUp = false;
+  kept: Snapshot | undefined;
+  newest: Snapshot | undefined;
+  counted: CountedImage | undefined;
+  readonly ephemeral: boolean;
+  constructor(ephemeral: boolean) {
+    this.ephemeral = ephemeral;
+  }
+  take(snapshot: Snapshot, counted: CountedImage): void {
+    this.newest = snapshot;
+    this.counted = counted;
+  }
+  async close(): Promise<boolean> {
+    return true;
+  }
+}
+
+function start(wait: boolean, sinks: ReadonlyMap<string, PlayedSink> = new Map(), state?: PlayedState): Exporter {
   const page = { take: (snapshot: Snapshot) => snapshots.push(snapshot) };
-  return new Exporter({ owners, ledger, wait, sinks, page, registry, log: SILENT, now: () => now });
+  return new Exporter({ owners, ledger, wait, sinks, page, state, registry, log: SILENT, now: () => now });
 }
 
 beforeEach(() => {
@@ -121,6 +141,19 @@ describe('a pod that is told of after its first bytes', () => {
     expect([exportBytes(exporter), confirmed, await dropped()]).toEqual([0, 1, 100]);
   });
 
+  test('waits are in no checkpoint', () => {
+    const state = new PlayedState(false);
+    const exporter = start(true, new Map(), state);
+    receive(exporter, 1);
+    exporter.export(streams);
+    expect(state.counted?.nodes[0]?.sequences[0]?.applied).toBe(0);
+    podAppears();
+    exporter.joinWaiting();
+    exporter.export(streams);
+    expect(state.counted?.nodes[0]?.sequences[0]?.applied).toBe(1);
+    expect(state.counted?.totals.ids.length).toBe(1);
+  });
+
   test('at a stop nothing is left behind', async () => {
     const exporter = start(true);
     receive(exporter, 1);
@@ -195,6 +228,60 @@ describe('confirmed is', () => {
     fast.holdsConfirmation = false;
     slow.holdsConfirmation = false;
     turn(1);
+    expect(confirmed).toBe(1);
+  });
+});
+
+describe('with a state directory, confirmed is', () => {
+  const sink = new PlayedSink();
+  const sinks = new Map([['sink', sink]]);
+
+  const turn = (exporter: Exporter, state: PlayedState, number: number) => {
+    receive(exporter, number);
+    now += 1000;
+    exporter.export(streams);
+    const taken = state.newest;
+    return {
+      onDisk: () => {
+        state.kept = taken;
+        exporter.confirm(streams);
+      },
+      accepted: () => exporter.accepted('sink', taken!, streams),
+    };
+  };
+
+  test('what is on the disk, whatever sinks do', () => {
+    const state = new PlayedState(false);
+    const exporter = start(false, sinks, state);
+    const first = turn(exporter, state, 1);
+    first.accepted();
+    expect(confirmed).toBe(0);
+    first.onDisk();
+    expect(confirmed).toBe(1);
+    turn(exporter, state, 2).onDisk();
+    expect(confirmed).toBe(2);
+  });
+
+  test('what is on the disk and accepted, where the directory goes with the pod', () => {
+    const state = new PlayedState(true);
+    const exporter = start(false, sinks, state);
+    const first = turn(exporter, state, 1);
+    first.onDisk();
+    expect(confirmed).toBe(0);
+    const second = turn(exporter, state, 2);
+    second.accepted();
+    expect(confirmed).toBe(1);
+    second.onDisk();
+    expect(confirmed).toBe(2);
+  });
+
+  test('what is accepted while the directory is given up', () => {
+    const state = new PlayedState(false);
+    const exporter = start(false, sinks, state);
+    state.givenUp = true;
+    const first = turn(exporter, state, 1);
+    expect(confirmed).toBe(0);
+    first.accepted();
     expect(confirmed).toBe(1);
   });
 });

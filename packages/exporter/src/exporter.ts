@@ -1,6 +1,7 @@
 import { Backoff, type Log } from '@egressd/daemon/log';
 import type { Registry } from 'prom-client';
 import { Aggregate } from './aggregate/aggregate.ts';
+import type { Standing } from './aggregate/image.ts';
 import type { Snapshot } from './aggregate/snapshot.ts';
 import { join } from './join/join.ts';
 import { createExporterMetrics, type ExporterMetrics } from './metrics.ts';
@@ -10,14 +11,22 @@ import type { Collector, ReceivedBatch } from './receiver/received.ts';
 import type { Accepted, Delivery } from './sinks/delivery.ts';
 import type { Mode } from './sinks/frame.ts';
 import { ModeChoice } from './sinks/mode-choice.ts';
+import type { CountedImage } from './state/checkpoint/format.ts';
+import type { KeptCheckpoint } from './state/checkpoint/keep.ts';
 import type { Ledger } from './state/ledger.ts';
 import { Waiting } from './waiting/waiting.ts';
+
+/** The last checkpoint may take so long. */
+const LAST_CHECKPOINT_MS = 1500;
 
 /** What the exporter needs of the receiver. */
 interface Streams {
   readonly collectors: readonly Collector[];
   confirm(moved: ReturnType<Ledger['confirmUpTo']>): void;
 }
+
+/** What it needs of the state directory. */
+export type KeptState = Pick<KeptCheckpoint, 'kept' | 'givenUp' | 'ephemeral' | 'take' | 'close'>;
 
 /** What it needs of a sink's delivery. */
 type SinkDelivery = Pick<Delivery, 'offer' | 'holdsConfirmation' | 'close'>;
@@ -29,6 +38,8 @@ export interface ExporterOptions {
   readonly wait: boolean;
   /** By name. Each calls `accepted` with its own name. */
   readonly sinks: ReadonlyMap<string, SinkDelivery>;
+  /** Where totals outlive the process; undefined: nowhere. */
+  readonly state?: KeptState | undefined;
   /** `/metrics`, where it shows traffic: takes every snapshot. */
   readonly page?: { take(snapshot: Snapshot): void } | undefined;
   readonly registry: Registry;
@@ -39,10 +50,13 @@ export interface ExporterOptions {
 /**
  * The exporter's work, step by step:
  *
- *   receiver ──batch──> waiting ──> join ──flows──> aggregate ──snapshot──> sinks
- *      <──────────── confirmed ──────────── ledger <──────── accepted ────┘
+ *   receiver ──batch──> waiting ──> join ──flows──> aggregate ──snapshot──> sinks ──frames──┐
+ *      <──────────── confirmed ──────────── ledger <──────── accepted ────────┘             │
+ *                                             └──< kept ──── state <── checkpoint: all of it ┘
  *
- * Nothing is confirmed before every sink has accepted it; one that is away too long is not waited for.
+ * Without a state directory nothing is confirmed before every sink has accepted it; one that is away too long is not waited for. With
+ * one a batch is confirmed, and a frame is sent, when the checkpoint that holds it is on the disk; where the directory goes with the
+ * pod, both have to be.
  */
 export class Exporter {
   readonly #options: ExporterOptions;
@@ -66,6 +80,13 @@ export class Exporter {
     this.#modeChoice = new ModeChoice(options.log, this.#now);
     this.#waiting = new Waiting(options.owners);
     this.#metrics = createExporterMetrics(options.registry, this.#aggregate, options.owners, this.#waiting);
+  }
+
+  /** Goes on from the state of a life before, before anything else. @returns what totals stand at */
+  restore({ mode, nodes, totals }: CountedImage): Standing {
+    this.#mode = mode;
+    this.#options.ledger.restore(nodes);
+    return this.#aggregate.restore(totals);
   }
 
   /** Why no batch can be taken now; undefined: come in. */
@@ -103,7 +124,7 @@ export class Exporter {
 
   /** One turn, every export interval: a snapshot of all totals goes to every sink. */
   export(streams: Streams): void {
-    const { owners, ledger, sinks, page } = this.#options;
+    const { owners, ledger, sinks, page, state } = this.#options;
     const now = this.#now();
     owners.forget(now);
     this.#aggregate.retire(now, this.#acceptedByAll()?.timeMs ?? 0);
@@ -112,6 +133,8 @@ export class Exporter {
     page?.take(snapshot);
     const asked = streams.collectors.map(({ settings }) => settings.sendTrafficDelta);
     if (asked.length > 0) this.#mode = this.#modeChoice.choose(asked);
+    // It captures the rest at the end of this turn, when all have absorbed the snapshot and those that are idle have frozen a frame.
+    state?.take(snapshot, this.#counted(snapshot));
     for (const sink of sinks.values()) sink.offer(snapshot, this.#mode);
     this.#latest = snapshot;
     this.confirm(streams);
@@ -123,11 +146,11 @@ export class Exporter {
     this.confirm(streams);
   }
 
-  /** Tells collectors what no sink needs any more. */
+  /** Tells collectors what can no longer be lost. */
   confirm(streams: Streams): void {
-    const accepted = this.#acceptedByAll();
-    if (accepted === undefined) return;
-    const moved = this.#options.ledger.confirmUpTo(accepted.position);
+    const safe = this.#safe();
+    if (safe === undefined) return;
+    const moved = this.#options.ledger.confirmUpTo(safe.position);
     if (moved.size > 0) streams.confirm(moved);
   }
 
@@ -135,16 +158,26 @@ export class Exporter {
   async finish(streams: Streams, deadlineMs: number): Promise<void> {
     this.#join(this.#waiting.all());
     this.export(streams);
-    const { sinks, log } = this.#options;
+    const { sinks, state } = this.#options;
+    const late: string[] = [];
     await Promise.all(
       [...sinks].map(async ([name, sink]) => {
-        if (await sink.close(deadlineMs)) return;
-        log.warn('sink did not take the last snapshot in time; collectors will send again what it lacks', {
-          sink: name,
-        });
+        if (!(await sink.close(deadlineMs))) late.push(name);
       }),
     );
+    const kept = (await state?.close(LAST_CHECKPOINT_MS)) ?? false;
+    for (const name of late) this.#tellLate(name, kept);
     this.confirm(streams);
+  }
+
+  #tellLate(sink: string, kept: boolean): void {
+    const who = kept ? 'the next start sends what it lacks' : 'collectors will send again what it lacks';
+    this.#options.log.warn(`sink did not take the last snapshot in time; ${who}`, { sink });
+  }
+
+  #counted(snapshot: Snapshot): CountedImage {
+    const nodes = this.#options.ledger.image((node, numbering) => this.#waiting.firstHeld(node, numbering));
+    return { mode: this.#mode, nodes, totals: this.#aggregate.image(snapshot) };
   }
 
   #join(batches: readonly ReceivedBatch[]): void {
@@ -152,6 +185,15 @@ export class Exporter {
       const joined = join(batch, this.#options.owners);
       this.#metrics.count(batch, joined, this.#aggregate.add(joined, this.#now()));
     }
+  }
+
+  /** The newest snapshot of which nothing can be lost any more; undefined: none. */
+  #safe(): Accepted | undefined {
+    const { state } = this.#options;
+    if (state === undefined || state.givenUp) return this.#acceptedByAll();
+    if (!state.ephemeral || state.kept === undefined) return state.kept;
+    const accepted = this.#acceptedByAll();
+    return accepted === undefined || accepted.timeMs < state.kept.timeMs ? accepted : state.kept;
   }
 
   /** The oldest of what each sink that is waited for has accepted last; undefined where one has accepted nothing yet. */

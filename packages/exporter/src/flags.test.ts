@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { renderHelp, renderMarkdown } from '@egressd/daemon/flag-help';
 import { expect, test } from '@jest/globals';
-import { EXPORTER_FLAGS, type ExporterFlags, notices, parseExporterFlags } from './flags.ts';
+import { EXPORTER_FLAGS, type ExporterFlags, parseExporterFlags } from './flags.ts';
 
 function read(...argv: string[]): ExporterFlags {
   const parsed = parseExporterFlags(argv, {});
@@ -36,22 +36,17 @@ test('the defaults are those that users know', () => {
     tlsCaFile: undefined,
     insecure: false,
     stateDir: undefined,
+    stateEphemeral: false,
     kubeconfig: undefined,
     configCheck: false,
     version: false,
   });
 });
 
-test.each<[string, string]>([['-state-dir=/var/lib/egressd', '-state-dir keeps the address history only']])(
-  '%s is accepted with a line',
-  (flag, start) => {
-    expect(notices(read(flag)).map((line) => line.slice(0, start.length))).toEqual([start]);
-  },
-);
-
 test.each<[string[], string]>([
   [['-tls-key-file=a'], '-tls-cert-file and -tls-key-file: only one is set, a certificate needs both'],
   [['-http-listen-port=70000'], '-http-listen-port: is "70000", expected a whole number from 0 to 65535'],
+  [['-state-ephemeral'], '-state-ephemeral: says what kind of directory -state-dir is, which is not set'],
   [['-config=a'], '-config: unknown flag (did you mean -config-path?)'],
 ])('%j is a mistake', (argv, mistake) => {
   expect(parseExporterFlags(argv, {})).toEqual({ kind: 'mistakes', mistakes: [mistake] });

@@ -22,7 +22,11 @@ export const EXPORTER_FLAGS = defineFlags({
   insecure: boolean(false, 'Accept plain-text streams from beyond loopback.'),
   'state-dir': optionalText(
     'directory',
-    'Keeps across restarts who had which address; batches and totals come with a later release.',
+    'Keeps across restarts: totals, what each sink was given, which batches are counted, and who had which address.',
+  ),
+  'state-ephemeral': boolean(
+    false,
+    'The state directory goes with the pod (an emptyDir): collectors keep batches until every sink has accepted them too.',
   ),
   kubeconfig: optionalText(
     'file',
@@ -51,13 +55,7 @@ function checkTogether(flags: ExporterFlags): string[] {
     mistakes.push(
       '-tls-ca-file: needs -tls-cert-file and -tls-key-file, the receiver cannot ask for certificates without its own',
     );
+  if (flags.stateEphemeral && flags.stateDir === undefined)
+    mistakes.push('-state-ephemeral: says what kind of directory -state-dir is, which is not set');
   return mistakes;
-}
-
-/** One line for each flag that is accepted and does not do all yet. */
-export function notices(flags: ExporterFlags): string[] {
-  const lines: string[] = [];
-  if (flags.stateDir !== undefined)
-    lines.push('-state-dir keeps the address history only, yet: batches and totals are kept in memory');
-  return lines;
 }

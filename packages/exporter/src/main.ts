@@ -6,7 +6,7 @@ import { COMMIT, VERSION } from '@egressd/daemon/version';
 import { configCheck, renderMistakes } from './config/check.ts';
 import { loadConfig } from './config/load.ts';
 import { describeConfig } from './config/show.ts';
-import { EXPORTER_FLAGS, notices, parseExporterFlags } from './flags.ts';
+import { EXPORTER_FLAGS, parseExporterFlags } from './flags.ts';
 import { inventoryMistakes } from './inventory/inventory.ts';
 import { startExporter } from './start.ts';
 
@@ -37,5 +37,5 @@ log.info('egressd exporter', {
   ...effective(EXPORTER_FLAGS, flags),
   ...describeConfig(config),
 });
-for (const line of [...warnings, ...notices(flags)]) log.warn(line);
+for (const line of warnings) log.warn(line);
 await lifecycle.start(() => startExporter({ flags, config, environment: process.env, log, lifecycle }));

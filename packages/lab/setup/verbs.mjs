@@ -64,7 +64,13 @@ function test(args) {
   }));
   if (tiers.join() === 'unit') return { steps };
   const root = `${needsRoot(named ? `the ${tiers[0]} tier` : 'npm test')}, or run \`npm test -- unit\``;
-  return { root, packages: [...WORLD, ...COMPILER, 'shellcheck'], binaries: DATABASES, kubernetes: true, steps };
+  return {
+    root,
+    packages: [...WORLD, ...COMPILER, ...(tiers.includes('cluster') ? CONTAINERS : []), 'shellcheck'],
+    binaries: DATABASES,
+    kubernetes: tiers.includes('cluster'),
+    steps,
+  };
 }
 
 /** Nothing but reads: format and lint, types, and whether the contract and its generated code are as they should be. */
@@ -94,7 +100,8 @@ function check(args) {
 export const VERBS = {
   demo: (args) => ({
     root: needsRoot('the demo'),
-    packages: WORLD,
+    packages: args.includes('--images') ? [...WORLD, ...CONTAINERS] : WORLD,
+    kubernetes: args.includes('--images'),
     binaries: ['victoria-metrics'],
     steps: [program('lab/src/demo/main.ts', args)],
   }),

@@ -70,6 +70,7 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
       types: ['reducer', 'state'],
     },
     'read-times': {},
+    'hand-over': { packages: ['@egressd/daemon'], rooms: ['state'], types: ['flow-table', 'stream'] },
     init: { packages: ['@egressd/daemon'], rooms: ['conntrack'] },
     'dump-ct': { packages: ['@egressd/flow'], rooms: ['conntrack', 'conntrack/record'] },
     metrics: { packages: ['prom-client'], types: ['conntrack', 'flow-table', 'reducer'] },
@@ -90,9 +91,17 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
       types: ['state'],
     },
     state: { types: ['receiver', 'aggregate'], pure: true },
+    'state/file': {},
     'state/history': {
       packages: ['@egressd/flow', '@egressd/daemon', 'zod', 'prom-client'],
+      rooms: ['state/file'],
       types: ['owners'],
+    },
+    // What it holds is fed to it by the rooms whose state it is, as plain columns.
+    'state/checkpoint': {
+      packages: ['@egressd/daemon', 'prom-client'],
+      rooms: ['state', 'state/file'],
+      types: ['aggregate', 'join', 'sinks'],
     },
     owners: { packages: ['@egressd/flow'], pure: true },
     inventory: {

@@ -50,7 +50,7 @@ app.kubernetes.io/component: egressd-collector
 {{- end }}
 
 {{- define "egressd.exporter.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "egressd.name" . }}-exporter
+app.kubernetes.io/name: {{ include "egressd.name" . | trunc 54 | trimSuffix "-" }}-exporter
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
@@ -74,7 +74,7 @@ Labels of pods: the user's, and ours, which selectors find them by. No versions:
 
 {{/* Of the Jobs: no selector above finds their pods. @param context, component */}}
 {{- define "egressd.job.labels" -}}
-app.kubernetes.io/name: {{ include "egressd.name" .context }}-{{ .component }}
+app.kubernetes.io/name: {{ include "egressd.name" .context | trunc 48 | trimSuffix "-" }}-{{ .component }}
 app.kubernetes.io/instance: {{ .context.Release.Name }}
 app.kubernetes.io/component: egressd-{{ .component }}
 {{ include "egressd.commonLabels" .context }}

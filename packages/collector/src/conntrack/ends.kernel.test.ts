@@ -1,4 +1,6 @@
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -32,7 +34,7 @@ beforeEach(async () => {
 });
 
 /** A source that was read once, and what it told of ends since. */
-async function listen(options: { eventBufferBytes?: number } = {}) {
+async function listen(options: { eventBufferBytes?: number; events?: 'on' | 'lossless' } = {}) {
   const ended: RecordFields[] = [];
   const reports: EndsReport[] = [];
   const source = await openNetfilterSource({ namespace: FILE, events: 'on', ...options });
@@ -157,7 +159,93 @@ test('a reading thread that dies leaves a gap, which is told', async () => {
     await source.read(() => {});
     execFileSync('bash', ['-c', 'echo > /dev/tcp/10.77.0.2/81 || true'], { stdio: 'ignore' });
     await source.read(() => {});
+    const sockets = (await import('node:fs')).readFileSync('/proc/self/net/netlink', 'latin1').match(/ 00000004 /g);
+    console.log('listening', sockets.length);
     await source.close();`;
   const { stdout } = await inside(process.execPath, '--conditions=source', '-e', code);
-  expect(stdout).toBe('gaps 1\nended 1\n');
+  expect(stdout).toBe('gaps 1\nended 1\nlistening 1\n');
 });
+
+describe('lossless', () => {
+  const MANY = 2000;
+  /** Room for some hundred. */
+  const eventBufferBytes = 65_536;
+
+  test('nothing is lost where the buffer has no room', async () => {
+    const { source, ended, reports } = await listen({ events: 'lossless', eventBufferBytes });
+    await datagrams(MANY);
+    await inside('conntrack', '-F');
+    await until(() => ended.length >= MANY);
+    expect(new Set(ended.map(({ originalPorts }) => originalPorts.join(' '))).size).toBe(MANY);
+    expect(reports.filter(({ overruns, lost }) => overruns + lost > 0)).toEqual([]);
+    await source.close();
+  });
+
+  /** A program that listens with a buffer that is soon full, and says what changes. */
+  const LISTENER = `
+    const { openNetfilterSource } = await import(${SOURCE});
+    const source = await openNetfilterSource({ events: 'lossless', eventBufferBytes: ${eventBufferBytes} });
+    source.follow({ ended: () => {}, endsAmiss: () => {}, losslessChanged: (change) => console.log(change) });
+    await source.read(() => {});
+    process.stdin.resume().on('end', () => source.close());`;
+
+  async function startListener(): Promise<{ child: ChildProcess; said: () => string }> {
+    const flags = ['--conditions=source', '--disable-warning=ExperimentalWarning', '-e', LISTENER];
+    const child = spawn('ip', ['netns', 'exec', NAME, process.execPath, ...flags], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    let text = '';
+    child.stdout!.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+    });
+    await until(() => text.includes('resumed'));
+    return { child, said: () => text };
+  }
+  const entries = async () => Number((await inside('sysctl', '-n', 'net.netfilter.nf_conntrack_count')).stdout);
+
+  test('a reader that is stopped keeps dead entries in the table only until the watchdog steps in', async () => {
+    const { child, said } = await startListener();
+    child.kill('SIGSTOP');
+    await datagrams(MANY);
+    await inside('conntrack', '-F');
+    expect(await entries()).toBeGreaterThan(MANY / 2);
+    let left = await entries();
+    for (let i = 0; i < 300 && left > 0; i++) {
+      await sleep(100);
+      left = await entries();
+    }
+    expect(left).toBe(0);
+    child.kill('SIGCONT');
+    await until(() => said() === 'resumed\nstall\n');
+    child.stdin!.end();
+    await once(child, 'exit');
+  });
+
+  test('a reader that is killed leaves no watchdog behind, and no dead entries', async () => {
+    const { child } = await startListener();
+    const watchdogs = () => children(child.pid!);
+    expect(watchdogs().length).toBe(1);
+    const [watchdog] = watchdogs();
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await datagrams(MANY);
+    await inside('conntrack', '-F');
+    await until(() => commandOf(watchdog!) === '');
+    expect(await entries()).toBe(0);
+  });
+});
+
+/** Processes that a process has started. */
+function children(pid: number): number[] {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const text = threads.map((thread) => readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1')).join(' ');
+  return text.split(' ').filter(Boolean).map(Number);
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    return '';
+  }
+}

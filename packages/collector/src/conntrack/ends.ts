@@ -24,15 +24,25 @@ export class EndReader {
   readonly #blocks: Blocks;
   #ends = startEnds(createShapes());
   readonly #lostInAll: () => number | undefined;
+  readonly #mayLose: () => boolean;
   #draining: Promise<void> | undefined;
   #overruns = 0;
   #lost = 0;
 
-  /** @param lostInAll events that the kernel dropped since the socket was opened; undefined where it does not say */
-  constructor(socket: EventSocket, blocks: Blocks, lostInAll: () => number | undefined) {
+  /**
+   * @param lostInAll events that the kernel dropped since the socket was opened; undefined where it does not say
+   * @param mayLose the kernel does not keep what it could not tell
+   */
+  constructor(
+    socket: EventSocket,
+    blocks: Blocks,
+    lostInAll: () => number | undefined,
+    mayLose: () => boolean = () => true,
+  ) {
     this.#socket = socket;
     this.#blocks = blocks;
     this.#lostInAll = lostInAll;
+    this.#mayLose = mayLose;
   }
 
   /** Delivers what is there. Where a drain is under way, it is that one. */
@@ -69,7 +79,7 @@ export class EndReader {
     for (let receives = 0; receives < MAX_RECEIVES; receives++) {
       const received = this.#socket.receive();
       if (received === 0) break;
-      if (received === 'overrun') this.#overruns++;
+      if (received === 'overrun') this.#overruns += this.#mayLose() ? 1 : 0;
       else {
         if (block < 0) block = await this.#blocks.take();
         block = await this.#decode(received, block);

@@ -7,6 +7,7 @@ import {
   LIBRARY_FILE,
   lengthOf,
   MSG_DONTWAIT,
+  openLibc,
   openNetlink,
   receive,
   receiveMemory,
@@ -78,6 +79,7 @@ export function openEventSocket(bufferBytes: number, file: string = LIBRARY_FILE
  * @param fd of an event socket; may be one that was inherited
  */
 export function setLossless(fd: number, on: boolean): void {
+  openLibc();
   const value = Buffer.alloc(4);
   value.writeInt32LE(on ? 1 : 0);
   const { value: result, errnoCode } = setsockopt(fd, SOL_NETLINK, NETLINK_BROADCAST_ERROR, value, value.length);

@@ -260,7 +260,8 @@ function leaveNamespace(own: number): void {
 
 const opened = new Set<string>();
 
-function openLibc(): void {
+/** Opens libc, once: without it no function of it can be called. */
+export function openLibc(): void {
   if (opened.has(LIBC)) return;
   open({ library: LIBC, path: 'libc.so.6' });
   opened.add(LIBC);

@@ -1,4 +1,4 @@
-import type { EndsReport, ReadReport, SourceErrorCode } from './source.ts';
+import type { EndsReport, LosslessChange, ReadReport, SourceErrorCode } from './source.ts';
 import type { SwitchFiles } from './switches.ts';
 
 /** What the worker is started with. */
@@ -35,7 +35,13 @@ export type Answer =
 /** From the worker. */
 export type FromWorker =
   /** Everything is open; the descriptors stay the worker's. The blocks are memory that both threads see. */
-  | { readonly kind: 'ready'; readonly switches: SwitchFiles; readonly blocks: readonly Uint32Array[] }
+  | {
+      readonly kind: 'ready';
+      readonly switches: SwitchFiles;
+      readonly blocks: readonly Uint32Array[];
+      /** The socket of end events. */
+      readonly eventSocket?: number | undefined;
+    }
   /** Something could not be opened, and the worker ends. */
   | { readonly kind: 'unusable'; readonly code: SourceErrorCode; readonly message: string }
   /** A block, by its number, has been filled with connections, and is the receiver's until it sends it back. */
@@ -44,4 +50,6 @@ export type FromWorker =
   | { readonly kind: 'ended'; readonly block: number; readonly count: number }
   /** What was amiss with ends, after those that were delivered. */
   | { readonly kind: 'endsAmiss'; readonly report: EndsReport }
+  /** The kernel keeps ended connections from now on, or why it no longer does. */
+  | { readonly kind: 'lossless'; readonly change: LosslessChange }
   | Answer;

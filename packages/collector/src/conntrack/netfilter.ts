@@ -72,9 +72,11 @@ class NetfilterSource extends ThreadSource {
   protected override told(message: Told, { blocks, worker }: Reader): void {
     if (message.kind === 'endsAmiss') {
       this.#listener?.endsAmiss(message.report);
-      return;
+    } else if (message.kind === 'lossless') {
+      this.#listener?.losslessChanged?.(message.change);
+    } else {
+      this.#listener?.ended({ words: blocks[message.block]!, count: message.count });
+      tell(worker, { kind: 'recycle', block: message.block });
     }
-    this.#listener?.ended({ words: blocks[message.block]!, count: message.count });
-    tell(worker, { kind: 'recycle', block: message.block });
   }
 }

@@ -83,12 +83,24 @@ export const NOTHING_AMISS: EndsReport = {
   skipped: { no_counters: 0, undecodable: 0, loopback: 0 },
 };
 
+/** Why the kernel was told not to keep ended connections until their end was told, as `lossless` has it. */
+export type Suspension =
+  /** The kernel's table is nearly full. */
+  | 'table'
+  /** Nobody read for some seconds. */
+  | 'stall'
+  /** The watchdog has ended, or cannot be started. */
+  | 'watchdog';
+export type LosslessChange = Suspension | 'resumed';
+
 /** Who is told of connections that end. */
 export interface EndsListener {
   /** They have ended, and these are their final counters. The block may not be kept. */
   ended(block: ConnectionBlock): void;
   /** Comes after the blocks that it is about. */
   endsAmiss(report: EndsReport): void;
+  /** The kernel keeps ended connections from now on, or why it no longer does. */
+  losslessChanged?(change: LosslessChange): void;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
@@ -26,10 +27,12 @@ export interface Reader {
   readonly worker: Worker;
   readonly switches: SwitchFiles;
   readonly blocks: readonly Uint32Array[];
+  /** Open until the worker says that it has closed what it had open. */
+  eventSocket?: number | undefined;
 }
 
 /** What a worker says beside answers. */
-export type Told = Extract<FromWorker, { kind: 'ended' | 'endsAmiss' }>;
+export type Told = Extract<FromWorker, { kind: 'ended' | 'endsAmiss' | 'lossless' }>;
 
 /**
  * A source that is read by a thread of its own. Where it dies, what was asked for fails and the next read starts another.
@@ -120,7 +123,11 @@ export abstract class ThreadSource implements ConntrackSource {
         if (this.reader?.worker === worker) this.#readerEnded(error);
       };
       worker.on('error', (error: Error) => end(died(error.message)));
-      worker.on('exit', (code) => end(died(`exit code ${code}`)));
+      worker.on('exit', (code) => {
+        end(died(`exit code ${code}`));
+        // The kernel would go on telling a socket that nobody reads.
+        if (reader?.eventSocket !== undefined) closeSync(reader.eventSocket);
+      });
       worker.on('message', (message: FromWorker) => {
         if (message.kind === 'ready') {
           reader = { ...message, worker };
@@ -137,19 +144,25 @@ export abstract class ThreadSource implements ConntrackSource {
     if (message.kind === 'block') {
       this.#deliver({ words: reader.blocks[message.block]!, count: message.count });
       tell(reader.worker, { kind: 'recycle', block: message.block });
-    } else if (message.kind === 'ended' || message.kind === 'endsAmiss') this.told(message, reader);
-    else this.#settle(message);
+    } else if (message.kind === 'ended' || message.kind === 'endsAmiss' || message.kind === 'lossless')
+      this.told(message, reader);
+    else this.#settle(message, reader);
   }
 
-  #settle(message: Answer): void {
+  #settle(message: Answer, reader: Reader): void {
     const pending = this.#pending.get(message.id);
     this.#pending.delete(message.id);
+    // At once, and not where the answer is waited for: the thread's exit may come right behind its answer.
+    if (message.kind === 'closed') reader.eventSocket = undefined;
     if (message.kind !== 'failed') {
       pending?.resolve(message);
       return;
     }
     // The worker has closed what it had open: it could have been in the middle of a reading.
-    if (pending?.kind === 'read') this.reader = undefined;
+    if (pending?.kind === 'read') {
+      reader.eventSocket = undefined;
+      this.reader = undefined;
+    }
     pending?.reject(new SourceError(message.code, message.message));
   }
 

@@ -8,10 +8,12 @@ import { type AddressSocket, openAddressSocket } from './addresses.ts';
 import { EndReader } from './ends.ts';
 import { type ConntrackSocket, inNamespace, openConntrackSocket } from './ffi.ts';
 import { type EventSocket, openEventSocket } from './ffi-events.ts';
+import { Lossless } from './lossless.ts';
 import type { Request, ToWorker, WorkerOptions } from './messages.ts';
 import { type Blocks, probe, readAll } from './reading.ts';
 import { closeSwitchFiles, openSwitchFiles, readNumber, readText, type SwitchFiles } from './switches.ts';
 import { parseDrops } from './table.ts';
+import { startWatchdog } from './watchdog.ts';
 import { BLOCK_RECORDS, BLOCKS, type Circulation, circulate, newBlocks, port, reason, say } from './worker-port.ts';
 
 /** The same for ends: a tenth of a second of ten thousand a second. */
@@ -34,9 +36,11 @@ interface Sockets {
 function openAll(): Sockets {
   const conntrack = openConntrackSocket(options.library);
   probe(conntrack);
+  const addresses = openAddressSocket();
+  const switches = openSwitchFiles();
   // Before the first dump: what ends from now on is told.
   const events = options.events === 'off' ? undefined : openEventSocket(options.eventBufferBytes, options.library);
-  return { conntrack, events, addresses: openAddressSocket(), switches: openSwitchFiles() };
+  return { conntrack, events, addresses, switches };
 }
 
 function closeAll({ conntrack, events, addresses, switches }: Sockets): void {
@@ -61,9 +65,13 @@ interface Ends {
 }
 
 function startEnds({ switches }: Sockets, socket: EventSocket, blocks: Blocks): Ends {
-  const reader = new EndReader(socket, blocks, () => parseDrops(readText(switches.sockets), socket.inode));
+  const lost = () => parseDrops(readText(switches.sockets), socket.inode);
+  const lossless = options.events === 'lossless' ? keepEnds(switches, socket) : undefined;
+  const reader = new EndReader(socket, blocks, lost, () => lossless?.on !== true);
   const drain = async () => {
     await reader.drain();
+    const change = lossless?.look();
+    if (change !== undefined) say({ kind: 'lossless', change });
     const report = reader.report();
     if (report !== undefined) say({ kind: 'endsAmiss', report });
   };
@@ -73,8 +81,17 @@ function startEnds({ switches }: Sockets, socket: EventSocket, blocks: Blocks): 
     async stop() {
       clearInterval(timer);
       await reader.drained();
+      lossless?.close();
     },
   };
+}
+
+function keepEnds(switches: SwitchFiles, { fd }: EventSocket): Lossless {
+  const fill = () => {
+    const [entries, limit] = [readNumber(switches.entries), readNumber(switches.limit)];
+    return entries === undefined || !limit ? undefined : entries / limit;
+  };
+  return new Lossless({ fd, fill, watch: () => startWatchdog(fd), now: () => performance.now() });
 }
 
 /** Answers requests until it is told to close, or a read fails: the socket may be in the middle of a dump then. */
@@ -95,7 +112,7 @@ function serve(sockets: Sockets): void {
       if (message.kind === 'read') port.close();
     });
   });
-  say({ kind: 'ready', switches: sockets.switches, blocks: all });
+  say({ kind: 'ready', switches: sockets.switches, blocks: all, eventSocket: sockets.events?.fd });
 }
 
 async function answer({ sockets, blocks, ends }: Readers, kind: Request, id: number): Promise<void> {

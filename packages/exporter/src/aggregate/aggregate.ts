@@ -1,6 +1,7 @@
 import type { Joined, JoinedPart } from '../join/join.ts';
 import { KEPT } from '../join/verdict.ts';
 import { Endpoints, NO_ENDPOINT } from './endpoints.ts';
+import type { AggregateImage, OtherKind, Standing } from './image.ts';
 import { labelsOf } from './labels.ts';
 import { SeriesIndex } from './series-index.ts';
 import {
@@ -53,7 +54,10 @@ export class Aggregate {
   readonly #maxSeries: number;
   readonly #endpoints = new Endpoints();
   readonly #index = new SeriesIndex();
+  /** By kind and protocol: the destination id of the series. */
   readonly #other = new Map<string, number>();
+  /** By that id. */
+  readonly #otherKinds = new Map<number, OtherKind>();
   #totals = new Float64Array(this.#index.capacity * STRIDE);
   #changed = new Float64Array(this.#index.capacity);
   #series: Series[] = [];
@@ -98,6 +102,56 @@ export class Aggregate {
     const [txBytes, txPackets, rxBytes, rxPackets] = [0, 1, 2, 3].map((counter) => this.#column(counter));
     const totals = { txBytes: txBytes!, txPackets: txPackets!, rxBytes: rxBytes!, rxPackets: rxPackets! };
     return { timeMs: this.#timeMs, series: this.#given, totals, retired, position };
+  }
+
+  /** All that is known, as it is in the snapshot that was just taken. Valid until anything else is asked for. */
+  image({ timeMs, totals }: Snapshot): AggregateImage {
+    if (timeMs !== this.#timeMs) throw new Error('BUG: an image of a snapshot that is not the newest');
+    const rows = this.#index.rows;
+    const { ends, places } = this.#endpoints.list();
+    // Ends of `~other` series are no places.
+    const placed = (ids: Uint32Array) => ids.subarray(0, rows).map((id) => places[id] ?? 0);
+    const source = placed(this.#index.source);
+    const destination = placed(this.#index.destination);
+    for (let row = 0; row < rows; row++) if (source[row] === 0) destination[row] = this.#index.destination[row]!;
+    return {
+      timeMs,
+      nextId: this.#nextId,
+      endpoints: ends,
+      source,
+      destination,
+      protocol: this.#index.protocol.subarray(0, rows),
+      ids: Float64Array.from(this.#series, ({ id }) => id),
+      changed: this.#changed.subarray(0, rows),
+      totals,
+      others: this.#otherKinds,
+    };
+  }
+
+  /** Goes on from an image, before anything was added. @returns what it stands at */
+  restore(image: AggregateImage): Standing {
+    if (this.#nextId !== 1) throw new Error('BUG: restored over what was counted already');
+    this.#timeMs = image.timeMs;
+    const ids = image.endpoints.map((end) => this.#endpoints.idOf(end));
+    for (let row = 0; row < image.ids.length; row++) {
+      this.#nextId = image.ids[row]!;
+      this.#restoreRow(image, row, ids);
+      this.#changed[row] = image.changed[row]!;
+      for (const [counter, name] of COUNTERS.entries()) {
+        this.#totals[row * STRIDE + 2 * counter] = image.totals[name].low[row]!;
+        this.#totals[row * STRIDE + 2 * counter + 1] = image.totals[name].high[row]!;
+      }
+    }
+    this.#nextId = image.nextId;
+    for (const id of new Set(ids)) this.#endpoints.drop(id);
+    this.#given = this.#series.slice();
+    return { series: this.#given, totals: image.totals };
+  }
+
+  #restoreRow(image: AggregateImage, row: number, ids: readonly number[]): void {
+    const [source, destination, protocol] = [image.source[row]!, image.destination[row]!, image.protocol[row]!];
+    if (source !== NO_ENDPOINT) this.#newRow(ids[source - 1]!, ids[destination - 1]!, protocol);
+    else this.#newOther(image.others.get(destination)!, protocol);
   }
 
   /**
@@ -163,12 +217,18 @@ export class Aggregate {
   }
 
   #otherRow(source: number, destination: number, protocol: number): number {
-    const labels = otherLabels(labelsOf(this.#endpoints.get(source), this.#endpoints.get(destination), protocol));
-    const name = `${labels.dst_ip_type} ${labels.cross_zone} ${labels.scope}`;
-    const id = this.#other.get(`${name} ${protocol}`);
+    const labels = labelsOf(this.#endpoints.get(source), this.#endpoints.get(destination), protocol);
+    const id = this.#other.get(otherName(labels, protocol));
     if (id !== undefined) return this.#index.find(NO_ENDPOINT, id, protocol);
-    this.#other.set(`${name} ${protocol}`, this.#nextId);
-    return this.#append(NO_ENDPOINT, this.#nextId, protocol, labels);
+    return this.#newOther(labels, protocol);
+  }
+
+  #newOther({ dst_ip_type, cross_zone, scope }: OtherKind, protocol: number): number {
+    const id = this.#nextId;
+    const kind = { dst_ip_type, cross_zone, scope };
+    this.#other.set(otherName(kind, protocol), id);
+    this.#otherKinds.set(id, kind);
+    return this.#append(NO_ENDPOINT, id, protocol, otherLabels({ ...kind, protocol }));
   }
 
   #append(source: number, destination: number, protocol: number, labels: SeriesLabels): number {
@@ -217,12 +277,17 @@ export class Aggregate {
         next++;
       } else if (source[row] === NO_ENDPOINT) {
         for (const [name, id] of this.#other) if (id === destination[row]) this.#other.delete(name);
+        this.#otherKinds.delete(destination[row]!);
       } else {
         this.#endpoints.release(source[row]!);
         this.#endpoints.release(destination[row]!);
       }
     }
   }
+}
+
+function otherName({ dst_ip_type, cross_zone, scope }: OtherKind, protocol: number): string {
+  return `${dst_ip_type} ${cross_zone} ${scope} ${protocol}`;
 }
 
 /** Adds to the total at `low`, `high` beside it: no sum on the way reaches 2^53. */

@@ -39,6 +39,14 @@ export class Endpoints {
     return entry.id;
   }
 
+  /** All that are known, one behind the other, and by id the place of each in that list, counted from 1. */
+  list(): { readonly ends: readonly Endpoint[]; readonly places: Uint32Array } {
+    const places = new Uint32Array(this.#entries.length);
+    const ends: Endpoint[] = [];
+    for (const [id, entry] of this.#entries.entries()) if (entry !== undefined) places[id] = ends.push(entry.end);
+    return { ends, places };
+  }
+
   get(id: number): LabelledEnd {
     return this.#entry(id);
   }

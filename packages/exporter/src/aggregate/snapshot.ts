@@ -80,7 +80,12 @@ export const OTHER = '~other';
  * class of the destination, whether zones differ and scope stay, so that sums over them stay exact. The values that these can have
  * bound the number of such series.
  */
-export function otherLabels({ dst_ip_type, protocol, cross_zone, scope }: SeriesLabels): SeriesLabels {
+export function otherLabels({
+  dst_ip_type,
+  protocol,
+  cross_zone,
+  scope,
+}: Pick<SeriesLabels, 'dst_ip_type' | 'protocol' | 'cross_zone' | 'scope'>): SeriesLabels {
   return {
     src_ip: '',
     src_pod: OTHER,

@@ -1,4 +1,5 @@
 import { Backoff, type Log } from '@egressd/daemon/log';
+import type { Restored } from './ledger.ts';
 import type { SendResult } from './sink.ts';
 
 /** What a delivery says: what keeps failing is said less and less often, and once when it is over. */
@@ -12,6 +13,22 @@ export class DeliveryLog {
     this.#sink = sink;
     this.#log = log;
     this.#backoff = new Backoff(now);
+  }
+
+  /** It went on from books of a life before. */
+  resumed(outcome: Restored['outcome'], lost: number): void {
+    if (outcome === 'new_receiver')
+      this.#log.info('sink has another receiver than before: its counters begin at zero there', { sink: this.#sink });
+    if (outcome === 'anew')
+      this.#log.info('sink sends other series than before: they begin at zero', { sink: this.#sink });
+    if (lost > 0)
+      this.#log.warn(
+        'series had ended that this sink can send no more: what it had not accepted of them is lost to it',
+        {
+          sink: this.#sink,
+          samples: lost,
+        },
+      );
   }
 
   /** A request will be sent again. */

@@ -17,6 +17,8 @@ type Seen = { readonly key: string; readonly samples: readonly string[] };
 /** A sink whose bodies are text, and that answers as it is told. */
 class TextSink implements Sink {
   readonly name = 'text';
+  readonly scheme = 'text';
+  readonly receiver = 'text';
   form: Sink['form'] = 'samples';
   usualMode: Mode = 'counter';
   counters: Sink['counters'] = ['txBytes'];

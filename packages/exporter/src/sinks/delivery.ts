@@ -1,8 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import type { Log } from '@egressd/daemon/log';
-import type { Position, Snapshot } from '../aggregate/snapshot.ts';
+import type { Standing } from '../aggregate/image.ts';
+import type { Position, Series, Snapshot } from '../aggregate/snapshot.ts';
 import { DeliveryLog } from './delivery-log.ts';
 import { type Frame, type Mode, unitsOf } from './frame.ts';
 import { Ledger } from './ledger.ts';
+import type { LedgerImage } from './ledger-image.ts';
 import { Parts } from './parts.ts';
 import { REAL_TIMERS, retryDelayMs, type Timers } from './retry.ts';
 import type { FrozenRequest, SendResult, Sink } from './sink.ts';
@@ -27,6 +30,9 @@ interface Sent {
   readonly maybeStored: boolean;
 }
 
+/** What became of a frame; `stopped`: nobody knows, because the exporter stops. */
+type Fate = 'accepted' | 'left' | 'stopped';
+
 /** What was accepted, reported in the order of the snapshots. */
 export interface Accepted {
   /** `timeMs` of the newest snapshot that is accepted: everything in it was stored, or refused and counted. */
@@ -43,6 +49,11 @@ export interface DeliveryOptions {
   readonly metrics: SinkMetrics;
   readonly log: Log;
   readonly onAccepted: (accepted: Accepted) => void;
+  /**
+   * Resolves once the books as they are now will outlive the process, with true; with false where the signal comes first. Nothing is sent
+   * before. Not set: they die with it.
+   */
+  readonly durable?: ((signal: AbortSignal) => Promise<boolean>) | undefined;
   readonly timers?: Timers;
   readonly random?: () => number;
 }
@@ -52,8 +63,18 @@ export interface DeliveryOptions {
  * is frozen from it and sent until there is an answer. However slow the sink is, there is one frame, one request body and
  * one ledger in memory.
  *
- *   offer -> ledger -> frame -> parts -> request -> sink
- *            totals    frozen   halved   repeated to the byte
+ *   offer -> ledger -> frame -> (durable) -> parts -> request -> sink
+ *            totals    frozen                halved   repeated to the byte
+ *
+ * Where the books are durable, the reasoning that keeps them exact across a crash:
+ *
+ * - A frame is sent only when it is on the disk, with the books that it came from and the totals behind them. So the receiver never has
+ *   more than what a restart restores: no counter falls, and none is begun twice.
+ * - Starts and the frame behind them are two steps, and the disk knows which of them is under way: once a value may have been stored its
+ *   start is not sent again, which a database would refuse as out of order.
+ * - The frame under way at the crash goes again, to the byte, before any other: same values, same times, cut in the same parts, so the
+ *   same keys. What of it was accepted is in the books (then it is not sent again) or is not known: it may have been stored, like
+ *   a request whose answer was lost.
  */
 export class Delivery {
   readonly #sink: Sink;
@@ -64,6 +85,7 @@ export class Delivery {
   readonly #ledger: Ledger;
   /** Units that are accepted or refused together: a row of items, or one sample. Parts are counted in these. */
   readonly #grain: number;
+  readonly #durable: DeliveryOptions['durable'];
   readonly #diary: DeliveryLog;
   /** Ends the attempt that is under way. */
   readonly #stop = new AbortController();
@@ -75,12 +97,15 @@ export class Delivery {
   #acceptedAt: number;
   #away = false;
   #running: Promise<void> | undefined;
+  /** Of the frame that is under way, or of its starts. */
+  #parts: Parts | undefined;
 
   constructor(options: DeliveryOptions) {
     const { sink } = options;
     this.#sink = sink;
     this.#metrics = options.metrics;
     this.#onAccepted = options.onAccepted;
+    this.#durable = options.durable;
     this.#timers = options.timers ?? REAL_TIMERS;
     this.#random = options.random ?? Math.random;
     this.#diary = new DeliveryLog(sink.name, options.log, () => this.#timers.now());
@@ -93,6 +118,9 @@ export class Delivery {
       startedMs: options.startedMs,
       intervalMs: options.intervalMs,
       starts: sink.form === 'samples',
+      scheme: sink.scheme,
+      receiver: sink.receiver,
+      origin: randomUUID(),
     });
     this.#metrics.watch(sink.name, () => this.#state());
   }
@@ -100,6 +128,32 @@ export class Delivery {
   /** Whether batches that this sink has not accepted are to wait for it. */
   get holdsConfirmation(): boolean {
     return this.#behindMs() <= AWAY_AFTER_MS;
+  }
+
+  /** Begins where the totals stand, before the first snapshot: they were counted before this sink was there. */
+  begin(standing: Standing): void {
+    this.#ledger.begin(standing);
+  }
+
+  /** Goes on from the books of a life before, before the first snapshot. What was under way goes first. */
+  resume(image: LedgerImage, standing: Standing): void {
+    const { outcome, lost } = this.#ledger.restore(image, standing);
+    this.#diary.resumed(outcome, lost);
+    if (lost > 0) this.#drop('given_up', lost);
+    const { frame } = image;
+    if (this.#ledger.inFlight === undefined || frame === undefined) return;
+    const bounds = Array.from({ length: frame.left.length / 2 }, (_, i) => frame.left.subarray(2 * i, 2 * i + 2));
+    this.#parts = new Parts(
+      0,
+      bounds.map(([from, to]) => ({ from: from!, to: to! })),
+    );
+    this.#behindSince = this.#timers.now();
+    this.#running = this.#run();
+  }
+
+  /** The books at the moment of the last snapshot, whose series these are. Valid until anything else is asked for. */
+  image(series: readonly Series[]): LedgerImage {
+    return this.#ledger.image(series, this.#parts?.left ?? []);
   }
 
   /**
@@ -132,17 +186,34 @@ export class Delivery {
   }
 
   async #run(): Promise<void> {
-    while (this.#waiting !== undefined && !this.#stop.signal.aborted) {
-      const { timeMs, mode, position } = this.#waiting;
-      this.#waiting = undefined;
-      this.#waitingSince = undefined;
+    // One of a life before.
+    let frame = this.#ledger.inFlight;
+    let resumed = frame !== undefined;
+    for (; !this.#stop.signal.aborted; frame = undefined, resumed = false) {
+      frame ??= this.#freeze();
+      if (frame === undefined) break;
+      const { timeMs, position } = frame;
       try {
-        if (await this.#deliver(this.#ledger.freeze(timeMs, mode, position))) this.#accept({ timeMs, position });
+        const fate = await this.#deliver(frame, resumed);
+        // It is still under way: the next life goes on with it.
+        if (fate === 'stopped') break;
+        this.#ledger.settled();
+        if (fate === 'accepted') this.#accept({ timeMs, position });
       } catch (error) {
+        this.#ledger.settled();
         this.#diary.broken(error);
       }
     }
     this.#running = undefined;
+  }
+
+  /** The snapshot that waits as a frame; undefined: none does. */
+  #freeze(): Frame | undefined {
+    if (this.#waiting === undefined) return undefined;
+    const { timeMs, mode, position } = this.#waiting;
+    this.#waiting = undefined;
+    this.#waitingSince = undefined;
+    return this.#ledger.freeze(timeMs, mode, position);
   }
 
   #accept(accepted: Accepted): void {
@@ -152,28 +223,47 @@ export class Delivery {
     this.#onAccepted(accepted);
   }
 
-  /** Sends a frame, its starts first. @returns whether it is accepted: all of it, or what the receiver did not refuse alone */
-  async #deliver(frame: Frame): Promise<boolean> {
-    if (frame.paused > 0) this.#drop('paused', frame.paused / this.#grain);
+  /**
+   * Sends a frame, its starts first.
+   * @param resumed a life before was about to send it, or was at it
+   * @returns whether it is accepted: all of it, or what the receiver did not refuse alone
+   */
+  async #deliver(whole: Frame, resumed: boolean): Promise<Fate> {
+    if (whole.paused > 0) this.#drop('paused', whole.paused / this.#grain);
     const sent: SentFrame[] = [];
-    for (const part of frame.starts === undefined ? [frame] : [frame.starts, frame]) {
-      if (part === frame) this.#ledger.withhold(frame);
-      const parts = new Parts(unitsOf(part) / this.#grain);
-      const open = await this.#sendParts(part, parts);
-      if (open === undefined) return false;
-      sent.push({ frame: part, parts });
-      if (!open) {
-        this.#drop('rejected', refusedIn(sent));
-        return false;
-      }
-    }
-    return this.#settle(frame, sent);
+    const { starts } = whole;
+    const early = starts === undefined ? undefined : await this.#sendWhole(starts, resumed, sent);
+    if (early !== undefined) return early;
+    const frame = this.#ledger.withhold(whole);
+    const end = await this.#sendWhole(frame, resumed && starts === undefined, sent);
+    return end ?? (this.#settle(frame, sent) ? 'accepted' : 'left');
   }
 
-  /** @returns false: the receiver takes nothing, whatever it is; undefined: the exporter stops */
-  async #sendParts(frame: Frame, parts: Parts): Promise<boolean | undefined> {
+  /** Sends a frame without its starts, or the starts of one, once it is durable. @returns undefined: go on */
+  async #sendWhole(frame: Frame, resumed: boolean, sent: SentFrame[]): Promise<Fate | undefined> {
+    const parts = (resumed ? this.#parts : undefined) ?? new Parts(unitsOf(frame) / this.#grain);
+    this.#parts = parts;
+    if (!(await this.#untilDurable())) return 'stopped';
+    const open = await this.#sendParts(frame, parts, resumed);
+    if (open === undefined) return 'stopped';
+    sent.push({ frame, parts });
+    if (open) return undefined;
+    this.#drop('rejected', refusedIn(sent));
+    return 'left';
+  }
+
+  /** @returns false: the exporter stops */
+  async #untilDurable(): Promise<boolean> {
+    return this.#durable === undefined || this.#durable(this.#stop.signal);
+  }
+
+  /**
+   * @param resumed all of it may have been stored
+   * @returns false: the receiver takes nothing, whatever it is; undefined: the exporter stops
+   */
+  async #sendParts(frame: Frame, parts: Parts, resumed: boolean): Promise<boolean | undefined> {
     const grain = this.#grain;
-    let doubt = false;
+    let doubt = resumed;
     for (let part = parts.next; part !== undefined; part = parts.next) {
       const request = await this.#sink.encode(frame, part.from * grain, part.to * grain);
       parts.cut(request.end / grain);
@@ -194,6 +284,8 @@ export class Delivery {
           return false;
         }
         parts.refuse(result.fault);
+        // The pieces have keys of their own: a life that knows only the whole would send it beside them.
+        if (frame.mode === 'delta' && !(await this.#untilDurable())) return undefined;
       }
     }
     return true;

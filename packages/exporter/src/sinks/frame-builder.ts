@@ -5,6 +5,7 @@ import type { Slots } from './slots.ts';
 /** Collects the rows of one frame. */
 export class FrameBuilder {
   readonly #slots: Slots;
+  readonly #origin: string;
   readonly #mode: Mode;
   readonly #timeMs: number;
   readonly #startMs: number | undefined;
@@ -19,8 +20,9 @@ export class FrameBuilder {
   #young = 0;
 
   /** @param startMs time of start samples; undefined: the receiver wants none */
-  constructor(slots: Slots, mode: Mode, timeMs: number, startMs: number | undefined) {
+  constructor(slots: Slots, origin: string, mode: Mode, timeMs: number, startMs: number | undefined) {
     this.#slots = slots;
+    this.#origin = origin;
     this.#mode = mode;
     this.#timeMs = timeMs;
     this.#startMs = startMs;
@@ -84,6 +86,7 @@ export class FrameBuilder {
     const rows = this.#identities.length;
     const units = rows * this.#slots.width;
     const same = {
+      origin: this.#origin,
       mode: this.#mode,
       width: this.#slots.width,
       rows,

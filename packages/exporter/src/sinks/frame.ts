@@ -25,6 +25,8 @@ export const END = 2;
  * (Prometheus answers 400 `out of order sample` to a repeated start and value: tried).
  */
 export interface Frame {
+  /** Of the ledger: with the time it tells this frame from any other that there ever was. */
+  readonly origin: string;
   readonly mode: Mode;
   /** Unix milliseconds, later than those of the frame before. */
   readonly timeMs: number;

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Series } from '../aggregate/snapshot.ts';
 import { END, type Frame, type Mode, NOTHING, SAMPLE, unitsOf } from './frame.ts';
-import { Ledger } from './ledger.ts';
+import { Ledger, type LedgerOptions } from './ledger.ts';
 import { STARTED_MS, testSeries, testSnapshot } from './testing.ts';
 
 const INTERVAL_MS = 60_000;
@@ -363,5 +363,78 @@ describe('whatever happens', () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('books of a life before', () => {
+  const make = (changes: Partial<LedgerOptions> = {}) =>
+    new Ledger({
+      ...{ counters: ['txBytes'], maxSeries: 10, identityOf: ({ src_pod }) => src_pod },
+      ...{ startedMs: STARTED_MS, intervalMs: INTERVAL_MS, scheme: 'pods', receiver: 'here', origin: 'first' },
+      ...changes,
+    });
+  const [A, B] = [testSeries(1), testSeries(2)];
+  const standing = testSnapshot(60_000, [A], [100]);
+
+  /** Has given 70 of A's 100 bytes, and none of the 5 of B, which has ended; a frame is under way. */
+  function before() {
+    const of = make();
+    of.absorb(testSnapshot(1, [A, B], [70, 5]));
+    const first = of.freeze(STARTED_MS + 30_000, 'counter', NOWHERE);
+    of.accepted(first.starts!, 0, 1);
+    of.accepted(of.withhold(first), 0, 1);
+    of.settled();
+    of.absorb(testSnapshot(60_000, [A], [100], [B]));
+    of.freeze(STARTED_MS + 60_000, 'counter', NOWHERE);
+    return of.image([A], []);
+  }
+
+  /** What goes out next: `pod=value@time`, starts first. */
+  function next(of: Ledger, afterMs: number, total: number): string[] {
+    of.absorb(testSnapshot(afterMs, [A], [total]));
+    const frame = of.freeze(STARTED_MS + afterMs, 'counter', NOWHERE);
+    return [frame.starts, frame].flatMap((part) => {
+      if (part === undefined) return [];
+      const told = part.identities.map((pod, row) => [part.kinds[row], `${pod}=${part.values[row]}`] as const);
+      return told.filter(([kind]) => kind !== 0).map(([, text]) => `${text}@${part.timeMs - STARTED_MS}`);
+    });
+  }
+
+  test('go on where they were', () => {
+    const of = make({ origin: 'second' });
+    expect(of.restore(before(), standing)).toEqual({ outcome: 'resumed', lost: 0 });
+    const { timeMs, identities, origin, starts } = of.inFlight!;
+    expect([timeMs, identities, origin]).toEqual([STARTED_MS + 60_000, ['pod-1', 'pod-2'], 'first']);
+    expect(starts?.identities).toEqual(['pod-1', 'pod-2']);
+    of.settled();
+    expect(next(of, 120_000, 130)).toEqual(['pod-2=0@60001', 'pod-1=130@120000', 'pod-2=5@120000']);
+  });
+
+  test('for another receiver: it is told what nobody had accepted, from zero', () => {
+    const of = make({ receiver: 'there' });
+    expect(of.restore(before(), standing)).toEqual({ outcome: 'new_receiver', lost: 0 });
+    expect(of.inFlight).toBeUndefined();
+    expect(next(of, 120_000, 130)).toEqual(['pod-1=0@60001', 'pod-2=0@60001', 'pod-1=60@120000', 'pod-2=5@120000']);
+  });
+
+  test('of other series: what nobody had accepted goes with the new ones; what has no series is counted', () => {
+    const of = make({ scheme: 'pods, otherwise', identityOf: ({ src_pod }) => `new ${src_pod}` });
+    expect(of.restore(before(), standing)).toEqual({ outcome: 'anew', lost: 1 });
+    expect(next(of, 120_000, 130)).toEqual(['new pod-1=0@60000', 'new pod-1=60@120000']);
+  });
+
+  test('none: what was counted before is not told', () => {
+    const of = make();
+    of.begin(standing);
+    expect(next(of, 120_000, 130)).toEqual(['pod-1=0@60000', 'pod-1=30@120000']);
+  });
+
+  test('that have folded series fold them again', () => {
+    const of = make({ maxSeries: 1 });
+    of.absorb(testSnapshot(60_000, [A, B], [100, 5]));
+    const again = make({ maxSeries: 1 });
+    const both = testSnapshot(60_000, [A, B], [100, 5]);
+    again.restore(of.image([A, B], []), both);
+    expect([again.size, again.folded]).toEqual([2, 1]);
   });
 });

@@ -1,5 +1,7 @@
+import type { Standing } from '../aggregate/image.ts';
 import {
   type Counter,
+  HIGH_UNIT,
   otherLabels,
   type Position,
   type Series,
@@ -8,7 +10,9 @@ import {
 } from '../aggregate/snapshot.ts';
 import { END, type Frame, type Mode, NOTHING } from './frame.ts';
 import { FrameBuilder } from './frame-builder.ts';
+import { FREE_SLOT, type FrameImage, type LedgerImage, OTHER_SLOT, USED_SLOT } from './ledger-image.ts';
 import { Members } from './members.ts';
+import type { Part } from './parts.ts';
 import { Slots } from './slots.ts';
 
 /** First pause of a series that was refused alone; it doubles each time ... */
@@ -30,6 +34,23 @@ export interface LedgerOptions {
   readonly intervalMs: number;
   /** false: no start samples, because the receiver keeps records and not counters; true unless set. */
   readonly starts?: boolean;
+  /** What the identities mean: labels and how they are written. Books of another one cannot be gone on with. */
+  readonly scheme?: string;
+  /** Who has what these books say. */
+  readonly receiver?: string;
+  /** Tells these books from any others; one that is restored keeps its own. */
+  readonly origin?: string;
+}
+
+/** How it was gone on from an image. */
+export interface Restored {
+  /**
+   * `resumed`: as if nothing had been; `new_receiver`: nothing of what was accepted before is there; `anew`: the series are other
+   * ones. In all of them the receiver is still told what nobody had accepted.
+   */
+  readonly outcome: 'resumed' | 'new_receiver' | 'anew';
+  /** Units that had something to tell and have no series to tell it with: only in series that had ended, and only `anew`. */
+  readonly lost: number;
 }
 
 /**
@@ -62,12 +83,21 @@ export class Ledger {
   #folded = 0;
   #mode: Mode | undefined;
   #lastMs: number;
+  #origin: string;
+  /** The frame that is under way; its starts are taken off it once they are settled. */
+  #inFlight: Frame | undefined;
 
   constructor(options: LedgerOptions) {
     this.#options = options;
     this.#slots = new Slots(options.counters.length);
     this.#members = new Members(options.counters.length);
     this.#lastMs = options.startedMs;
+    this.#origin = options.origin ?? '';
+  }
+
+  /** The frame that was frozen and is not settled; after a restore of one that may be anywhere on its way. */
+  get inFlight(): Frame | undefined {
+    return this.#inFlight;
   }
 
   /** Series at the receiver. */
@@ -130,11 +160,23 @@ export class Ledger {
     this.#mode = mode;
     const startMs = Math.max(timeMs - this.#options.intervalMs, this.#lastMs + 1);
     this.#lastMs = Math.max(this.#lastMs, timeMs);
-    const builder = new FrameBuilder(slots, mode, timeMs, this.#options.starts === false ? undefined : startMs);
+    const builder = new FrameBuilder(
+      slots,
+      this.#origin,
+      mode,
+      timeMs,
+      this.#options.starts === false ? undefined : startMs,
+    );
     for (let slot = 0; slot < slots.identities.length; slot++) {
       if (slots.identities[slot] !== undefined && !builder.tell(slot)) this.#free(slot);
     }
-    return builder.build(position);
+    this.#inFlight = builder.build(position);
+    return this.#inFlight;
+  }
+
+  /** The frame is accepted, refused or left: it is never sent again. */
+  settled(): void {
+    this.#inFlight = undefined;
   }
 
   #free(slot: number): void {
@@ -160,15 +202,20 @@ export class Ledger {
     }
   }
 
-  /** Takes units out of a frame whose start was not accepted: they go with a later one. */
-  withhold(frame: Frame): void {
+  /**
+   * The starts of a frame are settled. Takes units out of it whose start was not accepted: they go with a later one.
+   * @returns the frame that is left to send
+   */
+  withhold(frame: Frame): Frame {
     const { starts, kinds, slots, width } = frame;
-    if (starts === undefined) return;
+    if (starts === undefined) return frame;
     for (let i = 0; i < kinds.length; i++) {
       if (starts.kinds[i] === NOTHING) continue;
       const unit = slots[Math.floor(i / width)]! * width + (i % width);
       if (this.#slots.began[unit] === 0) kinds[i] = NOTHING;
     }
+    this.#inFlight = { ...frame, starts: undefined };
+    return this.#inFlight;
   }
 
   /**
@@ -190,4 +237,143 @@ export class Ledger {
     }
     return 'given_up';
   }
+
+  /**
+   * The books, at the moment of the snapshot that was absorbed last. Valid until anything else is asked for.
+   * @param series those of that snapshot
+   * @param left what is not settled of the frame that is under way
+   */
+  image(series: readonly Series[], left: readonly Part[]): LedgerImage {
+    const slots = this.#slots;
+    const { identities } = slots;
+    const slotOf = new Uint32Array(series.length);
+    for (let row = 0; row < series.length; row++) {
+      const member = this.#members.find(series[row]!.id);
+      if (member === undefined) throw new Error('BUG: an image of books that have not absorbed all series');
+      slotOf[row] = this.#members.slotOf(member);
+    }
+    const kinds = new Uint8Array(identities.length);
+    const ended = new Map<number, string>();
+    for (const [slot, identity] of identities.entries()) {
+      if (identity === undefined) continue;
+      kinds[slot] = this.#others.has(slot) ? OTHER_SLOT : USED_SLOT;
+      if (slots.members[slot] === 0) ended.set(slot, identity);
+    }
+    const { counters, scheme = '', receiver = '' } = this.#options;
+    return {
+      ...{
+        scheme,
+        receiver,
+        counters,
+        origin: this.#origin,
+        mode: this.#mode,
+        lastMs: this.#lastMs,
+        slotOf,
+        kinds,
+        ended,
+      },
+      pausedUntilMs: slots.pausedUntilMs.subarray(0, identities.length),
+      refusals: slots.refusals.subarray(0, identities.length),
+      ...slots.units(),
+      frame: this.#frameImage(left),
+    };
+  }
+
+  #frameImage(left: readonly Part[]): FrameImage | undefined {
+    const frame = this.#inFlight;
+    if (frame === undefined) return undefined;
+    const { mode, timeMs, slots, kinds, values, paused, young, starts } = frame;
+    const bounds = Uint32Array.from(left.flatMap(({ from, to }) => [from, to]));
+    const first = starts && { timeMs: starts.timeMs, kinds: starts.kinds, values: starts.values };
+    return { mode, timeMs, slots, kinds, values, paused, young, starts: first, left: bounds };
+  }
+
+  /** Begins where the totals stand: what was counted before is no concern of this receiver. Before anything was absorbed. */
+  begin({ series, totals }: Standing): void {
+    for (const [row, one] of series.entries()) this.#read(this.#join(one), totals, row);
+  }
+
+  /** Goes on from the books of a life before, which are of the same moment as the totals. Before anything was absorbed. */
+  restore(image: LedgerImage, standing: Standing): Restored {
+    const { counters, scheme = '', receiver = '' } = this.#options;
+    if (image.scheme !== scheme || image.counters.join() !== counters.join())
+      return { outcome: 'anew', lost: this.#carryOver(image, standing) };
+    this.#restoreSlots(image, standing);
+    this.#mode = image.mode;
+    this.#lastMs = image.lastMs;
+    if (image.receiver === receiver) {
+      this.#origin = image.origin;
+      this.#inFlight = this.#frameOf(image);
+      return { outcome: 'resumed', lost: 0 };
+    }
+    this.#slots.forgetReceiver();
+    return { outcome: 'new_receiver', lost: 0 };
+  }
+
+  #restoreSlots(image: LedgerImage, { series, totals }: Standing): void {
+    const slots = this.#slots;
+    const identities: (string | undefined)[] = new Array(image.kinds.length);
+    for (const [slot, identity] of image.ended) identities[slot] = identity;
+    for (const [row, { labels }] of series.entries()) {
+      const slot = image.slotOf[row]!;
+      const folded = image.kinds[slot] === OTHER_SLOT;
+      identities[slot] ??= this.#options.identityOf(folded ? otherLabels(labels) : labels);
+      if (folded) this.#folded++;
+    }
+    slots.restore(image, identities);
+    for (const [slot, kind] of image.kinds.entries()) if (kind === OTHER_SLOT) this.#others.add(slot);
+    for (const [row, { id }] of series.entries()) {
+      const slot = image.slotOf[row]!;
+      slots.members[slot] = slots.members[slot]! + 1;
+      this.#read(this.#members.add(id, slot), totals, row);
+    }
+  }
+
+  /** All of the totals is in the books. */
+  #read(member: number, totals: Standing['totals'], row: number): void {
+    for (const [index, counter] of this.#options.counters.entries())
+      this.#members.read(member, index, totals[counter], row);
+  }
+
+  /** Begins with other series. What nobody had accepted of an old one goes with the first live series behind it. @returns units without one */
+  #carryOver(image: LedgerImage, standing: Standing): number {
+    this.begin(standing);
+    const width = this.#options.counters.length;
+    const carried = new Uint8Array(image.kinds.length);
+    for (const [row, { id }] of standing.series.entries()) {
+      const old = image.slotOf[row]!;
+      if (carried[old] === 1) continue;
+      carried[old] = 1;
+      const unit = this.#members.slotOf(this.#members.find(id)!) * width;
+      for (const [index, counter] of this.#options.counters.entries())
+        this.#slots.count(unit + index, untold(image, old, image.counters.indexOf(counter)));
+    }
+    let lost = 0;
+    for (const [slot, kind] of image.kinds.entries())
+      for (let index = 0; index < image.counters.length; index++)
+        if (kind !== FREE_SLOT && carried[slot] === 0 && untold(image, slot, index) > 0) lost++;
+    return lost;
+  }
+
+  /** The frame that is under way. */
+  #frameOf({ frame, origin }: LedgerImage): Frame | undefined {
+    if (frame === undefined) return undefined;
+    const { starts, left: _, ...rest } = frame;
+    const width = this.#options.counters.length;
+    const identities = Array.from(frame.slots, (slot) => this.#slots.identities[slot]!);
+    const same = { ...rest, origin, width, rows: frame.slots.length, identities, position: new Map() };
+    const first = starts === undefined ? undefined : { ...same, ...starts, starts: undefined };
+    return { ...same, starts: first };
+  }
+}
+
+/** What nobody has accepted of a counter of a slot; of one that was not counted: nothing. */
+function untold(
+  { counters, totalLow, totalHigh, handedLow, handedHigh }: LedgerImage,
+  slot: number,
+  counter: number,
+): number {
+  if (counter === -1) return 0;
+  const unit = slot * counters.length + counter;
+  return Math.max(0, (totalHigh[unit]! - handedHigh[unit]!) * HIGH_UNIT + (totalLow[unit]! - handedLow[unit]!));
 }

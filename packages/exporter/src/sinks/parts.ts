@@ -32,8 +32,14 @@ export class Parts {
   #aloneInARow = 0;
   #refusals = 0;
 
-  constructor(units: number) {
-    if (units > 0) this.#stack.push({ from: 0, to: units });
+  /** @param left what `left` was in a life before; undefined: nothing is settled */
+  constructor(units: number, left: readonly Part[] = [{ from: 0, to: units }]) {
+    for (const part of left) if (part.to > part.from) this.#stack.push(part);
+  }
+
+  /** What is not settled, last first, cut as it was sent. */
+  get left(): readonly Part[] {
+    return this.#stack;
   }
 
   /** What to send next; undefined: all is settled. */

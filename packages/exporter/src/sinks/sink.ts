@@ -54,6 +54,10 @@ export interface Sink {
   readonly counters: readonly Counter[];
   /** Series at the receiver; those beyond are folded into `~other`. */
   readonly maxSeries: number;
+  /** What its identities mean and how they are written: changes with whatever changes them. */
+  readonly scheme: string;
+  /** Where they are kept: changes where another receiver is meant, which has nothing of them. Whoever reads it learns no secret. */
+  readonly receiver: string;
   /**
    * What the receiver sees of a series. Two series with the same identity are one there, so their totals are added.
    * The same labels give the same identity for as long as the sink lives.

@@ -1,4 +1,5 @@
 import { riseOf, totalOf } from '../aggregate/snapshot.ts';
+import { FREE_SLOT, type LedgerImage } from './ledger-image.ts';
 import { addTo, type GrowingTotals, grown, setTo } from './totals.ts';
 
 const FIRST_CAPACITY = 1024;
@@ -67,6 +68,47 @@ export class Slots {
       setTo(this.#handed, unit, 0);
     }
     this.#free.push(slot);
+  }
+
+  /** Columns of the units, as long as there are slots. Valid until the next change. */
+  units(): Pick<LedgerImage, 'began' | 'totalLow' | 'totalHigh' | 'handedLow' | 'handedHigh'> {
+    const units = this.identities.length * this.width;
+    return {
+      began: this.began.subarray(0, units),
+      totalLow: this.#total.low.subarray(0, units),
+      totalHigh: this.#total.high.subarray(0, units),
+      handedLow: this.#handed.low.subarray(0, units),
+      handedHigh: this.#handed.high.subarray(0, units),
+    };
+  }
+
+  /** Takes over an image, before any slot was taken. Members are not in it. */
+  restore(image: LedgerImage, identities: readonly (string | undefined)[]): void {
+    while (this.members.length < image.kinds.length) this.#grow();
+    for (const [slot, kind] of image.kinds.entries()) {
+      const identity = kind === FREE_SLOT ? undefined : identities[slot];
+      this.identities.push(identity);
+      if (identity === undefined) this.#free.push(slot);
+      else this.#byIdentity.set(identity, slot);
+    }
+    this.pausedUntilMs.set(image.pausedUntilMs);
+    this.refusals.set(image.refusals);
+    this.began.set(image.began);
+    this.#total.low.set(image.totalLow);
+    this.#total.high.set(image.totalHigh);
+    this.#handed.low.set(image.handedLow);
+    this.#handed.high.set(image.handedHigh);
+  }
+
+  /** The receiver is another one: it has nothing, and is to be told what nobody has accepted yet. */
+  forgetReceiver(): void {
+    for (let unit = 0; unit < this.identities.length * this.width; unit++) {
+      setTo(this.#total, unit, Math.max(0, this.rise(unit)));
+      setTo(this.#handed, unit, 0);
+    }
+    this.began.fill(0);
+    this.pausedUntilMs.fill(0);
+    this.refusals.fill(0);
   }
 
   /** The total as a double. */

@@ -13,6 +13,19 @@ export interface Standing {
   readonly confirmed: number;
 }
 
+/** A numbering of a node's batches and where it stands. */
+export interface SequenceImage extends Standing {
+  readonly numbering: string;
+}
+
+/** What is remembered of a node; the present numbering first. */
+export interface NodeImage {
+  readonly node: string;
+  readonly sequences: readonly SequenceImage[];
+  /** When it was last heard of, Unix milliseconds. */
+  readonly seenMs: number;
+}
+
 interface Sequence {
   readonly numbering: string;
   applied: number;
@@ -33,7 +46,8 @@ interface NodeEntry {
  *             numbering 02bc...: applied 977, confirmed 977      <- of a collector before
  *   node-b -> ...
  *
- * Pure; lives in memory. An exporter that starts anew knows nobody: every collector sends again what was not confirmed.
+ * Pure; lives in memory. An exporter that starts anew knows nobody, or what its last checkpoint knew: every collector sends again
+ * what is behind that.
  */
 export class Ledger {
   readonly #nodes = new Map<string, NodeEntry>();
@@ -99,6 +113,27 @@ export class Ledger {
       if (present.applied > 0) positions.set(node, { numbering: present.numbering, number: present.applied });
     }
     return positions;
+  }
+
+  /**
+   * Every node and numbering, as far as its batches are in the totals.
+   * @param firstHeld the first batch of a numbering that is applied, but in no total yet; undefined: there is none
+   */
+  image(firstHeld: (node: string, numbering: string) => number | undefined): NodeImage[] {
+    return Array.from(this.#nodes, ([node, { sequences, seenMs }]) => ({
+      node,
+      seenMs,
+      sequences: sequences.map(({ numbering, applied, confirmed }) => {
+        const held = firstHeld(node, numbering) ?? Number.POSITIVE_INFINITY;
+        return { numbering, applied: Math.min(applied, held - 1), confirmed };
+      }),
+    }));
+  }
+
+  /** Goes on from an image, before anybody was opened. */
+  restore(nodes: readonly NodeImage[]): void {
+    for (const { node, sequences, seenMs } of nodes)
+      this.#nodes.set(node, { sequences: sequences.map((sequence) => ({ ...sequence })), seenMs });
   }
 
   /**

@@ -95,13 +95,17 @@ export class Waiting {
     const limited = new Map(position);
     for (const [node, queue] of this.#held) {
       const at = position.get(node);
-      // A collector that began anew counts anew: what its forerunner sent is no part of its numbers.
-      const first = queue.find(({ batch }) => batch.collector.numbering === at?.numbering)?.batch.span.number;
+      const first = at && firstOf(queue, at.numbering);
       if (at === undefined || first === undefined || first > at.number) continue;
       if (first > 1) limited.set(node, { ...at, number: first - 1 });
       else limited.delete(node);
     }
     return limited;
+  }
+
+  /** The first batch of a node's numbering that is held; undefined: none is. */
+  firstHeld(node: string, numbering: string): number | undefined {
+    return firstOf(this.#held.get(node) ?? [], numbering);
   }
 
   /** How many batches ended their wait how since this was last asked. */
@@ -140,6 +144,11 @@ export class Waiting {
     this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
     return batch;
   }
+}
+
+/** A collector that began anew counts anew: what its forerunner sent is no part of its numbers. */
+function firstOf(queue: readonly Held[], numbering: string): number | undefined {
+  return queue.find(({ batch }) => batch.collector.numbering === numbering)?.batch.span.number;
 }
 
 function sizeOf({ parts }: ReceivedBatch): number {

@@ -1,5 +1,6 @@
 import { protocolName } from '@egressd/flow/protocol';
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Standing } from '../aggregate/image.ts';
 import {
   HIGH_UNIT,
   OTHER,
@@ -67,6 +68,21 @@ export class FlowPage {
       help: 'Series that /metrics shows under ~other because it has no room for their group; a sink has them all.',
       registers: [registry],
     });
+  }
+
+  /**
+   * Begins where the totals stand, before the first snapshot: the page shows what is counted from then on. To go on from what it showed
+   * would be wrong unless that is known to the byte: a counter that comes back a little lower is counted again, whole, by whoever reads
+   * it; one that comes back at zero is known to be of another process.
+   */
+  begin({ series, totals }: Standing): void {
+    for (let row = 0; row < series.length; row++) {
+      const member = this.#join(series[row]!);
+      member.txLow = totals.txBytes.low[row]!;
+      member.txHigh = totals.txBytes.high[row]!;
+      member.rxLow = totals.rxBytes.low[row]!;
+      member.rxHigh = totals.rxBytes.high[row]!;
+    }
   }
 
   /** Adds what moved since the last snapshot. Needs every snapshot, in order. */

@@ -8,6 +8,7 @@
 import { release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { textTable } from '../demo/text-table.ts';
+import { benchCheckpoint } from './checkpoint.ts';
 import { benchCilium } from './cilium.ts';
 import { type Connections, makeConnections } from './connections.ts';
 import { benchDecoding } from './decoding.ts';
@@ -115,6 +116,16 @@ function pairs(): void {
       ['snappy', series.compress.toFixed(0), series.compressedBytes.toFixed(0)],
       ['the same bodies from objects by protobuf-es', series.plain.toFixed(0), ''],
       ['ratio', (series.encode / series.plain).toFixed(2), ''],
+    ],
+  );
+  const checkpoint = benchCheckpoint(result.snapshot, result.image);
+  say('A checkpoint of them, with one sink: what the event loop stands still for');
+  table(
+    ['', 'ns a series', 'bytes a series'],
+    [
+      ['totals, once an export interval', checkpoint.totals.toFixed(0), ''],
+      ["the sink's books, once or twice", checkpoint.books.toFixed(0), checkpoint.bytes.toFixed(0)],
+      ['read at a start', checkpoint.read.toFixed(0), ''],
     ],
   );
 }

@@ -1,5 +1,6 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { Aggregate } from '@egressd/exporter/aggregate/aggregate';
+import type { AggregateImage } from '@egressd/exporter/aggregate/image';
 import type { Snapshot } from '@egressd/exporter/aggregate/snapshot';
 import { join } from '@egressd/exporter/join/join';
 import { OwnerRegistry } from '@egressd/exporter/owners/registry';
@@ -34,6 +35,8 @@ export interface PairsResult {
   readonly jsonBytes: number;
   /** What came of them. */
   readonly snapshot: Snapshot;
+  /** Of that snapshot. */
+  readonly image: () => AggregateImage;
 }
 
 /** Takes the pairs of one batch across the wire, through join and into the totals. */
@@ -46,6 +49,8 @@ export function benchPairs(seed: number): PairsResult {
   const joined = join(batch, owners);
   aggregate.add(joined, SPAN.toMs);
   const text = toJson(flows);
+  const aggregateNs = nsPerItem(PAIRS, () => aggregate.add(joined, SPAN.toMs));
+  const snapshot = aggregate.snapshot(SPAN.toMs, new Map());
   return {
     pairs: PAIRS,
     addresses: flows.addresses.length / 16,
@@ -53,10 +58,11 @@ export function benchPairs(seed: number): PairsResult {
     encode: nsPerItem(PAIRS, () => encodeBatch(SPAN, flows, MESSAGE_BYTES)),
     decode: nsPerItem(PAIRS, () => receive(messages)),
     join: nsPerItem(PAIRS, () => join(batch, owners)),
-    aggregate: nsPerItem(PAIRS, () => aggregate.add(joined, SPAN.toMs)),
+    aggregate: aggregateNs,
     json: nsPerItem(PAIRS, () => JSON.parse(toJson(flows))),
     jsonBytes: text.length / PAIRS,
-    snapshot: aggregate.snapshot(SPAN.toMs, new Map()),
+    snapshot,
+    image: () => aggregate.image(snapshot),
   };
 }
 

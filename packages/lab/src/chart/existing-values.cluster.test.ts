@@ -206,6 +206,16 @@ describe('values files of the charts before', () => {
   });
 });
 
+test('the name of the cluster is on every series that is written, unless a sink has another', async () => {
+  const { config } = await install('persistent');
+  const labels = config.sinks.map(({ name, settings }) => [name, 'labels' in settings ? settings.labels : undefined]);
+  expect(Object.fromEntries(labels)).toEqual({
+    lines: undefined,
+    mimir: { cluster: 'blue' },
+    other: { cluster: 'green' },
+  });
+});
+
 test('what the Jobs start is a program of the exporter', async () => {
   const pods = (await render()).flatMap((object) => podsOf(object) ?? []);
   const commands = pods.flatMap(({ containers }) => containers.flatMap(({ command }) => (command ? [command] : [])));
@@ -226,6 +236,11 @@ describe('every values file', () => {
       expect(collectorFlags.insecure).toBe(name === 'plain-text');
       expect(exporterFlags.insecure).toBe(name === 'plain-text');
       expect(warnings).toEqual([]);
+      // Only a volume outlives the pod.
+      const [kept, volume] = [name !== 'own-certificates', name === 'persistent'];
+      expect(exporterFlags.stateDir).toBe(kept ? '/var/lib/egressd/exporter' : undefined);
+      expect(exporterFlags.stateEphemeral).toBe(kept && !volume);
+      expect(collectorFlags.stateDir).toBe(kept ? '/var/lib/egressd/collector' : undefined);
       const [check] = find(objects, 'Pod', '-check-install').spec!.containers;
       const service = find(objects, 'Service').metadata!.name;
       const { httpListenPort } = exporterFlags;

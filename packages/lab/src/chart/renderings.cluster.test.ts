@@ -75,7 +75,25 @@ test('the checks see what is wrong', async () => {
   expect(unmet(broken)).toEqual(['Deployment egressd-exporter: there is no ConfigMap egressd-exporter']);
 });
 
-test('two renderings are the same', async () => {
-  const values = valuesOf('saas-values');
-  expect(await renderText({ values })).toBe(await renderText({ values }));
+test.each(VALUES_FILES)('two renderings are the same: %s', async (name) => {
+  const values = valuesOf(name);
+  const [first, second] = await Promise.all([renderText({ values }), renderText({ values })]);
+  expect(second).toBe(first);
 });
+
+/** How long a name may be, where that is less than the 253 characters of most. */
+const MOST_CHARACTERS: Readonly<Record<string, number>> = { Service: 63, Job: 63, CronJob: 52, Pod: 63 };
+
+test.each([{}, { nameOverride: 'c'.repeat(63) }, { fullnameOverride: 'd'.repeat(63) }])(
+  'the longest names: %j',
+  async (values) => {
+    const objects = await render({ values, release: 'a'.repeat(53), namespace: 'b'.repeat(63) });
+    const long = objects.filter(({ kind, metadata }) => metadata.name.length > (MOST_CHARACTERS[kind] ?? 253));
+    expect(long.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual([]);
+    const labels = objects.flatMap(({ metadata }) => Object.values(metadata.labels ?? {}));
+    expect(labels.filter((label) => label.length > 63)).toEqual([]);
+    // Of several that were cut, none has become another's.
+    const names = objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+    expect(new Set(names).size).toBe(names.length);
+  },
+);

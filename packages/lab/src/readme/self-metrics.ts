@@ -12,6 +12,7 @@ import { createExporterMetrics } from '@egressd/exporter/metrics';
 import { OwnerRegistry } from '@egressd/exporter/owners/registry';
 import { createReceiverMetrics } from '@egressd/exporter/receiver/metrics';
 import { createSinkMetrics } from '@egressd/exporter/sinks/sink-metrics';
+import { createCheckpointMetrics } from '@egressd/exporter/state/checkpoint/metrics';
 import { createHistoryMetrics } from '@egressd/exporter/state/history/metrics';
 import { Waiting } from '@egressd/exporter/waiting/waiting';
 import { FlowPage } from '@egressd/exporter/web/flow-page';
@@ -50,6 +51,7 @@ function exporterRegistry(): Registry {
   inventoryMetrics(registry);
   createKubeMetrics(registry, []);
   createHealthMetrics(registry, () => new Map());
+  createCheckpointMetrics(registry);
   createHistoryMetrics(registry);
   serverTls(NO_TLS, SILENT, registry).stop();
   new FlowPage({ registry });

@@ -18,6 +18,9 @@ const CASES: Readonly<Record<string, { readonly bad: string; readonly values: st
   EgressdNoCollectors: { bad: 'egressd_receiver_streams', values: '0x120', good: '1x120' },
   EgressdAccountingOff: { bad: 'egressd_nodes_amiss{reason="accounting_off"}', values: '1x120', good: '0x120' },
   EgressdCountersZeroed: { bad: 'egressd_nodes_amiss{reason="counters_zeroed"}', values: '1x120', good: '0x120' },
+  EgressdEndsLost: { bad: 'egressd_conntrack_event_overruns_total', values: '0+1x120', good: '5x120' },
+  EgressdConntrackTableNearlyFull: { bad: 'egressd_conntrack_table_entries', values: '95x120', good: '50x120' },
+  EgressdStateGivenUp: { bad: 'egressd_state_given_up', values: '1x120', good: '0x120' },
   EgressdSinkBehind: { bad: 'egressd_sink_pending_seconds{sink="a"}', values: '700x120', good: '60x120' },
   EgressdBytesGivenUp: {
     bad: 'egressd_dropped_events_total{sink="a",reason="given_up"}',
@@ -41,6 +44,13 @@ const CASES: Readonly<Record<string, { readonly bad: string; readonly values: st
   EgressdInsecureStream: { bad: 'egressd_stream_insecure', values: '1x120', good: '0x120' },
 };
 
+/** What an expression needs to be told of as well. */
+const BESIDE = [
+  { series: 'egressd_conntrack_table_limit', values: '100x120' },
+  { series: 'egressd_conntrack_event_gaps_total', values: '0x120' },
+  { series: 'egressd_conntrack_event_overruns_total', values: '0x120' },
+];
+
 let folder: string;
 
 beforeAll(() => {
@@ -62,7 +72,7 @@ function firing(name: string, series: string, values: string, expected: number):
   const tests = [
     {
       interval: '1m',
-      input_series: [{ series, values }],
+      input_series: [{ series, values }, ...BESIDE.filter((each) => each.series !== series)],
       promql_expr_test: [{ expr: query, eval_time: '115m', exp_samples: [{ labels: '{}', value: expected }] }],
     },
   ];

@@ -25,6 +25,7 @@ export function createFileSink(name: string, { path, maxSizeMB, maxFiles, maxSer
   return createLineSink({
     name,
     maxSeries,
+    receiver: `file ${path}`,
     write: (lines) => write(file, path, lines),
     slow: `${path}: the disk is slow or stands still; nothing is lost while it waits`,
     close: () => file.close(),

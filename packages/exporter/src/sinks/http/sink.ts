@@ -1,13 +1,14 @@
-import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Frame } from '../frame.ts';
 import { resultOf } from '../http-answer.ts';
 import { HttpClient } from '../http-client.ts';
+import { httpReceiver } from '../http-receiver.ts';
 import { ITEM_COUNTERS, ItemEncoder, type ItemFormat } from '../items/item-encoder.ts';
 import { JSON_LINES } from '../items/json-lines.ts';
 import { PROTOBUF_ITEMS } from '../items/protobuf.ts';
 import type { Environment } from '../proxy.ts';
+import { requestKey } from '../request-key.ts';
 import type { FrozenRequest, SendResult, Sink } from '../sink.ts';
 import type { HttpSinkSettings } from './settings.ts';
 
@@ -25,8 +26,6 @@ export interface HttpSinkOptions {
   /** egressd's, for `User-Agent`. */
   readonly version: string;
   readonly environment: Environment;
-  /** Makes the key of a request; a UUID unless tests say otherwise. */
-  readonly makeKey?: () => string;
 }
 
 /**
@@ -34,7 +33,7 @@ export interface HttpSinkOptions {
  * the same `Idempotency-Key`.
  */
 export function createHttpSink(options: HttpSinkOptions): Sink {
-  const { settings, makeKey = randomUUID } = options;
+  const { settings } = options;
   const client = new HttpClient(settings, options.environment);
   const { format, contentType } = FORMATS[settings.encoding];
   const encoder = new ItemEncoder(format);
@@ -50,13 +49,15 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
     usualMode: 'delta',
     counters: ITEM_COUNTERS,
     maxSeries: settings.maxSeries,
+    scheme: `items ${settings.encoding} 1`,
+    receiver: httpReceiver(settings),
     identityOf: (labels) => format.identityOf(labels),
     async encode(frame: Frame, from: number, to: number): Promise<FrozenRequest> {
       const { bytes, end, items } = encoder.encode(frame, from, to);
       const zipped = settings.compression === 'gzip' && items > 0;
       // The encoder's buffer rests until there is an answer, but a request's bytes are its own.
       const body = zipped ? await compress(bytes) : Uint8Array.from(bytes);
-      return { body, key: makeKey(), end, samples: items };
+      return { body, key: requestKey(frame, from, end), end, samples: items };
     },
     async send(request: FrozenRequest, signal: AbortSignal): Promise<SendResult> {
       const own = { ...headers, 'idempotency-key': request.key };

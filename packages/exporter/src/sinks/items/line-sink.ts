@@ -1,5 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import type { Frame } from '../frame.ts';
+import { requestKey } from '../request-key.ts';
 import type { FrozenRequest, SendResult, Sink } from '../sink.ts';
 import { ITEM_COUNTERS, ItemEncoder } from './item-encoder.ts';
 import { JSON_LINES } from './json-lines.ts';
@@ -11,6 +11,8 @@ const PATIENCE_MS = 30_000;
 export interface LineSinkOptions {
   readonly name: string;
   readonly maxSeries: number;
+  /** Where the lines go. */
+  readonly receiver: string;
   /** Writes whole lines. It may take for ever, and never throws. */
   readonly write: (lines: Uint8Array) => Promise<SendResult>;
   /** What is said while a write takes long: what, where, what to do. */
@@ -27,7 +29,7 @@ interface Writing {
 
 /** A sink of JSON lines. While a write takes long it alone waits, with one request in memory, and nothing is written twice. */
 export function createLineSink(options: LineSinkOptions): Sink {
-  const { name, maxSeries, slow, patienceMs = PATIENCE_MS } = options;
+  const { name, maxSeries, receiver, slow, patienceMs = PATIENCE_MS } = options;
   const encoder = new ItemEncoder(JSON_LINES);
   let writing: Writing | undefined;
   return {
@@ -36,10 +38,12 @@ export function createLineSink(options: LineSinkOptions): Sink {
     usualMode: 'delta',
     counters: ITEM_COUNTERS,
     maxSeries,
+    scheme: 'items json 1',
+    receiver,
     identityOf: (labels) => JSON_LINES.identityOf(labels),
     async encode(frame: Frame, from: number, to: number): Promise<FrozenRequest> {
       const { bytes, end, items } = encoder.encode(frame, from, to);
-      return { body: Uint8Array.from(bytes), key: randomUUID(), end, samples: items };
+      return { body: Uint8Array.from(bytes), key: requestKey(frame, from, end), end, samples: items };
     },
     async send({ key, body }: FrozenRequest, signal: AbortSignal): Promise<SendResult> {
       if (writing?.key !== key) writing = { key, result: options.write(body) };

@@ -1,10 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import { compress } from 'snappy';
 import type { Counter, SeriesLabels } from '../../aggregate/snapshot.ts';
 import type { Frame } from '../frame.ts';
 import { resultOf } from '../http-answer.ts';
 import { HttpClient } from '../http-client.ts';
+import { httpReceiver } from '../http-receiver.ts';
 import type { Environment } from '../proxy.ts';
+import { requestKey } from '../request-key.ts';
 import type { FrozenRequest, SendResult, Sink } from '../sink.ts';
 import { WriteRequestEncoder } from './encode.ts';
 import { LabelWriter } from './labels.ts';
@@ -24,13 +25,11 @@ export interface RemoteWriteOptions {
   /** egressd's, for `User-Agent`. */
   readonly version: string;
   readonly environment: Environment;
-  /** Makes the key of a request; a UUID unless tests say otherwise. */
-  readonly makeKey?: () => string;
 }
 
 /** Sends to a Prometheus-compatible database: remote write 1.0, snappy in block format. */
 export function createRemoteWriteSink(options: RemoteWriteOptions): Sink {
-  const { settings, makeKey = randomUUID } = options;
+  const { settings } = options;
   const client = new HttpClient(settings, options.environment);
   const counters = countersOf(settings);
   const labels = new LabelWriter(settings);
@@ -42,12 +41,14 @@ export function createRemoteWriteSink(options: RemoteWriteOptions): Sink {
     usualMode: 'counter',
     counters,
     maxSeries: settings.maxSeries,
+    scheme: `remote-write 1 ${JSON.stringify([Object.entries(settings.labels).sort(), settings.regionLabels])}`,
+    receiver: httpReceiver(settings),
     identityOf: (series: SeriesLabels) => labels.identityOf(series),
     async encode(frame: Frame, from: number, to: number): Promise<FrozenRequest> {
       const { bytes, end, series } = encoder.encode(frame, from, to);
       // Block format, in a thread of the pool: the encoder's buffer rests meanwhile.
       const body = series === 0 ? bytes.subarray(0, 0) : await compress(bytes);
-      return { body, key: makeKey(), end, samples: series };
+      return { body, key: requestKey(frame, from, end), end, samples: series };
     },
     async send(request: FrozenRequest, signal: AbortSignal): Promise<SendResult> {
       const answer = await client.send('POST', { ...headers, 'idempotency-key': request.key }, request.body, signal);

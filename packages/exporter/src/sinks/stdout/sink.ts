@@ -23,6 +23,7 @@ export function createStdoutSink({ name, settings, stream, ...options }: StdoutS
     ...options,
     name,
     maxSeries: settings.maxSeries,
+    receiver: 'stdout',
     write: (lines) => write(stream, lines),
     slow: 'standard output: whoever reads it is slow or stands still; nothing is lost while it waits',
     close: async () => {},

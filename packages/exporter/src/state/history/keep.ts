@@ -1,10 +1,12 @@
 import { Backoff, type Log } from '@egressd/daemon/log';
 import type { Registry } from 'prom-client';
 import type { AddressHistory } from '../../owners/history.ts';
-import { HistoryFile } from './file.ts';
+import { StateFile } from '../file.ts';
 import { createHistoryMetrics, type HistoryMetrics } from './metrics.ts';
 import { type Refusal, readHistory, writeHistory } from './text.ts';
 
+/** A longer file is neither written nor read: 20,000 pods with a busy hour behind them take some 10 MiB. */
+const MAX_HISTORY_BYTES = 64 * 1024 * 1024;
 /** It is written so often: after a crash, changes since then are not known. */
 export const WRITE_INTERVAL_MS = 60_000;
 
@@ -34,7 +36,7 @@ export interface KeepOptions {
 export class KeptHistory {
   readonly #options: KeepOptions;
   readonly #now: () => number;
-  readonly #file: HistoryFile;
+  readonly #file: StateFile;
   readonly #metrics: HistoryMetrics;
   readonly #backoff: Backoff;
   #timer: NodeJS.Timeout | undefined;
@@ -44,7 +46,7 @@ export class KeptHistory {
   constructor(options: KeepOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#file = new HistoryFile(options.folder);
+    this.#file = new StateFile(options.folder, 'address-history', MAX_HISTORY_BYTES);
     this.#metrics = createHistoryMetrics(options.registry);
     this.#backoff = new Backoff(this.#now);
   }

@@ -1,39 +1,39 @@
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** A longer file is neither written nor read: 20,000 pods with a busy hour behind them take some 10 MiB. */
-export const MAX_HISTORY_BYTES = 64 * 1024 * 1024;
-
 /** What a file of another size is refused with. */
 export class TooLong extends Error {
   override readonly name = 'TooLong';
 
-  constructor(bytes: number) {
-    super(`${bytes} bytes, at most ${MAX_HISTORY_BYTES} are kept`);
+  constructor(bytes: number, most: number) {
+    super(`${bytes} bytes, at most ${most} are kept`);
   }
 }
 
 /**
  * A file in the state directory that is either the old one or the new one, whenever the machine stops:
  *
- *   address-history        in use
- *   address-history.new    being written; takes the place of the other once it is on the disk
- *   address-history.bad    one that could not be used, put aside for whoever wants to know why; the last of them
+ *   NAME        in use
+ *   NAME.new    being written; takes the place of the other once it is on the disk
+ *   NAME.bad    one that could not be used, put aside for whoever wants to know why; the last of them
  */
-export class HistoryFile {
+export class StateFile {
   readonly path: string;
   readonly #folder: string;
+  readonly #maxBytes: number;
 
-  constructor(folder: string) {
+  /** @param maxBytes a longer file is neither written nor read */
+  constructor(folder: string, name: string, maxBytes: number) {
     this.#folder = folder;
-    this.path = join(folder, 'address-history');
+    this.#maxBytes = maxBytes;
+    this.path = join(folder, name);
   }
 
   /** The whole file; undefined where there is none. @throws TooLong, or what the file system says */
   async read(): Promise<Buffer | undefined> {
     try {
       const { size } = await stat(this.path);
-      if (size > MAX_HISTORY_BYTES) throw new TooLong(size);
+      if (size > this.#maxBytes) throw new TooLong(size, this.#maxBytes);
       return await readFile(this.path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
@@ -42,13 +42,14 @@ export class HistoryFile {
   }
 
   /** Replaces the file. @throws TooLong, or what the file system says: the file is then as it was */
-  async write(bytes: Buffer): Promise<void> {
-    if (bytes.length > MAX_HISTORY_BYTES) throw new TooLong(bytes.length);
+  async write(...pieces: readonly Uint8Array[]): Promise<void> {
+    const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    if (bytes > this.#maxBytes) throw new TooLong(bytes, this.#maxBytes);
     await mkdir(this.#folder, { recursive: true });
     const beside = `${this.path}.new`;
     try {
       await rm(beside, { force: true });
-      await writeThrough(beside, bytes);
+      await writeThrough(beside, pieces);
       await rename(beside, this.path);
     } catch (error) {
       // On a full disk what was begun takes room that others need.
@@ -56,6 +57,16 @@ export class HistoryFile {
       throw error;
     }
     await syncFolder(this.#folder);
+  }
+
+  /** Removes the file, for good. @throws what the file system says: it may still be there, or come back */
+  async remove(): Promise<void> {
+    await rm(`${this.path}.new`, { force: true });
+    await rm(this.path, { force: true });
+    await syncFolder(this.#folder).catch((error: NodeJS.ErrnoException) => {
+      // Without a folder there is no file in it.
+      if (error.code !== 'ENOENT') throw error;
+    });
   }
 
   /** Puts the file out of the way. @returns where it is now */
@@ -66,11 +77,11 @@ export class HistoryFile {
   }
 }
 
-async function writeThrough(path: string, bytes: Buffer): Promise<void> {
+async function writeThrough(path: string, pieces: readonly Uint8Array[]): Promise<void> {
   // Names of pods are nobody else's.
   const file = await open(path, 'w', 0o600);
   try {
-    await file.writeFile(bytes);
+    for (const piece of pieces) await file.writeFile(piece);
     await file.sync();
   } finally {
     await file.close();

@@ -1,0 +1,62 @@
+import type { Counter } from '../aggregate/snapshot.ts';
+import type { Mode } from './frame.ts';
+
+/** What a slot is, as a number, because it fills a column. */
+export const FREE_SLOT = 0;
+export const USED_SLOT = 1;
+/** One of `~other`. */
+export const OTHER_SLOT = 2;
+
+/** Kinds, values and time of the starts of a frame, which has the same rows. */
+export interface StartsImage {
+  readonly timeMs: number;
+  readonly kinds: Uint8Array;
+  readonly values: Float64Array;
+}
+
+/** A frame of which nobody knows how much has arrived. Its identities follow from its slots. */
+export interface FrameImage {
+  readonly mode: Mode;
+  readonly timeMs: number;
+  readonly slots: Uint32Array;
+  readonly kinds: Uint8Array;
+  readonly values: Float64Array;
+  readonly paused: number;
+  readonly young: number;
+  /** They come first; undefined: there are none, or what became of them is in the books. */
+  readonly starts: StartsImage | undefined;
+  /** What is not settled of it, of the starts where there are some: in the order of `Parts`, begin and end by turns. */
+  readonly left: Uint32Array;
+}
+
+/**
+ * A sink's books at one moment, in columns, so that another process can go on from there. Totals of series that live are not in it:
+ * what was read from them last is what the totals were at that moment.
+ *
+ *   row of the totals  -> slotOf
+ *   slot               kinds  pausedUntilMs  refusals
+ *   unit               began  total  handed              (slot * counters + counter)
+ */
+export interface LedgerImage {
+  /** What the identities of its slots mean. */
+  readonly scheme: string;
+  /** Whose books these are. */
+  readonly receiver: string;
+  readonly counters: readonly Counter[];
+  /** Part of the keys of its requests. */
+  readonly origin: string;
+  readonly mode: Mode | undefined;
+  readonly lastMs: number;
+  readonly slotOf: Uint32Array;
+  readonly kinds: Uint8Array;
+  /** Identities of slots behind which no series lives any more: those of the others follow from labels. */
+  readonly ended: ReadonlyMap<number, string>;
+  readonly pausedUntilMs: Float64Array;
+  readonly refusals: Uint8Array;
+  readonly began: Uint8Array;
+  readonly totalLow: Float64Array;
+  readonly totalHigh: Float64Array;
+  readonly handedLow: Float64Array;
+  readonly handedHigh: Float64Array;
+  readonly frame: FrameImage | undefined;
+}

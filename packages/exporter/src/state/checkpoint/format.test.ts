@@ -1,0 +1,173 @@
+import { crc32 } from 'node:zlib';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { Aggregate } from '../../aggregate/aggregate.ts';
+import type { Endpoint } from '../../join/endpoint.ts';
+import type { Joined } from '../../join/join.ts';
+import { KEPT } from '../../join/verdict.ts';
+import { Ledger as Books } from '../../sinks/ledger.ts';
+import type { Part } from '../../sinks/parts.ts';
+import { Ledger } from '../ledger.ts';
+import { type Checkpoint, encodeCheckpoint, encodeCounted, readCheckpoint } from './format.ts';
+
+const OPTIONS = {
+  counters: ['txBytes', 'rxBytes'] as const,
+  maxSeries: 3,
+  identityOf: (labels: { src_pod: string; dst_ip: string }) => `${labels.src_pod}>${labels.dst_ip}`,
+  startedMs: 1000,
+  intervalMs: 60_000,
+  scheme: 'test',
+  receiver: 'here',
+  origin: 'origin',
+};
+
+function endpoint(number: number): Endpoint {
+  const place = (['owned', 'public', 'private', 'unknown'] as const)[number % 4]!;
+  const owner = {
+    namespace: 'ns',
+    pod: place === 'owned' ? `pod-ü-${number}` : '',
+    node: '',
+    zone: `z${number % 2}`,
+    region: '',
+  };
+  return { key: String.fromCharCode(0, 0, 0, 0, 0, 0xffff, 0x0a00, number), place, owner };
+}
+
+/** One flow from one end to the other. */
+function flow(from: number, to: number, bytes: number): Joined {
+  const column = (value: number) => Float64Array.of(value);
+  const flows = {
+    ...{ rows: 1, source: Uint32Array.of(0), destination: Uint32Array.of(1), protocol: Uint8Array.of(6) },
+    ...{ txBytes: column(bytes), txPackets: column(1), rxBytes: column(bytes * 2), rxPackets: column(0) },
+  };
+  const part = { flows, endpoints: [endpoint(from), endpoint(to)], verdicts: [KEPT, 'not_local'] };
+  return { parts: [part], dropped: new Map(), unknown: { pairs: 0, bytes: 0, packets: 0 } } as unknown as Joined;
+}
+
+const step = fc.record({
+  from: fc.nat(5),
+  to: fc.nat(5),
+  bytes: fc.oneof(fc.nat(1000), fc.integer({ min: 2 ** 51, max: 2 ** 52 })),
+  afterMs: fc.oneof(fc.nat(60_000), fc.constant(20 * 60_000)),
+  mode: fc.constantFrom('counter' as const, 'delta' as const),
+  accept: fc.nat(10),
+  refuse: fc.boolean(),
+});
+
+/** What a sink of that life could still do, and all that it knows. */
+interface Life {
+  readonly aggregate: Aggregate;
+  readonly books: Books;
+  readonly ledger: Ledger;
+  readonly left: readonly Part[];
+  readonly image: () => Omit<Checkpoint, 'counted'>;
+}
+
+function live(steps: readonly (typeof step extends fc.Arbitrary<infer Step> ? Step : never)[]): Life {
+  const aggregate = new Aggregate({ maxSeries: 4 });
+  const books = new Books(OPTIONS);
+  const ledger = new Ledger();
+  let nowMs = 1_000_000;
+  let snapshot = aggregate.snapshot(nowMs, new Map());
+  let left: Part[] = [];
+  books.absorb(snapshot);
+  for (const [at, { from, to, bytes, afterMs, mode, accept, refuse }] of steps.entries()) {
+    nowMs += afterMs;
+    aggregate.add(flow(from, to, bytes), nowMs);
+    aggregate.retire(nowMs, Number.POSITIVE_INFINITY);
+    snapshot = aggregate.snapshot(nowMs, new Map());
+    books.absorb(snapshot);
+    const frame = books.freeze(snapshot.timeMs, mode, new Map());
+    const part = frame.starts ?? frame;
+    left = [{ from: 0, to: part.kinds.length }];
+    books.accepted(part, 0, Math.min(accept, part.kinds.length));
+    if (accept < part.kinds.length && refuse) books.refused(part, accept);
+    if (refuse && frame.starts !== undefined) books.withhold(frame);
+    if (bytes % 3 === 0) books.settled();
+    ledger.open(`node-${from}`, `numbering-${to}`, nowMs);
+    ledger.apply(`node-${from}`, ledger.standing(`node-${from}`).applied + 1 + (at % 2), nowMs);
+  }
+  const image = () => ({
+    mode: steps[0]?.mode,
+    nodes: ledger.image((_, numbering) => (numbering === 'numbering-2' ? 2 : undefined)),
+    totals: aggregate.image(snapshot),
+    sinks: new Map([['a sink', books.image(snapshot.series, left)]]),
+  });
+  return { aggregate, books, ledger, left, image };
+}
+
+function encode({ sinks, ...counted }: Omit<Checkpoint, 'counted'>): Buffer {
+  return Buffer.concat(encodeCheckpoint(encodeCounted(counted), sinks));
+}
+
+function decode(bytes: Buffer): Omit<Checkpoint, 'counted'> {
+  const read = readCheckpoint(bytes);
+  if (!read.ok) throw new Error(read.reason);
+  const { counted: _, ...rest } = read.checkpoint;
+  return rest;
+}
+
+describe('a checkpoint', () => {
+  test('is read as it was written, and what goes on from it knows the same', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 15 }), (steps) => {
+        const before = live(steps);
+        const bytes = encode(before.image());
+        const read = decode(bytes);
+        expect(read).toEqual(before.image());
+
+        const [aggregate, books, ledger] = [new Aggregate({ maxSeries: 4 }), new Books(OPTIONS), new Ledger()];
+        ledger.restore(read.nodes);
+        const standing = aggregate.restore(read.totals);
+        expect(books.restore(read.sinks.get('a sink')!, standing)).toEqual({ outcome: 'resumed', lost: 0 });
+        const again = {
+          ...{ mode: read.mode, nodes: ledger.image(() => undefined) },
+          totals: aggregate.image({ ...standing, timeMs: read.totals.timeMs, retired: [], position: new Map() }),
+          sinks: new Map([['a sink', books.image(standing.series, before.left)]]),
+        };
+        expect(encode(again).equals(bytes)).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  const bytes = encode(live(fc.sample(step, { numRuns: 12, seed: 1 })).image());
+
+  test.each<[string, string, Buffer]>([
+    ['nothing', 'damaged', Buffer.alloc(0)],
+    ['the beginning of one', 'damaged', bytes.subarray(0, 10)],
+    ['all but the last byte', 'damaged', bytes.subarray(0, -1)],
+    ['one byte more', 'damaged', Buffer.concat([bytes, Buffer.alloc(1)])],
+    ['something else', 'foreign', Buffer.from('my diary')],
+    ['one of another version', 'version', Buffer.concat([bytes.subarray(0, 19), Buffer.of(7), bytes.subarray(20)])],
+  ])('%s is refused as %s', (_what, reason, given) => {
+    expect(readCheckpoint(given)).toEqual({ ok: false, reason });
+  });
+
+  test('any changed bit is found', () => {
+    for (let at = 0; at < bytes.length; at += 7) {
+      const changed = Buffer.from(bytes);
+      changed[at] = changed[at]! ^ (1 << (at % 8));
+      expect(readCheckpoint(changed).ok).toBe(false);
+    }
+  });
+
+  test('whatever stands behind a right checksum, it is refused or can be gone on from', () => {
+    const change = fc.record({ at: fc.nat(bytes.length - 36), value: fc.nat(255) });
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), fc.nat(40), (changes, cut) => {
+        const body = Buffer.from(bytes.subarray(35, bytes.length - (cut > 20 ? cut - 20 : 0)));
+        for (const { at, value } of changes) if (at < body.length) body[at] = value;
+        const head = Buffer.from(bytes.subarray(0, 35));
+        head.writeUInt32LE(crc32(body), 23);
+        head.writeDoubleLE(body.length, 27);
+        const read = readCheckpoint(Buffer.concat([head, body]));
+        if (!read.ok) return;
+        const standing = new Aggregate().restore(read.checkpoint.totals);
+        for (const image of read.checkpoint.sinks.values()) new Books(OPTIONS).restore(image, standing);
+        new Ledger().restore(read.checkpoint.nodes);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
