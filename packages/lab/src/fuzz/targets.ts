@@ -1,6 +1,7 @@
 import type { Target } from './target.ts';
 import { ADDRESS_HISTORY } from './targets/address-history.ts';
 import { BATCH } from './targets/batch.ts';
+import { CHECKPOINT } from './targets/checkpoint.ts';
 import { BATCH_FILE, CONNECTIONS_FILE } from './targets/collector-state.ts';
 import { KUBERNETES_LIST, KUBERNETES_OBJECT, KUBERNETES_WATCH } from './targets/kubernetes.ts';
 import { NETLINK } from './targets/netlink.ts';
@@ -12,6 +13,7 @@ export const TARGETS: readonly Target[] = [
   BATCH,
   CONNECTIONS_FILE,
   BATCH_FILE,
+  CHECKPOINT,
   ADDRESS_HISTORY,
   CONFIG,
   INVENTORY,
