@@ -31,5 +31,5 @@ export class ReadTimes {
 
 /** Waits until a time of `performance.now`, or until it is cut short. */
 async function pause(untilMs: number, cut: AbortSignal): Promise<void> {
-  await sleep(untilMs - performance.now(), undefined, { signal: cut }).catch(() => {});
+  await sleep(Math.max(0, untilMs - performance.now()), undefined, { signal: cut }).catch(() => {});
 }

@@ -66,7 +66,7 @@ function test(args) {
   const root = `${needsRoot(named ? `the ${tiers[0]} tier` : 'npm test')}, or run \`npm test -- unit\``;
   return {
     root,
-    packages: [...WORLD, ...COMPILER, 'shellcheck'],
+    packages: [...WORLD, ...COMPILER, ...(tiers.includes('cluster') ? CONTAINERS : []), 'shellcheck'],
     binaries: DATABASES,
     kubernetes: tiers.includes('cluster'),
     steps,
@@ -100,7 +100,8 @@ function check(args) {
 export const VERBS = {
   demo: (args) => ({
     root: needsRoot('the demo'),
-    packages: WORLD,
+    packages: args.includes('--images') ? [...WORLD, ...CONTAINERS] : WORLD,
+    kubernetes: args.includes('--images'),
     binaries: ['victoria-metrics'],
     steps: [program('lab/src/demo/main.ts', args)],
   }),

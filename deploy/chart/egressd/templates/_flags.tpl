@@ -57,6 +57,9 @@ Flags of the daemons.
 {{- include "egressd.tlsArgs" . }}
 {{- if $exporter.state.enabled }}
 - "-state-dir=/var/lib/egressd/exporter"
+{{- if not $exporter.state.persistent }}
+- "-state-ephemeral"
+{{- end }}
 {{- end }}
 {{- include "egressd.extraArgs" $exporter.extraArgs }}
 {{- end }}

@@ -84,7 +84,6 @@ export abstract class ThreadSource implements ConntrackSource {
     const reader = this.reader;
     if (reader === undefined) return;
     await this.#ask('close');
-    reader.eventSocket = undefined;
     this.reader = undefined;
     await reader.worker.terminate();
   }
@@ -153,6 +152,8 @@ export abstract class ThreadSource implements ConntrackSource {
   #settle(message: Answer, reader: Reader): void {
     const pending = this.#pending.get(message.id);
     this.#pending.delete(message.id);
+    // At once, and not where the answer is waited for: the thread's exit may come right behind its answer.
+    if (message.kind === 'closed') reader.eventSocket = undefined;
     if (message.kind !== 'failed') {
       pending?.resolve(message);
       return;

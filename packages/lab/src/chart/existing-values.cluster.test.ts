@@ -236,6 +236,11 @@ describe('every values file', () => {
       expect(collectorFlags.insecure).toBe(name === 'plain-text');
       expect(exporterFlags.insecure).toBe(name === 'plain-text');
       expect(warnings).toEqual([]);
+      // Only a volume outlives the pod.
+      const [kept, volume] = [name !== 'own-certificates', name === 'persistent'];
+      expect(exporterFlags.stateDir).toBe(kept ? '/var/lib/egressd/exporter' : undefined);
+      expect(exporterFlags.stateEphemeral).toBe(kept && !volume);
+      expect(collectorFlags.stateDir).toBe(kept ? '/var/lib/egressd/collector' : undefined);
       const [check] = find(objects, 'Pod', '-check-install').spec!.containers;
       const service = find(objects, 'Service').metadata!.name;
       const { httpListenPort } = exporterFlags;

@@ -2,20 +2,22 @@
  * A stand-in for the API server of the cluster that the world would be: its nodes with zones and ranges, its pods with their
  * workloads, on loopback with TLS, a token, and no more rights for it than the exporter needs.
  *
- *   node api-server-process.ts KUBECONFIG     writes the file once it listens; certificates go beside it
+ *   node api-server-process.ts KUBECONFIG [RULES]     writes the file once it listens; certificates go beside it
  *
- * A line on stdin makes something happen: `ORDERS` has them. Ends with stdin.
+ * RULES, JSON, are what its one user may do. A line on stdin makes something happen: `ORDERS` has them. Ends with stdin.
  */
+import { renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Rule } from '../api-server/access.ts';
 import { type ApiServer, startApiServer } from '../api-server/api-server.ts';
 import type { Fault } from '../api-server/faults.ts';
 import type { NodeDescription, PodDescription } from '../api-server/objects.ts';
 import { CertificateFolder } from '../certificates.ts';
 import { NODES, type Node, type Pod } from '../world/layout.ts';
 
-/** What the exporter cannot do without. */
-const RULES = [{ apiGroups: [''], resources: ['nodes', 'pods'], verbs: ['list', 'watch'] }];
+/** Where no others are given: what the exporter cannot do without. */
+const RULES: readonly Rule[] = [{ apiGroups: [''], resources: ['nodes', 'pods'], verbs: ['list', 'watch'] }];
 /** The hash of the pod template that all pods of the stand-in have. */
 const TEMPLATE_HASH = '5d4f8c7b9c';
 const BOOKMARK_MS = 1000;
@@ -46,6 +48,21 @@ function disturb(server: ApiServer, times: number): void {
   server.watches.reset();
 }
 
+/** Which Secret, and where to. */
+export interface SecretOrder {
+  readonly namespace: string;
+  readonly name: string;
+  readonly file: string;
+}
+
+/** The file is there when it is whole. */
+function writeSecret(server: ApiServer, { namespace, name, file }: SecretOrder): void {
+  const secret = server.secret(namespace, name);
+  if (secret === undefined) throw new Error(`there is no Secret ${namespace}/${name}`);
+  writeFileSync(`${file}.new`, JSON.stringify(secret));
+  renameSync(`${file}.new`, file);
+}
+
 /** What it can be told: a word, and for some of them an object as JSON. */
 const ORDERS: Readonly<Record<string, (server: ApiServer, json: string) => unknown>> = {
   /** What happens in a cluster all the time. */
@@ -67,6 +84,8 @@ const ORDERS: Readonly<Record<string, (server: ApiServer, json: string) => unkno
   healthy: (server) => {
     server.fault = () => undefined;
   },
+  /** A Secret is written to a file, as a kubelet would read it. */
+  secret: (server, json) => writeSecret(server, JSON.parse(json) as SecretOrder),
   pod: (server, json) => server.putPod(JSON.parse(json) as PodDescription),
   delete: (server, json) => {
     const { namespace, name } = JSON.parse(json) as PodDescription;
@@ -82,12 +101,12 @@ const AILMENTS: readonly (Fault | undefined)[] = [
 let times = 0;
 let requests = 0;
 
-async function main(kubeconfig: string): Promise<void> {
+async function main(kubeconfig: string, rules: readonly Rule[]): Promise<void> {
   const certificates = new CertificateFolder(dirname(kubeconfig));
   const authority = certificates.authority('kubernetes-ca');
   const server = await startApiServer({
     tls: { own: certificates.certificate('apiserver', authority), authority },
-    rules: RULES,
+    rules,
     bookmarkMs: BOOKMARK_MS,
     nodes: NODES.map(nodeOf),
     pods: NODES.flatMap((node) => node.pods.map((pod) => podOf(pod, node.name))),
@@ -101,6 +120,6 @@ async function main(kubeconfig: string): Promise<void> {
     .on('close', () => process.exit(0));
 }
 
-const [kubeconfig] = process.argv.slice(2);
+const [kubeconfig, rules] = process.argv.slice(2);
 if (kubeconfig === undefined) throw new Error('BUG: no path for the kubeconfig');
-await main(kubeconfig);
+await main(kubeconfig, rules === undefined ? RULES : (JSON.parse(rules) as Rule[]));

@@ -1,7 +1,9 @@
+import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Rule } from '../api-server/access.ts';
 import { daemonCommand, NODE } from '../daemon-command.ts';
 import { NODES, OPS } from '../world/layout.ts';
 import type { World } from '../world/world.ts';
@@ -37,6 +39,27 @@ export interface DaemonsOptions {
   readonly sink?: Readonly<Record<string, unknown>>;
   /** The environment of both daemons, for those who must see the world in another light. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Who runs collectors and exporter, where they are not to run from the checkout; with owners from Kubernetes. */
+  readonly install?: (chosen: Chosen) => Promise<Installed>;
+}
+
+/** What is chosen for the daemons, wherever they run. */
+export interface Chosen {
+  /** The exporter's configuration. */
+  readonly config: unknown;
+  readonly readInterval: string;
+}
+
+/** Daemons that run in another way. */
+export interface Installed {
+  /** What they want to be allowed by the API server. */
+  readonly rules: readonly Rule[];
+  /** Where a collector's metrics are, on its node. */
+  readonly collectorUrl: string;
+  /** What comes before the daemons, once the API server answers. */
+  prepare(apiServer: DaemonProcess, kubeconfig: string): Promise<void>;
+  exporter(): ChildProcess;
+  collector(node: string): ChildProcess;
 }
 
 /** Where a daemon of the world keeps its state. @param name `exporter`, or the node of a collector */
@@ -67,13 +90,15 @@ export async function startDaemons(world: World, options: DaemonsOptions): Promi
   const { promise: failed, reject } = Promise.withResolvers<never>();
   failed.catch(() => {}); // whoever waits for something races it; nobody may be waiting yet
   const daemons = await describeDaemons(world, options, reject);
-  const { apiServer, database, exporter, collectors } = daemons;
+  const { apiServer, database, exporter, collectors, prepare } = daemons;
   const stop = async () => {
     await Promise.all(collectors.map((collector) => collector.end()));
     for (const daemon of [exporter, apiServer, database]) await daemon?.end();
   };
   try {
-    for (const daemon of [database, apiServer, exporter]) await daemon?.start();
+    for (const daemon of [database, apiServer]) await daemon?.start();
+    await prepare();
+    await exporter.start();
     await Promise.all(collectors.map((collector) => collector.start()));
   } catch (error) {
     await stop();
@@ -82,7 +107,10 @@ export async function startDaemons(world: World, options: DaemonsOptions): Promi
   return { ...daemons, query: (path) => queryDatabase(world, path), failed, stop };
 }
 
-type Described = Pick<Daemons, 'database' | 'exporter' | 'collectors' | 'apiServer'>;
+interface Described extends Pick<Daemons, 'database' | 'exporter' | 'collectors' | 'apiServer'> {
+  /** What comes before exporter and collectors, once the API server answers. */
+  prepare(): Promise<void>;
+}
 
 /** Writes their files. */
 async function describeDaemons(
@@ -99,23 +127,28 @@ async function describeDaemons(
     [command = '', ...args]: readonly string[],
     missing: () => Promise<string | undefined>,
     env = {},
-  ) => {
-    const spawn = () => world.spawn(host, command, args, { stdio: 'pipe', env });
-    return new DaemonProcess({ name, spawn, missing, onFailed });
-  };
+    spawn = () => world.spawn(host, command, args, { stdio: 'pipe', env }),
+  ) => new DaemonProcess({ name, spawn, missing, onFailed });
+  const settings = exporterConfig(options);
+  const installed = await options.install?.({ config: settings, readInterval });
+  const rules = installed === undefined ? [] : [JSON.stringify(installed.rules)];
   const kubeconfig = join(world.folder, 'kubernetes/kubeconfig');
   const told = owners === 'kubernetes' ? [`-kubeconfig=${kubeconfig}`] : [];
   const kept = (name: string) => (options.stateDirectories ? [`-state-dir=${stateFolder(world, name)}`] : []);
-  const config = `-config-path=${await writeExporterConfig(world, options)}`;
+  const config = `-config-path=${await writeExporterFiles(world, settings, owners)}`;
   if (owners === 'kubernetes') await mkdir(join(world.folder, 'kubernetes'), { recursive: true });
+  const apiServer =
+    owners === 'kubernetes'
+      ? daemon(['the API server', OPS.name], [...NODE, API_SERVER, kubeconfig, ...rules], async () =>
+          existsSync(kubeconfig) ? undefined : `no ${kubeconfig}`,
+        )
+      : undefined;
   return {
     database: daemon(['the database', OPS.name], databaseCommand(world), answers(OPS.name, `${DATABASE_URL}/health`)),
-    apiServer:
-      owners === 'kubernetes'
-        ? daemon(['the API server', OPS.name], [...NODE, API_SERVER, kubeconfig], async () =>
-            existsSync(kubeconfig) ? undefined : `no ${kubeconfig}`,
-          )
-        : undefined,
+    apiServer,
+    prepare: async () => {
+      if (apiServer !== undefined) await installed?.prepare(apiServer, kubeconfig);
+    },
     exporter: daemon(
       ['the exporter', OPS.name],
       // Plain text is fine here: the network is made of memory.
@@ -126,13 +159,15 @@ async function describeDaemons(
       ],
       answers(OPS.name, `${EXPORTER_URL}/readyz`),
       environment,
+      installed && (() => installed.exporter()),
     ),
     collectors: NODES.map(({ name }) =>
       daemon(
         [`collector of ${name}`, name],
         [...collectorCommand(readInterval), ...kept(name), ...collectorFlags],
-        answers(name, `${COLLECTOR_URL}/metrics`, hasRead),
+        answers(name, `${installed?.collectorUrl ?? COLLECTOR_URL}/metrics`, hasRead),
         { ...environment, NODE_NAME: name },
+        installed && (() => installed.collector(name)),
       ),
     ),
   };
@@ -153,8 +188,7 @@ function collectorCommand(readInterval: string): string[] {
   return [...daemonCommand('collector'), ...stream, ...rest];
 }
 
-/** Writes the exporter's files. @returns where its configuration is */
-async function writeExporterConfig(world: World, { owners, sink }: DaemonsOptions): Promise<string> {
+function exporterConfig({ owners, sink }: DaemonsOptions) {
   const victoria = {
     url: `${DATABASE_URL}/api/v1/write`,
     sendReceivedBytesMetric: true,
@@ -162,11 +196,15 @@ async function writeExporterConfig(world: World, { owners, sink }: DaemonsOption
     regionLabels: true,
     ...sink,
   };
-  const config = {
+  return {
     exportInterval: EXPORT_INTERVAL,
     ...(owners === 'inventory' ? { inventory: 'inventory.yaml' } : {}),
     sinks: { victoria: { prom_remote_write: victoria } },
   };
+}
+
+/** Writes the exporter's files. @returns where its configuration is */
+async function writeExporterFiles(world: World, config: unknown, owners: OwnersFrom): Promise<string> {
   if (owners === 'inventory') await writeFile(inventoryPath(world), inventoryOfWorld());
   const path = join(world.folder, 'config.yaml');
   await writeFile(path, JSON.stringify(config, undefined, 2));

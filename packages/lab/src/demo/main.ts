@@ -5,19 +5,23 @@
  *   npm run demo                     a live table until Ctrl-C
  *   npm run demo -- --once           a fixed amount, compared with the kernel to the byte; fails unless all is exact
  *   npm run demo -- --once --seed 7  another amount
+ *   ... --images                     both daemons in containers, from images of this checkout, as the Helm chart installs them
  *   ... --kubernetes                 pods and nodes from a Kubernetes API server (a stand-in) instead of an inventory file
  */
 import { parseArgs } from 'node:util';
+import { buildImages } from '../images/build.ts';
+import { installation } from '../images/installation.ts';
 import { loadReference } from '../reference/reference.ts';
 import { NODES } from '../world/layout.ts';
 import { openWorld, type World } from '../world/world.ts';
-import { type Daemons, type OwnersFrom, startDaemons } from './daemons.ts';
+import { type Chosen, type Daemons, type OwnersFrom, startDaemons } from './daemons.ts';
 import { runLive } from './live.ts';
 import { runOnce } from './once.ts';
 
 const USAGE = `npm run demo                        a live table of real traffic, until Ctrl-C
 npm run demo -- --once [--seed N]   a fixed amount, compared with the kernel to the byte
-  --kubernetes                      with either: pods and nodes come from a Kubernetes API server (a stand-in), not from a file`;
+  --kubernetes                      with either: pods and nodes come from a Kubernetes API server (a stand-in), not from a file
+  --images                          with either: both daemons run in containers, as the Helm chart installs them`;
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -29,6 +33,7 @@ interface Options {
   readonly once: boolean;
   readonly seed: number;
   readonly owners: OwnersFrom;
+  readonly images: boolean;
 }
 
 /** @returns what to do, or what is wrong with the arguments */
@@ -38,22 +43,24 @@ function readOptions(args: string[]): Options | string {
       once: { type: 'boolean' },
       seed: { type: 'string' },
       kubernetes: { type: 'boolean' },
+      images: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     } as const;
-    const { once = false, seed = '1', kubernetes = false, help } = parseArgs({ args, options }).values;
+    const { once = false, seed = '1', kubernetes = false, images = false, help } = parseArgs({ args, options }).values;
     if (help) return '';
     if (!/^\d{1,10}$/.test(seed) || Number(seed) > MAX_SEED) return `--seed: expected a number from 0 to ${MAX_SEED}`;
-    return { once, seed: Number(seed), owners: kubernetes ? 'kubernetes' : 'inventory' };
+    return { once, seed: Number(seed), owners: kubernetes || images ? 'kubernetes' : 'inventory', images };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
 }
 
 /** What happens in the world, from the first daemon to the last. @returns the exit code */
-async function show(world: World, { once, seed, owners }: Options, { signal, told }: Told): Promise<number> {
+async function show(world: World, { once, seed, owners, images }: Options, { signal, told }: Told): Promise<number> {
   for (const { name } of NODES) await loadReference(world, name);
   say('starting the database, the exporter and a collector on each node');
-  const daemons = await startDaemons(world, { owners });
+  const install = (chosen: Chosen) => installation(world, chosen);
+  const daemons = await startDaemons(world, { owners, ...(images ? { install } : {}) });
   try {
     // A comparison that somebody does not want to wait for is given up; the live table ends by itself.
     if (once) return await Promise.race([told, compareOnce(world, daemons, seed)]);
@@ -105,6 +112,7 @@ async function main(): Promise<number> {
     return options === '' ? 0 : EXIT_USAGE;
   }
   const told = untilTold();
+  if (options.images) await buildImages({ say });
   say('building two nodes with six pods, a gateway and an internet in network namespaces');
   const world = await openWorld();
   try {

@@ -1,7 +1,7 @@
 import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from '../world/commands.ts';
-import { buildah, runOne, STORAGE } from './storage.ts';
+import { buildah, isolated, runOne, STORAGE } from './storage.ts';
 
 /** What the Dockerfiles build in where they are given no other: Debian 12, made here from its archive, so that no registry is needed. */
 export const LOCAL_BASE = 'localhost/debian:bookworm-slim';
@@ -19,7 +19,7 @@ export async function ensureBase(say: (line: string) => void): Promise<void> {
   const folder = await mkdtemp(join(STORAGE, 'base-'));
   try {
     // Its own mounts, as buildah's: it mounts /proc into the new root.
-    await runOne(['--mount', '--propagation', 'slave', '--', 'debootstrap', '--variant=minbase', SUITE, folder]);
+    await runOne(isolated('debootstrap', '--variant=minbase', SUITE, folder));
     await appendFile(join(folder, 'etc/apt/sources.list'), MENDED);
     await runCommand('find', [join(folder, 'var/cache/apt/archives'), '-name', '*.deb', '-delete']);
     const container = (await runOne(buildah('from', 'scratch'))).trim();

@@ -30,14 +30,11 @@ console.log(JSON.stringify(files));
 /** Every file of an image, by path from the root. */
 export async function filesOf(image: string): Promise<Map<string, number>> {
   const run = podman(
-    ...['run', '--rm', '--network', 'none', '--cap-drop', 'all', '--read-only', ...LIMITS],
+    ...['run', '--rm', '--network', 'none', '--cap-drop', 'all', '--read-only'],
     ...['--entrypoint', '/usr/local/bin/node', image, '-e', LIST],
   );
   return new Map(JSON.parse(await runOne(run)) as [string, number][]);
 }
-
-/** A runtime raises these by default, which takes a right that a sandbox may lack. */
-export const LIMITS = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'];
 
 /** What is in an image, by kind. */
 export function contentsOf(files: ReadonlyMap<string, number>): Content[] {

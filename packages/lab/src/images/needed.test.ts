@@ -17,6 +17,8 @@ test.each([
   ['node_modules/streamx/LICENSE.md', true],
   ['node_modules/@types/node/index.d.ts', false],
   ['node_modules/@types/node/package.json', false],
+  ['node_modules/hpagent/test/got.test.js', false],
+  ['node_modules/yaml/dist/doc/Document.js', true],
   ['node_modules/.bin/yaml', false],
   ['node_modules/.modules.yaml', false],
   ['node_modules/netlink/prebuilds/linux-arm64/netlink.node', true],

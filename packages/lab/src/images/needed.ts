@@ -16,6 +16,9 @@ const FOR_DEVELOPERS =
   /\.([cm]?ts|map|md|markdown|flow|c|cc|cpp|h|hpp|gypi?|bare)$|(^|\/)(\.[^/]+|tsconfig[^/]*\.json)$/i;
 /** Packages that hold types only, and what npm and pnpm write for themselves. */
 const PACKAGES_FOR_DEVELOPERS = /(^|\/)node_modules\/(\.[^/]+|@types\/[^/]+|undici-types)(\/|$)/;
+/** At the root of a package: what tests it and explains it. */
+const FOLDERS_FOR_DEVELOPERS =
+  /(^|\/)node_modules\/(@[^/]+\/)?[^/@]+\/(tests?|__tests__|benchmarks?|examples?|docs?)\//;
 /** `prebuilds/linux-x64/NAME.node`, as node-gyp-build looks for them. */
 const PREBUILT = /(^|\/)prebuilds\/([^/]+)\//;
 /** A deployed folder has them at its root; nothing reads them there. */
@@ -24,6 +27,7 @@ const LOCK_FILE = /^pnpm-(lock|workspace)\.yaml$/;
 /** Whether a file of a deployed daemon is needed. @param path relative to the daemon's folder */
 export function isNeededOfDaemon(path: string, { os, arch }: Platform): boolean {
   if (PACKAGES_FOR_DEVELOPERS.test(path) || LOCK_FILE.test(path)) return false;
+  if (FOLDERS_FOR_DEVELOPERS.test(path)) return LICENCE.test(path);
   const [, , target] = PREBUILT.exec(path) ?? [];
   if (target !== undefined && target !== `${os}-${arch}`) return false;
   return LICENCE.test(path) || !FOR_DEVELOPERS.test(path);

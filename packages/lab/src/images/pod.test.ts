@@ -8,9 +8,9 @@ const SURROUNDINGS: Surroundings = {
 };
 
 /** What of the arguments is there on behalf of `container`: without what every pod has. */
-function argumentsOf(container: Partial<Container>, pod: Partial<Pod> = {}): string {
-  const whole = { name: 'one', ...container };
-  const all = runArguments({ containers: [whole], ...pod }, whole, 'IMAGE', SURROUNDINGS);
+function argumentsOf(container: Partial<Container>, pod: Partial<Pod> = {}, more: Partial<Surroundings> = {}): string {
+  const whole = { name: 'one', image: 'IMAGE', ...container };
+  const all = runArguments({ containers: [whole], ...pod }, whole, { ...SURROUNDINGS, ...more });
   return all.join(' ').replace('--network ns:/run/netns/node-a --stop-timeout 30 ', '');
 }
 
@@ -59,4 +59,16 @@ test.each<Partial<Container>>([
   { resources: { limits: { memory: 'much' } } },
 ])('what it cannot do it refuses: %j', (container) => {
   expect(() => argumentsOf(container)).toThrow(PodUnsupported);
+});
+
+test('the API server and a token, unless the pod wants no token', () => {
+  const serviceAccount = { folder: '/sa', host: '127.0.0.1', port: 6443 };
+  const server = '--env KUBERNETES_SERVICE_HOST=127.0.0.1 --env KUBERNETES_SERVICE_PORT=6443';
+  const mount = '--volume /sa:/var/run/secrets/kubernetes.io/serviceaccount:ro';
+  expect(argumentsOf({}, {}, { serviceAccount })).toBe(`${server} ${mount} IMAGE`);
+  expect(argumentsOf({}, { automountServiceAccountToken: false }, { serviceAccount })).toBe(`${server} IMAGE`);
+});
+
+test('names of the cluster', () => {
+  expect(argumentsOf({}, {}, { names: { 'a.b.svc': '10.0.0.1' } })).toBe('--add-host a.b.svc:10.0.0.1 IMAGE');
 });

@@ -5,6 +5,7 @@
 export interface Pod {
   readonly hostPID?: boolean;
   readonly terminationGracePeriodSeconds?: number;
+  readonly automountServiceAccountToken?: boolean;
   readonly securityContext?: { readonly runAsUser?: number; readonly runAsGroup?: number; readonly fsGroup?: number };
   readonly initContainers?: readonly Container[];
   readonly containers: readonly Container[];
@@ -13,6 +14,7 @@ export interface Pod {
 
 export interface Container {
   readonly name: string;
+  readonly image?: string;
   readonly command?: readonly string[];
   readonly args?: readonly string[];
   readonly env?: readonly Variable[];
@@ -48,7 +50,8 @@ export interface Volume {
   readonly hostPath?: { readonly path: string };
   readonly emptyDir?: unknown;
   readonly configMap?: { readonly name?: string };
-  readonly secret?: { readonly secretName?: string };
+  /** @property defaultMode of its files; Kubernetes' default is 0644 */
+  readonly secret?: { readonly secretName?: string; readonly defaultMode?: number };
 }
 
 /** What a node and a cluster give to a pod. */
@@ -59,6 +62,10 @@ export interface Surroundings {
   field(path: string): string;
   /** Where on this machine a volume's files are, made and filled. */
   folder(volume: Volume): string;
+  /** Names that the cluster's DNS knows -> address. */
+  readonly names?: Readonly<Record<string, string>>;
+  /** How the API server is reached, and a folder with `token`, `ca.crt` and `namespace`; undefined: there is none. */
+  readonly serviceAccount?: { readonly folder: string; readonly host: string; readonly port: number };
 }
 
 /** Kubernetes' own default. */
@@ -73,7 +80,7 @@ export class PodUnsupported extends Error {
  * The arguments of `podman run` for a container of a pod, from the first option to the last argument of its command: the user, the
  * capabilities, the root, the mounts and the limits that Kubernetes would give it, and nothing more.
  */
-export function runArguments(pod: Pod, container: Container, image: string, surroundings: Surroundings): string[] {
+export function runArguments(pod: Pod, container: Container, surroundings: Surroundings): string[] {
   const { command: [program, ...before] = [], args = [] } = container;
   const environment = (container.env ?? []).map(
     (variable) => [variable.name, readVariable(variable, surroundings)] as const,
@@ -83,12 +90,14 @@ export function runArguments(pod: Pod, container: Container, image: string, surr
     ...['--network', `ns:${surroundings.network}`],
     ...['--stop-timeout', `${pod.terminationGracePeriodSeconds ?? GRACE_SECONDS}`],
     ...(pod.hostPID === true ? ['--pid', 'host'] : []),
+    ...Object.entries(surroundings.names ?? {}).flatMap(([name, address]) => ['--add-host', `${name}:${address}`]),
+    ...serviceAccount(pod, surroundings),
     ...security(pod, container.securityContext ?? {}),
     ...limits(container.resources?.limits ?? {}),
     ...environment.flatMap(([name, value]) => ['--env', `${name}=${expand(value)}`]),
     ...(container.volumeMounts ?? []).flatMap((mount) => volume(pod, mount, surroundings)),
     ...(program === undefined ? [] : ['--entrypoint', program]),
-    image,
+    container.image ?? '',
     ...[...before, ...args].map(expand),
   ];
 }
@@ -112,6 +121,18 @@ function security(pod: Pod, context: SecurityContext): string[] {
     ...(readOnlyRootFilesystem === true ? ['--read-only', '--read-only-tmpfs=false'] : []),
     ...drop.flatMap((name) => ['--cap-drop', name.toLowerCase()]),
     ...add.flatMap((name) => ['--cap-add', name]),
+  ];
+}
+
+/** Where a pod finds its token: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod. */
+const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
+
+function serviceAccount(pod: Pod, { serviceAccount: given }: Surroundings): string[] {
+  if (given === undefined) return [];
+  const server = { KUBERNETES_SERVICE_HOST: given.host, KUBERNETES_SERVICE_PORT: given.port };
+  return [
+    ...Object.entries(server).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
+    ...(pod.automountServiceAccountToken === false ? [] : ['--volume', `${given.folder}:${SERVICE_ACCOUNT}:ro`]),
   ];
 }
 

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { carryOut, wholePlan } from '../traffic/plan.ts';
 import { seededRandom } from '../traffic/random.ts';
-import { NODES } from '../world/layout.ts';
+import { NODES, TCP_PORT } from '../world/layout.ts';
 import { openWorld, type World } from '../world/world.ts';
 import { parseConntrack } from './conntrack-text.ts';
 import { loadReference, readReference } from './reference.ts';
@@ -27,6 +28,21 @@ async function listenToEnds(world: World, node: string): Promise<() => string> {
   return () => text.slice(text.indexOf('\n', text.lastIndexOf('10.240.9.2')) + 1);
 }
 
+/** Deaf for so long: the first SYN is sent again after a second. */
+const DEAF_MS = 2500;
+
+/** A connection whose first SYNs nobody hears. */
+async function knockUntilHeard(world: World): Promise<void> {
+  const [host, address] = ['db-1', NODES[0]!.pods[2]!.address.v4];
+  const deaf = 'table inet deaf { chain in { type filter hook input priority 0; tcp flags syn drop; }; }';
+  await world.run(host, 'nft', ['-f', '-'], deaf);
+  const connection = { do: 'tcp', to: address, port: TCP_PORT, up: 10, down: 10, connections: 1, parallel: 1 } as const;
+  const heard = world.agent('cart-2').order(connection);
+  await pause(DEAF_MS);
+  await world.run(host, 'nft', ['delete', 'table', 'inet', 'deaf']);
+  await heard;
+}
+
 describe(`the reference beside conntrack itself, seed ${SEED}`, () => {
   let world: World;
   const ended = new Map<string, () => string>();
@@ -37,6 +53,7 @@ describe(`the reference beside conntrack itself, seed ${SEED}`, () => {
       await loadReference(world, name);
     }
     await carryOut(wholePlan(seededRandom(SEED)), world.agent);
+    await knockUntilHeard(world);
   });
   afterAll(() => world?.close());
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 
 /** A command of the system that did not do what it was asked. */
 export class CommandFailed extends Error {
@@ -11,8 +11,13 @@ export class CommandFailed extends Error {
  * @returns what it wrote to stdout
  * @throws CommandFailed with the end of what it wrote to stderr
  */
-export function runCommand(command: string, args: readonly string[], input = ''): Promise<string> {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+export function runCommand(
+  command: string,
+  args: readonly string[],
+  input = '',
+  options: Pick<SpawnOptions, 'env'> = {},
+): Promise<string> {
+  const child = spawn(command, args, { ...options, stdio: ['pipe', 'pipe', 'pipe'] });
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const out: Buffer[] = [];
   const errors: Buffer[] = [];

@@ -13,7 +13,8 @@ import { runCommand } from './commands.ts';
  *       └ process id
  */
 const RUN_NAME = /^egd(\d+)\.([0-9a-z]+)\.\d+-/;
-const NETNS_FOLDER = '/run/netns';
+/** Where `ip netns` keeps namespaces: ip-netns(8). */
+export const NETNS_FOLDER = '/run/netns';
 
 /** A process that has ended and whose parent has not noticed, or is ending: proc(5), field 3. */
 const ENDED = /^[ZXx]$/;

@@ -3,7 +3,7 @@ import { type Agent, startAgent } from '../traffic/agent-process.ts';
 import { runCommand, stopProcess } from './commands.ts';
 import { nodeRules } from './kube-proxy.ts';
 import { HOSTS, NODES, SERVICES, TCP_PORT, UDP_PORT } from './layout.ts';
-import { makeRunFolder, newRunName, removeNamespaces, removeRunFolder, sweep } from './runs.ts';
+import { makeRunFolder, NETNS_FOLDER, newRunName, removeNamespaces, removeRunFolder, sweep } from './runs.ts';
 import { cableBatch, NAMESPACES, namespaceBatch, routeBatch, switchScript } from './wiring.ts';
 
 /** How long a process of the world may take to end when it is asked to. */
@@ -26,6 +26,8 @@ export interface World {
   run(host: string, command: string, args: readonly string[], input?: string): Promise<string>;
   /** Starts a process in the namespace of `host`; the world's end is its end. */
   spawn(host: string, command: string, args: readonly string[], options?: SpawnOptions): ChildProcess;
+  /** The file of a host's namespace: for who enters it in another way. */
+  namespaceFile(host: string): string;
   /** The agent of a host: does traffic. */
   agent(host: string): Agent;
   /** Ends everything. Can be called at any time, and again. */
@@ -71,6 +73,7 @@ function emptyWorld(ns: (host: string) => string, folder: string, agents: Readon
       child.once('exit', () => children.delete(child));
       return child;
     },
+    namespaceFile: (host) => `${NETNS_FOLDER}/${ns(host)}`,
     agent(host) {
       const agent = agents.get(host);
       if (agent === undefined) throw new Error(`BUG: ${host} has no agent`);

@@ -1,8 +1,6 @@
-import { readReference } from '../../reference/reference.ts';
-import { type Transfers, transferKey } from '../../reference/transfers.ts';
 import { carryOut, directStep } from '../../traffic/plan.ts';
-import { NODE_A, type Node } from '../../world/layout.ts';
-import type { World } from '../../world/world.ts';
+import { NODE_A } from '../../world/layout.ts';
+import { countedOn, riseOn } from '../counted.ts';
 import { type Context, type Expectation, prove, type Row } from '../row.ts';
 import { setSwitches } from '../stage.ts';
 
@@ -16,24 +14,6 @@ const DELETES = 10;
 /** Packets that can be counted between an entry's last word and its end, at one delete, as it was measured; and the largest packet. */
 const PACKETS_A_DELETE = 11;
 const LARGEST_PACKET = 65_575;
-
-/** What the reference on a node has counted so far. */
-async function countedOn(world: World, { name }: Node): Promise<Transfers> {
-  return (await readReference(world, name)).counted;
-}
-
-/** What has moved between two looks, as often as it is compared: a transfer between two pods of the node is told from both ends. */
-function riseOn({ pods }: Node, before: Transfers, after: Transfers): { bytes: number; packets: number } {
-  const own = new Set(pods.flatMap(({ address }) => [address.v4, address.v6]));
-  const rise = { bytes: 0, packets: 0 };
-  for (const { source, destination, protocol, bytes, packets } of after.values()) {
-    const told = Number(own.has(source)) + Number(own.has(destination));
-    const past = before.get(transferKey(source, destination, protocol));
-    rise.bytes += told * (bytes - (past?.bytes ?? 0));
-    rise.packets += told * (packets - (past?.packets ?? 0));
-  }
-  return rise;
-}
 
 /** Accounting is off on a node for a while; what begins then also ends then. */
 async function switchOff({ world, traffic, random, metric, pause }: Context): Promise<Expectation> {

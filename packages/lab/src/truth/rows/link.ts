@@ -26,9 +26,9 @@ export const LINK_ROWS: readonly Row[] = [
   },
   {
     name: 'link-reset',
-    does: 'Every connection between collectors and exporter is reset, eight times.',
+    does: 'Every connection between collectors and exporter is reset, four times.',
     quick: true,
-    fault: broken('reset', 1500, 8),
+    fault: broken('reset', 1500, 4),
   },
   {
     name: 'link-slow',

@@ -1,20 +1,10 @@
 import { anyStep, type Step } from '../../traffic/plan.ts';
 import { type Both, NODE_A, PODS, UDP_PORT } from '../../world/layout.ts';
 import { fillTable } from '../faults/full-table.ts';
+import { FORGETFUL } from '../forgetful.ts';
 import { connections, type TrafficOptions } from '../live-traffic.ts';
 import { type Context, prove, type Row } from '../row.ts';
 
-/** Connections that have ended are forgotten by the kernel within about a second, long before the next read. */
-const FORGETFUL = {
-  switches: {
-    'netfilter/nf_conntrack_tcp_timeout_time_wait': 1,
-    'netfilter/nf_conntrack_tcp_timeout_close': 1,
-    'netfilter/nf_conntrack_udp_timeout': 1,
-    'netfilter/nf_conntrack_udp_timeout_stream': 1,
-    'netfilter/nf_conntrack_icmp_timeout': 1,
-    'netfilter/nf_conntrack_icmpv6_timeout': 1,
-  },
-} as const;
 /** Many connections come and go between two reads. */
 const SELDOM = '10s';
 const RUSH_MS = 20_000;
@@ -84,6 +74,22 @@ async function rush({ traffic, pause }: Context, ms: number): Promise<undefined>
   prove(traffic.failed === 0, `${traffic.failed} connections were not made`);
 }
 
+/** The collectors stand still while connections come and go. */
+const STOPPED: Pick<Row, 'traffic' | 'with' | 'fault'> = {
+  traffic: RUSH,
+  with: FORGETFUL,
+  async fault(context) {
+    const { collectors } = context.daemons;
+    for (const collector of collectors) collector.signal('SIGSTOP');
+    try {
+      await rush(context, STOPPED_MS);
+    } finally {
+      for (const collector of collectors) collector.signal('SIGCONT');
+    }
+    return undefined;
+  },
+};
+
 export const LOAD_ROWS: readonly Row[] = [
   {
     name: 'short-connections',
@@ -96,6 +102,7 @@ export const LOAD_ROWS: readonly Row[] = [
   {
     name: 'same-tuple',
     does: 'Connections with the same addresses and ports follow each other, faster than they are read.',
+    quick: true,
     traffic: SAME_TUPLE,
     with: FORGETFUL,
     async fault({ pause, traffic }) {
@@ -107,17 +114,13 @@ export const LOAD_ROWS: readonly Row[] = [
   {
     name: 'collector-stopped',
     does: 'The collectors stand still (SIGSTOP) for eight seconds at two thousand connections a second: all are made, none is lost.',
-    traffic: RUSH,
-    with: FORGETFUL,
-    async fault(context) {
-      const { collectors } = context.daemons;
-      for (const collector of collectors) collector.signal('SIGSTOP');
-      try {
-        await rush(context, STOPPED_MS);
-      } finally {
-        for (const collector of collectors) collector.signal('SIGCONT');
-      }
-    },
+    ...STOPPED,
+  },
+  {
+    name: 'collector-stopped-lossless',
+    does: 'The same where the kernel is asked to lose no event (-conntrack-events=lossless), and may keep connections for the collector.',
+    ...STOPPED,
+    daemons: { collectorFlags: ['-conntrack-events=lossless'] },
   },
   {
     name: 'table-full',

@@ -9,14 +9,12 @@ import {
   unsettle,
   writeInventory,
 } from '../guests.ts';
-import { connections } from '../live-traffic.ts';
 import type { Context, Expectation, Row } from '../row.ts';
+import { misattributed, visit } from '../visits.ts';
 
 /** Nobody of the world has it. */
 const ADDRESS = '10.10.1.50';
 const [HOST_A, HOST_B] = [podOf(NODE_A), podOf(NODE_B)];
-/** From this pod of the other node and this one of the same to the guest. */
-const VISITORS = ['web-1', 'web-2'];
 /** Until the exporter has read its inventory, and a read and more: what moved before is in a batch by then. */
 const KNOWN_MS = 2500;
 
@@ -32,20 +30,6 @@ const guest = (name: string, node: Node, host: Pod): Guest => ({
   address: ADDRESS,
 });
 
-/** Visits to the guest for a while, from both nodes. */
-async function visit({ world, random }: Context, times: number): Promise<void> {
-  for (let i = 0; i < times; i++) {
-    const steps = VISITORS.map((from) =>
-      connections(from, ADDRESS, {
-        up: random.between(1000, 90_000),
-        down: random.between(1000, 900_000),
-        connections: 5,
-      }),
-    );
-    await Promise.all(steps.map(({ from, order }) => world.agent(from).order(order)));
-  }
-}
-
 /** One guest goes, and when all of it is told, another comes with the same address. */
 function succeeded(second: Guest): Row['fault'] {
   return async (context) => {
@@ -54,14 +38,14 @@ function succeeded(second: Guest): Row['fault'] {
     await writeInventory(world, [first]);
     await settle(world, first);
     await pause(KNOWN_MS);
-    await visit(context, 10);
+    await visit(context, ADDRESS, 10);
     await unsettle(world, first);
     await pause(KNOWN_MS);
     const change = await readReferences(world);
     await writeInventory(world, [second]);
     await pause(KNOWN_MS);
     await settle(world, second);
-    await visit(context, 10);
+    await visit(context, ADDRESS, 10);
     const compare = () =>
       compareWithGuests(world, daemons, [
         { node: first.node, address: ADDRESS, ...(first.node === second.node ? {} : { to: change }) },
@@ -71,23 +55,10 @@ function succeeded(second: Guest): Row['fault'] {
       const then = bytesOf(ADDRESS, change, first.node);
       const since = bytesOf(ADDRESS, await readReferences(world), second.node);
       const kernel = { first: then, second: since - bytesOf(ADDRESS, change, second.node) };
-      return different(kernel, await bytesByPod(daemons, ADDRESS));
+      return misattributed(context, ADDRESS, kernel);
     };
     return { compare, wrong };
   };
-}
-
-function different(
-  kernel: Readonly<Record<string, number>>,
-  database: ReadonlyMap<string, number>,
-): string | undefined {
-  const names = new Set([...Object.keys(kernel), ...database.keys()]);
-  const wrong = [...names].filter((name) => kernel[name] !== database.get(name));
-  if (wrong.length === 0) return undefined;
-  const each = wrong.map(
-    (name) => `${name || 'nobody'}: ${kernel[name] ?? 0} by the kernel, ${database.get(name) ?? 0} in the database`,
-  );
-  return `bytes of ${ADDRESS} went to the wrong pod: ${each.join('; ')}`;
 }
 
 /** One guest takes the place of another in the midst of its traffic. */
@@ -99,8 +70,8 @@ async function replaced(context: Context): Promise<Expectation> {
   await pause(KNOWN_MS);
   let changed = false;
   const visiting = (async () => {
-    while (!changed) await visit(context, 1);
-    await visit(context, 10);
+    while (!changed) await visit(context, ADDRESS, 1);
+    await visit(context, ADDRESS, 10);
   })();
   await pause(4000);
   const before = bytesOf(ADDRESS, await readReferences(world), NODE_A);

@@ -1,14 +1,45 @@
 import type { DaemonProcess } from '../../demo/daemon-process.ts';
-import { type Context, prove, type Row } from '../row.ts';
+import { carryOut, directStep } from '../../traffic/plan.ts';
+import { NODE_A } from '../../world/layout.ts';
+import { countedOn, riseOn } from '../counted.ts';
+import { FORGETFUL } from '../forgetful.ts';
+import { type Context, type Expectation, prove, type Row } from '../row.ts';
 
 /** Every daemon keeps its state. */
 const KEPT = { daemons: { stateDirectories: true } } as const;
+
+/** Transfers that no collector hears of, and the time in which the kernel forgets connections that have ended. */
+const UNHEARD_TRANSFERS = 8;
+const FORGOTTEN_MS = 4000;
 
 /** Kills a daemon, and starts it again a little later. */
 async function kill(daemon: DaemonProcess, { pause, random }: Context): Promise<void> {
   prove((await daemon.end('SIGKILL')) === 'SIGKILL', 'the daemon had ended before it was killed');
   await pause(random.between(0, 700));
   await daemon.start();
+}
+
+/** Whole transfers begin and end, and are forgotten, while a node has no collector. */
+async function away({ world, daemons, traffic, random, pause, metric }: Context): Promise<Expectation> {
+  const [collector] = daemons.collectors;
+  await traffic.stop();
+  await pause(FORGOTTEN_MS);
+  await collector?.end('SIGKILL');
+  const before = await countedOn(world, NODE_A);
+  await carryOut(
+    Array.from({ length: UNHEARD_TRANSFERS }, () => directStep(random)),
+    world.agent,
+    3,
+  );
+  await pause(FORGOTTEN_MS);
+  const missing = riseOn(NODE_A, before, await countedOn(world, NODE_A));
+  await collector?.start();
+  traffic.start();
+  const shown = await metric(NODE_A.name, 'egressd_state_reads_total', { outcome: 'restored' });
+  const reason = 'connections that were opened and forgotten while no collector listened';
+  return {
+    bound: async () => ({ ...missing, reason, metric: 'egressd_state_reads_total{outcome="restored"}', shown }),
+  };
 }
 
 export const RESTART_ROWS: readonly Row[] = [
@@ -58,6 +89,13 @@ export const RESTART_ROWS: readonly Row[] = [
         await pause(1500);
       }
     },
+  },
+  {
+    name: 'collector-away',
+    does: 'A node has no collector for a while: of what was opened and forgotten meanwhile nobody tells, the rest is exact.',
+    ...KEPT,
+    with: FORGETFUL,
+    fault: away,
   },
   {
     name: 'exporter-upgraded',

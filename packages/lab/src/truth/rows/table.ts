@@ -1,6 +1,8 @@
 import type { Row } from '../row.ts';
 import { API_SERVER_ROWS } from './api-server.ts';
 import { CLOCK_ROWS } from './clock.ts';
+import { DISK_ROWS } from './disks.ts';
+import { JOB_ROWS } from './job.ts';
 import { KERNEL_ROWS } from './kernel.ts';
 import { LINK_ROWS } from './link.ts';
 import { LOAD_ROWS } from './load.ts';
@@ -18,4 +20,6 @@ export const ROWS: readonly Row[] = [
   ...CLOCK_ROWS,
   ...API_SERVER_ROWS,
   ...OWNER_ROWS,
+  ...JOB_ROWS,
+  ...DISK_ROWS,
 ];
