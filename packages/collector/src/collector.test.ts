@@ -35,6 +35,7 @@ function setUp() {
     sent: [] as FrozenBatch[],
     told: [] as Health[],
     withoutCounters: 0,
+    sourceName: 'netfilter' as 'netfilter' | 'cilium',
     switches: { accounting: true, timestamps: true, events: 1 } as SourceSwitches,
     table: undefined as TableState | undefined,
     asked: 0,
@@ -86,16 +87,19 @@ interface PlayedWorld {
   readonly complete: boolean;
   readonly fails: boolean;
   readonly withoutCounters: number;
+  readonly sourceName: 'netfilter' | 'cilium';
   readonly switches: SourceSwitches;
   listener: EndsListener | undefined;
 }
 
 function playedSource(world: PlayedWorld): ConntrackSource {
   return {
-    name: 'netfilter',
+    get name() {
+      return world.sourceName;
+    },
     async read(onBlock) {
       if (world.fails) throw new SourceError('system', 'no such thing');
-      onBlock(block(world.connections));
+      onBlock(block(world.connections, world.sourceName === 'netfilter'));
       return report(world.complete, world.connections.size, world.withoutCounters);
     },
     follow(listener) {
@@ -112,7 +116,7 @@ function report(complete: boolean, entries: number, withoutCounters: number): Re
   return { complete, startedNs: 0n, entries, skipped, interrupted: complete ? 0 : 3, overrun: 0, durationMs: 1 };
 }
 
-function block(connections: Map<string, number>): ConnectionBlock {
+function block(connections: Map<string, number>, hasStart = true): ConnectionBlock {
   const words = new Uint32Array(connections.size * STRIDE);
   const bytes = new Uint8Array(words.buffer);
   for (const [i, [to, sent]] of [...connections].entries()) {
@@ -122,8 +126,8 @@ function block(connections: Map<string, number>): ConnectionBlock {
     bytes.set(parseAddress(to)!, (at + WORD.replySource) * 4);
     words[at + WORD.zoneProtocol] = 6 << 16;
     words[at + WORD.originalPorts] = 443;
-    words[at + WORD.identity + 1] = 0xffff_ffff;
-    words[at + WORD.flags] = FLAG.counters | FLAG.start;
+    words[at + WORD.identity + 1] = hasStart ? 0xffff_ffff : 0;
+    words[at + WORD.flags] = hasStart ? FLAG.counters | FLAG.start : FLAG.counters;
     words[at + WORD.originalBytes] = sent;
     words[at + WORD.originalPackets] = sent;
   }
@@ -151,6 +155,17 @@ describe('a turn', () => {
     expect(await turn({ '10.0.0.2': 10 })).toEqual(['.2 10 0-5000']);
     expect(await turn()).toEqual([]);
     expect(await turn({ '10.0.0.2': 15, '10.0.0.3': 7 })).toEqual(['.2 5 10000-15000', '.3 7 10000-15000']);
+  });
+
+  test('another source begins with a baseline, and that is said', async () => {
+    const { turn, world } = setUp();
+    await turn({ '10.0.0.2': 10 });
+    world.sourceName = 'cilium';
+    expect(await turn({ '10.0.0.2': 500 })).toEqual([]);
+    expect(await turn({ '10.0.0.2': 503, '10.0.0.3': 7 })).toEqual(['.2 3 10000-15000', '.3 7 10000-15000']);
+    expect(world.lines.join('')).toMatch(
+      /level=warn msg="connections come from another source now.* before=netfilter now=cilium/,
+    );
   });
 
   test('while nobody listens one batch holds a minute', async () => {

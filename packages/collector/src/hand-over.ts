@@ -72,10 +72,10 @@ export class HandOver {
     const words = table.image(whole);
     const { firstReadNs, baseline, backwards } = table;
     const image = { whole, number: numbering.last, sinceMs, firstReadNs, baseline, backwards, words };
-    this.#done = state.handOver(batch, image).then(() => {
+    this.#done = state.handOver(batch, image).then((mayBeSent) => {
       // Given back at once: left to the garbage collector, several would be in memory together.
       words.buffer.transfer(0);
-      if (batch !== undefined) stream.send(batch);
+      if (batch !== undefined && mayBeSent) stream.send(batch);
     });
   }
 

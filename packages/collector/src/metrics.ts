@@ -204,7 +204,7 @@ export function createSourceMetrics(registry: Registry, source: Pick<ChosenSourc
   });
   new Gauge({
     name: 'egressd_source_unusable',
-    help: "1 where a source is there, or was asked for with -ct-mode, and cannot be read; the log says what to do. directions_summed: Cilium 1.16 and later add both directions together; counters_off: Cilium does not count; stale, untold: left from a removed Cilium, or no traffic yet; sizes, layout_unknown: report it with Cilium's version; absent, no_endpoints: maps are missing; permission: the capability BPF; library: libbpf.",
+    help: "1 where a source is there, or was asked for with -ct-mode, and cannot be read; the log says what to do. directions_summed: Cilium 1.16 and later add both directions together; counters_off: Cilium does not count; stale, untold: left from a removed Cilium, or no traffic yet; sizes, layout_unknown: report it with Cilium's version; absent, no_endpoints: maps are missing; permission: run as root, before Linux 5.19 with the capability BPF; library: install libbpf.",
     labelNames: ['source', 'reason'] as const,
     registers: [registry],
     collect() {

@@ -112,6 +112,7 @@ async function startProcess(kernel: Kernel, disk: MemoryDisk, bootId = HERE.boot
     identity,
     source: () => source,
     batches: restored.batches,
+    restored: restored.connections !== undefined,
     metrics,
     log: SILENT,
     timing,

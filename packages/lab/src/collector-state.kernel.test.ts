@@ -41,6 +41,7 @@ test('a full disk: nothing is left that a restart could take for the present; wi
     identity: { node: HERE.node, bootId: HERE.bootId, numbering: 'one' },
     source: () => HERE.source,
     batches: [],
+    restored: false,
     metrics: createStateMetrics(registry),
     log: createLog('debug', (line) => lines.push(line)),
     timing: { graceMs: 20, retryMs: 5, retryWholeMs: 0 },

@@ -203,18 +203,22 @@ describe('lossless', () => {
   }
   const entries = async () => Number((await inside('sysctl', '-n', 'net.netfilter.nf_conntrack_count')).stdout);
 
+  async function untilNoEntries(): Promise<void> {
+    let left = await entries();
+    for (let i = 0; i < 150 && left > 0; i++) {
+      await sleep(100);
+      left = await entries();
+    }
+    expect(left).toBe(0);
+  }
+
   test('a reader that is stopped keeps dead entries in the table only until the watchdog steps in', async () => {
     const { child, said } = await startListener();
     child.kill('SIGSTOP');
     await datagrams(MANY);
     await inside('conntrack', '-F');
     expect(await entries()).toBeGreaterThan(MANY / 2);
-    let left = await entries();
-    for (let i = 0; i < 300 && left > 0; i++) {
-      await sleep(100);
-      left = await entries();
-    }
-    expect(left).toBe(0);
+    await untilNoEntries();
     child.kill('SIGCONT');
     await until(() => said() === 'resumed\nstall\n');
     child.stdin!.end();
@@ -223,28 +227,30 @@ describe('lossless', () => {
 
   test('a reader that is killed leaves no watchdog behind, and no dead entries', async () => {
     const { child } = await startListener();
-    const watchdogs = () => children(child.pid!);
-    expect(watchdogs().length).toBe(1);
-    const [watchdog] = watchdogs();
+    await until(() => children(child.pid!).length === 1);
+    const [watchdog] = children(child.pid!);
     child.kill('SIGKILL');
     await once(child, 'exit');
     await datagrams(MANY);
     await inside('conntrack', '-F');
     await until(() => commandOf(watchdog!) === '');
-    expect(await entries()).toBe(0);
+    await untilNoEntries();
   });
 });
 
 /** Processes that a process has started. */
 function children(pid: number): number[] {
   const threads = readdirSync(`/proc/${pid}/task`);
-  const text = threads.map((thread) => readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1')).join(' ');
+  const text = threads.map((thread) => textOf(`/proc/${pid}/task/${thread}/children`)).join(' ');
   return text.split(' ').filter(Boolean).map(Number);
 }
 
-function commandOf(pid: number): string {
+const commandOf = (pid: number) => textOf(`/proc/${pid}/cmdline`);
+
+/** What a file of proc holds; '' where whom it tells of is gone. */
+function textOf(path: string): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+    return readFileSync(path, 'latin1');
   } catch {
     return '';
   }

@@ -250,7 +250,7 @@ class NativeEntries implements EntryBuffers {
 export function bpfError(what: string, errno: number): SourceError {
   const code = errorCode(errno);
   const hints: Partial<Record<SourceErrorCode, string>> = {
-    permission: ': run as root with the capability BPF (kernels before 5.8: SYS_ADMIN)',
+    permission: ': run as root; kernels before 5.19 also want the capability BPF, those before 5.8 SYS_ADMIN',
     unsupported: ': the kernel does not know this',
   };
   return new SourceError(code, `${what}: ${errnoName(errno)}${hints[code] ?? ''}`);

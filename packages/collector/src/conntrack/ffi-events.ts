@@ -1,19 +1,18 @@
 /** The socket of end events: opened by libnetfilter_conntrack too, received from without waiting. */
 import { fstatSync } from 'node:fs';
 import {
-  free,
   getsockopt,
   kernelError,
   LIBRARY_FILE,
   lengthOf,
   MSG_DONTWAIT,
-  openLibc,
   openNetlink,
   receive,
   receiveMemory,
   SOL_SOCKET,
   setsockopt,
 } from './ffi.ts';
+import { openLibc } from './ffi-native.ts';
 
 /**
  * Bytes of events that may wait for us; the kernel doubles it for its own bookkeeping. 1,280 bytes of that for an event of 244: so
@@ -68,7 +67,7 @@ export function openEventSocket(bufferBytes: number, file: string = LIBRARY_FILE
     lengthOf: (i) => lengthOf(memory, i),
     close() {
       close();
-      free(memory.at);
+      memory.free();
     },
   };
 }

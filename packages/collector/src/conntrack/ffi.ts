@@ -1,17 +1,17 @@
 /**
- * Every call into a shared library of this package: libnetfilter_conntrack owns the socket and the request, libc receives into
- * our own buffer and switches the thread's network namespace. A call costs some microseconds: one for many datagrams, none an entry.
+ * The calls that read netfilter's table: libnetfilter_conntrack owns the socket and the request, libc receives into our own
+ * buffer and switches the thread's network namespace. A call costs some microseconds: one for many datagrams, none an entry.
  */
 import { closeSync, openSync } from 'node:fs';
 import { constants, endianness } from 'node:os';
-import { createExternalBuffer, DataType, isNullPointer, type JsExternal, load, open } from 'ffi-rs';
+import { DataType, isNullPointer, type JsExternal } from 'ffi-rs';
+import { errnoName, LIBC, native, nativeMemory, nullPointer, openLibc, openLibrary } from './ffi-native.ts';
 import { SourceError, type SourceErrorCode } from './source.ts';
 
 /** Debian's name for the library, and of the package that holds it. */
 export const LIBRARY_FILE = 'libnetfilter_conntrack.so.3';
 const LIBRARY_PACKAGE = 'libnetfilter-conntrack3';
 const LIBRARY = 'libnetfilter_conntrack';
-const LIBC = 'libc';
 
 /** The kernel fills at most 32 KiB a datagram of a dump (netlink_dump of net/netlink/af_netlink.c). */
 export const DATAGRAM_BYTES = 32 * 1024;
@@ -68,22 +68,7 @@ export interface ConntrackSocket {
   close(): void;
 }
 
-/** What `ffi-rs` gives for a call with `errno: true`. */
-interface Result<T> {
-  readonly value: T;
-  readonly errnoCode: number;
-}
-
-/** A function of a shared library, as one that takes its arguments and gives its result and errno. */
-function native<T>(library: string, funcName: string, retType: DataType, paramsType: DataType[]) {
-  const call = { library, funcName, retType, paramsType, paramsValue: [] as unknown[], errno: true as const };
-  return (...args: unknown[]): Result<T> => {
-    call.paramsValue = args;
-    return load(call) as unknown as Result<T>;
-  };
-}
-
-const { External, I32, U8, U8Array, I64, Void } = DataType;
+const { External, I32, U8, U8Array } = DataType;
 const nfctOpen = native<JsExternal>(LIBRARY, 'nfct_open', External, [U8, I32]);
 const nfctFd = native<number>(LIBRARY, 'nfct_fd', I32, [External]);
 const nfctSend = native<number>(LIBRARY, 'nfct_send', I32, [External, I32, U8Array]);
@@ -91,10 +76,6 @@ const nfctClose = native<number>(LIBRARY, 'nfct_close', I32, [External]);
 export const setsockopt = native<number>(LIBC, 'setsockopt', I32, [I32, I32, I32, U8Array, I32]);
 export const getsockopt = native<number>(LIBC, 'getsockopt', I32, [I32, I32, I32, U8Array, U8Array]);
 const recvmmsg = native<number>(LIBC, 'recvmmsg', I32, [I32, External, I32, I32, External]);
-const memcpy = native<number>(LIBC, 'memcpy', I64, [External, External, I64]);
-const getenv = native<JsExternal>(LIBC, 'getenv', External, [DataType.String]);
-const malloc = native<JsExternal>(LIBC, 'malloc', External, [I64]);
-export const free = native<undefined>(LIBC, 'free', Void, [External]);
 const setns = native<number>(LIBC, 'setns', I32, [I32, I32]);
 
 /** Opens a socket in the network namespace of the calling thread. `file` is for tests. */
@@ -120,7 +101,7 @@ export function openConntrackSocket(file: string = LIBRARY_FILE): ConntrackSocke
     lengthOf: (i) => lengthOf(memory, i),
     close() {
       close();
-      free(memory.at);
+      memory.free();
     },
   };
 }
@@ -162,6 +143,7 @@ export interface ReceiveMemory {
   readonly datagrams: readonly Uint32Array[];
   /** No time limit but the socket's. */
   readonly nothing: JsExternal;
+  free(): void;
 }
 
 /** Makes it for so many datagrams of at most so many bytes, a multiple of four. */
@@ -170,11 +152,7 @@ export function receiveMemory(count: number, room: number): ReceiveMemory {
   const data = iovecs + count * IOVEC_BYTES;
   const peers = data + count * room;
   const size = peers + count * SOCKADDR_NL_BYTES;
-  const at = malloc(size).value;
-  const all = createExternalBuffer(at, size);
-  all.fill(0);
-  // memcpy returns where it copied to: the only way from here to the number of a pointer.
-  const base = memcpy(at, at, 0).value;
+  const { at, address: base, bytes: all, free } = nativeMemory(size);
   const point = (field: number, to: number) => all.writeBigUInt64LE(BigInt(base + to), field);
   for (let i = 0; i < count; i++) {
     const header = i * MMSGHDR_BYTES;
@@ -192,7 +170,8 @@ export function receiveMemory(count: number, room: number): ReceiveMemory {
     headers: all.subarray(0, iovecs),
     peers: all.subarray(peers),
     datagrams: Array.from({ length: count }, (_, i) => wordsAt(i)),
-    nothing: getenv('').value,
+    nothing: nullPointer(),
+    free,
   };
 }
 
@@ -258,37 +237,25 @@ function leaveNamespace(own: number): void {
   if (setns(own, CLONE_NEWNET).value !== 0) throw new Error('BUG: cannot go back to the own network namespace');
 }
 
-const opened = new Set<string>();
-
-/** Opens libc, once: without it no function of it can be called. */
-export function openLibc(): void {
-  if (opened.has(LIBC)) return;
-  open({ library: LIBC, path: 'libc.so.6' });
-  opened.add(LIBC);
-}
-
 function openLibraries(file: string): void {
   if (endianness() !== 'LE') throw new SourceError('unsupported', 'conntrack is read on little-endian machines only');
   openLibc();
-  if (opened.has(file)) return;
   try {
-    open({ library: LIBRARY, path: file });
+    openLibrary(LIBRARY, file);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new SourceError('library', `cannot load ${file}: install the package ${LIBRARY_PACKAGE} (${why})`);
   }
-  opened.add(file);
 }
 
 /** The error that an errno of the kernel stands for: what was tried, what the kernel said, and what to do. */
 export function kernelError(what: string, errno: number): SourceError {
-  const [name = `errno ${errno}`] = Object.entries(constants.errno).find(([, value]) => value === errno) ?? [];
   const code = errorCode(errno);
   const hints: Partial<Record<SourceErrorCode, string>> = {
     permission: ': run as root, or with the capability NET_ADMIN',
     unsupported: ': the kernel has no conntrack over netlink; load the modules nf_conntrack and nf_conntrack_netlink',
   };
-  return new SourceError(code, `${what}: ${name}${hints[code] ?? ''}`);
+  return new SourceError(code, `${what}: ${errnoName(errno)}${hints[code] ?? ''}`);
 }
 
 function errorCode(errno: number): SourceErrorCode {

@@ -16,11 +16,11 @@ import { parseDrops } from './table.ts';
 import { startWatchdog } from './watchdog.ts';
 import { BLOCK_RECORDS, BLOCKS, type Circulation, circulate, newBlocks, port, reason, say } from './worker-port.ts';
 
-/** The same for ends: a tenth of a second of ten thousand a second. */
+/** The same for ends: a quarter of a second of four thousand a second. */
 const END_BLOCK_RECORDS = 1024;
 const END_BLOCKS = 2;
-/** Between two looks for ends. The socket's buffer holds ten times what can end in it. */
-const DRAIN_INTERVAL_MS = 100;
+/** Between two looks for ends: each wakes the thread. The socket's buffer has room for more than ends in it. */
+const DRAIN_INTERVAL_MS = 250;
 
 const options = workerData as WorkerOptions;
 

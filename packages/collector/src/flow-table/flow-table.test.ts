@@ -120,6 +120,32 @@ describe('what moved', () => {
     expect(pairs.sums.get(1)).toEqual([7, 0, 0, 0]);
   });
 
+  test('without any identity fallen counters are another connection, not somebody who zeroes them', () => {
+    const table = new FlowTable(1, FIRST_READ);
+    const pairs = new Sums();
+    for (const tx of [50, 20, 30]) table.apply(block({ tuple: 1, id: 0, tx }), pairs);
+    expect([table.recreated, table.backwards]).toEqual([1, 0]);
+    expect(pairs.sums.get(1)?.[0]).toBe(20 + 10);
+  });
+
+  test('another source has a baseline of its own: its first whole read, or what began before it', () => {
+    const table = new FlowTable(1, FIRST_READ);
+    const read = (complete: boolean, ...connections: Connection[]) => {
+      const pairs = new Sums();
+      table.apply(block(...connections), pairs);
+      table.endRead(complete);
+      return [1, 2].map((tuple) => pairs.sums.get(tuple)?.[0] ?? 0);
+    };
+    read(true);
+    table.rebase(FIRST_READ + 10_000_000_000n);
+    const older = { tuple: 2, start: 9 };
+    expect(read(false, { tuple: 1, id: 0, tx: 50 }, { ...older, tx: 70 })).toEqual([0, 0]);
+    expect(read(true, { tuple: 1, id: 0, tx: 60 }, { ...older, tx: 71 }, { tuple: 2, start: 11, tx: 5 })).toEqual([
+      10, 6,
+    ]);
+    expect(read(true, { tuple: 1, id: 0, tx: 5 })).toEqual([5, 0]);
+  });
+
   test('counters that went backwards are counted', () => {
     const table = new FlowTable(1, FIRST_READ);
     table.apply(block({ tuple: 1, start: 1, tx: 50 }), new Sums());

@@ -29,8 +29,11 @@ export type DropReason = Refusal | 'other_node' | 'other_numbering' | 'ahead';
 export interface StateMetrics {
   read(outcome: ReadOutcome): void;
   dropped(reason: DropReason, batches?: number): void;
-  /** A hand-over was written: how long it took, and how much it was. */
-  written(seconds: number, bytes: number): void;
+  /** A hand-over begins to be written. */
+  begun(): void;
+  /** It is written, or the disk was given up. */
+  ended(): void;
+  written(bytes: number): void;
   failed(): void;
   /** @param bytes in the directory now */
   size(bytes: number): void;
@@ -59,10 +62,15 @@ export function createStateMetrics(registry: Registry): StateMetrics {
     'outcome',
   );
   const bytes = counter('egressd_state_written_bytes_total', 'Bytes written to -state-dir.');
-  const seconds = gauge(
-    'egressd_state_write_seconds',
-    'How long the last hand-over took to write. Reading does not wait for it, sending does.',
-  );
+  let begun: number | undefined;
+  const seconds = new Gauge({
+    name: 'egressd_state_write_seconds',
+    help: 'How long the hand-over that is being written to -state-dir has taken so far, or else the last one took. Reading does not wait for it, sending does: is the disk too slow?',
+    registers,
+    collect() {
+      if (begun !== undefined) this.set((performance.now() - begun) / 1000);
+    },
+  });
   const size = gauge('egressd_state_bytes', 'Bytes in -state-dir: connections, and batches that are not confirmed.');
   const givenUp = gauge(
     'egressd_state_given_up',
@@ -73,9 +81,15 @@ export function createStateMetrics(registry: Registry): StateMetrics {
   return {
     read: (outcome) => reads.inc({ outcome }),
     dropped: (reason, batches = 1) => dropped.inc({ reason }, batches),
-    written(took, length) {
+    begun() {
+      begun = performance.now();
+    },
+    ended() {
+      if (begun !== undefined) seconds.set((performance.now() - begun) / 1000);
+      begun = undefined;
+    },
+    written(length) {
       writes.inc({ outcome: 'written' });
-      seconds.set(took);
       bytes.inc(length);
     },
     failed: () => writes.inc({ outcome: 'failed' }),

@@ -60,7 +60,15 @@ export async function openState(options: OpenStateOptions): Promise<OpenedState>
     report(restored, folder, metrics, log);
     const numbering = new Numbering(restored.numbering);
     const identity = { ...here, numbering: numbering.name };
-    const state = new State({ disk, identity, source, batches: restored.batches, metrics, log });
+    const state = new State({
+      disk,
+      identity,
+      source,
+      batches: restored.batches,
+      restored: restored.connections !== undefined,
+      metrics,
+      log,
+    });
     const close = async () => {
       await state.close();
       await lock?.close();

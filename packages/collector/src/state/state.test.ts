@@ -27,9 +27,10 @@ function setUp(files?: ReadonlyMap<string, Uint8Array>) {
     identity: { node: HERE.node, bootId: HERE.bootId, numbering: 'one' },
     source: () => source.name,
     batches: [],
+    restored: false,
     metrics: createStateMetrics(registry),
     log: createLog('debug', (line) => lines.push(line)),
-    timing: { graceMs: 30, retryMs: 1, retryWholeMs: 100 },
+    timing: { graceMs: 30, retryMs: 1, slowMs: 10, retryWholeMs: 100 },
     now: () => {
       clock.ms += 5;
       return clock.ms;
@@ -40,7 +41,7 @@ function setUp(files?: ReadonlyMap<string, Uint8Array>) {
     const whole = state.wantsWhole;
     const words = new Uint32Array(connections * CONNECTION_WORDS);
     const image = { whole, number, sinceMs: 1, firstReadNs: 5n, baseline: false, backwards: 0, words };
-    return state.handOver(batch(number), image).then(() => whole);
+    return state.handOver(batch(number), image).then((mayBeSent) => (mayBeSent ? whole : 'not sent'));
   };
   const metric = async (name: string) => {
     const { values } = (await registry.getSingleMetric(name)!.get()) as { values: { value: number }[] };
@@ -138,6 +139,37 @@ describe('a disk that fails', () => {
     await handOver(1);
     expect(clock.ms).toBeLessThan(60);
   });
+});
+
+test('a disk that fails while the process ends: what is kept stays, what is not is not sent', async () => {
+  const { handOver, disk, state, lines } = setUp();
+  await handOver(1);
+  disk.failing = FULL;
+  state.hurry();
+  expect(await handOver(2)).toBe('not sent');
+  expect(lines.at(-1)).toContain('the next collector counts it again');
+  expect(await restore(new MemoryDisk(disk.files), HERE)).toMatchObject({
+    outcome: 'restored',
+    numbering: { last: 1 },
+    batches: [{ number: 1 }],
+  });
+  disk.failing = undefined;
+  expect(await handOver(3)).toBe(true);
+  expect(await restore(disk, HERE)).toMatchObject({ numbering: { last: 3 }, batches: [{}, {}, {}] });
+});
+
+test('a disk that is slow is said and shown, and the batch waits', async () => {
+  const { handOver, disk, lines, metric } = setUp();
+  let open = () => {};
+  disk.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  const first = handOver(1);
+  while (lines.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  expect(lines[0]).toContain('the disk of the state directory is slow');
+  expect((await metric('egressd_state_write_seconds'))[0]).toBeGreaterThan(0);
+  open();
+  await first;
 });
 
 test('another numbering: nothing is left of the one before', async () => {

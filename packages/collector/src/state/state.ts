@@ -10,11 +10,13 @@ import { batchName, CONNECTIONS } from './restore.ts';
 export interface StateTiming {
   readonly graceMs: number;
   readonly retryMs: number;
+  /** A hand-over that takes longer is said. */
+  readonly slowMs: number;
   /** The same once nothing is kept any more: all has to be written then. */
   readonly retryWholeMs: number;
 }
 
-export const STATE_TIMING: StateTiming = { graceMs: 30_000, retryMs: 1_000, retryWholeMs: 15_000 };
+export const STATE_TIMING: StateTiming = { graceMs: 30_000, retryMs: 1_000, slowMs: 15_000, retryWholeMs: 15_000 };
 /** Changes may take as much room as the whole image that they follow, and a small one this much. */
 const MIN_FRAMES_BYTES = 1024 * 1024;
 
@@ -25,6 +27,8 @@ export interface StateOptions {
   readonly source: () => string;
   /** Batches that are in the directory. */
   readonly batches: readonly FrozenBatch[];
+  /** The connections were restored: their file is there. */
+  readonly restored: boolean;
   readonly metrics: StateMetrics;
   readonly log: Log;
   readonly timing?: Partial<StateTiming>;
@@ -55,6 +59,8 @@ export class State {
   /** Length of `connections`, and of its whole image; 0: there is none of this process. */
   #length = 0;
   #wholeLength = 0;
+  /** There is one, of this process or the one before, that says what was counted in all batches that were sent. */
+  #valid: boolean;
   /** Batches in the directory, with the lengths of their messages. */
   readonly #kept = new Map<number, number>();
   /** Batches that are not, and that the exporter has not confirmed. In order. */
@@ -74,6 +80,7 @@ export class State {
     this.#identity = { ...options.identity, source: options.source() };
     this.#timing = { ...STATE_TIMING, ...options.timing };
     this.#now = options.now ?? (() => performance.now());
+    this.#valid = options.restored;
     for (const { number, bytes } of options.batches) this.#kept.set(number, bytes);
     this.#metrics.givenUp(false);
   }
@@ -91,19 +98,24 @@ export class State {
   }
 
   /**
-   * Writes a batch, and the connections as they were when it was frozen. Resolves when it may be sent: it is kept, or the disk was
-   * given up.
+   * Writes a batch, and the connections as they were when it was frozen. Resolves when the disk has it, or was given up.
    * @param batch undefined: nothing moved, only the image is wanted
+   * @returns whether the batch may be sent. Not where the process ends while the disk fails: what is kept is of before, and so the next
+   *   process counts again what is in the batch
    */
-  async handOver(batch: FrozenBatch | undefined, image: ConnectionsImage): Promise<void> {
+  async handOver(batch: FrozenBatch | undefined, image: ConnectionsImage): Promise<boolean> {
     if (this.#writing) throw new Error('BUG: a hand-over began before the one before it was written');
     this.#writing = true;
+    this.#metrics.begun();
+    const slow = setTimeout(() => this.#saySlow(), this.#timing.slowMs).unref();
     if (batch !== undefined) this.#unkept.push(batch);
     if (image.whole) this.#identity = { ...this.#identity, source: this.#source() };
     try {
       // While nothing is kept only a whole image can mend that.
-      if (this.#length > 0 || image.whole) await this.#writeOrGiveUp(image);
+      return this.#length > 0 || image.whole ? await this.#writeOrGiveUp(image) : true;
     } finally {
+      clearTimeout(slow);
+      this.#metrics.ended();
       this.#writing = false;
     }
   }
@@ -128,6 +140,7 @@ export class State {
     this.#metrics.dropped('ahead', dropped);
     this.#identity = { ...this.#identity, numbering };
     this.#length = 0;
+    this.#valid = false;
     this.#unkept = [...batches];
     const kept = [...this.#kept.keys()];
     this.#kept.clear();
@@ -148,15 +161,29 @@ export class State {
     await this.#removing;
   }
 
-  async #writeOrGiveUp(image: ConnectionsImage): Promise<void> {
+  /** @returns whether the batch may be sent */
+  async #writeOrGiveUp(image: ConnectionsImage): Promise<boolean> {
     const began = this.#now();
     for (;;) {
       const error = await this.#attempt(() => this.#write(image));
-      if (error === undefined) return;
+      if (error === undefined) return true;
+      if (this.#ending && this.#valid) return this.#leave();
       const over = this.#ending || this.#now() - began >= this.#timing.graceMs;
-      if (over || this.#retryAt !== undefined) return this.#giveUp(error);
+      if (over || this.#retryAt !== undefined) {
+        await this.#giveUp(error);
+        return true;
+      }
       await this.#pause(this.#timing.retryMs);
     }
+  }
+
+  /** Leaves what is kept as it is. Another image would have to be whole: the changes of this one are in no file. */
+  #leave(): boolean {
+    this.#length = 0;
+    this.#log.warn(
+      'the disk fails while the collector ends: the last batch is not sent, the next collector counts it again',
+    );
+    return false;
   }
 
   /** @returns what went wrong */
@@ -178,9 +205,16 @@ export class State {
     }
   }
 
+  #saySlow(): void {
+    this.#backoff.limit('slow', (leftOut) =>
+      this.#log.warn('the disk of the state directory is slow: batches wait for it, reading goes on', {
+        left_out: leftOut,
+      }),
+    );
+  }
+
   /** First the batches, then the image that says that they were counted. */
   async #write(image: ConnectionsImage): Promise<void> {
-    const began = this.#now();
     let bytes = await this.#writeBatches();
     if (image.whole) {
       const parts = encodeConnections(this.#identity, image);
@@ -193,7 +227,8 @@ export class State {
       this.#length += lengthOf(parts);
       bytes += lengthOf(parts);
     }
-    this.#metrics.written((this.#now() - began) / 1000, bytes);
+    this.#valid = true;
+    this.#metrics.written(bytes);
     this.#tellSize();
     if (this.#retryAt === undefined) return;
     this.#retryAt = undefined;
@@ -227,6 +262,7 @@ export class State {
       );
     }
     this.#length = 0;
+    this.#valid = false;
     this.#retryAt = this.#now() + this.#timing.retryWholeMs;
     await this.#attempt(() => this.#disk.remove(CONNECTIONS));
     this.#tellSize();

@@ -46,7 +46,7 @@ function take(node: string, health: Partial<Health>): void {
 /** `reason number` of every reason that is not 0. */
 async function shown(): Promise<string[]> {
   const { values } = await registry.getSingleMetric('egressd_nodes_amiss')!.get();
-  expect(values).toHaveLength(4);
+  expect(values).toHaveLength(5);
   return values.filter(({ value }) => value > 0).map(({ labels, value }) => `${labels.reason} ${value}`);
 }
 

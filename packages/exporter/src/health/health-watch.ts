@@ -32,6 +32,11 @@ const TELLING: Readonly<Partial<Record<Amiss, Telling>>> = {
     line: 'nf_conntrack_timestamp is off on a node: a connection that follows another with the same ports may be taken for it',
     advice: 'run the collector there once with -init (its init container), or set it with sysctl',
   },
+  events_off: {
+    level: 'warn',
+    line: 'nf_conntrack_events is 0 on a node: what a connection moves between the last read that saw it and its end is lost',
+    advice: 'run the collector there once with -init (its init container), or set it to 1 with sysctl',
+  },
 };
 
 /** What the watch works with. */
@@ -95,7 +100,7 @@ export class HealthWatch {
 export function createHealthMetrics(registry: Registry, amiss: () => ReadonlyMap<Amiss, readonly string[]>): void {
   new Gauge({
     name: 'egressd_nodes_amiss',
-    help: 'Nodes whose collector streams and finds its kernel amiss, by reason; the log names them. accounting_off: bytes of new connections are not counted, timestamps_off: connections may be mistaken: run the collector there once with -init. counters_zeroed: somebody zeroed counters in the last ten minutes (conntrack -L -z, another agent), bytes are lost: stop it. entries_without_counters: connections opened before accounting was on, they go as they end.',
+    help: 'Nodes whose collector streams and finds its kernel amiss, by reason; the log names them. accounting_off: bytes of new connections are not counted, timestamps_off: connections may be mistaken, events_off: the last bytes of connections that end are lost: run the collector there once with -init. counters_zeroed: somebody zeroed counters in the last ten minutes (conntrack -L -z, another agent), bytes are lost: stop it. entries_without_counters: connections opened before accounting was on, they go as they end.',
     labelNames: ['reason'] as const,
     registers: [registry],
     collect() {

@@ -28,7 +28,8 @@ describe('amiss', () => {
   test.each([
     ['nothing', {}, []],
     ['what the kernel does not say', { accounting: undefined, timestamps: undefined, events: undefined }, []],
-    ['events, which nobody needs yet', { events: 0 }, []],
+    ['events', { events: 0 }, ['events_off']],
+    ['events of connections opened while somebody listens', { events: 2 }, []],
     ['accounting', { accounting: false }, ['accounting_off']],
     ['timestamps', { timestamps: false }, ['timestamps_off']],
     ['entries', { entriesWithoutCounters: 7 }, ['entries_without_counters']],

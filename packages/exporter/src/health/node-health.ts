@@ -1,7 +1,13 @@
 import type { Health } from '../receiver/received.ts';
 
 /** What can be amiss with the kernel of a node: the `reason` of `egressd_nodes_amiss`. */
-export const AMISS = ['accounting_off', 'timestamps_off', 'counters_zeroed', 'entries_without_counters'] as const;
+export const AMISS = [
+  'accounting_off',
+  'timestamps_off',
+  'events_off',
+  'counters_zeroed',
+  'entries_without_counters',
+] as const;
 export type Amiss = (typeof AMISS)[number];
 
 /** Counters that fell are amiss for so long: who zeroes them on purpose, as an agent that is scraped, does it again within. */
@@ -74,6 +80,7 @@ function amissOf({ health, zeroedMs }: Known, nowMs: number): Amiss[] {
   const found: Amiss[] = [];
   if (health.accounting === false) found.push('accounting_off');
   if (health.timestamps === false) found.push('timestamps_off');
+  if (health.events === 0) found.push('events_off');
   if (zeroedMs !== undefined && nowMs - zeroedMs < ZEROED_MS) found.push('counters_zeroed');
   if (health.entriesWithoutCounters > 0) found.push('entries_without_counters');
   return found;

@@ -48,6 +48,7 @@ export async function benchState(count: number): Promise<StateCost> {
       identity: { ...HERE, numbering: 'one' },
       source: () => SOURCE,
       batches: [],
+      restored: false,
       metrics,
       log: SILENT,
     });

@@ -34,6 +34,8 @@ export interface DaemonsOptions {
   readonly stateDirectories?: boolean;
   /** Beside the usual flags, and instead of one that is the same. */
   readonly collectorFlags?: readonly string[];
+  /** A command that starts a node's collector, which is told to it as its arguments. */
+  readonly collectorStarter?: (node: string) => readonly string[];
   readonly exporterFlags?: readonly string[];
   /** Of the exporter's sink, beside and instead of the usual ones. */
   readonly sink?: Readonly<Record<string, unknown>>;
@@ -119,7 +121,7 @@ async function describeDaemons(
   onFailed: (error: DaemonFailed) => void,
 ): Promise<Described> {
   const { owners, readInterval = READ_INTERVAL, environment = {} } = options;
-  const { collectorFlags = [], exporterFlags = [] } = options;
+  const { collectorFlags = [], collectorStarter = () => [], exporterFlags = [] } = options;
   const answers = (host: string, url: string, good?: (body: string) => boolean) => () =>
     missingAt(world, host, url, good);
   const daemon = (
@@ -164,7 +166,7 @@ async function describeDaemons(
     collectors: NODES.map(({ name }) =>
       daemon(
         [`collector of ${name}`, name],
-        [...collectorCommand(readInterval), ...kept(name), ...collectorFlags],
+        [...collectorStarter(name), ...collectorCommand(readInterval), ...kept(name), ...collectorFlags],
         answers(name, `${installed?.collectorUrl ?? COLLECTOR_URL}/metrics`, hasRead),
         { ...environment, NODE_NAME: name },
         installed && (() => installed.collector(name)),

@@ -1,6 +1,7 @@
 import type { Target } from './target.ts';
 import { ADDRESS_HISTORY } from './targets/address-history.ts';
 import { BATCH } from './targets/batch.ts';
+import { BTF, CILIUM_ENTRIES } from './targets/cilium.ts';
 import { BATCH_FILE, CONNECTIONS_FILE } from './targets/collector-state.ts';
 import { KUBERNETES_LIST, KUBERNETES_OBJECT, KUBERNETES_WATCH } from './targets/kubernetes.ts';
 import { NETLINK } from './targets/netlink.ts';
@@ -9,6 +10,8 @@ import { CONFIG, INVENTORY } from './targets/text.ts';
 /** Every decoder of what others make. */
 export const TARGETS: readonly Target[] = [
   NETLINK,
+  CILIUM_ENTRIES,
+  BTF,
   BATCH,
   CONNECTIONS_FILE,
   BATCH_FILE,
