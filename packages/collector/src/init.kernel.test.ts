@@ -17,7 +17,7 @@ async function init(before: string, options: string): Promise<string> {
     const { createLog } = await import(${LOG});
     let lines = '';
     const log = createLog('info', (line) => { lines += line; });
-    console.log(await runInit({ log, ${options} }));
+    console.log(runInit({ log, ${options} }));
     console.log(lines);`;
   const node = [process.execPath, '--conditions=source', '-e', code];
   const shell = ['sh', '-ec', `${before}\nexec "$@"`, 'sh'];

@@ -32,8 +32,8 @@ const switchOf = (name: string, file: string) =>
 const ALL = { nf_conntrack_acct: 0, nf_conntrack_timestamp: 0, nf_conntrack_events: 2 };
 
 describe('switches', () => {
-  test('are all set to 1, and each is said', async () => {
-    expect(await runInit({ cgroupv2: false, procRoots: [proc('proc', ALL)], log })).toBe(0);
+  test('are all set to 1, and each is said', () => {
+    expect(runInit({ cgroupv2: false, procRoots: [proc('proc', ALL)], log })).toBe(0);
     expect(Object.keys(ALL).map((file) => switchOf('proc', file))).toEqual(['1', '1', '1']);
     expect(lines).toMatchObject([
       { level: 'info', switch: 'nf_conntrack_acct', before: '0', now: '1' },
@@ -41,32 +41,32 @@ describe('switches', () => {
       { level: 'info', switch: 'nf_conntrack_events', before: '2', now: '1' },
     ]);
   });
-  test("are the host's where its proc is mounted", async () => {
+  test("are the host's where its proc is mounted", () => {
     const procRoots = [proc('hostproc', ALL), proc('proc', ALL)];
-    expect(await runInit({ cgroupv2: false, procRoots, log })).toBe(0);
+    expect(runInit({ cgroupv2: false, procRoots, log })).toBe(0);
     expect([switchOf('hostproc', 'nf_conntrack_acct'), switchOf('proc', 'nf_conntrack_acct')]).toEqual(['1', '0']);
   });
-  test('are our own where it is not', async () => {
+  test('are our own where it is not', () => {
     const procRoots = [join(root, 'hostproc'), proc('proc', ALL)];
-    expect(await runInit({ cgroupv2: false, procRoots, log })).toBe(0);
+    expect(runInit({ cgroupv2: false, procRoots, log })).toBe(0);
     expect(switchOf('proc', 'nf_conntrack_acct')).toBe('1');
   });
-  test('no timestamps: a warning', async () => {
+  test('no timestamps: a warning', () => {
     const procRoots = [proc('proc', { nf_conntrack_acct: 0, nf_conntrack_events: 1 })];
-    expect(await runInit({ cgroupv2: false, procRoots, log })).toBe(0);
+    expect(runInit({ cgroupv2: false, procRoots, log })).toBe(0);
     expect(lines.filter(({ level }) => level === 'warn')).toMatchObject([{ switch: 'nf_conntrack_timestamp' }]);
   });
-  test('no accounting: an error that says what to do', async () => {
+  test('no accounting: an error that says what to do', () => {
     const procRoots = [proc('proc', { nf_conntrack_timestamp: 0, nf_conntrack_events: 1 })];
-    expect(await runInit({ cgroupv2: false, procRoots, log })).toBe(1);
+    expect(runInit({ cgroupv2: false, procRoots, log })).toBe(1);
     const error = expect.stringContaining('nf_conntrack');
     expect(lines.filter(({ level }) => level === 'error')).toMatchObject([{ switch: 'nf_conntrack_acct', error }]);
   });
 });
 
-test('cgroup v2 is left alone where it is mounted', async () => {
+test('cgroup v2 is left alone where it is mounted', () => {
   writeFileSync(join(root, 'cgroup.controllers'), '');
   const options = { cgroupv2: true, procRoots: [proc('proc', ALL)], cgroupRoots: [root, join(root, 'new')], log };
-  expect(await runInit(options)).toBe(0);
+  expect(runInit(options)).toBe(0);
   expect(lines).toContainEqual(expect.objectContaining({ message: 'cgroup v2 is mounted already', path: root }));
 });

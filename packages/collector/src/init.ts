@@ -1,7 +1,6 @@
-import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { promisify } from 'node:util';
 import type { Log } from '@egressd/daemon/log';
+import { mountKernelFiles } from './conntrack/ffi-mount.ts';
 
 /** What `-init` does, and where. The paths are for tests. */
 export interface InitOptions {
@@ -36,11 +35,11 @@ const SWITCHES: readonly Switch[] = [
  * `-init`: switches on what the collector needs of the kernel, once, before it starts.
  * @returns the exit code: 0, or 1 where connections will not be counted or cgroup v2 could not be mounted; the log says why
  */
-export async function runInit(options: InitOptions): Promise<0 | 1> {
+export function runInit(options: InitOptions): 0 | 1 {
   const { log } = options;
   const root = findSwitches(options.procRoots ?? PROC_ROOTS);
   const done = SWITCHES.map((one) => turnOn(root, one, log));
-  const mounted = options.cgroupv2 ? await mountCgroup2(options.cgroupRoots ?? CGROUP_ROOTS, log) : true;
+  const mounted = options.cgroupv2 ? mountCgroup2(options.cgroupRoots ?? CGROUP_ROOTS, log) : true;
   return mounted && done.every((ok, i) => ok || !SWITCHES[i]!.required) ? 0 : 1;
 }
 
@@ -78,7 +77,7 @@ function explain(error: unknown): string {
  * Mounts cgroup v2 where no root has it, at the last root: for programs that are attached to all processes of a node.
  * @returns whether it is mounted
  */
-async function mountCgroup2(roots: readonly string[], log: Log): Promise<boolean> {
+function mountCgroup2(roots: readonly string[], log: Log): boolean {
   const there = roots.find((root) => existsSync(`${root}/cgroup.controllers`));
   if (there !== undefined) {
     log.info('cgroup v2 is mounted already', { path: there });
@@ -87,11 +86,11 @@ async function mountCgroup2(roots: readonly string[], log: Log): Promise<boolean
   const path = roots.at(-1)!;
   try {
     mkdirSync(path, { recursive: true });
-    await promisify(execFile)('mount', ['-t', 'cgroup2', 'none', path]);
+    mountKernelFiles('cgroup2', path);
     log.info('cgroup v2 mounted', { path });
     return true;
   } catch (error) {
-    const message = error instanceof Error ? error.message.trim() : String(error);
+    const message = error instanceof Error ? error.message : String(error);
     log.error('cannot mount cgroup v2: run privileged, or leave -init-cgroupv2 out', { path, error: message });
     return false;
   }

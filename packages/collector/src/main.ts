@@ -20,7 +20,7 @@ if (flags.configCheck) {
   process.exit(EXIT.ok);
 }
 const log = createLog(flags.logLevel, (line) => process.stderr.write(line));
-if (flags.init) process.exit(await runInit({ cgroupv2: flags.initCgroupv2, log }));
+if (flags.init) process.exit(runInit({ cgroupv2: flags.initCgroupv2, log }));
 if (flags.dumpCt) process.exit(await printConnections(flags, log));
 const lifecycle = new Lifecycle(log);
 log.info('egressd collector', { version: VERSION, commit: COMMIT, ...effective(COLLECTOR_FLAGS, flags) });

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { renderText } from '../chart/helm.ts';
 import { type Daemons, startDaemons } from '../demo/daemons.ts';
 import { runOnce } from '../demo/once.ts';
 import { loadReference } from '../reference/reference.ts';
@@ -159,6 +160,19 @@ describe.each(DAEMONS)('the image of the %s', (daemon) => {
     expect(versions.get('libc6')).toMatch(/^2\./);
     expect(versions.has('libbpf1')).toBe(daemon === 'collector');
   });
+});
+
+test('-dump-ct prints the connections of a node', async () => {
+  const where = ['--network', `ns:${world!.namespaceFile(NODE_A.name)}`, '--cap-drop', 'all', '--cap-add', 'NET_ADMIN'];
+  const printed = await runOne(podman('run', '--rm', '--read-only', ...where, imageName('collector'), '-dump-ct'));
+  expect(printed).toMatch(/^proto=6 src=10\.10\.1\.\d+:\d+ dst=\S+ tx_bytes=\d+ rx_bytes=\d+ /m);
+});
+
+test('whatever program the chart starts is in the image of the exporter', async () => {
+  const files = await filesOf(imageName('exporter'));
+  const programs = [...(await renderText()).matchAll(/\/(app\/dist\/[\w-]+\.js)/g)].map(([, path]) => path);
+  expect(new Set(programs).size).toBeGreaterThan(1);
+  expect(programs.filter((path) => !files.has(path!))).toEqual([]);
 });
 
 test('every library that the collector may call can be loaded', async () => {
