@@ -1,4 +1,5 @@
-// Tiers by file name: *.test.ts needs no root; *.kernel.test.ts a kernel and root; *.cluster.test.ts whole daemons and databases too.
+// Tiers by file name: *.test.ts needs no root; *.kernel.test.ts a kernel and root; *.cluster.test.ts whole daemons, databases,
+// charts and images too, and whatever takes its time.
 export default {
   rootDir: '.',
   testEnvironment: 'node',

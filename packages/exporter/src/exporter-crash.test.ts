@@ -105,6 +105,8 @@ class CollectorModel {
 interface World {
   readonly mode: Mode;
   readonly ephemeral: boolean;
+  /** 0: a disk that fails is given up at once. */
+  readonly graceMs: number;
   readonly disk: Disk;
   readonly sinks: ReadonlyMap<string, ChaosDatabase | ChaosEndpoint>;
   readonly collectors: readonly CollectorModel[];
@@ -144,6 +146,7 @@ class Life {
       log: SILENT,
       file: world.disk.of(this),
       retryMs: 0,
+      graceMs: world.graceMs,
     });
     this.#exporter = new Exporter({
       owners: owners(),
@@ -217,6 +220,11 @@ class Life {
     });
   }
 
+  /** What it has told is on no disk: killed now, it would be as one without a directory. */
+  get frail(): boolean {
+    return this.#world.graceMs === 0 && (this.#world.disk.fails || this.#state.givenUp);
+  }
+
   receive(batch: ReceivedBatch): void {
     this.#exporter.apply(batch);
     this.#ledger.apply(batch.collector.node, batch.span.number, this.#world.nowMs);
@@ -287,7 +295,8 @@ test.each(CASES)('killed at any moment, it ends with every byte once: %s', async
       fc.array(action, { maxLength: 40 }),
       fc.array(fc.nat(4), { minLength: 1, maxLength: 7 }),
       fc.boolean(),
-      async (actions, waits, ephemeral) => {
+      fc.constantFrom(0, 3_600_000),
+      async (actions, waits, ephemeral, graceMs) => {
         let waited = 0;
         const wait = () => waits[waited++ % waits.length]!;
         const sinks = new Map([
@@ -296,7 +305,7 @@ test.each(CASES)('killed at any moment, it ends with every byte once: %s', async
         ]);
         const collectors = NODES.map((node) => new CollectorModel(node));
         const world: World = {
-          ...{ mode, ephemeral, disk: new Disk(wait), sinks, collectors, wait },
+          ...{ mode, ephemeral, graceMs, disk: new Disk(wait), sinks, collectors, wait },
           nowMs: STARTED_MS + 3_600_000,
           givenUp: false,
         };
@@ -318,7 +327,7 @@ test.each(CASES)('killed at any moment, it ends with every byte once: %s', async
             await turns(act.turns);
           } else if (act.do === 'disk') {
             world.disk.fails = act.fails;
-          } else {
+          } else if (!life.frail) {
             if (act.do === 'kill') {
               await turns(act.turns);
               for (const sink of sinks.values()) sink.answers.unshift(...act.answers);

@@ -24,6 +24,7 @@ import type { Checkpoint } from './state/checkpoint/format.ts';
 import { KeptCheckpoint } from './state/checkpoint/keep.ts';
 import { KeptHistory } from './state/history/keep.ts';
 import { Ledger } from './state/ledger.ts';
+import { Locked, lockFolder } from './state/lock.ts';
 import { FlowPage } from './web/flow-page.ts';
 
 /** Of the time that a stop may take: for the sinks to take the last snapshot, and for the streams to end. A last checkpoint comes between. */
@@ -65,6 +66,7 @@ export async function startExporter({ flags, config, environment, log, lifecycle
     extraMetrics: () => page?.text() ?? [],
   });
   lifecycle.onStop('http', () => http.close());
+  await lockState(flags, log, lifecycle);
   await keepHistory(flags, owners, log, registry, lifecycle);
   const restored = await state?.load();
   const standing = restored === undefined ? undefined : exporter.restore(restored);
@@ -231,6 +233,19 @@ function goOn(
   for (const name of restored.sinks.keys())
     if (!sinks.has(name))
       log.warn('a sink is gone from the configuration: what it had not accepted is sent nowhere', { sink: name });
+}
+
+/** Before anything is read there. Two with one directory would each take the other's totals for their own. */
+async function lockState({ stateDir }: ExporterFlags, log: Log, lifecycle: Lifecycle): Promise<void> {
+  if (stateDir === undefined) return;
+  try {
+    const lock = await lockFolder(stateDir);
+    lifecycle.onStop('lock of the state directory', () => lock.release());
+  } catch (error) {
+    if (error instanceof Locked) throw error;
+    const advice = 'make sure that no other exporter uses it';
+    log.warn('the state directory cannot be locked', { folder: stateDir, error: String(error), advice });
+  }
 }
 
 /** Totals, books and numberings outlive the process where there is a directory. */

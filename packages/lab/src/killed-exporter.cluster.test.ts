@@ -19,7 +19,8 @@ const LONGEST_LIFE_MS = 2500;
 /** Several exports that fail. */
 const FULL_MS = 4000;
 const ASK_AGAIN_MS = 500;
-const STREAMS = 'egressd_stream_connected 1';
+/** At the beginning of a line: the metric's help begins the same way. */
+const STREAMS = '\negressd_stream_connected 1';
 
 let world: World;
 let daemons: Daemons | undefined;

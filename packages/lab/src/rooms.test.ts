@@ -92,6 +92,7 @@ const HOUSE: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
     },
     state: { types: ['receiver', 'aggregate'], pure: true },
     'state/file': {},
+    'state/lock': {},
     'state/history': {
       packages: ['@egressd/flow', '@egressd/daemon', 'zod', 'prom-client'],
       rooms: ['state/file'],

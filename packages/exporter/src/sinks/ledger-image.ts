@@ -1,5 +1,6 @@
-import type { Counter } from '../aggregate/snapshot.ts';
-import type { Mode } from './frame.ts';
+import { type Counter, HIGH_UNIT } from '../aggregate/snapshot.ts';
+import type { Frame, Mode } from './frame.ts';
+import type { Part } from './parts.ts';
 
 /** What a slot is, as a number, because it fills a column. */
 export const FREE_SLOT = 0;
@@ -59,4 +60,31 @@ export interface LedgerImage {
   readonly handedLow: Float64Array;
   readonly handedHigh: Float64Array;
   readonly frame: FrameImage | undefined;
+}
+
+/** @param left what is not settled of it */
+export function imageOfFrame(frame: Frame, left: readonly Part[]): FrameImage {
+  const { mode, timeMs, slots, kinds, values, paused, young, starts } = frame;
+  const bounds = Uint32Array.from(left.flatMap(({ from, to }) => [from, to]));
+  const first = starts && { timeMs: starts.timeMs, kinds: starts.kinds, values: starts.values };
+  return { mode, timeMs, slots, kinds, values, paused, young, starts: first, left: bounds };
+}
+
+/** The frame of an image. It is of no position: what was confirmed before is not confirmed again. */
+export function frameOf(image: LedgerImage, identities: readonly (string | undefined)[]): Frame | undefined {
+  const { frame, origin, counters } = image;
+  if (frame === undefined) return undefined;
+  const { starts, left: _, ...rest } = frame;
+  const names = Array.from(frame.slots, (slot) => identities[slot]!);
+  const of = { origin, width: counters.length, rows: frame.slots.length, identities: names, position: new Map() };
+  const same = { ...rest, ...of };
+  return { ...same, starts: starts && { ...same, ...starts, starts: undefined } };
+}
+
+/** What nobody has accepted of a counter of a slot; of one that was not counted: nothing. */
+export function untold(image: LedgerImage, slot: number, counter: number): number {
+  if (counter === -1) return 0;
+  const { counters, totalLow, totalHigh, handedLow, handedHigh } = image;
+  const unit = slot * counters.length + counter;
+  return Math.max(0, (totalHigh[unit]! - handedHigh[unit]!) * HIGH_UNIT + (totalLow[unit]! - handedLow[unit]!));
 }

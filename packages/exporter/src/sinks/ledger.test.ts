@@ -420,7 +420,13 @@ describe('books of a life before', () => {
   test('of other series: what nobody had accepted goes with the new ones; what has no series is counted', () => {
     const of = make({ scheme: 'pods, otherwise', identityOf: ({ src_pod }) => `new ${src_pod}` });
     expect(of.restore(before(), standing)).toEqual({ outcome: 'anew', lost: 1 });
-    expect(next(of, 120_000, 130)).toEqual(['new pod-1=0@60000', 'new pod-1=60@120000']);
+    expect(next(of, 120_000, 130)).toEqual(['new pod-1=0@60001', 'new pod-1=60@120000']);
+  });
+
+  test('of other series at a clock that was set back: nothing goes before what went before', () => {
+    const of = make({ scheme: 'pods, otherwise', startedMs: STARTED_MS - INTERVAL_MS });
+    of.restore(before(), standing);
+    expect(next(of, 60_002, 130)).toEqual(['pod-1=0@60001', 'pod-1=60@60002']);
   });
 
   test('none: what was counted before is not told', () => {

@@ -1,7 +1,6 @@
 import type { Standing } from '../aggregate/image.ts';
 import {
   type Counter,
-  HIGH_UNIT,
   otherLabels,
   type Position,
   type Series,
@@ -10,7 +9,7 @@ import {
 } from '../aggregate/snapshot.ts';
 import { END, type Frame, type Mode, NOTHING } from './frame.ts';
 import { FrameBuilder } from './frame-builder.ts';
-import { FREE_SLOT, type FrameImage, type LedgerImage, OTHER_SLOT, USED_SLOT } from './ledger-image.ts';
+import { FREE_SLOT, frameOf, imageOfFrame, type LedgerImage, OTHER_SLOT, USED_SLOT, untold } from './ledger-image.ts';
 import { Members } from './members.ts';
 import type { Part } from './parts.ts';
 import { Slots } from './slots.ts';
@@ -275,17 +274,8 @@ export class Ledger {
       pausedUntilMs: slots.pausedUntilMs.subarray(0, identities.length),
       refusals: slots.refusals.subarray(0, identities.length),
       ...slots.units(),
-      frame: this.#frameImage(left),
+      frame: this.#inFlight && imageOfFrame(this.#inFlight, left),
     };
-  }
-
-  #frameImage(left: readonly Part[]): FrameImage | undefined {
-    const frame = this.#inFlight;
-    if (frame === undefined) return undefined;
-    const { mode, timeMs, slots, kinds, values, paused, young, starts } = frame;
-    const bounds = Uint32Array.from(left.flatMap(({ from, to }) => [from, to]));
-    const first = starts && { timeMs: starts.timeMs, kinds: starts.kinds, values: starts.values };
-    return { mode, timeMs, slots, kinds, values, paused, young, starts: first, left: bounds };
   }
 
   /** Begins where the totals stand: what was counted before is no concern of this receiver. Before anything was absorbed. */
@@ -296,14 +286,17 @@ export class Ledger {
   /** Goes on from the books of a life before, which are of the same moment as the totals. Before anything was absorbed. */
   restore(image: LedgerImage, standing: Standing): Restored {
     const { counters, scheme = '', receiver = '' } = this.#options;
-    if (image.scheme !== scheme || image.counters.join() !== counters.join())
+    if (image.scheme !== scheme || image.counters.join() !== counters.join()) {
+      // The receiver may see the same series in them: what begins there lies behind all that was sent.
+      this.#lastMs = Math.max(this.#lastMs, image.lastMs);
       return { outcome: 'anew', lost: this.#carryOver(image, standing) };
+    }
     this.#restoreSlots(image, standing);
     this.#mode = image.mode;
     this.#lastMs = image.lastMs;
     if (image.receiver === receiver) {
       this.#origin = image.origin;
-      this.#inFlight = this.#frameOf(image);
+      this.#inFlight = frameOf(image, this.#slots.identities);
       return { outcome: 'resumed', lost: 0 };
     }
     this.#slots.forgetReceiver();
@@ -354,26 +347,4 @@ export class Ledger {
         if (kind !== FREE_SLOT && carried[slot] === 0 && untold(image, slot, index) > 0) lost++;
     return lost;
   }
-
-  /** The frame that is under way. */
-  #frameOf({ frame, origin }: LedgerImage): Frame | undefined {
-    if (frame === undefined) return undefined;
-    const { starts, left: _, ...rest } = frame;
-    const width = this.#options.counters.length;
-    const identities = Array.from(frame.slots, (slot) => this.#slots.identities[slot]!);
-    const same = { ...rest, origin, width, rows: frame.slots.length, identities, position: new Map() };
-    const first = starts === undefined ? undefined : { ...same, ...starts, starts: undefined };
-    return { ...same, starts: first };
-  }
-}
-
-/** What nobody has accepted of a counter of a slot; of one that was not counted: nothing. */
-function untold(
-  { counters, totalLow, totalHigh, handedLow, handedHigh }: LedgerImage,
-  slot: number,
-  counter: number,
-): number {
-  if (counter === -1) return 0;
-  const unit = slot * counters.length + counter;
-  return Math.max(0, (totalHigh[unit]! - handedHigh[unit]!) * HIGH_UNIT + (totalLow[unit]! - handedLow[unit]!));
 }

@@ -1,6 +1,7 @@
 import type { Target } from './target.ts';
 import { ADDRESS_HISTORY } from './targets/address-history.ts';
 import { BATCH } from './targets/batch.ts';
+import { CHECKPOINT } from './targets/checkpoint.ts';
 import { BTF, CILIUM_ENTRIES } from './targets/cilium.ts';
 import { BATCH_FILE, CONNECTIONS_FILE } from './targets/collector-state.ts';
 import { KUBERNETES_LIST, KUBERNETES_OBJECT, KUBERNETES_WATCH } from './targets/kubernetes.ts';
@@ -15,6 +16,7 @@ export const TARGETS: readonly Target[] = [
   BATCH,
   CONNECTIONS_FILE,
   BATCH_FILE,
+  CHECKPOINT,
   ADDRESS_HISTORY,
   CONFIG,
   INVENTORY,

@@ -24,7 +24,7 @@ const MAX_MINUTES = 7 * 24 * 60;
 const MAX_SEED = 2 ** 32 - 1;
 const MINUTE_MS = 60_000;
 /** Pods come and go, watches break. */
-const DISTURB_MS = 5000;
+const DISTURB_MS = 20_000;
 /** What failed in the last trouble may rest half a minute before it tries again. */
 const LATE_MS = 45_000;
 const EXIT_FAILED = 1;

@@ -142,7 +142,7 @@ describe('protobuf', () => {
           })),
         );
       }),
-      { numRuns: 200 },
+      { numRuns: 60 },
     );
   });
 

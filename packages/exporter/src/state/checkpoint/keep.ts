@@ -14,7 +14,7 @@ import {
 } from './format.ts';
 import { type CheckpointMetrics, createCheckpointMetrics } from './metrics.ts';
 
-/** A longer file is neither written nor read: a million series at two sinks take some 150 MB. */
+/** A longer file is neither written nor read. `npm run bench` says how many bytes a series takes: this is room for millions. */
 const MAX_CHECKPOINT_BYTES = 1024 * 1024 * 1024;
 /** A disk may fail for so long before the exporter goes on without it: until then nothing is sent nor confirmed. */
 export const GRACE_MS = 60_000;

@@ -5,18 +5,21 @@ import type { World } from '../../world/world.ts';
 /** What becomes of packets of the stream at the gateway, half-way between a collector and the exporter: statements of nft. */
 const FAULTS = {
   /** Nothing gets through, and nobody is told. */
-  cut: [`tcp sport ${STREAM_PORT} drop`, `tcp dport ${STREAM_PORT} drop`],
+  cut: [`tcp sport ${STREAM_PORT} counter drop`, `tcp dport ${STREAM_PORT} counter drop`],
   /** What the exporter says does not get through; what it is told still arrives, until the sender wants to hear that it has. */
-  'half-open': [`tcp sport ${STREAM_PORT} drop`],
+  'half-open': [`tcp sport ${STREAM_PORT} counter drop`],
   /** Three packets of ten are lost, in both directions. */
   lossy: [
-    `tcp sport ${STREAM_PORT} numgen random mod 10 < 3 drop`,
-    `tcp dport ${STREAM_PORT} numgen random mod 10 < 3 drop`,
+    `tcp sport ${STREAM_PORT} numgen random mod 10 < 3 counter drop`,
+    `tcp dport ${STREAM_PORT} numgen random mod 10 < 3 counter drop`,
   ],
   /** Far less gets through than there is to say. */
-  slow: [`tcp dport ${STREAM_PORT} limit rate over 500 bytes/second burst 3 kbytes drop`],
+  slow: [`tcp dport ${STREAM_PORT} limit rate over 500 bytes/second burst 3 kbytes counter drop`],
   /** Both sides are told that the other is gone. */
-  reset: [`tcp sport ${STREAM_PORT} reject with tcp reset`, `tcp dport ${STREAM_PORT} reject with tcp reset`],
+  reset: [
+    `tcp sport ${STREAM_PORT} counter reject with tcp reset`,
+    `tcp dport ${STREAM_PORT} counter reject with tcp reset`,
+  ],
 } as const;
 
 export type LinkFault = keyof typeof FAULTS;
@@ -25,7 +28,8 @@ export type LinkFault = keyof typeof FAULTS;
 export interface Link {
   /** From now on. */
   break(fault: LinkFault): Promise<void>;
-  mend(): Promise<void>;
+  /** @returns how many packets the fault has hit */
+  mend(): Promise<number>;
 }
 
 const TABLE = 'table inet link_fault';
@@ -39,7 +43,9 @@ export function linkOf(world: World): Link {
         chain forward { type filter hook forward priority 0; policy accept;\n${rules}\n}\n}`);
     },
     async mend() {
+      const rules = await world.run(GATEWAY, 'nft', ['list', ...TABLE.split(' ')]);
       await nft(`${TABLE}\ndelete ${TABLE}`);
+      return [...rules.matchAll(/counter packets (\d+)/g)].reduce((sum, [, packets]) => sum + Number(packets), 0);
     },
   };
 }

@@ -70,7 +70,10 @@ async function rush({ traffic, pause }: Context, ms: number): Promise<undefined>
   await pause(ms);
   const seconds = (performance.now() - startedMs) / 1000;
   const rate = (traffic.connections - before) / seconds;
-  prove(rate > RATE * 0.75, `only ${Math.round(rate)} connections a second were made`);
+  prove(
+    rate > RATE * 0.75,
+    `only ${Math.round(rate)} connections a second were made; is the machine busy with something else?`,
+  );
   prove(traffic.failed === 0, `${traffic.failed} connections were not made`);
 }
 

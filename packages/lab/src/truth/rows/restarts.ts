@@ -19,6 +19,14 @@ async function kill(daemon: DaemonProcess, { pause, random }: Context): Promise<
   await daemon.start();
 }
 
+/** Kills a daemon at random moments. */
+async function killOften(daemon: DaemonProcess, times: number, context: Context): Promise<undefined> {
+  for (let i = 0; i < times; i++) {
+    await context.pause(context.random.between(0, 2200));
+    await kill(daemon, context);
+  }
+}
+
 /** Whole transfers begin and end, and are forgotten, while a node has no collector. */
 async function away({ world, daemons, traffic, random, pause, metric }: Context): Promise<Expectation> {
   const [collector] = daemons.collectors;
@@ -47,12 +55,13 @@ export const RESTART_ROWS: readonly Row[] = [
     name: 'exporter-killed',
     does: 'The exporter is killed (SIGKILL) at twenty random moments.',
     ...KEPT,
-    async fault(context) {
-      for (let i = 0; i < 20; i++) {
-        await context.pause(context.random.between(0, 2200));
-        await kill(context.daemons.exporter, context);
-      }
-    },
+    fault: (context) => killOften(context.daemons.exporter, 20, context),
+  },
+  {
+    name: 'exporter-killed-ephemeral',
+    does: 'The same ten times, where its directory goes with its pod (-state-ephemeral): it confirms only what the database has.',
+    daemons: { stateDirectories: true, exporterFlags: ['-state-ephemeral'] },
+    fault: (context) => killOften(context.daemons.exporter, 10, context),
   },
   {
     name: 'collector-killed',
