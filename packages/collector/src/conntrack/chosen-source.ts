@@ -3,6 +3,7 @@ import type { ConnectionBlock } from './record.ts';
 import {
   type ConntrackSource,
   type EndsListener,
+  NO_SWITCHES,
   type ReadReport,
   SourceError,
   type SourceErrorCode,
@@ -43,8 +44,6 @@ const HOPELESS: ReadonlySet<SourceErrorCode> = new Set(['permission', 'library',
 /** Maps that vanish may be replaced by an agent that starts: for so long nothing else is read. */
 const PATIENCE_MS = 30_000;
 const PATIENT_WITH: ReadonlySet<SourceErrorCode> = new Set(['absent', 'no_endpoints', 'system', 'untold']);
-
-const NO_SWITCHES: SourceSwitches = { accounting: undefined, timestamps: undefined, events: undefined };
 
 /** Chooses a source and says which and why. @throws SourceError where none can be read */
 export async function chooseSource(choice: Choice): Promise<ChosenSource> {

@@ -3,13 +3,14 @@ import type { EventsMode, WorkerOptions } from './messages.ts';
 import {
   type ConntrackSource,
   type EndsListener,
+  NO_SWITCHES,
   NOTHING_AMISS,
   type SourceSwitches,
   type TableState,
 } from './source.ts';
 import { readSwitches } from './switches.ts';
 import { readTable } from './table.ts';
-import { NO_SWITCHES, type Reader, ThreadSource, type Told, tell } from './thread-source.ts';
+import { type Reader, ThreadSource, type Told, tell } from './thread-source.ts';
 
 /** Where and how the kernel's table is read. */
 export interface NetfilterOptions {

@@ -47,6 +47,9 @@ export interface SourceSwitches {
   readonly events: number | undefined;
 }
 
+/** Of a source that knows of no switches. */
+export const NO_SWITCHES: SourceSwitches = { accounting: undefined, timestamps: undefined, events: undefined };
+
 /** The kernel's table as a whole. undefined: the kernel does not say. */
 export interface TableState {
   /** Connections in it, those too that expired and were not removed yet. */

@@ -7,13 +7,11 @@ import './ffi.ts';
 import 'netlink/dist/raw.js';
 import type { Answer, FromWorker, Request, ToWorker } from './messages.ts';
 import type { ConnectionBlock } from './record.ts';
-import { type ConntrackSource, type ReadReport, SourceError, type SourceSwitches } from './source.ts';
+import { type ConntrackSource, NO_SWITCHES, type ReadReport, SourceError, type SourceSwitches } from './source.ts';
 import type { SwitchFiles } from './switches.ts';
 
 /** Megabytes of JavaScript heap of the reading thread; its blocks lie outside. Young memory is small: it makes no garbage. */
 const WORKER_LIMITS = { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 };
-
-export const NO_SWITCHES: SourceSwitches = { accounting: undefined, timestamps: undefined, events: undefined };
 
 /** What waits for an answer of the worker. */
 interface Pending {

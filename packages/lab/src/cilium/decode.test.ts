@@ -1,9 +1,8 @@
 import { type ClockSource, clockAt } from '@egressd/collector/conntrack/cilium/clock';
-import { decodeEntries, startTally, viewEntries } from '@egressd/collector/conntrack/cilium/decode';
+import { decodeEntries, newBlock, startTally, viewEntries } from '@egressd/collector/conntrack/cilium/decode';
 import { Endpoints, REMEMBERED_SECONDS } from '@egressd/collector/conntrack/cilium/endpoints';
 import { layoutOf, noEvidence, testimonyOf } from '@egressd/collector/conntrack/cilium/layout';
 import { recordFields } from '@egressd/collector/conntrack/fields';
-import { STRIDE } from '@egressd/collector/conntrack/record';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { RawEntry } from './cilium-node.ts';
@@ -46,11 +45,11 @@ function decode(
   clock: ClockSource = 'ktime',
 ) {
   const [keys, values] = [0, 1].map((side) => Uint8Array.from(Buffer.concat(entries.map((entry) => entry[side]!))));
-  const block = new Uint32Array(STRIDE * Math.max(1, entries.length));
   const tally = startTally();
   const reading = { endpoints: known, clock: clockAt(clock, NOW), tally };
   const family = entries[0]![0].length === 14 ? 4 : 6;
-  const { count } = decodeEntries(viewEntries(family, keys!, values!), 0, entries.length, 0, block, 0, reading);
+  const block = newBlock(family, Math.max(1, entries.length));
+  const { count } = decodeEntries(viewEntries(family, keys!, values!), 0, entries.length, 0, block, reading);
   return { records: Array.from({ length: count }, (_, i) => recordFields({ words: block, count }, i)), tally };
 }
 

@@ -1,42 +1,91 @@
 import { randomInt } from 'node:crypto';
-import type { ConntrackSource } from '../source.ts';
-import { ThreadSource } from '../thread-source.ts';
-// See thread-source.ts: held here too, so that it is not unmapped when a worker ends.
-import '../ffi-bpf.ts';
-import type { ClockSource } from './clock.ts';
-import type { BatchOptions } from './map-reader.ts';
-import { MAPS_FOLDER } from './maps.ts';
-import type { CiliumWorkerOptions } from './worker.ts';
+import { stat } from 'node:fs/promises';
+import { type AddressSocket, openAddressSocket } from '../addresses.ts';
+import { inNamespace } from '../ffi.ts';
+import type { ConnectionBlock } from '../record.ts';
+import { type ConntrackSource, NO_SWITCHES, type ReadReport } from '../source.ts';
+import { CiliumReading, type CiliumReadingOptions } from './reading.ts';
 
 /** Where and how Cilium's maps are read. */
-export interface CiliumOptions extends BatchOptions {
-  /** Folder of the pinned maps. */
-  readonly folder?: string;
+export interface CiliumOptions extends Omit<CiliumReadingOptions, 'seed'> {
   /** The node's addresses are those of process 1's network namespace instead of the own one. */
   readonly hostPid?: boolean;
-  /** The unit of lifetimes: `ktime` in any case; `jiffies`, unless the entries show that it is the other. */
-  readonly clockSource?: ClockSource;
-  /** Read maps that do not show that Cilium is at work, or not yet what they count. */
-  readonly forced?: boolean;
 }
 
 /**
- * Opens Cilium's maps. A thread does the reading.
+ * Opens Cilium's maps. They are read in the calling thread, with turns for others: handing what was decoded from one processor to
+ * another costs more than it saves (`npm run bench`).
  * @throws SourceError that says why they cannot be read
  */
-export async function openCiliumSource(options: CiliumOptions = {}): Promise<ConntrackSource> {
-  const { hostPid = false, folder = MAPS_FOLDER, ...rest } = options;
-  const namespace = hostPid ? '/proc/1/ns/net' : undefined;
-  const source = new CiliumSource({ ...rest, folder, namespace, seed: randomInt(2 ** 32) });
-  await source.start();
-  return source;
+export async function openCiliumSource({ hostPid = false, ...rest }: CiliumOptions = {}): Promise<ConntrackSource> {
+  const options = { ...rest, seed: randomInt(2 ** 32) };
+  const maps = await CiliumReading.open(options);
+  try {
+    return new CiliumSource(options, maps, await openAddresses(hostPid));
+  } catch (error) {
+    maps.close();
+    throw error;
+  }
 }
 
-class CiliumSource extends ThreadSource {
-  readonly name = 'cilium';
-  protected readonly file = './cilium/worker';
+async function openAddresses(hostPid: boolean): Promise<AddressSocket> {
+  if (!hostPid) return openAddressSocket();
+  // Threads of libuv's pool keep the namespace of the thread that starts them: they start here, before it is left.
+  await stat('/');
+  return inNamespace('/proc/1/ns/net', openAddressSocket);
+}
 
-  constructor(options: CiliumWorkerOptions) {
-    super(options);
+class CiliumSource implements ConntrackSource {
+  readonly name = 'cilium';
+  readonly #options: CiliumReadingOptions;
+  readonly #addresses: AddressSocket;
+  #maps: CiliumReading | undefined;
+  #reading: Promise<ReadReport> | undefined;
+
+  constructor(options: CiliumReadingOptions, maps: CiliumReading, addresses: AddressSocket) {
+    this.#options = options;
+    this.#maps = maps;
+    this.#addresses = addresses;
+  }
+
+  async read(onBlock: (block: ConnectionBlock) => void): Promise<ReadReport> {
+    if (this.#reading !== undefined) throw new Error('BUG: a read began before the one before it ended');
+    this.#reading = this.#read(onBlock);
+    try {
+      return await this.#reading;
+    } finally {
+      this.#reading = undefined;
+    }
+  }
+
+  /** The maps are never netfilter's: the switches say nothing. */
+  switches() {
+    return NO_SWITCHES;
+  }
+
+  nodeAddresses(): Promise<Uint8Array[]> {
+    return this.#addresses.read();
+  }
+
+  async close(): Promise<void> {
+    await this.#reading?.catch(() => undefined);
+    this.#closeMaps();
+    this.#addresses.close();
+  }
+
+  async #read(onBlock: (block: ConnectionBlock) => void): Promise<ReadReport> {
+    this.#maps ??= await CiliumReading.open(this.#options);
+    try {
+      return await this.#maps.read(onBlock);
+    } catch (error) {
+      // The next read looks at the maps anew: they may be others, or of another version of Cilium.
+      this.#closeMaps();
+      throw error;
+    }
+  }
+
+  #closeMaps(): void {
+    this.#maps?.close();
+    this.#maps = undefined;
   }
 }

@@ -12,9 +12,10 @@ export interface KernelTime {
 /** Reads when entries expire. */
 export interface Clock {
   readonly source: ClockSource;
-  /** Whole seconds until an entry expires; 0 where it has. */
-  secondsUntil(lifetime: number): number;
-  /** The same, negative where it has: since so many seconds. */
+  /** The moment, in its units. */
+  readonly now: number;
+  readonly secondsAUnit: number;
+  /** Seconds until an entry expires; negative where it has: since so many seconds. */
   secondsLeft(lifetime: number): number;
 }
 
@@ -33,8 +34,7 @@ function jiffiesAt({ seconds, tickRate }: KernelTime): number {
 export function clockAt(source: ClockSource, now: KernelTime): Clock {
   const units = source === 'ktime' ? now.seconds : jiffiesAt(now) / JIFFIES_SCALE;
   const secondsAUnit = source === 'ktime' ? 1 : JIFFIES_SCALE / now.tickRate;
-  const secondsLeft = (lifetime: number) => (lifetime - units) * secondsAUnit;
-  return { source, secondsLeft, secondsUntil: (lifetime) => Math.max(0, Math.floor(secondsLeft(lifetime))) };
+  return { source, now: units, secondsAUnit, secondsLeft: (lifetime) => (lifetime - units) * secondsAUnit };
 }
 
 /**

@@ -18,6 +18,7 @@ import {
   WORD_LIFETIME,
   WORD_RX_PACKETS,
   WORD_TX_PACKETS,
+  wide,
 } from './layout.ts';
 
 /** `::ffff:0:0/96` in its third word, as it lies in memory. */
@@ -70,10 +71,26 @@ export interface Reading {
 }
 
 /**
- * Decodes entries of the directed layout into the records from number `count` of `block` on, until the entries or the block end.
+ * A block for records of one family. What is the same in all of them stands there from the beginning: flags, zeroes where Cilium keeps
+ * nothing, and of IPv4 addresses all but the last word.
+ */
+export function newBlock(family: 4 | 6, records: number): Uint32Array<ArrayBuffer> {
+  const block = new Uint32Array(records * STRIDE);
+  for (let base = 0; base < block.length; base += STRIDE) {
+    block[base + WORD.flags] = FLAG.counters | FLAG.timeout;
+    if (family === 6) continue;
+    for (const address of [WORD.originalSource, WORD.originalDestination, WORD.replySource])
+      block[base + address + 2] = MAPPED;
+  }
+  return block;
+}
+
+/**
+ * Decodes entries of the directed layout into the records of a block, until the entries or the block end.
  * @param from first entry
  * @param to behind the last entry
  * @param zone what keeps the connections of one map apart from those of others
+ * @param block of `newBlock`, for the entries' family
  * @returns where it stopped: the next entry and the number of records
  */
 export function decodeEntries(
@@ -82,55 +99,65 @@ export function decodeEntries(
   to: number,
   zone: number,
   block: Uint32Array,
-  count: number,
   { endpoints, clock, tally }: Reading,
 ): { readonly next: number; readonly count: number } {
   const halves = (family === 4 ? KEY_BYTES_V4 : KEY_BYTES_V6) >> 1;
   const minFrame = family === 4 ? MIN_FRAME_V4 : MIN_FRAME_V6;
   const room = block.length / STRIDE;
+  const { now, secondsAUnit } = clock;
   let latest = tally.latest;
   let entry = from;
+  let count = 0;
   for (; entry < to && count < room; entry++) {
     const key = entry * halves;
     const value = entry * VALUE_WORDS;
+    const base = count * STRIDE;
     const last = keys[key + halves - 1]!;
     const direction = last >>> 8;
-    if (values[value + WORD_LIFETIME]! > latest) latest = values[value + WORD_LIFETIME]!;
+    const lifetime = values[value + WORD_LIFETIME]!;
+    if (lifetime > latest) latest = lifetime;
     if (direction > DIRECTION.in) {
       if ((direction & DIRECTION.service) !== 0) tally.service++;
       else tally.related++;
       continue;
     }
-    const base = count * STRIDE;
-    const flags = values[value + WORD_FLAGS]!;
-    if (direction === DIRECTION.in ? (flags & ENTRY_FLAG.loopback) !== 0 : (flags & ENTRY_FLAG.nodePort) !== 0) {
+    const isIn = direction === DIRECTION.in;
+    if ((values[value + WORD_FLAGS]! & (isIn ? ENTRY_FLAG.loopback : ENTRY_FLAG.nodePort)) !== 0) {
       tally.counted_at_source++;
       continue;
     }
-    if (family === 4) {
-      copyV4(keys, key, block, base + WORD.originalSource);
-      copyV4(keys, key + 2, block, base + WORD.originalDestination);
-      copyV4(keys, key + 2, block, base + WORD.replySource);
-    } else {
-      copyV6(keys, key, block, base + WORD.originalSource);
-      copyV6(keys, key + 8, block, base + WORD.originalDestination);
-      copyV6(keys, key + 8, block, base + WORD.replySource);
-    }
-    if (isCountedElsewhere(endpoints, direction, block, base)) {
+    if (family === 4) writeAddressesV4(keys, key, block, base);
+    else writeAddressesV6(keys, key, block, base);
+    // A flow between two endpoints of the node has two entries. A pod's OUT entry is the one that counts; the host has one only in some
+    // configurations, so that there the pod's IN entry counts.
+    const source =
+      family === 4
+        ? endpoints.kindOfV4(keys[key]! | (keys[key + 1]! << 16))
+        : endpoints.kindOf(block, base + WORD.originalSource);
+    if (isIn ? source === ENDPOINT.pod : source === ENDPOINT.host && isToPod(endpoints, block, base)) {
       tally.counted_at_source++;
       continue;
     }
     // Original is what the opener sent: a local endpoint's tx, or where it was opened from elsewhere, what that endpoint received.
-    const original = value + (direction === DIRECTION.in ? WORD_RX_PACKETS : WORD_TX_PACKETS);
-    const reply = value + (direction === DIRECTION.in ? WORD_TX_PACKETS : WORD_RX_PACKETS);
-    if (
-      !copyCounters(values, original, minFrame, false, block, base + WORD.originalPackets) ||
-      !copyCounters(values, reply, minFrame, true, block, base + WORD.replyPackets)
-    ) {
+    const original = value + (isIn ? WORD_RX_PACKETS : WORD_TX_PACKETS);
+    const reply = value + (isIn ? WORD_TX_PACKETS : WORD_RX_PACKETS);
+    if (!copyCounters(values, original, reply, minFrame, block, base + WORD.originalPackets)) {
       leaveOut(tally, direction, last & 0xff, minFrame, values, value);
       continue;
     }
-    writeRest(keys, key + halves - 3, zone, values, value, clock, block, base);
+    const protocol = last & 0xff;
+    block[base + WORD.zoneProtocol] = zone | (protocol << 16);
+    const destinationPort = swap16(keys[key + halves - 3]!);
+    const sourcePort = swap16(keys[key + halves - 2]!);
+    if (protocol === ICMP || protocol === ICMPV6) {
+      // One of the two is the id of an echo, the other 0; type and code are not kept.
+      block[base + WORD.originalPorts] = (sourcePort | destinationPort) << 16;
+      block[base + WORD.replyPorts] = (sourcePort | destinationPort) << 16;
+    } else {
+      block[base + WORD.originalPorts] = (sourcePort << 16) | destinationPort;
+      block[base + WORD.replyPorts] = (destinationPort << 16) | sourcePort;
+    }
+    block[base + WORD.timeout] = lifetime > now ? (lifetime - now) * secondsAUnit : 0;
     count++;
   }
   tally.latest = latest;
@@ -140,79 +167,60 @@ export function decodeEntries(
 const ICMP = 1;
 const ICMPV6 = 58;
 
-/** All of a record but addresses and counters. @param at the key's last three halfwords: ports, protocol and direction */
-function writeRest(
-  keys: Uint16Array,
-  at: number,
-  zone: number,
-  values: Uint32Array,
-  value: number,
-  clock: Clock,
-  block: Uint32Array,
-  base: number,
-): void {
-  const destinationPort = swap16(keys[at]!);
-  const sourcePort = swap16(keys[at + 1]!);
-  const protocol = keys[at + 2]! & 0xff;
-  block[base + WORD.zoneProtocol] = zone | (protocol << 16);
-  if (protocol === ICMP || protocol === ICMPV6) {
-    // One of the two is the id of an echo, the other 0; type and code are not kept.
-    block[base + WORD.originalPorts] = (sourcePort | destinationPort) << 16;
-    block[base + WORD.replyPorts] = (sourcePort | destinationPort) << 16;
-  } else {
-    block[base + WORD.originalPorts] = (sourcePort << 16) | destinationPort;
-    block[base + WORD.replyPorts] = (destinationPort << 16) | sourcePort;
-  }
-  block[base + WORD.identity] = 0;
-  block[base + WORD.identity + 1] = 0;
-  block[base + WORD.id] = 0;
-  block[base + WORD.status] = 0;
-  block[base + WORD.timeout] = clock.secondsUntil(values[value + WORD_LIFETIME]!);
-  block[base + WORD.flags] = FLAG.counters | FLAG.timeout;
+/** The other end is a pod of the node. */
+function isToPod(endpoints: Endpoints, block: Uint32Array, base: number): boolean {
+  return endpoints.kindOf(block, base + WORD.replySource) === ENDPOINT.pod;
 }
 
 /**
- * A flow between two endpoints of the node has two entries. A pod's OUT entry is the one that counts; the host has one only
- * in some configurations, so that there the pod's IN entry counts.
- */
-function isCountedElsewhere(endpoints: Endpoints, direction: number, block: Uint32Array, base: number): boolean {
-  const source = endpoints.kindOf(block, base + WORD.originalSource);
-  if (direction === DIRECTION.in) return source === ENDPOINT.pod;
-  return source === ENDPOINT.host && endpoints.kindOf(block, base + WORD.replySource) === ENDPOINT.pod;
-}
-
-/**
- * Copies packets and bytes, without Ethernet headers.
- * @param mayBeZero nobody need have answered
+ * Copies packets and bytes of both directions, without Ethernet headers. Nobody need have answered.
+ * @param original word of the packets of this direction, and `reply` of the other
  * @returns false where these are no counters
  */
 function copyCounters(
   values: Uint32Array,
-  from: number,
+  original: number,
+  reply: number,
   minFrame: number,
-  mayBeZero: boolean,
   block: Uint32Array,
   to: number,
 ): boolean {
-  const packetsLow = values[from]!;
-  const packetsHigh = values[from + 1]!;
-  const bytesLow = values[from + 2]!;
-  const bytesHigh = values[from + 3]!;
-  block[to] = packetsLow;
-  block[to + 1] = packetsHigh;
-  if ((packetsHigh | bytesHigh) !== 0) {
-    const packets = packetsHigh * TWO_32 + packetsLow;
-    const bytes = bytesHigh * TWO_32 + bytesLow;
-    const payload = bytes - packets * ETHERNET_BYTES;
-    block[to + 2] = payload;
-    block[to + 3] = payload / TWO_32;
-    return bytes >= packets * minFrame && bytes <= packets * MAX_FRAME;
+  const high = values[original + 1]! | values[original + 3]! | values[reply + 1]! | values[reply + 3]!;
+  if (high !== 0) {
+    const isAny = wide(values, original) !== 0;
+    return isAny && copyWide(values, original, minFrame, block, to) && copyWide(values, reply, minFrame, block, to + 4);
   }
-  // Nearly always.
-  block[to + 2] = bytesLow - packetsLow * ETHERNET_BYTES;
+  const packets = values[original]!;
+  const bytes = values[original + 2]!;
+  const replyPackets = values[reply]!;
+  const replyBytes = values[reply + 2]!;
+  block[to] = packets;
+  block[to + 1] = 0;
+  block[to + 2] = bytes - packets * ETHERNET_BYTES;
   block[to + 3] = 0;
-  if (packetsLow === 0) return mayBeZero && bytesLow === 0;
-  return bytesLow >= packetsLow * minFrame && bytesLow <= packetsLow * MAX_FRAME;
+  block[to + 4] = replyPackets;
+  block[to + 5] = 0;
+  block[to + 6] = replyBytes - replyPackets * ETHERNET_BYTES;
+  block[to + 7] = 0;
+  return (
+    packets !== 0 &&
+    bytes >= packets * minFrame &&
+    bytes <= packets * MAX_FRAME &&
+    replyBytes >= replyPackets * minFrame &&
+    replyBytes <= replyPackets * MAX_FRAME
+  );
+}
+
+/** Packets and bytes of one direction, beyond 32 bits. */
+function copyWide(values: Uint32Array, from: number, minFrame: number, block: Uint32Array, to: number): boolean {
+  const packets = wide(values, from);
+  const bytes = wide(values, from + 2);
+  const payload = bytes - packets * ETHERNET_BYTES;
+  block[to] = values[from]!;
+  block[to + 1] = values[from + 1]!;
+  block[to + 2] = payload;
+  block[to + 3] = payload / TWO_32;
+  return bytes >= packets * minFrame && bytes <= packets * MAX_FRAME;
 }
 
 function leaveOut(
@@ -229,11 +237,17 @@ function leaveOut(
   if (testimony !== 'none') tally.evidence[testimony]++;
 }
 
-function copyV4(keys: Uint16Array, from: number, block: Uint32Array, to: number): void {
-  block[to] = 0;
-  block[to + 1] = 0;
-  block[to + 2] = MAPPED;
-  block[to + 3] = keys[from]! | (keys[from + 1]! << 16);
+function writeAddressesV4(keys: Uint16Array, key: number, block: Uint32Array, base: number): void {
+  const destination = keys[key + 2]! | (keys[key + 3]! << 16);
+  block[base + WORD.originalSource + 3] = keys[key]! | (keys[key + 1]! << 16);
+  block[base + WORD.originalDestination + 3] = destination;
+  block[base + WORD.replySource + 3] = destination;
+}
+
+function writeAddressesV6(keys: Uint16Array, key: number, block: Uint32Array, base: number): void {
+  copyV6(keys, key, block, base + WORD.originalSource);
+  copyV6(keys, key + 8, block, base + WORD.originalDestination);
+  copyV6(keys, key + 8, block, base + WORD.replySource);
 }
 
 function copyV6(keys: Uint16Array, from: number, block: Uint32Array, to: number): void {

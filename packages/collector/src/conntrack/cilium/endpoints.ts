@@ -41,7 +41,7 @@ const RECENT_SHIFT = 22;
 export class Endpoints {
   readonly #table: WordTable;
   readonly #key = new Uint32Array(4);
-  readonly #recent = new Uint32Array(RECENT);
+  readonly #recent = new Int32Array(RECENT);
   readonly #recentKind = new Uint8Array(RECENT);
 
   /** @param seed of the hash */
@@ -56,11 +56,16 @@ export class Endpoints {
 
   /** Who has the address of four words at `words[at]`. */
   kindOf(words: Uint32Array, at: number): EndpointKind {
-    if (words[at + 2] !== MAPPED || words[at] !== 0 || words[at + 1] !== 0) return this.#find(words, at);
-    const address = words[at + 3]!;
+    const isV4 = words[at + 2] === MAPPED && words[at] === 0 && words[at + 1] === 0;
+    return isV4 ? this.kindOfV4(words[at + 3]! | 0) : this.#find(words, at);
+  }
+
+  /** Who has the IPv4 address of one word, as a signed number. */
+  kindOfV4(address: number): EndpointKind {
     const slot = Math.imul(address, 0x9e3779b1) >>> RECENT_SHIFT;
     if (this.#recent[slot] !== address) {
-      this.#recentKind[slot] = this.#find(words, at);
+      this.#key.set([0, 0, MAPPED, address]);
+      this.#recentKind[slot] = this.#find(this.#key, 0);
       this.#recent[slot] = address;
     }
     return this.#recentKind[slot] as EndpointKind;

@@ -1,22 +1,24 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { openLibbpf } from '../ffi-bpf.ts';
-import type { Blocks } from '../reading.ts';
-import { STRIDE } from '../record.ts';
+import type { ConnectionBlock } from '../record.ts';
 import { type ReadReport, SourceError } from '../source.ts';
 import { type Clock, type ClockSource, clockAt } from './clock.ts';
-import { decodeEntries, type Reading, startTally, type Tally, viewEntries } from './decode.ts';
+import { decodeEntries, newBlock, type Reading, startTally, type Tally, viewEntries } from './decode.ts';
 import { ENDPOINT_KEY_BYTES, Endpoints } from './endpoints.ts';
 import { readKernelTime } from './kernel-time.ts';
 import { KEY_BYTES_V4, KEY_BYTES_V6, layoutOf, MOST_AGAINST, VALUE_BYTES } from './layout.ts';
 import { type BatchOptions, MapReader } from './map-reader.ts';
 import { MAPS_FOLDER, type OpenMaps, openMaps } from './maps.ts';
 import { isAtWork, refusalOf, surveyedClock, surveyedLayout, surveyMaps } from './survey.ts';
+import { Turns } from './turns.ts';
 
 /** A second look at maps of which the first does not tell whether Cilium is at work. */
 const SECOND_LOOK_MS = 1500;
 /** Maps in which every entry has expired so long ago are nobody's any more. */
 const STALE_SECONDS = 600;
 const ENDPOINTS_BATCH = 1024;
+/** Records that are decoded and delivered together: so few that they stay in the processor's cache. */
+const BLOCK_RECORDS = 1024;
 
 /** Where and how Cilium's maps are read. */
 export interface CiliumReadingOptions extends BatchOptions {
@@ -35,6 +37,7 @@ export class CiliumReading {
   readonly #options: CiliumReadingOptions;
   readonly #folder: string;
   readonly #readers = new Map<4 | 6, MapReader>();
+  readonly #blocks = new Map<4 | 6, Uint32Array>();
   readonly #endpoints: Endpoints;
   #endpointReader: MapReader | undefined;
   /** The entries have shown that they are of the layout that can be read. */
@@ -64,8 +67,12 @@ export class CiliumReading {
     }
   }
 
-  /** Reads all entries once. @throws SourceError that says why they cannot be read, or cannot any more */
-  async read(blocks: Blocks): Promise<ReadReport> {
+  /**
+   * Reads all entries once. The event loop gets its turn every few milliseconds.
+   * @param onBlock may not keep the block
+   * @throws SourceError that says why they cannot be read, or cannot any more
+   */
+  async read(onBlock: (block: ConnectionBlock) => void): Promise<ReadReport> {
     const startedMs = Date.now();
     const started = performance.now();
     if (!this.#settled) await this.#settle();
@@ -74,7 +81,7 @@ export class CiliumReading {
       const clock = clockAt(this.#clockSource, readKernelTime());
       const reading = { endpoints: this.#learnEndpoints(maps), clock, tally: startTally() };
       const told = this.#settled
-        ? await this.#deliver(maps, reading, blocks)
+        ? await this.#deliver(maps, reading, onBlock)
         : { entries: 0, whole: true, restarted: 0 };
       if (this.#settled) this.#judge(reading.tally, told.entries, clock);
       return {
@@ -100,7 +107,7 @@ export class CiliumReading {
   /** Finds out what the entries are. Where forced, those that do not tell yet are waited for. */
   async #settle(): Promise<void> {
     const { forced = false, clockSource = 'jiffies' } = this.#options;
-    const first = this.#survey();
+    const first = await this.#survey();
     const layout = surveyedLayout(first);
     const refusal = refusalOf(layout);
     if (refusal !== undefined && !(forced && layout === 'untold')) throw refusal;
@@ -109,13 +116,13 @@ export class CiliumReading {
     this.#settled = layout === 'directed';
     if (forced || isAtWork(first, undefined, clock)) return;
     await pause(SECOND_LOOK_MS);
-    if (!isAtWork(this.#survey(), first, clock)) throw stale();
+    if (!isAtWork(await this.#survey(), first, clock)) throw stale();
   }
 
-  #survey() {
+  async #survey() {
     const maps = openMaps(this.#folder);
     try {
-      return surveyMaps(maps, (family) => this.#readerOf(family));
+      return await surveyMaps(maps, (family) => this.#readerOf(family));
     } finally {
       maps.close();
     }
@@ -151,36 +158,33 @@ export class CiliumReading {
     return this.#endpointReader;
   }
 
-  async #deliver(maps: OpenMaps, reading: Reading, blocks: Blocks) {
-    let block = await blocks.take();
-    let count = 0;
-    let entries = 0;
-    let restarted = 0;
-    let whole = true;
-    try {
-      for (const { map, family, zone } of maps.connections) {
-        const reader = this.#readerOf(family);
-        const before = reader.restarts;
-        for (const batch of reader.read(map)) {
-          const seen = viewEntries(family, batch.keys, batch.values);
-          let next = 0;
-          while (next < batch.count) {
-            const words = blocks.all[block]!;
-            ({ next, count } = decodeEntries(seen, next, batch.count, zone, words, count, reading));
-            if (count < words.length / STRIDE) continue;
-            blocks.give(block, count);
-            entries += count;
-            count = 0;
-            block = await blocks.take();
-          }
+  async #deliver(maps: OpenMaps, reading: Reading, onBlock: (block: ConnectionBlock) => void) {
+    const turns = new Turns();
+    const report = { entries: 0, whole: true, restarted: 0 };
+    for (const { map, family, zone } of maps.connections) {
+      const reader = this.#readerOf(family);
+      const words = this.#blockOf(family);
+      const before = reader.restarts;
+      for (const batch of reader.read(map)) {
+        const seen = viewEntries(family, batch.keys, batch.values);
+        for (let at = 0; at < batch.count; ) {
+          const { next, count } = decodeEntries(seen, at, batch.count, zone, words, reading);
+          onBlock({ words, count });
+          report.entries += count;
+          at = next;
         }
-        whole &&= reader.whole;
-        restarted += reader.restarts - before;
+        if (turns.isDue()) await turns.take();
       }
-    } finally {
-      blocks.give(block, count);
+      report.whole &&= reader.whole;
+      report.restarted += reader.restarts - before;
     }
-    return { entries: entries + count, whole, restarted };
+    return report;
+  }
+
+  #blockOf(family: 4 | 6): Uint32Array {
+    const block = this.#blocks.get(family) ?? newBlock(family, BLOCK_RECORDS);
+    this.#blocks.set(family, block);
+    return block;
   }
 
   /** What was met may show that these are no longer the maps that they were: another version of Cilium, or none. */

@@ -21,6 +21,7 @@ import {
 } from './layout.ts';
 import type { MapReader } from './map-reader.ts';
 import type { OpenMaps } from './maps.ts';
+import { Turns } from './turns.ts';
 
 /** Lifetimes that are looked at for which clock they are of. */
 const MOST_LIFETIMES = 4096;
@@ -40,12 +41,14 @@ export interface Survey {
 }
 
 /** Looks at every entry once. */
-export function surveyMaps({ connections }: OpenMaps, readerOf: (family: 4 | 6) => MapReader): Survey {
+export async function surveyMaps({ connections }: OpenMaps, readerOf: (family: 4 | 6) => MapReader): Promise<Survey> {
+  const turns = new Turns();
   const survey = { entries: 0, evidence: noEvidence(), lifetimes: [] as number[], latestShort: 0, fingerprint: 0 };
   for (const { map, family, protocols } of connections) {
     for (const { keys, values, count } of readerOf(family).read(map)) {
       survey.entries += count;
       lookAt(survey, viewEntries(family, keys, values), count, protocols === 'any');
+      if (turns.isDue()) await turns.take();
     }
   }
   const btf = connections.map(({ map }) => map.btf).find(({ valueType }) => valueType !== 0);

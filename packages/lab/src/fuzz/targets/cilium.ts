@@ -1,9 +1,8 @@
 import { memberNames } from '@egressd/collector/conntrack/cilium/btf';
 import { clockAt } from '@egressd/collector/conntrack/cilium/clock';
-import { decodeEntries, startTally, viewEntries } from '@egressd/collector/conntrack/cilium/decode';
+import { decodeEntries, newBlock, startTally, viewEntries } from '@egressd/collector/conntrack/cilium/decode';
 import { Endpoints } from '@egressd/collector/conntrack/cilium/endpoints';
 import { KEY_BYTES_V4, KEY_BYTES_V6, VALUE_BYTES } from '@egressd/collector/conntrack/cilium/layout';
-import { STRIDE } from '@egressd/collector/conntrack/record';
 import { directedBytes, summedBytes, tupleBytes } from '../../cilium/entries.ts';
 import { must, type Target } from '../target.ts';
 
@@ -36,9 +35,9 @@ export const CILIUM_ENTRIES: Target = {
     const keys = Uint8Array.from(Buffer.concat(each.map((i) => piece(i, 0, keyBytes))));
     const values = Uint8Array.from(Buffer.concat(each.map((i) => piece(i, keyBytes, VALUE_BYTES))));
     const tally = startTally();
-    const block = new Uint32Array(count * STRIDE);
+    const block = newBlock(family, count);
     const reading = { endpoints: NOBODY, clock: CLOCK, tally };
-    const got = decodeEntries(viewEntries(family, keys, values), 0, count, 0, block, 0, reading);
+    const got = decodeEntries(viewEntries(family, keys, values), 0, count, 0, block, reading);
     const leftOut = tally.service + tally.related + tally.counted_at_source + tally.no_counters + tally.undecodable;
     must(
       got.next === count && got.count + leftOut === count,
