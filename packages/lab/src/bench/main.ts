@@ -15,8 +15,9 @@ import { benchDecoding } from './decoding.ts';
 import { benchKube } from './kube.ts';
 import { benchMemory } from './memory.ts';
 import { benchPairs } from './pairs.ts';
-import { benchReading, type ReadCost } from './reading.ts';
+import { benchReading } from './reading.ts';
 import { benchSeries } from './series.ts';
+import type { Compared } from './side-by-side.ts';
 import { benchState } from './state.ts';
 
 const SIZES = [50_000, 250_000];
@@ -37,24 +38,25 @@ function table(titles: readonly string[], rows: readonly (readonly string[])[]):
   say();
 }
 
-const COST_TITLES = ['', 'wall ms', 'ratio', 'CPU ms, all threads', 'ratio'];
+const COMPARED_TITLES = ['', 'wall ms', 'floor', 'ratio', 'CPU ms, all threads', 'floor', 'ratio'];
 
-function costRow(name: string, { wallMs, cpuMs }: ReadCost, floor: ReadCost): string[] {
-  const [wall, cpu] = [wallMs / floor.wallMs, cpuMs / floor.cpuMs].map((ratio) => ratio.toFixed(2)) as [string, string];
-  return [name, wallMs.toFixed(0), wall, cpuMs.toFixed(0), cpu];
+function comparedRow(name: string, { cycle, floor, ratio }: Compared): string[] {
+  const ms = (value: number) => value.toFixed(0);
+  const wall = [ms(cycle.wallMs), ms(floor.wallMs), ratio.wall.toFixed(2)];
+  return [name, ...wall, ms(cycle.cpuMs), ms(floor.cpuMs), ratio.cpu.toFixed(2)];
 }
 
 async function reading(connections: Connections): Promise<void> {
-  const result = await benchReading(connections);
-  const { floor, busy, all } = result;
-  const [connectionCount, pairCount] = [result.connections, result.rows].map((count) => count.toLocaleString('en-US'));
-  say(`Reading ${connectionCount} connections of ${pairCount} pairs: medians of 9 alternating rounds`);
-  table(COST_TITLES, [
-    costRow('floor: bare receive loop in C', floor, floor),
-    costRow('dump, decode, flow table, reducer; a tenth moved', busy, floor),
-    costRow('the same; every connection moved', all, floor),
+  const { busy, all, last } = await benchReading(connections);
+  const [, , connectionCount = 0, rows = 0, batchBytes = 0] = last;
+  say(
+    `Reading ${grouped(connectionCount)} connections of ${grouped(rows)} pairs; the floor is a bare receive loop in C`,
+  );
+  table(COMPARED_TITLES, [
+    comparedRow('dump, decode, flow table, reducer; a tenth moved', busy),
+    comparedRow('the same; every connection moved', all),
   ]);
-  say(`  on the wire: ${(result.batchBytes / result.rows).toFixed(1)} bytes a pair before compression`);
+  say(`  on the wire: ${(batchBytes / rows).toFixed(1)} bytes a pair before compression`);
   const { residentMiB, peakMiB } = await benchMemory(connections);
   say(
     `  resident memory of the collector: ${residentMiB.toFixed(0)} MiB after 12 reads, ${peakMiB.toFixed(0)} MiB at the most`,
@@ -62,14 +64,19 @@ async function reading(connections: Connections): Promise<void> {
   say();
 }
 
+function grouped(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
 async function cilium(): Promise<void> {
-  const { floor, busy, all, entries, rows } = await benchCilium(CILIUM_ENTRIES);
-  const [entryCount, pairCount] = [entries, rows].map((count) => count.toLocaleString('en-US'));
-  say(`Reading ${entryCount} entries of Cilium's maps, ${pairCount} pairs: medians of 9 alternating rounds`);
-  table(COST_TITLES, [
-    costRow('floor: the same batches read in C', floor, floor),
-    costRow('batches, decode, flow table, reducer; a tenth moved', busy, floor),
-    costRow('the same; every entry moved', all, floor),
+  const { busy, all, last } = await benchCilium(CILIUM_ENTRIES);
+  const [, , entries = 0, rows = 0] = last;
+  say(
+    `Reading ${grouped(entries)} entries of Cilium's maps, ${grouped(rows)} pairs; the floor reads the same batches in C`,
+  );
+  table(COMPARED_TITLES, [
+    comparedRow('batches, decode, flow table, reducer; a tenth moved', busy),
+    comparedRow('the same; every entry moved', all),
   ]);
 }
 
@@ -89,9 +96,7 @@ function decoding(): void {
 function pairs(): void {
   const result = benchPairs(seed);
   const { encode, decode, join, aggregate, json } = result;
-  say(
-    `A batch of ${result.pairs.toLocaleString('en-US')} pairs with ${result.addresses.toLocaleString('en-US')} addresses, seed ${seed}`,
-  );
+  say(`A batch of ${grouped(result.pairs)} pairs with ${grouped(result.addresses)} addresses, seed ${seed}`);
   table(
     ['', 'ns a pair', 'bytes a pair'],
     [
@@ -108,7 +113,7 @@ function pairs(): void {
     ],
   );
   const series = benchSeries(result.snapshot);
-  say(`Remote write of ${series.series.toLocaleString('en-US')} series`);
+  say(`Remote write of ${grouped(series.series)} series`);
   table(
     ['', 'ns a series', 'bytes a series'],
     [
@@ -132,9 +137,7 @@ function pairs(): void {
 
 async function state(count: number): Promise<void> {
   const { copyMs, writeMs, bytesAMinute, restoreMs } = await benchState(count);
-  say(
-    `A collector's state directory with ${count.toLocaleString('en-US')} connections, a tenth moves between two reads`,
-  );
+  say(`A collector's state directory with ${grouped(count)} connections, a tenth moves between two reads`);
   table(
     ['', ''],
     [
@@ -148,7 +151,7 @@ async function state(count: number): Promise<void> {
 
 async function kube(): Promise<void> {
   const { pods: count, bytesPerPod, none, listed, relisted, readyMs } = await benchKube();
-  say(`Kubernetes with ${count.toLocaleString('en-US')} pods of ${(bytesPerPod / 1024).toFixed(1)} KiB`);
+  say(`Kubernetes with ${grouped(count)} pods of ${(bytesPerPod / 1024).toFixed(1)} KiB`);
   const row = (name: string, { now, peak }: { now: number; peak: number }) => [
     name,
     now.toFixed(0),
