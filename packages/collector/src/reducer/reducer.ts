@@ -95,20 +95,26 @@ export class Reducer {
     const columns = emptyColumns(this.#rows, 0, this.dialled);
     const { records, stride } = this.#pairs;
     const pending = this.#pending;
+    const changed = this.#changed;
+    const { source, destination, protocol, txBytes, txPackets, rxBytes, rxPackets, dialled } = columns;
     for (let row = 0; row < columns.rows; row++) {
-      const i = this.#changed[row]!;
+      const i = changed[row]!;
       const at = i * stride;
-      columns.source[row] = records[at]!;
-      columns.destination[row] = records[at + 1]!;
-      columns.protocol[row] = records[at + 2]!;
-      columns.txBytes[row] = pending[i * COUNTERS]!;
-      columns.txPackets[row] = pending[i * COUNTERS + 1]!;
-      columns.rxBytes[row] = pending[i * COUNTERS + 2]!;
-      columns.rxPackets[row] = pending[i * COUNTERS + 3]!;
-      pending.fill(0, i * COUNTERS, (i + 1) * COUNTERS);
-      if (columns.dialled === undefined) continue;
-      columns.dialled.address[row] = records[at + 3]!;
-      columns.dialled.port[row] = records[at + 4]!;
+      const from = i * COUNTERS;
+      source[row] = records[at]!;
+      destination[row] = records[at + 1]!;
+      protocol[row] = records[at + 2]!;
+      txBytes[row] = pending[from]!;
+      txPackets[row] = pending[from + 1]!;
+      rxBytes[row] = pending[from + 2]!;
+      rxPackets[row] = pending[from + 3]!;
+      pending[from] = 0;
+      pending[from + 1] = 0;
+      pending[from + 2] = 0;
+      pending[from + 3] = 0;
+      if (dialled === undefined) continue;
+      dialled.address[row] = records[at + 3]!;
+      dialled.port[row] = records[at + 4]!;
     }
     this.#rows = 0;
     return {
