@@ -13,8 +13,8 @@ export class Answering {
     this.#lines = lines[Symbol.asyncIterator]();
   }
 
-  async ask(): Promise<number[]> {
-    this.#child.stdin!.write('\n');
+  async ask(question = ''): Promise<number[]> {
+    this.#child.stdin!.write(`${question}\n`);
     const { value, done } = await this.#lines.next();
     if (done) throw new Error(`${this.#child.spawnargs.join(' ')} ended before it answered`);
     return String(value).split(' ').map(Number);

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openBpfFolder } from '../cilium/bpf-maps.ts';
@@ -14,6 +15,7 @@ const OTHERS = Array.from({ length: 1000 }, (_, i) => `10.64.${i >> 8}.${i & 255
   a.replace('.64.', '.65.'),
 );
 const HOUR = 3600;
+const ONE_PACKET_EACH_WAY = { rxPackets: 1, rxBytes: 1500, txPackets: 1, txBytes: 100 };
 
 /** Reads maps of so many entries by turns in C and with the collector's own rooms. */
 export async function benchCilium(count: number): Promise<SideBySide> {
@@ -21,22 +23,25 @@ export async function benchCilium(count: number): Promise<SideBySide> {
   try {
     const node = new CiliumNode(bpf, { pods: PODS, maxEntries: 2 ** Math.ceil(Math.log2(count * 2)) });
     const keys = manyKeys(count, PODS, OTHERS);
-    let packets = 0;
-    const move = (share: number) => {
-      packets++;
-      const counters = { rxPackets: packets, rxBytes: 1500 * packets, txPackets: packets, txBytes: 100 * packets };
-      const value = directedBytes({ ...counters, lifetime: lifetimeIn('jiffies', HOUR) });
-      node.putMany(keys.subarray(0, Math.floor(count * share) * 14), value);
-    };
-    const floor = new Answering(await compile('map-floor', dirname(bpf.root), 'bpf'), [
-      join(bpf.globals, 'cilium_ct4_global'),
-    ]);
+    node.putMany(keys, directedBytes({ ...ONE_PACKET_EACH_WAY, lifetime: lifetimeIn('jiffies', HOUR) }));
+    const folder = dirname(bpf.root);
+    const keysFile = join(folder, 'keys');
+    await writeFile(keysFile, keys);
+    const map = join(bpf.globals, 'cilium_ct4_global');
+    const mover = new Answering(await compile('map-move', folder, 'bpf'), [map, keysFile]);
+    const floor = new Answering(await compile('map-floor', folder, 'bpf'), [map]);
     const cycle = new Answering(NODE[0]!, [
       ...NODE.slice(1),
       fileURLToPath(new URL('./cycle-process.ts', import.meta.url)),
       bpf.globals,
     ]);
-    return await sideBySide(floor, cycle, move);
+    try {
+      return await sideBySide(floor, cycle, async (share) => {
+        await mover.ask(String(Math.floor(count * share)));
+      });
+    } finally {
+      await mover.end();
+    }
   } finally {
     await bpf.close();
   }

@@ -21,6 +21,20 @@ import {
   wide,
 } from './layout.ts';
 
+/**
+ * The loop's own constants: an imported one is looked up at every use, which is a good part of so short a loop (measured by exchanging
+ * them for numbers).
+ */
+const RECORD = STRIDE;
+const VALUE = VALUE_WORDS;
+const { in: IN, service: SERVICE } = DIRECTION;
+const { loopback: LOOPBACK, nodePort: NODE_PORT } = ENTRY_FLAG;
+const { pod: POD, host: HOST } = ENDPOINT;
+const [LIFETIME, FLAGS, RX, TX] = [WORD_LIFETIME, WORD_FLAGS, WORD_RX_PACKETS, WORD_TX_PACKETS];
+const [ETHERNET, LARGEST] = [ETHERNET_BYTES, MAX_FRAME];
+const { zoneProtocol, originalSource, originalDestination, originalPorts, replySource, replyPorts } = WORD;
+const { originalPackets, timeout } = WORD;
+
 /** `::ffff:0:0/96` in its third word, as it lies in memory. */
 const MAPPED = 0xffff_0000;
 const TWO_32 = 0x1_0000_0000;
@@ -103,26 +117,26 @@ export function decodeEntries(
 ): { readonly next: number; readonly count: number } {
   const halves = (family === 4 ? KEY_BYTES_V4 : KEY_BYTES_V6) >> 1;
   const minFrame = family === 4 ? MIN_FRAME_V4 : MIN_FRAME_V6;
-  const room = block.length / STRIDE;
+  const room = block.length / RECORD;
   const { now, secondsAUnit } = clock;
   let latest = tally.latest;
   let entry = from;
   let count = 0;
   for (; entry < to && count < room; entry++) {
     const key = entry * halves;
-    const value = entry * VALUE_WORDS;
-    const base = count * STRIDE;
+    const value = entry * VALUE;
+    const base = count * RECORD;
     const last = keys[key + halves - 1]!;
     const direction = last >>> 8;
-    const lifetime = values[value + WORD_LIFETIME]!;
+    const lifetime = values[value + LIFETIME]!;
     if (lifetime > latest) latest = lifetime;
-    if (direction > DIRECTION.in) {
-      if ((direction & DIRECTION.service) !== 0) tally.service++;
+    if (direction > IN) {
+      if ((direction & SERVICE) !== 0) tally.service++;
       else tally.related++;
       continue;
     }
-    const isIn = direction === DIRECTION.in;
-    if ((values[value + WORD_FLAGS]! & (isIn ? ENTRY_FLAG.loopback : ENTRY_FLAG.nodePort)) !== 0) {
+    const isIn = direction === IN;
+    if ((values[value + FLAGS]! & (isIn ? LOOPBACK : NODE_PORT)) !== 0) {
       tally.counted_at_source++;
       continue;
     }
@@ -133,31 +147,31 @@ export function decodeEntries(
     const source =
       family === 4
         ? endpoints.kindOfV4(keys[key]! | (keys[key + 1]! << 16))
-        : endpoints.kindOf(block, base + WORD.originalSource);
-    if (isIn ? source === ENDPOINT.pod : source === ENDPOINT.host && isToPod(endpoints, block, base)) {
+        : endpoints.kindOf(block, base + originalSource);
+    if (isIn ? source === POD : source === HOST && isToPod(endpoints, block, base)) {
       tally.counted_at_source++;
       continue;
     }
     // Original is what the opener sent: a local endpoint's tx, or where it was opened from elsewhere, what that endpoint received.
-    const original = value + (isIn ? WORD_RX_PACKETS : WORD_TX_PACKETS);
-    const reply = value + (isIn ? WORD_TX_PACKETS : WORD_RX_PACKETS);
-    if (!copyCounters(values, original, reply, minFrame, block, base + WORD.originalPackets)) {
+    const original = value + (isIn ? RX : TX);
+    const reply = value + (isIn ? TX : RX);
+    if (!copyCounters(values, original, reply, minFrame, block, base + originalPackets)) {
       leaveOut(tally, direction, last & 0xff, minFrame, values, value);
       continue;
     }
     const protocol = last & 0xff;
-    block[base + WORD.zoneProtocol] = zone | (protocol << 16);
+    block[base + zoneProtocol] = zone | (protocol << 16);
     const destinationPort = swap16(keys[key + halves - 3]!);
     const sourcePort = swap16(keys[key + halves - 2]!);
     if (protocol === ICMP || protocol === ICMPV6) {
       // One of the two is the id of an echo, the other 0; type and code are not kept.
-      block[base + WORD.originalPorts] = (sourcePort | destinationPort) << 16;
-      block[base + WORD.replyPorts] = (sourcePort | destinationPort) << 16;
+      block[base + originalPorts] = (sourcePort | destinationPort) << 16;
+      block[base + replyPorts] = (sourcePort | destinationPort) << 16;
     } else {
-      block[base + WORD.originalPorts] = (sourcePort << 16) | destinationPort;
-      block[base + WORD.replyPorts] = (destinationPort << 16) | sourcePort;
+      block[base + originalPorts] = (sourcePort << 16) | destinationPort;
+      block[base + replyPorts] = (destinationPort << 16) | sourcePort;
     }
-    block[base + WORD.timeout] = lifetime > now ? (lifetime - now) * secondsAUnit : 0;
+    block[base + timeout] = lifetime > now ? (lifetime - now) * secondsAUnit : 0;
     count++;
   }
   tally.latest = latest;
@@ -169,7 +183,7 @@ const ICMPV6 = 58;
 
 /** The other end is a pod of the node. */
 function isToPod(endpoints: Endpoints, block: Uint32Array, base: number): boolean {
-  return endpoints.kindOf(block, base + WORD.replySource) === ENDPOINT.pod;
+  return endpoints.kindOf(block, base + replySource) === POD;
 }
 
 /**
@@ -196,18 +210,18 @@ function copyCounters(
   const replyBytes = values[reply + 2]!;
   block[to] = packets;
   block[to + 1] = 0;
-  block[to + 2] = bytes - packets * ETHERNET_BYTES;
+  block[to + 2] = bytes - packets * ETHERNET;
   block[to + 3] = 0;
   block[to + 4] = replyPackets;
   block[to + 5] = 0;
-  block[to + 6] = replyBytes - replyPackets * ETHERNET_BYTES;
+  block[to + 6] = replyBytes - replyPackets * ETHERNET;
   block[to + 7] = 0;
   return (
     packets !== 0 &&
     bytes >= packets * minFrame &&
-    bytes <= packets * MAX_FRAME &&
+    bytes <= packets * LARGEST &&
     replyBytes >= replyPackets * minFrame &&
-    replyBytes <= replyPackets * MAX_FRAME
+    replyBytes <= replyPackets * LARGEST
   );
 }
 
@@ -215,12 +229,12 @@ function copyCounters(
 function copyWide(values: Uint32Array, from: number, minFrame: number, block: Uint32Array, to: number): boolean {
   const packets = wide(values, from);
   const bytes = wide(values, from + 2);
-  const payload = bytes - packets * ETHERNET_BYTES;
+  const payload = bytes - packets * ETHERNET;
   block[to] = values[from]!;
   block[to + 1] = values[from + 1]!;
   block[to + 2] = payload;
   block[to + 3] = payload / TWO_32;
-  return bytes >= packets * minFrame && bytes <= packets * MAX_FRAME;
+  return bytes >= packets * minFrame && bytes <= packets * LARGEST;
 }
 
 function leaveOut(
@@ -239,15 +253,15 @@ function leaveOut(
 
 function writeAddressesV4(keys: Uint16Array, key: number, block: Uint32Array, base: number): void {
   const destination = keys[key + 2]! | (keys[key + 3]! << 16);
-  block[base + WORD.originalSource + 3] = keys[key]! | (keys[key + 1]! << 16);
-  block[base + WORD.originalDestination + 3] = destination;
-  block[base + WORD.replySource + 3] = destination;
+  block[base + originalSource + 3] = keys[key]! | (keys[key + 1]! << 16);
+  block[base + originalDestination + 3] = destination;
+  block[base + replySource + 3] = destination;
 }
 
 function writeAddressesV6(keys: Uint16Array, key: number, block: Uint32Array, base: number): void {
-  copyV6(keys, key, block, base + WORD.originalSource);
-  copyV6(keys, key + 8, block, base + WORD.originalDestination);
-  copyV6(keys, key + 8, block, base + WORD.replySource);
+  copyV6(keys, key, block, base + originalSource);
+  copyV6(keys, key + 8, block, base + originalDestination);
+  copyV6(keys, key + 8, block, base + replySource);
 }
 
 function copyV6(keys: Uint16Array, from: number, block: Uint32Array, to: number): void {

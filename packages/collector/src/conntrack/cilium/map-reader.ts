@@ -1,7 +1,10 @@
 import { type BpfMap, type EntryBuffers, entryBuffers } from '../ffi-bpf.ts';
 
-/** Entries of a batch: so many that a call costs nothing, so few that they stay in the processor's cache. */
-export const BATCH_ENTRIES = 8192;
+/**
+ * Entries of a batch: the kernel's own walk through a map is what takes time, and gets faster the less often it changes places with us.
+ * More would keep the event loop waiting for longer than some milliseconds.
+ */
+export const BATCH_ENTRIES = 32768;
 /** Steps through a map key by key, in its size, before it is given up: each deleted key may begin it anew. */
 const MOST_ROUNDS = 3;
 
