@@ -9,6 +9,7 @@ import {
   errnoName,
   type NativeMemory,
   native,
+  nativeInThread,
   nativeMemory,
   nullPointer,
   openLibc,
@@ -52,7 +53,7 @@ const ENOTSUPP = 524;
 const { External, I32, U32, U8Array, String: Text } = DataType;
 const objGet = native<number>(LIBRARY, 'bpf_obj_get_opts', I32, [Text, U8Array]);
 const infoByFd = native<number>(LIBRARY, 'bpf_obj_get_info_by_fd', I32, [I32, U8Array, U8Array]);
-const lookupBatch = native<number>(LIBRARY, 'bpf_map_lookup_batch', I32, [
+const lookupBatch = nativeInThread<number>(LIBRARY, 'bpf_map_lookup_batch', I32, [
   I32,
   External,
   External,
@@ -149,34 +150,51 @@ export function readBtf(id: number): Buffer | undefined {
 /** Why a batch brought nothing: the kernel or the map knows none, or more entries share a place in the hash than there was room for. */
 export type NoBatch = 'unsupported' | 'no_room';
 
-/** Memory for entries of maps with keys of one size, and where the reading of a map stands. */
-export interface EntryBuffers {
-  /** Entries, one behind the other: keys packed, values each at a multiple of 8 bytes. Other memory after `grow`. */
+/** RawEntries, one behind the other: keys packed, values each at a multiple of 8 bytes. */
+export interface RawEntries {
   readonly keys: Buffer;
   readonly values: Buffer;
-  readonly capacity: number;
+  readonly count: number;
+}
+
+/**
+ * Memory for entries of maps with keys of one size, and where the reading of a map stands.
+ *
+ *   half 0   | keys | values | <── the kernel fills one, in a thread of the pool
+ *   half 1   | keys | values | <── while the entries of the other are looked at
+ */
+export interface EntryBuffers {
   /** Begins anew. */
   rewind(): void;
-  /** The next entries of the map, as many as there is room for. `last`: there are no more. */
-  batch(map: BpfMap): { readonly count: number; readonly last: boolean } | NoBatch;
-  /** The next entry alone. `gone`: its key came, but it was deleted meanwhile. */
-  single(map: BpfMap): 'entry' | 'gone' | 'last';
+  /**
+   * The next entries of the map, as many as a half has room for. They stay until the second batch after them is asked for. Not to be
+   * asked for while one is under way. `last`: there are no more.
+   */
+  batch(map: BpfMap): Promise<(RawEntries & { readonly last: boolean }) | NoBatch>;
+  /** The next entry alone, until the next is asked for. `gone`: its key came, but it was deleted meanwhile. */
+  single(map: BpfMap): RawEntries | 'gone' | 'last';
   /** Makes room for twice as many; what is in the buffers is lost, where the reading stands is not. */
   grow(): void;
+  /** Not while a batch is under way. */
   free(): void;
 }
 
-/** Takes memory for `capacity` entries. libbpf must be open. */
+/** Takes memory for two times `capacity` entries. libbpf must be open. */
 export function entryBuffers(keyBytes: number, valueBytes: number, capacity: number): EntryBuffers {
   return new NativeEntries(keyBytes, Math.ceil(valueBytes / 8) * 8, capacity);
 }
 
+interface Half {
+  readonly keys: NativeMemory;
+  readonly values: NativeMemory;
+}
+
 class NativeEntries implements EntryBuffers {
-  capacity: number;
   readonly #keyBytes: number;
   readonly #valueBytes: number;
-  #keys: NativeMemory;
-  #values: NativeMemory;
+  #capacity: number;
+  #halves: [Half, Half];
+  #next: 0 | 1 = 0;
   /** Where a batch began and where the next does: they change places with every call. */
   #from = nativeMemory(CURSOR_BYTES);
   #to = nativeMemory(CURSOR_BYTES);
@@ -185,59 +203,65 @@ class NativeEntries implements EntryBuffers {
   #begun = false;
 
   constructor(keyBytes: number, valueBytes: number, capacity: number) {
-    this.capacity = capacity;
+    this.#capacity = capacity;
     this.#keyBytes = keyBytes;
     this.#valueBytes = valueBytes;
-    this.#keys = nativeMemory(keyBytes * capacity);
-    this.#values = nativeMemory(valueBytes * capacity);
-  }
-
-  get keys(): Buffer {
-    return this.#keys.bytes;
-  }
-
-  get values(): Buffer {
-    return this.#values.bytes;
+    this.#halves = [this.#half(), this.#half()];
   }
 
   rewind(): void {
     this.#begun = false;
   }
 
-  batch({ fd }: BpfMap): { count: number; last: boolean } | NoBatch {
-    this.#count.bytes.writeUInt32LE(this.capacity);
+  async batch({ fd }: BpfMap): Promise<(RawEntries & { last: boolean }) | NoBatch> {
+    const { keys, values } = this.#halves[this.#next];
+    this.#count.bytes.writeUInt32LE(this.#capacity);
     const from = this.#begun ? this.#from.at : this.#nothing;
-    const [keys, values, count] = [this.#keys.at, this.#values.at, this.#count.at];
-    const { value } = lookupBatch(fd, from, this.#to.at, keys, values, count, this.#nothing);
+    const { value } = await lookupBatch(fd, from, this.#to.at, keys.at, values.at, this.#count.at, this.#nothing);
     if (value === -EINVAL || value === -ENOTSUPP || value === -ENOSYS) return 'unsupported';
     if (value === -ENOSPC) return 'no_room';
     if (value < 0 && value !== -ENOENT) throw bpfError('cannot read a BPF map', -value);
     this.#turn();
-    return { count: this.#count.bytes.readUInt32LE(), last: value < 0 };
+    this.#next = this.#next === 0 ? 1 : 0;
+    return { keys: keys.bytes, values: values.bytes, count: this.#count.bytes.readUInt32LE(), last: value < 0 };
   }
 
-  single({ fd }: BpfMap): 'entry' | 'gone' | 'last' {
+  single({ fd }: BpfMap): RawEntries | 'gone' | 'last' {
+    const { keys, values } = this.#halves[0];
     const next = getNextKey(fd, this.#begun ? this.#from.at : this.#nothing, this.#to.at).value;
     if (next === -ENOENT) return 'last';
     if (next < 0) throw bpfError('cannot read a BPF map', -next);
     this.#turn();
-    this.#from.bytes.copy(this.keys, 0, 0, this.#keyBytes);
-    const found = lookupElem(fd, this.#from.at, this.#values.at).value;
+    this.#from.bytes.copy(keys.bytes, 0, 0, this.#keyBytes);
+    const found = lookupElem(fd, this.#from.at, values.at).value;
     if (found === -ENOENT) return 'gone';
     if (found < 0) throw bpfError('cannot read a BPF map', -found);
-    return 'entry';
+    return { keys: keys.bytes, values: values.bytes, count: 1 };
   }
 
   grow(): void {
-    this.capacity *= 2;
-    this.#keys.free();
-    this.#values.free();
-    this.#keys = nativeMemory(this.#keyBytes * this.capacity);
-    this.#values = nativeMemory(this.#valueBytes * this.capacity);
+    this.#capacity *= 2;
+    this.#freeHalves();
+    this.#halves = [this.#half(), this.#half()];
   }
 
   free(): void {
-    for (const memory of [this.#keys, this.#values, this.#count, this.#from, this.#to]) memory.free();
+    this.#freeHalves();
+    for (const memory of [this.#count, this.#from, this.#to]) memory.free();
+  }
+
+  #half(): Half {
+    return {
+      keys: nativeMemory(this.#keyBytes * this.#capacity),
+      values: nativeMemory(this.#valueBytes * this.#capacity),
+    };
+  }
+
+  #freeHalves(): void {
+    for (const { keys, values } of this.#halves) {
+      keys.free();
+      values.free();
+    }
   }
 
   #turn(): void {

@@ -19,6 +19,13 @@ export function native<T>(library: string, funcName: string, retType: DataType, 
   };
 }
 
+/** The same in a thread of libuv's pool: for calls that take milliseconds. What they write to must stay until they are through. */
+export function nativeInThread<T>(library: string, funcName: string, retType: DataType, paramsType: DataType[]) {
+  const call = { library, funcName, retType, paramsType, errno: true as const, runInNewThread: true as const };
+  return (...args: unknown[]): Promise<Result<T>> =>
+    load({ ...call, paramsValue: args }) as unknown as Promise<Result<T>>;
+}
+
 const { External, I32, I64, U8Array, Void, String: Text } = DataType;
 const mallocOf = native<JsExternal>(LIBC, 'malloc', External, [I64]);
 const freeOf = native<undefined>(LIBC, 'free', Void, [External]);

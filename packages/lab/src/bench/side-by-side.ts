@@ -1,9 +1,9 @@
 import type { Answering } from './answering.ts';
 import { median } from './numbers.ts';
 
-/** Rounds that are measured, and those before that warm both sides up. */
+/** Rounds that are measured, and those before them until all code is compiled: that takes processor time too. */
 const ROUNDS = 9;
-const WARM_UP = 4;
+const WARM_UP = 10;
 /** What moved between two reads: a busy node's tenth, and the worst there is. */
 const SHARES = { busy: 0.1, all: 1 } as const;
 

@@ -129,6 +129,32 @@ test('250,000 entries, read and reduced: every one once, and what moved to the b
   }
 });
 
+describe('a reading that does not come to its end', () => {
+  const startedWith = async (entries: number) => {
+    const node = new CiliumNode(folder, { pods: [POD], maxEntries: 100_000 });
+    node.put([...range(1, entries).map((n) => entry(n)), fresh()]);
+    return open({ batchEntries: 64 });
+  };
+
+  test('given up in its midst, while the kernel is at the next batch: the next one sees all', async () => {
+    const source = await startedWith(5000);
+    let blocks = 0;
+    const givenUp = source.read(() => {
+      if (++blocks === 3) throw new Error('no more');
+    });
+    await expect(givenUp).rejects.toThrow('no more');
+    expect((await readAll(source)).report).toMatchObject({ complete: true, entries: 5000 });
+  });
+
+  test('closed meanwhile: it ends first, and in full', async () => {
+    const source = await startedWith(5000);
+    const reading = readAll(source);
+    await source.close();
+    expect((await reading).report).toMatchObject({ complete: true, entries: 5000 });
+    sources.splice(0);
+  });
+});
+
 describe('entries that go while they are read', () => {
   test.each<[string, Parameters<typeof openCiliumSource>[0]]>([
     ['in batches', { batchEntries: 64 }],
@@ -140,7 +166,7 @@ describe('entries that go while they are read', () => {
     node.put([...stays, ...goes, fresh()]);
     const source = await open(options);
     let left = goes.length;
-    // The test's thread deletes while the source's thread reads.
+    // Batches are read by another thread while this one deletes; single keys between two deletions.
     const seen = new Set<string>();
     const reading = source.read((block) => {
       for (let i = 0; i < block.count; i++) seen.add(recordFields(block, i).originalPorts.join());

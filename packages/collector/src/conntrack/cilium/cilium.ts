@@ -13,8 +13,8 @@ export interface CiliumOptions extends Omit<CiliumReadingOptions, 'seed'> {
 }
 
 /**
- * Opens Cilium's maps. They are read in the calling thread, with turns for others: handing what was decoded from one processor to
- * another costs more than it saves (`npm run bench`).
+ * Opens Cilium's maps. The kernel walks through them in a thread of the pool, while the calling thread decodes what it brought before:
+ * records that change from one thread to another cost more than they save (`npm run bench`).
  * @throws SourceError that says why they cannot be read
  */
 export async function openCiliumSource({ hostPid = false, ...rest }: CiliumOptions = {}): Promise<ConntrackSource> {

@@ -1,10 +1,8 @@
-import { type BpfMap, type EntryBuffers, entryBuffers } from '../ffi-bpf.ts';
+import { type BpfMap, type EntryBuffers, entryBuffers, type RawEntries } from '../ffi-bpf.ts';
+import { Turns } from './turns.ts';
 
-/**
- * Entries of a batch: the kernel's own walk through a map is what takes time, and gets faster the less often it changes places with us.
- * More would keep the event loop waiting for longer than some milliseconds.
- */
-export const BATCH_ENTRIES = 32768;
+/** Entries of a batch: so many that a call costs nothing, so few that they stay in the processor's cache. */
+export const BATCH_ENTRIES = 16_384;
 /** Steps through a map key by key, in its size, before it is given up: each deleted key may begin it anew. */
 const MOST_ROUNDS = 3;
 
@@ -12,15 +10,6 @@ const MOST_ROUNDS = 3;
 export interface BatchOptions {
   readonly batchEntries?: number | undefined;
   readonly batches?: boolean | undefined;
-}
-
-/** Some entries of a map. The memory is used again for the next ones. */
-export interface Batch {
-  /** Packed. */
-  readonly keys: Buffer;
-  /** Each at a multiple of 8 bytes. */
-  readonly values: Buffer;
-  readonly count: number;
 }
 
 /** Reads maps with keys and values of one size, in batches where the kernel knows them. */
@@ -39,22 +28,37 @@ export class MapReader {
     this.#buffers = entryBuffers(keyBytes, valueBytes, batchEntries);
   }
 
-  /** The entries of a map, some at a time; they stay until the next are asked for. */
-  *read(map: BpfMap): Generator<Batch> {
+  /** The entries of a map, some at a time; they stay until the next are asked for. The kernel looks for those meanwhile. */
+  async *read(map: BpfMap): AsyncGenerator<RawEntries> {
     const buffers = this.#buffers;
     this.whole = true;
     buffers.rewind();
-    for (;;) {
-      const got = this.#batches ? buffers.batch(map) : 'unsupported';
-      if (got === 'unsupported') break;
-      if (got === 'no_room') {
-        buffers.grow();
-        continue;
+    let next = this.#start(map);
+    try {
+      for (;;) {
+        const got = await next;
+        if (got === 'unsupported') break;
+        if (got === 'no_room') {
+          buffers.grow();
+          next = this.#start(map);
+          continue;
+        }
+        if (!got.last) next = this.#start(map);
+        yield got;
+        if (got.last) return;
       }
-      yield { keys: buffers.keys, values: buffers.values, count: got.count };
-      if (got.last) return;
+    } finally {
+      // Where the reading is given up, the kernel may still write into the buffers.
+      await next.catch(() => {});
     }
     yield* this.#singly(map);
+  }
+
+  /** The next batch. One that fails while nobody waits for it yet has not failed unheard. */
+  #start(map: BpfMap): ReturnType<EntryBuffers['batch']> {
+    const batch = this.#batches ? this.#buffers.batch(map) : Promise.resolve('unsupported' as const);
+    batch.catch(() => {});
+    return batch;
   }
 
   free(): void {
@@ -62,15 +66,15 @@ export class MapReader {
   }
 
   /** Key by key. A key that is deleted while we stand on it sends us back to the begin: to read twice does no harm. */
-  *#singly(map: BpfMap): Generator<Batch> {
-    const buffers = this.#buffers;
-    const batch = { keys: buffers.keys, values: buffers.values, count: 1 };
-    buffers.rewind();
+  async *#singly(map: BpfMap): AsyncGenerator<RawEntries> {
+    const turns = new Turns();
+    this.#buffers.rewind();
     for (let left = map.maxEntries * MOST_ROUNDS; left > 0; left--) {
-      const got = buffers.single(map);
+      const got = this.#buffers.single(map);
       if (got === 'last') return;
       if (got === 'gone') this.restarts++;
-      else yield batch;
+      else yield got;
+      if (turns.isDue()) await turns.take();
     }
     this.whole = false;
   }

@@ -10,7 +10,6 @@ import { KEY_BYTES_V4, KEY_BYTES_V6, layoutOf, MOST_AGAINST, VALUE_BYTES } from 
 import { type BatchOptions, MapReader } from './map-reader.ts';
 import { MAPS_FOLDER, type OpenMaps, openMaps } from './maps.ts';
 import { isAtWork, refusalOf, surveyedClock, surveyedLayout, surveyMaps } from './survey.ts';
-import { Turns } from './turns.ts';
 
 /** A second look at maps of which the first does not tell whether Cilium is at work. */
 const SECOND_LOOK_MS = 1500;
@@ -68,7 +67,7 @@ export class CiliumReading {
   }
 
   /**
-   * Reads all entries once. The event loop gets its turn every few milliseconds.
+   * Reads all entries once, while the event loop goes on.
    * @param onBlock may not keep the block
    * @throws SourceError that says why they cannot be read, or cannot any more
    */
@@ -79,7 +78,7 @@ export class CiliumReading {
     const maps = openMaps(this.#folder);
     try {
       const clock = clockAt(this.#clockSource, readKernelTime());
-      const reading = { endpoints: this.#learnEndpoints(maps), clock, tally: startTally() };
+      const reading = { endpoints: await this.#learnEndpoints(maps), clock, tally: startTally() };
       const told = this.#settled
         ? await this.#deliver(maps, reading, onBlock)
         : { entries: 0, whole: true, restarted: 0 };
@@ -137,11 +136,11 @@ export class CiliumReading {
   }
 
   /** Who lives here now, and who did a while ago. */
-  #learnEndpoints({ endpoints: map }: OpenMaps): Endpoints {
+  async #learnEndpoints({ endpoints: map }: OpenMaps): Promise<Endpoints> {
     const reader = this.#endpointReaderOf(map.valueBytes);
     const now = Math.floor(readKernelTime().seconds);
     const words = (bytes: Buffer) => new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
-    for (const { keys, values, count } of reader.read(map))
+    for await (const { keys, values, count } of reader.read(map))
       this.#endpoints.add(words(keys), words(values), Math.ceil(map.valueBytes / 8) * 2, count, now);
     this.#endpoints.expire(now);
     return this.#endpoints;
@@ -159,13 +158,12 @@ export class CiliumReading {
   }
 
   async #deliver(maps: OpenMaps, reading: Reading, onBlock: (block: ConnectionBlock) => void) {
-    const turns = new Turns();
     const report = { entries: 0, whole: true, restarted: 0 };
     for (const { map, family, zone } of maps.connections) {
       const reader = this.#readerOf(family);
       const words = this.#blockOf(family);
       const before = reader.restarts;
-      for (const batch of reader.read(map)) {
+      for await (const batch of reader.read(map)) {
         const seen = viewEntries(family, batch.keys, batch.values);
         for (let at = 0; at < batch.count; ) {
           const { next, count } = decodeEntries(seen, at, batch.count, zone, words, reading);
@@ -173,7 +171,6 @@ export class CiliumReading {
           report.entries += count;
           at = next;
         }
-        if (turns.isDue()) await turns.take();
       }
       report.whole &&= reader.whole;
       report.restarted += reader.restarts - before;

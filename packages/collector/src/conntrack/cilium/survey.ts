@@ -21,7 +21,6 @@ import {
 } from './layout.ts';
 import type { MapReader } from './map-reader.ts';
 import type { OpenMaps } from './maps.ts';
-import { Turns } from './turns.ts';
 
 /** Lifetimes that are looked at for which clock they are of. */
 const MOST_LIFETIMES = 4096;
@@ -42,13 +41,11 @@ export interface Survey {
 
 /** Looks at every entry once. */
 export async function surveyMaps({ connections }: OpenMaps, readerOf: (family: 4 | 6) => MapReader): Promise<Survey> {
-  const turns = new Turns();
   const survey = { entries: 0, evidence: noEvidence(), lifetimes: [] as number[], latestShort: 0, fingerprint: 0 };
   for (const { map, family, protocols } of connections) {
-    for (const { keys, values, count } of readerOf(family).read(map)) {
+    for await (const { keys, values, count } of readerOf(family).read(map)) {
       survey.entries += count;
       lookAt(survey, viewEntries(family, keys, values), count, protocols === 'any');
-      if (turns.isDue()) await turns.take();
     }
   }
   const btf = connections.map(({ map }) => map.btf).find(({ valueType }) => valueType !== 0);
