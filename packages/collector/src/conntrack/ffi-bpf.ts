@@ -2,7 +2,7 @@
  * Every call into libbpf: maps that somebody else has pinned are opened for reading only, and read in batches. A call costs some
  * microseconds: one for thousands of entries, and one an entry only where the kernel knows no batches.
  */
-import { constants, endianness } from 'node:os';
+import { constants } from 'node:os';
 import { DataType } from 'ffi-rs';
 import {
   closeFd,
@@ -12,8 +12,7 @@ import {
   nativeInThread,
   nativeMemory,
   nullPointer,
-  openLibc,
-  openLibrary,
+  openPackaged,
 } from './ffi-native.ts';
 import { SourceError, type SourceErrorCode } from './source.ts';
 
@@ -83,14 +82,7 @@ export interface BpfMap {
 
 /** Loads libbpf. @throws SourceError where it is not installed */
 export function openLibbpf(file: string = BPF_LIBRARY_FILE): void {
-  if (endianness() !== 'LE') throw new SourceError('unsupported', 'BPF maps are read on little-endian machines only');
-  openLibc();
-  try {
-    openLibrary(LIBRARY, file);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new SourceError('library', `cannot load ${file}: install the package ${LIBRARY_PACKAGE} (${why})`);
-  }
+  openPackaged(LIBRARY, file, LIBRARY_PACKAGE);
 }
 
 /**

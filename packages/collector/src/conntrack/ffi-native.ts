@@ -1,6 +1,7 @@
 /** What every call into a shared library needs: a function by its name, and the words for what the kernel refused. */
-import { constants } from 'node:os';
+import { constants, endianness } from 'node:os';
 import { createExternalBuffer, DataType, type JsExternal, load, open } from 'ffi-rs';
+import { SourceError } from './source.ts';
 
 export const LIBC = 'libc';
 
@@ -83,6 +84,22 @@ export function openLibrary(library: string, path: string): void {
 
 export function openLibc(): void {
   openLibrary(LIBC, 'libc.so.6');
+}
+
+/**
+ * Opens libc, and a library of a Debian package.
+ * @throws SourceError where it is not installed, or the machine is not one that what comes from the kernel is decoded on
+ */
+export function openPackaged(library: string, file: string, debianPackage: string): void {
+  if (endianness() !== 'LE')
+    throw new SourceError('unsupported', 'connections are read on little-endian machines only');
+  openLibc();
+  try {
+    openLibrary(library, file);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new SourceError('library', `cannot load ${file}: install the package ${debianPackage} (${why})`);
+  }
 }
 
 /** The name of an errno, such as `EPERM`. */

@@ -3,9 +3,9 @@
  * buffer and switches the thread's network namespace. A call costs some microseconds: one for many datagrams, none an entry.
  */
 import { closeSync, openSync } from 'node:fs';
-import { constants, endianness } from 'node:os';
+import { constants } from 'node:os';
 import { DataType, isNullPointer, type JsExternal } from 'ffi-rs';
-import { errnoName, LIBC, native, nativeMemory, nullPointer, openLibc, openLibrary } from './ffi-native.ts';
+import { errnoName, LIBC, native, nativeMemory, nullPointer, openLibc, openPackaged } from './ffi-native.ts';
 import { SourceError, type SourceErrorCode } from './source.ts';
 
 /** Debian's name for the library, and of the package that holds it. */
@@ -119,7 +119,7 @@ export interface NetlinkHandle {
  * @param groups what it listens for: `NF_NETLINK_CONNTRACK_*` of linux/netfilter/nfnetlink_compat.h
  */
 export function openNetlink(file: string, groups: number): NetlinkHandle {
-  openLibraries(file);
+  openPackaged(LIBRARY, file, LIBRARY_PACKAGE);
   const { value: handle, errnoCode } = nfctOpen(CONNTRACK, groups);
   if (isNullPointer(handle)) throw kernelError('cannot open a conntrack socket', errnoCode);
   return { handle, fd: nfctFd(handle).value, close: () => void nfctClose(handle) };
@@ -235,17 +235,6 @@ function enterNamespace(path: string): void {
 function leaveNamespace(own: number): void {
   // A thread in the wrong namespace would read somebody else's numbers: better none.
   if (setns(own, CLONE_NEWNET).value !== 0) throw new Error('BUG: cannot go back to the own network namespace');
-}
-
-function openLibraries(file: string): void {
-  if (endianness() !== 'LE') throw new SourceError('unsupported', 'conntrack is read on little-endian machines only');
-  openLibc();
-  try {
-    openLibrary(LIBRARY, file);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new SourceError('library', `cannot load ${file}: install the package ${LIBRARY_PACKAGE} (${why})`);
-  }
 }
 
 /** The error that an errno of the kernel stands for: what was tried, what the kernel said, and what to do. */
