@@ -17,17 +17,23 @@ const DATABASES = ['prometheus', 'victoria-metrics'];
 
 const NODE_FLAGS = ['--conditions=source', '--disable-warning=ExperimentalWarning'];
 
-/**
- * What a daemon's `package.json` says of V8: its young generation grows by itself with every burst of work and never shrinks; held small,
- * both daemons take much less memory in the same time. `npm run bench` shows what they take.
- */
-const nodeFlags = (name) => JSON.parse(readFileSync(join(ROOT, `packages/${name}/package.json`), 'utf8')).nodeFlags;
-
 /** A program of the workspace, run from its sources. */
 const program = (file, args, flags = []) => ({
   command: NODE,
   args: [...NODE_FLAGS, ...flags, `packages/${file}`, ...args],
 });
+
+/**
+ * A daemon, as its `package.json` has it. V8's young generation grows by itself with every burst of work and never shrinks: held small,
+ * both daemons take much less memory in the same time. So does the collector where its threads share the arenas of malloc(3).
+ * `npm run bench` shows what they take.
+ */
+const daemon = (name, args) => {
+  const { nodeFlags, nodeEnvironment } = JSON.parse(readFileSync(join(ROOT, `packages/${name}/package.json`), 'utf8'));
+  const { command, args: words } = program(`${name}/src/main.ts`, args, nodeFlags);
+  const settings = Object.entries(nodeEnvironment).map((setting) => setting.join('='));
+  return { command: 'env', args: [...settings, command, ...words] };
+};
 
 const needsRoot = (what) => `${what} needs root: it makes network namespaces. Run it as root`;
 
@@ -133,7 +139,7 @@ export const VERBS = {
   fuzz: (args) => ({ steps: [program('lab/src/fuzz/main.ts', args)] }),
   collector: (args) => ({
     packages: LIBRARIES,
-    steps: [program('collector/src/main.ts', args, nodeFlags('collector'))],
+    steps: [daemon('collector', args)],
   }),
-  exporter: (args) => ({ steps: [program('exporter/src/main.ts', args, nodeFlags('exporter'))] }),
+  exporter: (args) => ({ steps: [daemon('exporter', args)] }),
 };

@@ -5,7 +5,8 @@ import { DAEMONS } from './build.ts';
 import { ROOT } from './storage.ts';
 
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
-const manifest = (path: string) => JSON.parse(read(path)) as { version: string; nodeFlags?: string[] };
+const manifest = (path: string) =>
+  JSON.parse(read(path)) as { version: string; nodeFlags?: string[]; nodeEnvironment?: Record<string, string> };
 
 describe.each(DAEMONS)('Dockerfile.%s', (daemon) => {
   const text = read(`Dockerfile.${daemon}`);
@@ -14,6 +15,13 @@ describe.each(DAEMONS)('Dockerfile.%s', (daemon) => {
     const { nodeFlags = [] } = manifest(`packages/${daemon}/package.json`);
     const command = ['/usr/local/bin/node', ...nodeFlags, '/app/dist/main.js'];
     expect(text).toContain(`\nENTRYPOINT [${command.map((word) => JSON.stringify(word)).join(', ')}]\n`);
+  });
+
+  test('in the environment of its package', () => {
+    const [, environment = ''] = /\nENV (NODE_ENV=.*)\n/.exec(text) ?? [];
+    const { nodeEnvironment = {} } = manifest(`packages/${daemon}/package.json`);
+    const settings = Object.entries(nodeEnvironment).map((setting) => setting.join('='));
+    expect(environment.split(' ').filter((setting) => setting.startsWith('MALLOC_'))).toEqual(settings);
   });
 
   test('has the versions that the checkout has', () => {
