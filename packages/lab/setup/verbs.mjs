@@ -25,7 +25,7 @@ const program = (file, args, flags = []) => ({
 
 /**
  * A daemon, as its `package.json` has it. V8's young generation grows by itself with every burst of work and never shrinks: held small,
- * both daemons take much less memory in the same time. So does the collector where its threads share the arenas of malloc(3).
+ * both daemons take much less memory in the same time, and less again where their threads share the arenas of malloc(3).
  * `npm run bench` shows what they take.
  */
 const daemon = (name, args) => {

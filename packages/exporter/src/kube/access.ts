@@ -33,11 +33,11 @@ export function nameOf(access: KubeAccess): string {
 
 /**
  * Reads the files of an access: server, authority, token, client certificate or the command that makes one. The client library is
- * loaded here and not before: it takes 60 to 80 MiB, and a file as inventory needs none of it.
+ * loaded here and not before: a file as inventory needs none of it.
  * @throws KubeFailure `config`
  */
 export async function loadConfig(access: KubeAccess): Promise<KubeConfig> {
-  const { KubeConfig } = await import('@kubernetes/client-node');
+  const { KubeConfig } = await import('@kubernetes/client-node/dist/config.js');
   const config = new KubeConfig();
   try {
     if (access.kind === 'in_cluster') {

@@ -28,8 +28,9 @@ export type LinkFault = keyof typeof FAULTS;
 export interface Link {
   /** From now on. */
   break(fault: LinkFault): Promise<void>;
-  /** @returns how many packets the fault has hit */
-  mend(): Promise<number>;
+  /** How many packets the fault has hit so far. */
+  hits(): Promise<number>;
+  mend(): Promise<void>;
 }
 
 const TABLE = 'table inet link_fault';
@@ -42,10 +43,10 @@ export function linkOf(world: World): Link {
       await nft(`${TABLE}\ndelete ${TABLE}\n${TABLE} {
         chain forward { type filter hook forward priority 0; policy accept;\n${rules}\n}\n}`);
     },
-    async mend() {
+    async hits() {
       const rules = await world.run(GATEWAY, 'nft', ['list', ...TABLE.split(' ')]);
-      await nft(`${TABLE}\ndelete ${TABLE}`);
       return [...rules.matchAll(/counter packets (\d+)/g)].reduce((sum, [, packets]) => sum + Number(packets), 0);
     },
+    mend: () => nft(`${TABLE}\ndelete ${TABLE}`).then(() => undefined),
   };
 }

@@ -7,14 +7,21 @@ const CUT_MS = 12_000;
 /** A link that is only slow, or lossy, hits so many packets at least. */
 const LEAST_HITS = 20;
 
+/** A collector whose stream was broken rests for some seconds before it tries again: so long a fault waits for its first packet. */
+const MOST_WAITS = 40;
+const WAIT_MS = 500;
+
 /** Breaks the link while the collectors read on, and mends it. */
 function broken(fault: LinkFault, ms: number, times = 1): Row['fault'] {
   return async ({ link, pause, random }) => {
     for (let i = 0; i < times; i++) {
       await link.break(fault);
       await pause(ms);
-      const hit = await link.mend();
-      prove(hit >= (times > 1 ? 1 : LEAST_HITS), `the link was ${fault}, and that hit ${hit} packets`);
+      const least = times > 1 ? 1 : LEAST_HITS;
+      for (let waits = 0; waits < MOST_WAITS && (await link.hits()) < least; waits++) await pause(WAIT_MS);
+      const hit = await link.hits();
+      await link.mend();
+      prove(hit >= least, `the link was ${fault}, and that hit ${hit} packets`);
       await pause(random.between(500, 3000));
     }
   };
