@@ -142,7 +142,7 @@ export function readBtf(id: number): Buffer | undefined {
 /** Why a batch brought nothing: the kernel or the map knows none, or more entries share a place in the hash than there was room for. */
 export type NoBatch = 'unsupported' | 'no_room';
 
-/** RawEntries, one behind the other: keys packed, values each at a multiple of 8 bytes. */
+/** Entries, one behind the other: keys packed, values each at a multiple of 8 bytes. */
 export interface RawEntries {
   readonly keys: Buffer;
   readonly values: Buffer;
