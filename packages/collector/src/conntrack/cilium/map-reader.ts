@@ -2,7 +2,7 @@ import { type BpfMap, type EntryBuffers, entryBuffers, type RawEntries } from '.
 import { Turns } from './turns.ts';
 
 /** Entries of a batch: so many that a call costs nothing, so few that they stay in the processor's cache. */
-export const BATCH_ENTRIES = 16_384;
+const BATCH_ENTRIES = 16_384;
 /** Steps through a map key by key, in its size, before it is given up: each deleted key may begin it anew. */
 const MOST_ROUNDS = 3;
 
