@@ -12,13 +12,13 @@ import {
   type EndsListener,
   NOTHING_AMISS,
   type ReadReport,
-  SourceError,
   type SourceSwitches,
   type TableState,
 } from './conntrack/source.ts';
+import { SourceError } from './conntrack/source-error.ts';
 import { createCollectorMetrics } from './metrics.ts';
+import { Numbering } from './state/epoch.ts';
 import type { FrozenBatch } from './state/frozen-batch.ts';
-import { Numbering } from './state/numbering.ts';
 import type { Health } from './stream/health.ts';
 import type { Stream } from './stream/stream.ts';
 

@@ -6,8 +6,8 @@ import { HandOver, type HandOverOptions } from './hand-over.ts';
 import type { CollectorMetrics } from './metrics.ts';
 import { Reducer } from './reducer/reducer.ts';
 import type { KeptConnections } from './state/connections-file.ts';
+import type { Numbering } from './state/epoch.ts';
 import { freezeBatch } from './state/frozen-batch.ts';
-import type { Numbering } from './state/numbering.ts';
 import type { Stream } from './stream/stream.ts';
 
 /** While nobody takes batches, one holds up to this much time: few large ones are better than many, and bytes keep their minute. */

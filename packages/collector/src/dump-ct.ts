@@ -1,6 +1,7 @@
 import { formatRecord } from './conntrack/format.ts';
 import type { ConnectionBlock } from './conntrack/record.ts';
-import { type ConntrackSource, type ReadReport, SourceError } from './conntrack/source.ts';
+import type { ConntrackSource, ReadReport } from './conntrack/source.ts';
+import { SourceError } from './conntrack/source-error.ts';
 
 /**
  * `-dump-ct`: reads all connections once and writes them, see `formatBlock`. Nothing is written of an attempt that

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { openNetfilterSource } from './conntrack/netfilter.ts';
+import { openNetfilterSource } from './conntrack/netfilter/source.ts';
 import type { EndsReport } from './conntrack/source.ts';
 import { FlowTable, type Moved, type Pairs } from './flow-table/flow-table.ts';
 

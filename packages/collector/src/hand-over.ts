@@ -1,7 +1,7 @@
 import type { Log } from '@egressd/daemon/log';
 import type { FlowTable } from './flow-table/flow-table.ts';
+import type { Numbering } from './state/epoch.ts';
 import { type FrozenBatch, renumbered } from './state/frozen-batch.ts';
-import type { Numbering } from './state/numbering.ts';
 import type { State } from './state/state.ts';
 import type { Stream } from './stream/stream.ts';
 

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Log } from '@egressd/daemon/log';
-import { mountKernelFiles } from './conntrack/ffi-mount.ts';
+import { mountKernelFiles } from './native/mount.ts';
 
 /** What `-init` does, and where. The paths are for tests. */
 export interface InitOptions {

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { ChosenSource } from './conntrack/chosen-source.ts';
+import type { ChosenSource } from './conntrack/choose.ts';
 import type {
   ConntrackSource,
   EndsReport,

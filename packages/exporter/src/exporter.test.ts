@@ -6,10 +6,10 @@ import { Registry } from 'prom-client';
 import { type Snapshot, totalOf } from './aggregate/snapshot.ts';
 import { Exporter } from './exporter.ts';
 import { OwnerRegistry } from './owners/registry.ts';
+import { WAIT_MS } from './pending/pending-batches.ts';
 import type { ReceivedBatch } from './receiver/received.ts';
+import { Ledger } from './state/batch-offsets.ts';
 import type { CountedImage } from './state/checkpoint/format.ts';
-import { Ledger } from './state/ledger.ts';
-import { WAIT_MS } from './waiting/waiting.ts';
 
 let now = 0;
 let ledger: Ledger;

@@ -3,18 +3,18 @@ import type { Registry } from 'prom-client';
 import { Aggregate } from './aggregate/aggregate.ts';
 import type { Standing } from './aggregate/image.ts';
 import type { Snapshot } from './aggregate/snapshot.ts';
-import { join } from './join/join.ts';
+import { join } from './enrich/enrich.ts';
 import { createExporterMetrics, type ExporterMetrics } from './metrics.ts';
 import { maySpeakFor } from './owners/peer.ts';
 import type { OwnerRegistry } from './owners/registry.ts';
+import { Waiting } from './pending/pending-batches.ts';
 import type { Collector, ReceivedBatch } from './receiver/received.ts';
-import type { Accepted, Delivery } from './sinks/delivery.ts';
-import type { Mode } from './sinks/frame.ts';
-import { ModeChoice } from './sinks/mode-choice.ts';
+import type { Accepted, Delivery } from './sinks/delivery/delivery.ts';
+import type { Mode } from './sinks/delivery/frame.ts';
+import { ModeChoice } from './sinks/delivery/mode-choice.ts';
+import type { Ledger } from './state/batch-offsets.ts';
+import type { KeptCheckpoint } from './state/checkpoint/checkpoint-store.ts';
 import type { CountedImage } from './state/checkpoint/format.ts';
-import type { KeptCheckpoint } from './state/checkpoint/keep.ts';
-import type { Ledger } from './state/ledger.ts';
-import { Waiting } from './waiting/waiting.ts';
 
 /** The last checkpoint may take so long. */
 const LAST_CHECKPOINT_MS = 1500;

@@ -1,10 +1,10 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Added, Aggregate } from './aggregate/aggregate.ts';
-import type { Joined, Moved } from './join/join.ts';
-import { VERDICTS } from './join/verdict.ts';
+import type { Joined, Moved } from './enrich/enrich.ts';
+import { VERDICTS } from './enrich/verdict.ts';
 import type { OwnerRegistry } from './owners/registry.ts';
+import { OUTCOMES, type Waiting } from './pending/pending-batches.ts';
 import type { ReceivedBatch } from './receiver/received.ts';
-import { OUTCOMES, type Waiting } from './waiting/waiting.ts';
 
 /** What the loop records of join, aggregate and owners. */
 export interface ExporterMetrics {

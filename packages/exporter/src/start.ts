@@ -11,21 +11,21 @@ import type { Standing } from './aggregate/image.ts';
 import type { ExporterConfig } from './config/config.ts';
 import { Exporter } from './exporter.ts';
 import type { ExporterFlags } from './flags.ts';
-import { HealthWatch } from './health/health-watch.ts';
 import { watchInventory } from './inventory/inventory.ts';
 import { findAccess } from './kube/access.ts';
 import { followKubernetes, type Kubernetes } from './kube/kubernetes.ts';
+import { HealthWatch } from './node-problems/watch.ts';
 import { OwnerRegistry } from './owners/registry.ts';
 import { type Receiver, startReceiver } from './receiver/receiver.ts';
 import { buildSink } from './sinks/build.ts';
-import { type Accepted, Delivery, type DeliveryOptions } from './sinks/delivery.ts';
-import { createSinkMetrics } from './sinks/sink-metrics.ts';
+import { type Accepted, Delivery, type DeliveryOptions } from './sinks/delivery/delivery.ts';
+import { createSinkMetrics } from './sinks/delivery/metrics.ts';
+import { Ledger } from './state/batch-offsets.ts';
+import { KeptCheckpoint } from './state/checkpoint/checkpoint-store.ts';
 import type { Checkpoint } from './state/checkpoint/format.ts';
-import { KeptCheckpoint } from './state/checkpoint/keep.ts';
-import { KeptHistory } from './state/history/keep.ts';
-import { Ledger } from './state/ledger.ts';
+import { KeptHistory } from './state/ip-history/ip-history-store.ts';
 import { Locked, lockFolder } from './state/lock.ts';
-import { FlowPage } from './web/flow-page.ts';
+import { FlowPage } from './web/traffic-exposition.ts';
 
 /** Of the time that a stop may take: for the sinks to take the last snapshot, and for the streams to end. A last checkpoint comes between. */
 const LAST_DELIVERY_MS = 5_000;

@@ -1,5 +1,5 @@
-import { type RecordFields, recordFields } from './fields.ts';
 import type { ConnectionBlock } from './record.ts';
+import { type RecordFields, recordFields } from './record-fields.ts';
 
 /** Protocols whose words for ports hold something else (IANA). */
 const ICMP = 1;

@@ -2,10 +2,10 @@ import { chmod, type FileHandle, mkdir, open } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '@egressd/daemon/log';
 import type { Registry } from 'prom-client';
+import { lockFile } from '../native/flock.ts';
 import { FolderDisk } from './disk.ts';
-import { lockFile } from './flock.ts';
+import { Numbering } from './epoch.ts';
 import { createStateMetrics, type StateMetrics } from './metrics.ts';
-import { Numbering } from './numbering.ts';
 import { type Here, type Restored, restore } from './restore.ts';
 import { State } from './state.ts';
 

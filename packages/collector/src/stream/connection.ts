@@ -1,7 +1,7 @@
 import type { DeliverResponse, Welcome } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
 import { FLOW_SERVICE, OLDEST_PROTOCOL, PROTOCOL } from '@egressd/flow/service';
 import { type ChannelCredentials, Client, type ClientDuplexStream, Metadata } from '@grpc/grpc-js';
-import { type Ending, endingOf } from './ending.ts';
+import { type Ending, endingOf } from './stream-end.ts';
 
 /** Times of a stream, milliseconds. */
 export interface StreamTiming {

@@ -2,10 +2,10 @@ import type { Log } from '@egressd/daemon/log';
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { FrozenBatch } from '../state/frozen-batch.ts';
 import { Connection, type StreamTiming } from './connection.ts';
-import type { Ending } from './ending.ts';
 import type { StreamMetrics } from './metrics.ts';
 import type { Outbox } from './outbox.ts';
 import { Signal } from './signal.ts';
+import type { Ending } from './stream-end.ts';
 
 /** What a delivery works with. */
 export interface DeliveryOptions {

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { EndReason } from './ending.ts';
 import type { Outbox } from './outbox.ts';
+import type { EndReason } from './stream-end.ts';
 
 /** Self metrics of the stream, collector's side. */
 export interface StreamMetrics {

@@ -7,12 +7,12 @@ import type { Registry } from 'prom-client';
 import type { FrozenBatch } from '../state/frozen-batch.ts';
 import { STREAM_TIMING, type StreamTiming } from './connection.ts';
 import { Delivery } from './delivery.ts';
-import { ADVICE, type Ending } from './ending.ts';
 import { encodeHealth, type Health } from './health.ts';
 import { createStreamMetrics, type StreamMetrics } from './metrics.ts';
 import { Outbox } from './outbox.ts';
 import { ReconnectPause } from './reconnect.ts';
 import { Signal } from './signal.ts';
+import { ADVICE, type Ending } from './stream-end.ts';
 
 /** Longest pause between attempts while the stream is being closed, and how long the exporter has to end it in order. */
 const CLOSING_PAUSE_MS = 250;

@@ -1,5 +1,5 @@
-import type { Joined, JoinedPart } from '../join/join.ts';
-import { KEPT } from '../join/verdict.ts';
+import type { Joined, JoinedPart } from '../enrich/enrich.ts';
+import { KEPT } from '../enrich/verdict.ts';
 import { Endpoints, NO_ENDPOINT } from './endpoints.ts';
 import type { AggregateImage, OtherKind, Standing } from './image.ts';
 import { labelsOf } from './labels.ts';

@@ -1,7 +1,7 @@
 import { addressKey, parseAddress } from '@egressd/flow/address';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { Endpoint } from '../join/endpoint.ts';
+import type { Endpoint } from '../enrich/endpoint.ts';
 import { Endpoints } from './endpoints.ts';
 
 function end(ip: string, pod: string): Endpoint {

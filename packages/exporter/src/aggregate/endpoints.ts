@@ -1,4 +1,4 @@
-import type { Endpoint } from '../join/endpoint.ts';
+import type { Endpoint } from '../enrich/endpoint.ts';
 import { formatKey, type LabelledEnd } from './labels.ts';
 
 /** Stands for "no endpoint": ids begin at 1. */

@@ -1,4 +1,4 @@
-import type { Endpoint } from '../join/endpoint.ts';
+import type { Endpoint } from '../enrich/endpoint.ts';
 import type { Scope, Snapshot } from './snapshot.ts';
 
 /** What a `~other` series stands for, beside its protocol: all of its labels follow from it. */

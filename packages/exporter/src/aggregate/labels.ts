@@ -1,5 +1,5 @@
 import { ADDRESS_BYTES, formatAddress } from '@egressd/flow/address';
-import type { Endpoint } from '../join/endpoint.ts';
+import type { Endpoint } from '../enrich/endpoint.ts';
 import type { Scope, SeriesLabels } from './snapshot.ts';
 
 /** One end with its address as text. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import type { z } from 'zod';
-import type { HttpSinkSettings } from '../sinks/http/settings.ts';
+import type { HttpSinkSettings } from '../sinks/http-post/settings.ts';
 import { formatPath } from './issues.ts';
 import { readConfig } from './load.ts';
 import { configSchema } from './schema.ts';

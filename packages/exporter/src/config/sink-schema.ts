@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { DEFAULT_MAX_FILES, DEFAULT_MAX_SIZE_MB, type FileSinkSettings } from '../sinks/file/settings.ts';
-import type { HttpSinkSettings } from '../sinks/http/settings.ts';
-import { checkHttpSettings, DEFAULT_TIMEOUT_MS, type HttpSettings, type SettingIssue } from '../sinks/http-settings.ts';
+import { checkHttpSettings, DEFAULT_TIMEOUT_MS, type HttpSettings, type SettingIssue } from '../sinks/http/settings.ts';
+import type { HttpSinkSettings } from '../sinks/http-post/settings.ts';
 import {
   checkRemoteWriteSettings,
   DEFAULT_MAX_SERIES,

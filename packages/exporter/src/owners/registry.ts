@@ -1,7 +1,7 @@
 import { addressKey, type Range } from '@egressd/flow/address';
-import { type AddressHistory, historyOf, type NodeHistory, type PodHistory, type Time } from './history.ts';
+import { type AddressHistory, historyOf, type NodeHistory, type PodHistory, type Time } from './history-image.ts';
+import { type Claim, type Holder, type NodeHolder, type PodHolder, Tenures } from './ip-history.ts';
 import type { NodeRecord, Owners, Ownership, Workload } from './owners.ts';
-import { type Claim, type Holder, type NodeHolder, type PodHolder, Tenures } from './tenures.ts';
 
 /** Who had an address is remembered for this long after it ended: batches of a collector that was cut off may come late. */
 export const REMEMBER_MS = 60 * 60_000;

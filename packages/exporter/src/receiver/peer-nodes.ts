@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import type { Call } from './session.ts';
+import type { ServerDuplexStream } from '@grpc/grpc-js';
 
 /** For which nodes whoever is at the other end may speak. */
 export type PeerNodes =
@@ -10,7 +10,7 @@ export type PeerNodes =
   | { readonly kind: 'unclear'; readonly what: string };
 
 /** What gRPC knows of the other end's certificate. */
-type AuthContext = ReturnType<Call['getAuthContext']>;
+type AuthContext = ReturnType<ServerDuplexStream<unknown, unknown>['getAuthContext']>;
 
 /**
  * `egressd://node/NAME`, a URI among the subject alternative names (RFC 5280, 4.2.1.6), names a node. Scheme and host are the same

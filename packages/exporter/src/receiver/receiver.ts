@@ -4,7 +4,7 @@ import { formatAddress } from '@egressd/flow/address';
 import { FLOW_SERVICE, MAX_MESSAGE_BYTES } from '@egressd/flow/service';
 import { Server, type ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
 import type { Registry } from 'prom-client';
-import type { Ledger } from '../state/ledger.ts';
+import type { Ledger } from '../state/batch-offsets.ts';
 import { watchHandshakes } from './handshakes.ts';
 import { createReceiverMetrics } from './metrics.ts';
 import type { Collector, Health, ReceivedBatch } from './received.ts';

@@ -9,7 +9,7 @@ import {
 } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
 import { FLOW_SERVICE } from '@egressd/flow/service';
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
-import type { Ledger } from '../state/ledger.ts';
+import type { Ledger } from '../state/batch-offsets.ts';
 import { readHello } from './admission.ts';
 import { Assembly } from './assembly.ts';
 import type { StreamEnd } from './metrics.ts';

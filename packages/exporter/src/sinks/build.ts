@@ -1,6 +1,6 @@
 import { createFileSink } from './file/sink.ts';
-import { createHttpSink } from './http/sink.ts';
-import type { Environment } from './proxy.ts';
+import type { Environment } from './http/proxy.ts';
+import { createHttpSink } from './http-post/sink.ts';
 import { createRemoteWriteSink } from './remote-write/sink.ts';
 import type { SinkSettings } from './settings.ts';
 import type { Sink } from './sink.ts';

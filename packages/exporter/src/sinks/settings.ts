@@ -1,5 +1,5 @@
 import type { FileSinkSettings } from './file/settings.ts';
-import type { HttpSinkSettings } from './http/settings.ts';
+import type { HttpSinkSettings } from './http-post/settings.ts';
 import type { RemoteWriteSettings } from './remote-write/settings.ts';
 import type { StdoutSinkSettings } from './stdout/settings.ts';
 

@@ -1,5 +1,5 @@
 import type { Counter, SeriesLabels } from '../aggregate/snapshot.ts';
-import type { Frame, Mode } from './frame.ts';
+import type { Frame, Mode } from './delivery/frame.ts';
 
 /** Frozen bytes: a retry sends the same ones under the same key. */
 export interface FrozenRequest {

@@ -1,6 +1,6 @@
 import type { Position, Series, SeriesLabels, Snapshot, Totals } from '../aggregate/snapshot.ts';
 import { COUNTERS, HIGH_UNIT } from '../aggregate/snapshot.ts';
-import type { Timers } from './retry.ts';
+import type { Timers } from './delivery/retry.ts';
 
 /** Stand-ins for tests of sinks. Nothing else imports this file. */
 

@@ -1,4 +1,4 @@
-import { tickNanoseconds } from '../ffi-native.ts';
+import { tickNanoseconds } from '../../native/library.ts';
 import type { KernelTime } from './clock.ts';
 
 /** Reads the kernel's clocks. libc must be open. */

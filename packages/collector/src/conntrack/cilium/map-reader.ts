@@ -1,4 +1,4 @@
-import { type BpfMap, type EntryBuffers, entryBuffers, type RawEntries } from '../ffi-bpf.ts';
+import { type BpfMap, type EntryBuffers, entryBuffers, type RawEntries } from '../../native/bpf.ts';
 import { Turns } from './turns.ts';
 
 /** Entries of a batch: so many that a call costs nothing, so few that they stay in the processor's cache. */

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, type BpfMap, openPinnedMap } from '../ffi-bpf.ts';
-import { SourceError } from '../source.ts';
+import { BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, type BpfMap, openPinnedMap } from '../../native/bpf.ts';
+import { SourceError } from '../source-error.ts';
 import { ENDPOINT_KEY_BYTES, ENDPOINT_VALUE_MIN_BYTES } from './endpoints.ts';
 import { KEY_BYTES_V4, KEY_BYTES_V6, VALUE_BYTES } from './layout.ts';
 

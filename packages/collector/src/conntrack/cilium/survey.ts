@@ -1,5 +1,5 @@
-import { readBtf } from '../ffi-bpf.ts';
-import { SourceError } from '../source.ts';
+import { readBtf } from '../../native/bpf.ts';
+import { SourceError } from '../source-error.ts';
 import { memberNames } from './btf.ts';
 import { type Clock, type ClockSource, clockAt, clockSourceOf, isAlive, type KernelTime } from './clock.ts';
 import { type Entries, viewEntries } from './decode.ts';

@@ -1,5 +1,5 @@
 import { COUNTERS, type Counter, type SeriesLabels } from '../../aggregate/snapshot.ts';
-import { type Frame, SAMPLE } from '../frame.ts';
+import { type Frame, SAMPLE } from '../delivery/frame.ts';
 
 /** Items in one request. */
 export const MAX_REQUEST_ITEMS = 10_000;

@@ -1,5 +1,5 @@
-import type { Frame } from '../frame.ts';
-import { requestKey } from '../request-key.ts';
+import type { Frame } from '../delivery/frame.ts';
+import { requestKey } from '../delivery/request-key.ts';
 import type { FrozenRequest, SendResult, Sink } from '../sink.ts';
 import { ITEM_COUNTERS, ItemEncoder } from './item-encoder.ts';
 import { JSON_LINES } from './json-lines.ts';

@@ -1,5 +1,5 @@
 import type { SeriesLabels } from '../../aggregate/snapshot.ts';
-import type { Frame } from '../frame.ts';
+import type { Frame } from '../delivery/frame.ts';
 import type { ItemFormat } from './item-encoder.ts';
 
 /** Wire types of protobuf (https://protobuf.dev/programming-guides/encoding/): the low three bits of a tag. */

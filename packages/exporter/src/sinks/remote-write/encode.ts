@@ -1,5 +1,5 @@
 import type { Counter } from '../../aggregate/snapshot.ts';
-import { END, type Frame, NOTHING } from '../frame.ts';
+import { END, type Frame, NOTHING } from '../delivery/frame.ts';
 import { type LabelWriter, metricNameLabel, varintLength, writeVarint } from './labels.ts';
 
 /** Series in one request. */

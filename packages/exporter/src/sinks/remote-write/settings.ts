@@ -1,4 +1,4 @@
-import { checkHttpSettings, type HttpSettings, type SettingIssue } from '../http-settings.ts';
+import { checkHttpSettings, type HttpSettings, type SettingIssue } from '../http/settings.ts';
 
 /** Settings of a `prom_remote_write` sink, under the names of the configuration file. */
 export interface RemoteWriteSettings extends HttpSettings {

@@ -1,11 +1,11 @@
 import { compressSync } from 'snappy';
 import type { Counter, SeriesLabels } from '../../aggregate/snapshot.ts';
-import type { Frame } from '../frame.ts';
-import { resultOf } from '../http-answer.ts';
-import { HttpClient } from '../http-client.ts';
-import { httpReceiver } from '../http-receiver.ts';
-import type { Environment } from '../proxy.ts';
-import { requestKey } from '../request-key.ts';
+import type { Frame } from '../delivery/frame.ts';
+import { requestKey } from '../delivery/request-key.ts';
+import { resultOf } from '../http/answers.ts';
+import { HttpClient } from '../http/client.ts';
+import type { Environment } from '../http/proxy.ts';
+import { httpReceiver } from '../http/receiver.ts';
 import type { FrozenRequest, SendResult, Sink } from '../sink.ts';
 import { WriteRequestEncoder } from './encode.ts';
 import { LabelWriter } from './labels.ts';

@@ -2,12 +2,12 @@ import { crc32 } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Aggregate } from '../../aggregate/aggregate.ts';
-import type { Endpoint } from '../../join/endpoint.ts';
-import type { Joined } from '../../join/join.ts';
-import { KEPT } from '../../join/verdict.ts';
-import { Ledger as Books } from '../../sinks/ledger.ts';
-import type { Part } from '../../sinks/parts.ts';
-import { Ledger } from '../ledger.ts';
+import type { Endpoint } from '../../enrich/endpoint.ts';
+import type { Joined } from '../../enrich/enrich.ts';
+import { KEPT } from '../../enrich/verdict.ts';
+import type { Part } from '../../sinks/delivery/request-splitter.ts';
+import { Ledger as Books } from '../../sinks/delivery/sink-state.ts';
+import { Ledger } from '../batch-offsets.ts';
 import { type Checkpoint, encodeCheckpoint, encodeCounted, readCheckpoint } from './format.ts';
 
 const OPTIONS = {

@@ -1,11 +1,11 @@
 import { crc32 } from 'node:zlib';
 import type { AggregateImage } from '../../aggregate/image.ts';
-import type { Mode } from '../../sinks/frame.ts';
-import type { LedgerImage } from '../../sinks/ledger-image.ts';
-import type { NodeImage } from '../ledger.ts';
-import { readBooks, writeBooks } from './books.ts';
+import type { Mode } from '../../sinks/delivery/frame.ts';
+import type { LedgerImage } from '../../sinks/delivery/sink-state-image.ts';
+import type { NodeImage } from '../batch-offsets.ts';
 import { Malformed, Reader, Writer } from './columns.ts';
-import { readNumberings, writeNumberings } from './numberings.ts';
+import { readNumberings, writeNumberings } from './epochs.ts';
+import { readBooks, writeBooks } from './sink-states.ts';
 import { readTotals, writeTotals } from './totals.ts';
 
 const MAGIC = Buffer.from('egressd checkpoint\n');

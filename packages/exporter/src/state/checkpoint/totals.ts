@@ -1,6 +1,6 @@
 import type { AggregateImage, OtherKind } from '../../aggregate/image.ts';
 import type { Scope, Snapshot } from '../../aggregate/snapshot.ts';
-import type { Endpoint } from '../../join/endpoint.ts';
+import type { Endpoint } from '../../enrich/endpoint.ts';
 import { Malformed, type Reader, type Writer } from './columns.ts';
 
 const PLACES: readonly Endpoint['place'][] = ['owned', 'public', 'private', 'unknown'];

@@ -1,0 +1,182 @@
+import { createLog } from '@egressd/daemon/log';
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { chooseSource } from './choose.ts';
+import type { ConntrackSource, ReadReport } from './source.ts';
+import { SourceError, type SourceErrorCode } from './source-error.ts';
+
+const REPORT: ReadReport = {
+  complete: true,
+  startedNs: 0n,
+  entries: 0,
+  skipped: { no_counters: 0, undecodable: 0 },
+  interrupted: 0,
+  overrun: 0,
+  durationMs: 0,
+};
+
+/** What the two sources do when they are asked. */
+let world: { hasMaps: boolean; cilium: SourceErrorCode | 'works'; netfilter: SourceErrorCode | 'works' };
+let now = 0;
+let said: string[] = [];
+let open: string[] = [];
+let forced: boolean | undefined;
+
+beforeEach(() => {
+  world = { hasMaps: true, cilium: 'works', netfilter: 'works' };
+  now = 0;
+  said = [];
+  open = [];
+});
+
+function source(name: 'netfilter' | 'cilium'): ConntrackSource {
+  if (world[name] !== 'works') throw new SourceError(world[name], `${name}: ${world[name]}`);
+  open.push(name);
+  return {
+    name,
+    async read() {
+      if (world[name] !== 'works') throw new SourceError(world[name], `${name}: ${world[name]}`);
+      return REPORT;
+    },
+    switches: () => ({ accounting: undefined, timestamps: undefined, events: undefined }),
+    nodeAddresses: async () => [],
+    async close() {
+      open.splice(open.indexOf(name), 1);
+    },
+    ...(name === 'netfilter' ? { follow: () => said.push('followed') } : {}),
+  };
+}
+
+const choose = (mode?: 'netfilter' | 'cilium') =>
+  chooseSource({
+    mode,
+    openNetfilter: async () => source('netfilter'),
+    openCilium: async (isForced) => {
+      forced = isForced;
+      return source('cilium');
+    },
+    hasCiliumMaps: () => world.hasMaps,
+    log: createLog(
+      'info',
+      (line) => said.push(line.replace(/^time=\S+ level=/, '').trim()),
+      () => 0,
+    ),
+    now: () => now,
+  });
+const read = (chosen: ConntrackSource) => chosen.read(() => {});
+
+describe('at the start', () => {
+  test('nothing of Cilium: netfilter, in one line, and nothing is missing', async () => {
+    world.hasMaps = false;
+    const chosen = await choose();
+    expect(chosen.name).toBe('netfilter');
+    expect(said).toEqual([
+      `info msg="source of connections" chosen=netfilter seen="no maps of Cilium's" why="it is the only one"`,
+    ]);
+    expect(chosen.unusable).toBeUndefined();
+  });
+
+  test('Cilium at work: its maps', async () => {
+    const chosen = await choose();
+    expect(chosen.name).toBe('cilium');
+    expect(said).toEqual([
+      `info msg="source of connections" chosen=cilium seen="Cilium's maps, one counter a direction" why="Cilium is at work"`,
+    ]);
+    expect([forced, open]).toEqual([false, ['cilium']]);
+  });
+
+  test.each<SourceErrorCode>(['directions_summed', 'counters_off', 'stale', 'sizes', 'no_endpoints', 'permission'])(
+    "maps that are %s: said with what to do, and netfilter's table",
+    async (code) => {
+      world.cilium = code;
+      const chosen = await choose();
+      expect(chosen.name).toBe('netfilter');
+      expect(chosen.unusable).toEqual({ source: 'cilium', reason: code });
+      expect(said).toEqual([
+        `warn msg="Cilium's maps cannot be read" reason=${code} error="cilium: ${code}"`,
+        `info msg="source of connections" chosen=netfilter seen="Cilium's maps" why="they cannot be read (${code})"`,
+      ]);
+    },
+  );
+
+  test('asked for: no other is looked at', async () => {
+    expect((await choose('netfilter')).name).toBe('netfilter');
+    expect((await choose('cilium')).name).toBe('cilium');
+    expect(forced).toBe(true);
+  });
+
+  test('asked for without the right to: an error', async () => {
+    world.cilium = 'permission';
+    await expect(choose('cilium')).rejects.toMatchObject({ code: 'permission' });
+  });
+
+  test('none can be read: the error of netfilter', async () => {
+    world = { hasMaps: false, cilium: 'absent', netfilter: 'permission' };
+    await expect(choose()).rejects.toMatchObject({ code: 'permission' });
+  });
+});
+
+describe('later', () => {
+  test('Cilium comes: it is used from then on, and the other closed', async () => {
+    world.hasMaps = false;
+    const chosen = await choose();
+    await read(chosen);
+    world.hasMaps = true;
+    await read(chosen);
+    expect(chosen.name).toBe('netfilter');
+    now += 60_000;
+    await read(chosen);
+    expect(chosen.name).toBe('cilium');
+    expect(open).toEqual(['cilium']);
+  });
+
+  test('Cilium is upgraded to one that adds both directions: netfilter at once', async () => {
+    const chosen = await choose();
+    world.cilium = 'directions_summed';
+    await read(chosen);
+    expect([chosen.name, open]).toEqual(['netfilter', ['netfilter']]);
+    expect(chosen.unusable).toEqual({ source: 'cilium', reason: 'directions_summed' });
+    now += 599_999;
+    world.cilium = 'works';
+    await read(chosen);
+    expect(chosen.name).toBe('netfilter');
+    now += 1;
+    await read(chosen);
+    expect(chosen.name).toBe('cilium');
+  });
+
+  test('maps that vanish have a while to come back', async () => {
+    const chosen = await choose();
+    world.cilium = 'absent';
+    await expect(read(chosen)).rejects.toMatchObject({ code: 'absent' });
+    now += 29_999;
+    await expect(read(chosen)).rejects.toMatchObject({ code: 'absent' });
+    world.cilium = 'works';
+    await read(chosen);
+    expect(chosen.name).toBe('cilium');
+    world.cilium = 'absent';
+    await expect(read(chosen)).rejects.toMatchObject({ code: 'absent' });
+    now += 30_000;
+    await read(chosen);
+    expect(chosen.name).toBe('netfilter');
+  });
+
+  test('asked for: it is waited for, and every read says why', async () => {
+    world.hasMaps = false;
+    const chosen = await choose('cilium');
+    expect(chosen.unusable).toEqual({ source: 'cilium', reason: 'absent' });
+    await expect(read(chosen)).rejects.toMatchObject({ code: 'absent' });
+    world.hasMaps = true;
+    await read(chosen);
+    expect(open).toEqual(['cilium']);
+  });
+
+  test('who follows ends follows those of each source that tells them', async () => {
+    const chosen = await choose();
+    chosen.follow({ ended() {}, endsAmiss() {} });
+    expect(chosen.tellsEnds).toBe(false);
+    world.cilium = 'stale';
+    await read(chosen);
+    expect(chosen.tellsEnds).toBe(true);
+    expect(said.filter((line) => line === 'followed')).toHaveLength(1);
+  });
+});

@@ -1,0 +1,281 @@
+import { parseAddress, parseRange } from '@egressd/flow/address';
+import { emptyColumns, type FlowColumns } from '@egressd/flow/columns';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { OwnerRegistry } from '../owners/registry.ts';
+import type { ReceivedBatch, StreamSettings } from '../receiver/received.ts';
+import type { Endpoint } from './endpoint.ts';
+import { join } from './enrich.ts';
+import { KEPT, VERDICTS } from './verdict.ts';
+
+const address = (text: string): Uint8Array => parseAddress(text)!;
+
+/** source, destination, protocol, tx bytes, rx bytes; packets are a tenth. */
+type Row = readonly [string, string, number, number, number];
+
+function columns(rows: readonly Row[]): FlowColumns {
+  const texts = [...new Set(rows.flatMap((row) => row.slice(0, 2) as [string, string]))];
+  const flows = emptyColumns(rows.length, texts.length);
+  for (const [i, text] of texts.entries()) flows.addresses.set(address(text), i * 16);
+  rows.forEach(([source, destination, protocol, tx, rx], i) => {
+    flows.source[i] = texts.indexOf(source);
+    flows.destination[i] = texts.indexOf(destination);
+    flows.protocol[i] = protocol;
+    [flows.txBytes[i], flows.rxBytes[i]] = [tx, rx];
+    [flows.txPackets[i], flows.rxPackets[i]] = [tx / 10, rx / 10];
+  });
+  return flows;
+}
+
+function batch(
+  rows: readonly Row[],
+  settings: Partial<StreamSettings> = {},
+  node = 'n1',
+  span = [1000, 2000],
+): ReceivedBatch {
+  const collector = {
+    node,
+    bootId: 'b',
+    numbering: 'n',
+    version: 'v',
+    settings: { excludeNamespaces: ['kube-system'], groupPublicIps: false, sendTrafficDelta: undefined, ...settings },
+    nodeAddresses: [],
+    peer: undefined,
+  };
+  return { collector, span: { number: 1, fromMs: span[0]!, toMs: span[1]! }, parts: [columns(rows)] };
+}
+
+const POD = { addresses: [], hostNetwork: false };
+
+/** n1 and n2 in two zones of a region, n3 elsewhere; a and b on n1, c on n2, d on n3; dns on n1 is excluded. */
+function cluster(): OwnerRegistry {
+  const owners = new OwnerRegistry(['file']);
+  const node = (name: string, zone: string, region: string, ip: string) => ({
+    name,
+    zone,
+    region,
+    addresses: [address(ip)],
+  });
+  const pod = (name: string, namespace: string, on: string, ...ips: string[]) => {
+    return { ...POD, key: name, name, namespace, node: on, addresses: ips.map(address) };
+  };
+  owners.source('file').replace(
+    {
+      clusterRanges: [parseRange('172.32.0.0/16')!],
+      nodes: [
+        node('n1', 'z1', 'r1', '192.168.0.1'),
+        node('n2', 'z2', 'r1', '192.168.0.2'),
+        node('n3', 'z1', 'r2', '192.168.0.3'),
+      ],
+      pods: [
+        pod('a', 'shop', 'n1', '10.0.0.1', 'fd00::1'),
+        pod('b', 'shop', 'n1', '10.0.0.2'),
+        pod('c', 'shop', 'n2', '10.0.1.1'),
+        pod('d', 'shop', 'n3', '10.0.2.1'),
+        pod('dns', 'kube-system', 'n1', '10.0.0.53'),
+        pod('public', 'shop', 'n2', '172.32.1.1'),
+        pod('stray', 'shop', 'nowhere', '10.0.3.1'),
+      ],
+    },
+    0,
+  );
+  return owners;
+}
+
+/** `source > destination protocol tx/rx` of each flow that is kept. */
+function flowsOf(from: ReceivedBatch, owners = cluster()): string[] {
+  return join(from, owners).parts.flatMap(({ flows, endpoints, verdicts }) => {
+    const lines: string[] = [];
+    const say = (s: number, d: number, row: number, tx: Float64Array, rx: Float64Array) =>
+      lines.push(`${nameOf(endpoints[s]!)} > ${nameOf(endpoints[d]!)} ${flows.protocol[row]} ${tx[row]}/${rx[row]}`);
+    for (let row = 0; row < flows.rows; row++) {
+      const [s, d] = [flows.source[row]!, flows.destination[row]!];
+      if (verdicts[s] === KEPT) say(s, d, row, flows.txBytes, flows.rxBytes);
+      if (verdicts[d] === KEPT) say(d, s, row, flows.rxBytes, flows.txBytes);
+    }
+    return lines;
+  });
+}
+
+const nameOf = ({ owner, place, key }: Endpoint): string =>
+  owner.pod || owner.node || `${place}:${[...key].map((unit) => unit.charCodeAt(0).toString(16)).join(':')}`;
+
+describe('which directions are kept', () => {
+  test.each<[string, Row, string[]]>([
+    ['of a pod of the node', ['10.0.0.1', '10.0.1.1', 6, 10, 20], ['a > c 6 10/20']],
+    ['opened by the other end', ['10.0.1.1', '10.0.0.1', 6, 10, 20], ['a > c 6 20/10']],
+    [
+      'both, where both are pods of the node',
+      ['10.0.0.1', '10.0.0.2', 17, 10, 20],
+      ['a > b 17 10/20', 'b > a 17 20/10'],
+    ],
+    [
+      'a pod with itself: both, and they are the same flow',
+      ['10.0.0.1', '10.0.0.1', 6, 10, 20],
+      ['a > a 6 10/20', 'a > a 6 20/10'],
+    ],
+    ['to a node', ['10.0.0.1', '192.168.0.2', 1, 10, 0], ['a > n2 1 10/0']],
+    ['from the node itself', ['192.168.0.1', '10.0.0.1', 6, 10, 20], ['a > n1 6 20/10']],
+    ['not of an excluded namespace, but to it', ['10.0.0.53', '10.0.0.1', 17, 10, 20], ['a > dns 17 20/10']],
+    ['not of two pods elsewhere', ['10.0.1.1', '10.0.2.1', 6, 10, 20], []],
+    ['IPv6', ['fd00::1', '2001:db8::1', 58, 10, 20], ['a > public:2001:db8:0:0:0:0:0:1 58 10/20']],
+    ['to the internet', ['10.0.0.1', '198.51.100.7', 6, 10, 20], ['a > public:0:0:0:0:0:ffff:c633:6407 6 10/20']],
+    ['from the internet', ['198.51.100.7', '10.0.0.1', 6, 10, 20], ['a > public:0:0:0:0:0:ffff:c633:6407 6 20/10']],
+    ['to a private address of nobody', ['10.0.0.1', '10.9.9.9', 6, 1, 0], ['a > private:0:0:0:0:0:ffff:a09:909 6 1/0']],
+    ['to a pod of a node that nobody knows', ['10.0.0.1', '10.0.3.1', 6, 1, 0], ['a > stray 6 1/0']],
+  ])('%s', (_, row, expected) => {
+    expect(flowsOf(batch([row]))).toEqual(expected);
+  });
+});
+
+describe('public destinations', () => {
+  test.each<[string, boolean, string]>([
+    ['198.51.100.7', false, 'public:0:0:0:0:0:ffff:c633:6407'],
+    ['198.51.100.7', true, 'public:0:0:0:0:0:ffff:0:0'],
+    ['2001:db8::7', true, 'public:0:0:0:0:0:0:0:0'],
+    ['0.0.0.0', false, 'public:0:0:0:0:0:ffff:0:0'],
+    ['::', false, 'public:0:0:0:0:0:0:0:0'],
+    ['10.9.9.9', true, 'private:0:0:0:0:0:ffff:a09:909'],
+    ['224.0.0.1', true, 'private:0:0:0:0:0:ffff:e000:1'],
+    ['172.32.1.1', true, 'public'],
+    ['172.32.9.9', true, 'unknown:0:0:0:0:0:ffff:ac20:909'],
+    ['172.33.1.1', true, 'public:0:0:0:0:0:ffff:0:0'],
+  ])('%s, folded %s: %s', (ip, groupPublicIps, expected) => {
+    const rows: Row[] = [['10.0.0.1', ip, 6, 10, 20]];
+    expect(flowsOf(batch(rows, { groupPublicIps }))).toEqual([`a > ${expected} 6 10/20`]);
+  });
+
+  test('a pod of the cluster with a public address is private', () => {
+    const [part] = join(batch([['10.0.0.1', '172.32.1.1', 6, 1, 1]]), cluster()).parts;
+    expect(part!.endpoints.map(({ place }) => place)).toEqual(['owned', 'owned']);
+  });
+});
+
+describe('what is not kept is counted', () => {
+  test.each<[string, Row, string]>([
+    ['two pods elsewhere', ['10.0.1.1', '10.0.2.1', 6, 10, 20], 'not_local'],
+    ['a pod elsewhere and the internet', ['10.0.1.1', '198.51.100.7', 6, 10, 20], 'not_local'],
+    ['a node elsewhere', ['192.168.0.2', '198.51.100.7', 6, 10, 20], 'not_local'],
+    ['nobody and nobody', ['10.9.9.9', '198.51.100.7', 6, 10, 20], 'unknown_source'],
+    ['nobody and what is folded', ['10.9.9.9', '0.0.0.0', 6, 10, 20], 'unknown_source'],
+    ['the node itself', ['192.168.0.1', '198.51.100.7', 6, 10, 20], 'host_network'],
+    ['to the node itself', ['10.0.1.1', '192.168.0.1', 6, 10, 20], 'host_network'],
+    ['an excluded pod', ['10.0.0.53', '198.51.100.7', 17, 10, 20], 'excluded_namespace'],
+    ['an excluded pod and the node', ['192.168.0.1', '10.0.0.53', 17, 10, 20], 'excluded_namespace'],
+    ['the collector does not know itself', ['::', '::', 0, 10, 20], 'too_many_pairs'],
+  ])('%s: %s', (_, row, reason) => {
+    const { dropped } = join(batch([row]), cluster());
+    expect([...dropped]).toEqual([[reason, { pairs: 1, bytes: 30, packets: 3 }]]);
+  });
+
+  test('a collector of a node that nobody knows keeps nothing', () => {
+    expect(flowsOf(batch([['10.0.0.1', '10.0.1.1', 6, 1, 1]], {}, 'other'))).toEqual([]);
+  });
+
+  test('no namespace is excluded where the settings name none', () => {
+    const rows: Row[] = [['10.0.0.53', '10.0.1.1', 17, 1, 1]];
+    expect(flowsOf(batch(rows, { excludeNamespaces: [] }))).toEqual(['dns > c 17 1/1']);
+  });
+});
+
+describe('an address that changed hands meanwhile', () => {
+  /** `after` takes the address of `before` at 1500. */
+  const handedOver = (before: [string, string, string], after: [string, string, string]) => {
+    const owners = cluster();
+    const pod = ([name, namespace, node]: [string, string, string]) => ({
+      ...POD,
+      key: name,
+      name,
+      namespace,
+      node,
+      addresses: [address('10.0.0.77')],
+    });
+    owners.source('file').upsertPod(pod(before), 500);
+    owners.source('file').upsertPod(pod(after), 1500);
+    return owners;
+  };
+  const end = (owners: OwnerRegistry, row: Row) => join(batch([row]), owners).parts[0]!.endpoints[0]!;
+
+  test.each<[string, [string, string, string], [string, string, string], Partial<Endpoint['owner']>]>([
+    ['two Jobs', ['j1', 'batch', 'n1'], ['j2', 'batch', 'n1'], { pod: '', namespace: 'batch', node: 'n1', zone: 'z1' }],
+    ['of two namespaces', ['j1', 'x', 'n1'], ['j2', 'y', 'n1'], { pod: '', namespace: '', node: 'n1', zone: 'z1' }],
+    ['one that came back under its name', ['j', 'x', 'n1'], ['j', 'x', 'n1'], { pod: 'j', namespace: 'x', node: 'n1' }],
+  ])('%s: what is true of both is said, the rest is not', (_, before, after, expected) => {
+    const owners = handedOver(before, after);
+    expect(end(owners, ['10.0.0.77', '10.0.1.1', 6, 1, 1]).owner).toMatchObject(expected);
+  });
+
+  test('bytes are kept where every owner would be kept, and counted as unknown', () => {
+    const joined = join(
+      batch([['10.0.0.77', '10.0.1.1', 6, 10, 20]]),
+      handedOver(['j1', 'x', 'n1'], ['j2', 'x', 'n1']),
+    );
+    expect(joined.unknown).toEqual({ pairs: 1, bytes: 30, packets: 3 });
+    expect(joined.dropped.size).toBe(0);
+  });
+
+  test.each<[string, [string, string, string], [string, string, string], string]>([
+    ['one of them elsewhere', ['j1', 'x', 'n1'], ['j2', 'x', 'n2'], 'ambiguous'],
+    ['one of them excluded', ['j1', 'x', 'n1'], ['j2', 'kube-system', 'n1'], 'ambiguous'],
+    ['both excluded', ['j1', 'kube-system', 'n1'], ['j2', 'kube-system', 'n1'], 'excluded_namespace'],
+    ['both elsewhere', ['j1', 'x', 'n2'], ['j2', 'x', 'n3'], 'not_local'],
+  ])('%s: %s', (_, before, after, reason) => {
+    const { dropped } = join(batch([['10.0.0.77', '198.51.100.7', 6, 10, 20]]), handedOver(before, after));
+    expect([...dropped.keys()]).toEqual([reason]);
+  });
+
+  test('as a destination it is the unknown, in the zone that all of them share', () => {
+    const owners = handedOver(['j1', 'x', 'n1'], ['j2', 'y', 'n2']);
+    const [part] = join(batch([['10.0.0.1', '10.0.0.77', 6, 10, 20]]), owners).parts;
+    const owner = { namespace: '', pod: '', node: '', zone: '', region: 'r1' };
+    expect(part!.endpoints[1]).toMatchObject({ place: 'unknown', owner });
+  });
+});
+
+test('every byte of every row is in a flow or counted as dropped, once', () => {
+  const ips = [
+    ...[
+      '10.0.0.1',
+      '10.0.0.2',
+      '10.0.1.1',
+      '10.0.0.53',
+      '192.168.0.1',
+      '192.168.0.2',
+      '10.9.9.9',
+      '198.51.100.7',
+      '::',
+    ],
+    ...['fd00::1', '0.0.0.0', '172.32.9.9', '10.0.0.77'],
+  ];
+  const row = fc.tuple(
+    fc.constantFrom(...ips),
+    fc.constantFrom(...ips),
+    fc.constantFrom(1, 6, 17),
+    fc.nat(1e6),
+    fc.nat(1e6),
+  );
+  const owners = cluster();
+  for (const [at, node] of [
+    [500, 'n1'],
+    [1500, 'n2'],
+  ] as const)
+    owners
+      .source('file')
+      .upsertPod({ ...POD, key: `j${at}`, name: 'j', namespace: 'x', node, addresses: [address('10.0.0.77')] }, at);
+  fc.assert(
+    fc.property(fc.array(row, { maxLength: 40 }), fc.boolean(), (rows, groupPublicIps) => {
+      const joined = join(batch(rows, { groupPublicIps }), owners);
+      let kept = 0;
+      for (const { flows, verdicts } of joined.parts)
+        for (let i = 0; i < flows.rows; i++)
+          if (verdicts[flows.source[i]!] === KEPT || verdicts[flows.destination[i]!] === KEPT)
+            kept += flows.txBytes[i]! + flows.rxBytes[i]!;
+      const dropped = [...joined.dropped.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+      expect(kept + dropped).toBe(rows.reduce((sum, [, , , tx, rx]) => sum + tx + rx, 0));
+    }),
+  );
+});
+
+test('kept is the first verdict', () => {
+  expect(VERDICTS[KEPT]).toBe('kept');
+});

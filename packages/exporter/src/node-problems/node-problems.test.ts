@@ -1,0 +1,99 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { Health } from '../receiver/received.ts';
+import { FORGET_MS, NodeHealth, ZEROED_MS } from './node-problems.ts';
+
+const FINE: Health = {
+  accounting: true,
+  timestamps: true,
+  events: 1,
+  countersBackwards: 0,
+  entriesWithoutCounters: 0,
+};
+
+let nodes: NodeHealth;
+const take = (health: Partial<Health>, nowMs = 0, numbering = 'first') =>
+  nodes.take('n1', numbering, { ...FINE, ...health }, nowMs);
+
+/** What is amiss with which nodes. */
+const amiss = (nowMs = 0, ...speaking: string[]) =>
+  Object.fromEntries(
+    [...nodes.amiss(new Set(speaking.length === 0 ? ['n1'] : speaking), nowMs)].filter(([, list]) => list.length > 0),
+  );
+
+beforeEach(() => {
+  nodes = new NodeHealth();
+});
+
+describe('amiss', () => {
+  test.each([
+    ['nothing', {}, []],
+    ['what the kernel does not say', { accounting: undefined, timestamps: undefined, events: undefined }, []],
+    ['events', { events: 0 }, ['events_off']],
+    ['events of connections opened while somebody listens', { events: 2 }, []],
+    ['accounting', { accounting: false }, ['accounting_off']],
+    ['timestamps', { timestamps: false }, ['timestamps_off']],
+    ['entries', { entriesWithoutCounters: 7 }, ['entries_without_counters']],
+    [
+      'all',
+      { accounting: false, timestamps: false, entriesWithoutCounters: 1 },
+      ['accounting_off', 'timestamps_off', 'entries_without_counters'],
+    ],
+  ])('%s', (_, health, expected) => {
+    expect(take(health)).toEqual(expected);
+    expect(amiss()).toEqual(Object.fromEntries(expected.map((what) => [what, ['n1']])));
+  });
+
+  test('is new once, and again after it was well', () => {
+    expect(take({ accounting: false })).toEqual(['accounting_off']);
+    expect(take({ accounting: false, entriesWithoutCounters: 3 })).toEqual(['entries_without_counters']);
+    expect(take({})).toEqual([]);
+    expect(amiss()).toEqual({});
+    expect(take({ accounting: false })).toEqual(['accounting_off']);
+  });
+
+  test('counts nodes that speak', () => {
+    take({ accounting: false });
+    nodes.take('n2', 'other', { ...FINE, accounting: false }, 0);
+    expect(amiss(0, 'n1', 'n2', 'n3')).toEqual({ accounting_off: ['n1', 'n2'] });
+    expect(amiss(0, 'n2')).toEqual({ accounting_off: ['n2'] });
+  });
+});
+
+describe('counters that fell', () => {
+  test('are amiss for a while after each time', () => {
+    take({});
+    expect(take({ countersBackwards: 2 }, 1000)).toEqual(['counters_zeroed']);
+    expect(take({ countersBackwards: 5 }, 2000)).toEqual([]);
+    expect(amiss(2000 + ZEROED_MS - 1)).toEqual({ counters_zeroed: ['n1'] });
+    expect(amiss(2000 + ZEROED_MS)).toEqual({});
+    expect(take({ countersBackwards: 5 }, 3000 + ZEROED_MS)).toEqual([]);
+    expect(take({ countersBackwards: 6 }, 4000 + ZEROED_MS)).toEqual(['counters_zeroed']);
+  });
+
+  test('before this exporter knew the node are old', () => expect(take({ countersBackwards: 9 })).toEqual([]));
+
+  test('are counted from zero by a collector that restarted', () => {
+    take({ countersBackwards: 9 });
+    expect(take({ countersBackwards: 0 }, 0, 'second')).toEqual([]);
+    expect(take({ countersBackwards: 3 }, 0, 'third')).toEqual(['counters_zeroed']);
+  });
+
+  test.each([[false], [undefined]])('prove nothing where timestamps are %s', (timestamps) => {
+    take({ timestamps });
+    expect(take({ timestamps, countersBackwards: 1 })).not.toContain('counters_zeroed');
+  });
+});
+
+test('a node that speaks stays, one that is gone is forgotten', () => {
+  take({ accounting: false });
+  nodes.take('n2', 'other', FINE, 0);
+  nodes.forget(new Set(['n1']), FORGET_MS - 1);
+  expect(nodes.size).toBe(2);
+  nodes.forget(new Set(['n1']), FORGET_MS);
+  expect(nodes.size).toBe(1);
+  expect(amiss(FORGET_MS)).toEqual({ accounting_off: ['n1'] });
+  nodes.forget(new Set(), 2 * FORGET_MS - 1);
+  expect(nodes.size).toBe(1);
+  nodes.forget(new Set(), 2 * FORGET_MS);
+  expect(nodes.size).toBe(0);
+});

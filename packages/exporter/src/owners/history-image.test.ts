@@ -1,0 +1,197 @@
+import { addressKey, parseAddress } from '@egressd/flow/address';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { type AddressHistory, historyOf } from './history-image.ts';
+import { type NodeHolder, type PodHolder, Tenures } from './ip-history.ts';
+import { OwnerRegistry, type PodRecord, REMEMBER_MS } from './registry.ts';
+
+const address = (text: string): Uint8Array => parseAddress(text)!;
+const node = (name: string, addresses: string[] = [], zone = 'z') => {
+  return { name, zone, region: 'r', addresses: addresses.map(address) };
+};
+function pod(key: string, on: string, addresses: string[], fromMs?: number): PodRecord {
+  const bytes = addresses.map(address);
+  const since = fromMs === undefined ? {} : { fromMs };
+  return { key, namespace: 'ns', name: key, node: on, addresses: bytes, hostNetwork: false, ...since };
+}
+
+/** `name` of the pod or node, `nobody`, or `a|b` where it is not known which. */
+function who(owners: OwnerRegistry, ip: string, fromMs: number, toMs = fromMs + 1): string {
+  const found = owners.during(address(ip), 0, fromMs, toMs);
+  if (found.known === 'nobody') return 'nobody';
+  const all = found.known === 'owner' ? [found.owner] : found.owners;
+  return all
+    .map((owner) => owner.pod || owner.node)
+    .sort()
+    .join('|');
+}
+
+/** At 1000 there are `a` and `gone-early`, which ends at 1500; `heard` is told at 1200, `b` comes at 2000, all is saved at 3000. */
+function saved(): AddressHistory {
+  const owners = new OwnerRegistry(['api']);
+  const api = owners.source('api');
+  const pods = [pod('a', 'n1', ['10.0.0.1'], 900), pod('gone-early', 'n2', ['10.0.0.2'], 800)];
+  const nodes = [node('n1', ['192.168.0.1']), node('n2', ['192.168.0.2'])];
+  api.replace({ nodes, pods, clusterRanges: [] }, 1000);
+  owners.addNodeAddresses('n1', [address('172.17.0.1')], 1200);
+  api.endPod('gone-early', 1500);
+  api.upsertPod(pod('b', 'n1', ['10.0.0.3', 'fd00::3'], 2000), 2000);
+  return owners.history(3000);
+}
+
+function restored(history = saved(), sources = ['api']): OwnerRegistry {
+  const owners = new OwnerRegistry(sources);
+  owners.restore(history);
+  return owners;
+}
+
+describe('a restart', () => {
+  const again = (pods: PodRecord[], nodes = [node('n1', ['192.168.0.1']), node('n2', ['192.168.0.2'])]) => {
+    const owners = restored();
+    expect(owners.synced).toBe(false);
+    owners.source('api').replace({ nodes, pods, clusterRanges: [] }, 5000);
+    return owners;
+  };
+
+  test('who lives keeps the time since when it has its address, whatever it is told as', () => {
+    const owners = again([pod('a', 'n1', ['10.0.0.1'], 4000)]);
+    expect([899, 900, 4000, 9000].map((at) => who(owners, '10.0.0.1', at))).toEqual(['nobody', 'a', 'a', 'a']);
+    owners.source('api').endPod('a', 6000);
+    expect([5999, 6000].map((at) => who(owners, '10.0.0.1', at))).toEqual(['a', 'nobody']);
+  });
+
+  test('who was deleted meanwhile has ended when it was found missing', () => {
+    const owners = again([]);
+    expect([1999, 2000, 4999, 5000].map((at) => who(owners, 'fd00::3', at))).toEqual(['nobody', 'b', 'b', 'nobody']);
+    expect(owners.counts.pods).toBe(0);
+  });
+
+  test('who ended before keeps its times, with node and zone', () => {
+    const owners = again([]);
+    expect([799, 800, 1499, 1500].map((at) => who(owners, '10.0.0.2', at))).toEqual([
+      'nobody',
+      'gone-early',
+      'gone-early',
+      'nobody',
+    ]);
+    const owner = { kind: 'pod', namespace: 'ns', pod: 'gone-early', node: 'n2', zone: 'z', region: 'r' };
+    expect(owners.during(address('10.0.0.2'), 0, 1000, 1001)).toEqual({ known: 'owner', owner });
+  });
+
+  test('an address that was given to another meanwhile is that one’s since it has it', () => {
+    const owners = again([pod('c', 'n2', ['10.0.0.1'], 4000)]);
+    expect([3999, 4000, 5000].map((at) => who(owners, '10.0.0.1', at))).toEqual(['a', 'c', 'c']);
+  });
+
+  test('where a source does not know since when, who is new came after the history was saved', () => {
+    const owners = again([pod('c', 'n2', ['10.0.0.1'])]);
+    expect([2999, 3000, 5000].map((at) => who(owners, '10.0.0.1', at))).toEqual(['a', 'c', 'c']);
+  });
+
+  test('a pod that had finished is told to be so before the first state: its end is the one told', () => {
+    const owners = restored();
+    owners.source('api').upsertPod(pod('a', 'n1', ['10.0.0.1'], 900), 5000);
+    owners.source('api').endPod('a', 3500);
+    owners.source('api').replace({ nodes: [], pods: [], clusterRanges: [] }, 5000);
+    expect([3499, 3500].map((at) => who(owners, '10.0.0.1', at))).toEqual(['a', 'nobody']);
+  });
+
+  test('nodes, and what their kernels told, go on or end', () => {
+    const same = again([]);
+    expect([0, 9000].map((at) => who(same, '172.17.0.1', at))).toEqual(['n1', 'n1']);
+    same.addNodeAddresses('n1', [], 6000);
+    expect([5999, 6000].map((at) => who(same, '172.17.0.1', at))).toEqual(['n1', 'nobody']);
+    const replaced = again([], [node('n2', ['192.168.0.22'])]);
+    expect([4999, 5000].map((at) => who(replaced, '172.17.0.1', at))).toEqual(['n1', 'nobody']);
+    expect([4999, 5000].map((at) => who(replaced, '192.168.0.1', at))).toEqual(['n1', 'nobody']);
+    expect([4999, 5000].map((at) => who(replaced, '192.168.0.2', at))).toEqual(['n2', 'nobody']);
+    expect(replaced.counts.nodes).toBe(1);
+  });
+
+  test('a source that is no more: what it told has ended when it was saved', () => {
+    const owners = restored(saved(), ['file']);
+    owners
+      .source('file')
+      .replace({ nodes: [node('n1')], pods: [pod('a', 'n1', ['10.0.0.1'])], clusterRanges: [] }, 5000);
+    expect([2999, 3000].map((at) => who(owners, '10.0.0.3', at))).toEqual(['b', 'nobody']);
+    expect([2999, 3000].map((at) => who(owners, '192.168.0.2', at))).toEqual(['n2', 'nobody']);
+    expect(who(owners, '10.0.0.1', 8000)).toBe('a');
+  });
+
+  test('the past is forgotten as ever', () => {
+    const owners = again([]);
+    owners.forget(5000 + REMEMBER_MS);
+    expect(who(owners, '10.0.0.1', 1000)).toBe('nobody');
+    expect(owners.counts.addresses).toBe(3);
+  });
+
+  test('ten restarts remember no more than one', () => {
+    let history = saved();
+    for (let i = 0; i < 10; i++) {
+      const owners = restored(history);
+      const api = owners.source('api');
+      api.upsertPod(pod('job', 'n1', ['10.0.0.9'], 100), 4000);
+      api.endPod('job', 200);
+      api.replace(
+        { nodes: [node('n1'), node('n2')], pods: [pod('a', 'n1', ['10.0.0.1'], 900)], clusterRanges: [] },
+        4000,
+      );
+      history = owners.history(4100);
+    }
+    expect(history.pods.map(({ name, times }) => [name, times.length]).sort()).toEqual([
+      ['a', 1],
+      ['b', 2],
+      ['gone-early', 1],
+      ['job', 1],
+    ]);
+  });
+});
+
+test('whatever was told: a registry that was restored answers as the one that was saved', () => {
+  const ips = ['10.0.0.1', '10.0.0.2', 'fd00::1'];
+  const ipSet = fc.uniqueArray(fc.nat(2), { maxLength: 2 });
+  const step = fc.oneof(
+    fc.record({ what: fc.constant('pod' as const), name: fc.nat(3), ips: ipSet }),
+    fc.record({ what: fc.constant('end' as const), name: fc.nat(3) }),
+    fc.record({ what: fc.constant('node' as const), name: fc.nat(1), ips: ipSet }),
+    fc.record({ what: fc.constant('endNode' as const), name: fc.nat(1) }),
+    fc.record({ what: fc.constant('heard' as const), name: fc.nat(1), ips: ipSet }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
+      const owners = new OwnerRegistry(['api']);
+      const api = owners.source('api');
+      api.replace({ nodes: [node('n0'), node('n1')], pods: [], clusterRanges: [] }, 0);
+      steps.forEach((it, i) => {
+        const told = 'ips' in it ? it.ips.map((ip) => ips[ip]!) : [];
+        if (it.what === 'pod') api.upsertPod(pod(`p${it.name}`, `n${it.name % 2}`, told), i + 1);
+        else if (it.what === 'end') api.endPod(`p${it.name}`, i + 1);
+        else if (it.what === 'node') api.upsertNode(node(`n${it.name}`, told), i + 1);
+        else if (it.what === 'endNode') api.endNode(`n${it.name}`, i + 1);
+        else owners.addNodeAddresses(`n${it.name}`, told.map(address), i + 1);
+      });
+      const back = restored(owners.history(steps.length + 1));
+      for (const ip of ips)
+        for (let from = 0; from <= steps.length + 1; from++)
+          for (const length of [1, 3])
+            expect(who(back, ip, from, from + length)).toBe(who(owners, ip, from, from + length));
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('too many times: those that ended longest ago are left out, those that last never', () => {
+  const tenures = new Tenures();
+  const on: NodeHolder = { kind: 'node', name: 'n', zone: '', region: '' };
+  const holder = (name: string): PodHolder => ({ kind: 'pod', namespace: 'ns', name, workload: undefined, node: on });
+  const key = addressKey(address('10.0.0.1'));
+  const add = (name: string, fromMs: number, toMs: number) =>
+    tenures.restore(key, { holder: holder(name), claim: 'declared', fromMs, toMs });
+  add('lasts', 0, Number.POSITIVE_INFINITY);
+  for (const end of [50, 10, 40, 20, 30]) add(`e${end}`, 0, end);
+  const present = { savedMs: 60, sources: [], nodes: [on], declaredBy: () => [], living: () => undefined };
+  const history = historyOf(tenures, present, 3);
+  expect(history.pods.map(({ name }) => name).sort()).toEqual(['e40', 'e50', 'lasts']);
+  expect(history.leftOut).toBe(3);
+  expect(historyOf(tenures, present, 6).leftOut).toBe(0);
+});

@@ -1,0 +1,157 @@
+import type { Position } from '../aggregate/snapshot.ts';
+import type { Owners } from '../owners/owners.ts';
+import type { ReceivedBatch } from '../receiver/received.ts';
+import { type Missing, missingOwners } from './missing-owners.ts';
+
+/** A batch is held back for so long after its last byte moved: what Kubernetes has not told by then it is not waited for. */
+export const WAIT_MS = 10_000;
+/** Held batches together take no more; beyond that the oldest goes on as it is. */
+export const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+/** An address that was waited for in vain is not waited for again for so long: machines outside the cluster have addresses like it. */
+export const GIVEN_UP_MS = 5 * 60_000;
+/** Addresses of which that is remembered. One more, and the one given up first is forgotten. */
+export const MAX_GIVEN_UP = 10_000;
+
+/** How waiting ended: every owner was told; the time was over; there was no room. */
+export type Outcome = 'told' | 'gave_up' | 'no_room';
+export const OUTCOMES: readonly Outcome[] = ['told', 'gave_up', 'no_room'];
+
+interface Held {
+  readonly batch: ReceivedBatch;
+  missing: readonly Missing[];
+  readonly deadlineMs: number;
+  readonly bytes: number;
+}
+
+/**
+ * Batches that name a pod which is not known yet. A pod's first bytes may be here before Kubernetes has told whose they are; joined
+ * at once they would be nobody's for ever.
+ *
+ *   node-a -> [ batch 7 (10.1.0.9 is missing) | batch 8 | ... ]     in order: 8 is not joined before 7
+ *   node-b -> ...
+ *
+ * A held batch is received, not joined: no snapshot has it, so none may confirm it (`withoutHeld`).
+ */
+export class Waiting {
+  readonly #owners: Owners;
+  readonly #maxBytes: number;
+  readonly #held = new Map<string, Held[]>();
+  readonly #givenUp = new Map<string, number>();
+  readonly #outcomes = new Map<Outcome, number>();
+  #bytes = 0;
+
+  constructor(owners: Owners, maxBytes: number = MAX_WAITING_BYTES) {
+    this.#owners = owners;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Batches that are held. */
+  get size(): number {
+    return [...this.#held.values()].reduce((sum, queue) => sum + queue.length, 0);
+  }
+
+  /** Takes a batch. @returns what can be joined now, in order: nothing where it has to wait */
+  offer(batch: ReceivedBatch, nowMs: number): ReceivedBatch[] {
+    const { node } = batch.collector;
+    const queue = this.#held.get(node) ?? [];
+    const deadlineMs = Math.min(batch.span.toMs, nowMs) + WAIT_MS;
+    const missing = deadlineMs > nowMs ? this.#missing(batch, nowMs) : [];
+    if (missing.length === 0 && queue.length === 0) return [batch];
+    const bytes = sizeOf(batch);
+    queue.push({ batch, missing, deadlineMs, bytes });
+    this.#held.set(node, queue);
+    this.#bytes += bytes;
+    const ready: ReceivedBatch[] = [];
+    while (this.#bytes > this.#maxBytes) ready.push(this.#release(this.#oldest(), 'no_room'));
+    return ready;
+  }
+
+  /** Batches that wait no more, those of a node in order. To be called now and then. */
+  due(nowMs: number): ReceivedBatch[] {
+    const ready: ReceivedBatch[] = [];
+    for (const [node, queue] of this.#held)
+      for (let head = queue[0]; head !== undefined; head = queue[0]) {
+        const { fromMs, toMs } = head.batch.span;
+        head.missing = head.missing.filter(
+          ({ bytes }) => this.#owners.during(bytes, 0, fromMs, toMs).known === 'nobody',
+        );
+        if (head.missing.length > 0 && nowMs < head.deadlineMs) break;
+        this.#giveUp(head.missing, nowMs);
+        ready.push(this.#release(node, head.missing.length > 0 ? 'gave_up' : 'told'));
+      }
+    return ready;
+  }
+
+  /** All that is held, whatever is missing: nobody waits any more. */
+  all(): ReceivedBatch[] {
+    const ready: ReceivedBatch[] = [];
+    for (const [node, queue] of this.#held) while (queue.length > 0) ready.push(this.#release(node, 'gave_up'));
+    return ready;
+  }
+
+  /** A position without what is held: how far the totals are. */
+  withoutHeld(position: Position): Position {
+    if (this.#held.size === 0) return position;
+    const limited = new Map(position);
+    for (const [node, queue] of this.#held) {
+      const at = position.get(node);
+      const first = at && firstOf(queue, at.numbering);
+      if (at === undefined || first === undefined || first > at.number) continue;
+      if (first > 1) limited.set(node, { ...at, number: first - 1 });
+      else limited.delete(node);
+    }
+    return limited;
+  }
+
+  /** The first batch of a node's numbering that is held; undefined: none is. */
+  firstHeld(node: string, numbering: string): number | undefined {
+    return firstOf(this.#held.get(node) ?? [], numbering);
+  }
+
+  /** How many batches ended their wait how since this was last asked. */
+  takeOutcomes(): ReadonlyMap<Outcome, number> {
+    const taken = new Map(this.#outcomes);
+    this.#outcomes.clear();
+    return taken;
+  }
+
+  #missing(batch: ReceivedBatch, nowMs: number): Missing[] {
+    return missingOwners(batch, this.#owners).filter(({ key }) => (this.#givenUp.get(key) ?? 0) <= nowMs);
+  }
+
+  #giveUp(missing: readonly Missing[], nowMs: number): void {
+    for (const { key } of missing) {
+      this.#givenUp.delete(key);
+      this.#givenUp.set(key, nowMs + GIVEN_UP_MS);
+    }
+    for (const key of this.#givenUp.keys()) {
+      if (this.#givenUp.size <= MAX_GIVEN_UP) break;
+      this.#givenUp.delete(key);
+    }
+  }
+
+  /** The node whose first batch waits longest. */
+  #oldest(): string {
+    const heads = [...this.#held].map(([node, queue]) => ({ node, deadlineMs: queue[0]!.deadlineMs }));
+    return heads.reduce((a, b) => (b.deadlineMs < a.deadlineMs ? b : a)).node;
+  }
+
+  #release(node: string, outcome: Outcome): ReceivedBatch {
+    const queue = this.#held.get(node)!;
+    const { batch, bytes } = queue.shift()!;
+    if (queue.length === 0) this.#held.delete(node);
+    this.#bytes -= bytes;
+    this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
+    return batch;
+  }
+}
+
+/** A collector that began anew counts anew: what its forerunner sent is no part of its numbers. */
+function firstOf(queue: readonly Held[], numbering: string): number | undefined {
+  return queue.find(({ batch }) => batch.collector.numbering === numbering)?.batch.span.number;
+}
+
+function sizeOf({ parts }: ReceivedBatch): number {
+  const columns = parts.flatMap((part) => [...Object.values(part), ...Object.values(part.dialled ?? {})]);
+  return columns.reduce((sum, column) => sum + (ArrayBuffer.isView(column) ? column.byteLength : 0), 0);
+}

@@ -1,0 +1,446 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type { Series } from '../../aggregate/snapshot.ts';
+import { STARTED_MS, testSeries, testSnapshot } from '../testing.ts';
+import { END, type Frame, type Mode, NOTHING, SAMPLE, unitsOf } from './frame.ts';
+import { Ledger, type LedgerOptions } from './sink-state.ts';
+
+const INTERVAL_MS = 60_000;
+const NOWHERE = new Map();
+const [A, B, C] = [testSeries(1), testSeries(2), testSeries(3)] as const;
+
+function ledger(maxSeries = 100, identityOf = (labels: { src_pod: string }) => labels.src_pod): Ledger {
+  return new Ledger({ counters: ['txBytes'], maxSeries, identityOf, startedMs: STARTED_MS, intervalMs: INTERVAL_MS });
+}
+
+/** Frame as text: `pod-1 0@60000 100@120000`, times since the start. */
+function tell(frame: Frame): string[] {
+  return Array.from(frame.kinds, (kind, unit) => {
+    const sample = `${frame.values[unit]}@${frame.timeMs - STARTED_MS}`;
+    const start = frame.starts?.kinds[unit] ? `${frame.starts.values[unit]}@${frame.starts.timeMs - STARTED_MS} ` : '';
+    const said = { [NOTHING]: '-', [SAMPLE]: `${start}${sample}`, [END]: 'end' }[kind];
+    return `${frame.identities[Math.floor(unit / frame.width)]} ${said}`;
+  });
+}
+
+function acceptAll(of: Ledger, frame: Frame): void {
+  if (frame.starts !== undefined) of.accepted(frame.starts, 0, unitsOf(frame));
+  of.accepted(frame, 0, unitsOf(frame));
+}
+
+/** Offers a snapshot and freezes it; all is accepted unless said otherwise. */
+function step(
+  of: Ledger,
+  afterMs: number,
+  series: readonly Series[],
+  totals: readonly number[],
+  { retired = [] as readonly Series[], mode = 'counter' as Mode, accept = true } = {},
+): string[] {
+  of.absorb(testSnapshot(afterMs, series, totals, retired));
+  const frame = of.freeze(STARTED_MS + afterMs, mode, NOWHERE);
+  if (accept) acceptAll(of, frame);
+  return tell(frame);
+}
+
+describe('counters', () => {
+  test('a zero goes one interval before the first value', () => {
+    const of = ledger();
+    expect(step(of, 120_000, [A], [100])).toEqual(['pod-1 0@60000 100@120000']);
+    expect(step(of, 180_000, [A], [100])).toEqual(['pod-1 100@180000']);
+    expect(step(of, 240_000, [A, B], [150, 7])).toEqual(['pod-1 150@240000', 'pod-2 0@180001 7@240000']);
+  });
+
+  test('no zero before the start of the exporter', () => {
+    expect(step(ledger(), 30_000, [A], [100])).toEqual(['pod-1 0@1 100@30000']);
+  });
+
+  test('no room for a zero: the series waits', () => {
+    const of = ledger();
+    expect(step(of, 1, [A], [100])).toEqual(['pod-1 -']);
+    expect(step(of, 2, [A], [100])).toEqual(['pod-1 -']);
+    expect(step(of, 60_000, [A], [100])).toEqual(['pod-1 0@3 100@60000']);
+  });
+
+  test('two milliseconds are room enough, as between snapshots of a clock that was set back', () => {
+    const of = ledger();
+    step(of, 60_000, [A], [100]);
+    expect(step(of, 60_002, [A, B], [150, 7])).toEqual(['pod-1 150@60002', 'pod-2 0@60001 7@60002']);
+  });
+
+  test('what was not accepted comes again with its zero, after the frame before', () => {
+    const of = ledger();
+    step(of, 60_000, [A], [100], { accept: false });
+    expect(step(of, 90_000, [A], [120])).toEqual(['pod-1 0@60001 120@90000']);
+  });
+
+  test('an ended series gets a stale marker once, after its last value', () => {
+    const of = ledger();
+    step(of, 60_000, [A], [100]);
+    expect(step(of, 120_000, [], [], { retired: [A], accept: false })).toEqual(['pod-1 end']);
+    expect(step(of, 180_000, [], [])).toEqual(['pod-1 end']);
+    expect(step(of, 240_000, [], [])).toEqual([]);
+    expect(of.size).toBe(0);
+  });
+
+  test('an ended series whose last value was not accepted says it first', () => {
+    const of = ledger();
+    step(of, 60_000, [A], [100]);
+    step(of, 120_000, [A], [150], { accept: false });
+    expect(step(of, 180_000, [], [], { retired: [A] })).toEqual(['pod-1 150@180000']);
+    expect(step(of, 240_000, [], [])).toEqual(['pod-1 end']);
+    expect(step(of, 300_000, [], [])).toEqual([]);
+  });
+
+  test('a superseded snapshot loses nothing, not even the last rise of an ended series', () => {
+    const of = ledger();
+    of.absorb(testSnapshot(60_000, [A, B], [100, 5]));
+    expect(step(of, 120_000, [A], [130], { retired: [B] })).toEqual([
+      'pod-1 0@60000 130@120000',
+      'pod-2 0@60000 5@120000',
+    ]);
+  });
+
+  test('labels that come back after their end begin at zero, after the marker', () => {
+    const of = ledger();
+    step(of, 60_000, [A], [100]);
+    step(of, 120_000, [], [], { retired: [A] });
+    step(of, 180_000, [], []);
+    const again = { id: 9, labels: A.labels };
+    expect(step(of, 190_000, [again], [3])).toEqual(['pod-1 0@180001 3@190000']);
+  });
+
+  test('labels that come back while the marker waits go on', () => {
+    const of = ledger();
+    step(of, 60_000, [A], [100]);
+    step(of, 120_000, [], [], { retired: [A], accept: false });
+    const again = { id: 9, labels: A.labels };
+    expect(step(of, 180_000, [again], [3])).toEqual(['pod-1 103@180000']);
+  });
+
+  test('labels that come back while the marker is under way begin where they were', () => {
+    const of = ledger();
+    step(of, 60_000, [A], [100]);
+    of.absorb(testSnapshot(120_000, [], [], [A]));
+    const marker = of.freeze(STARTED_MS + 120_000, 'counter', NOWHERE);
+    const again = { id: 9, labels: A.labels };
+    of.absorb(testSnapshot(180_000, [again], [3]));
+    of.accepted(marker, 0, 1);
+    expect(step(of, 240_000, [again], [4])).toEqual(['pod-1 100@180000 104@240000']);
+  });
+
+  test('series that look the same to the receiver are one, and its total never falls', () => {
+    const of = ledger(100, () => 'all');
+    expect(step(of, 60_000, [A, B], [100, 5])).toEqual(['all 0@1 105@60000']);
+    expect(step(of, 120_000, [B], [6], { retired: [A] })).toEqual(['all 106@120000']);
+    expect(step(of, 180_000, [B, C], [6, 10])).toEqual(['all 116@180000']);
+    expect(step(of, 240_000, [], [], { retired: [B, C] })).toEqual(['all end']);
+  });
+
+  test('totals beyond 2^53 are sent rounded and end like others', () => {
+    const of = ledger();
+    step(of, 60_000, [A], [2 ** 53]);
+    expect(step(of, 120_000, [A], [2 ** 53 + 2])).toEqual([`pod-1 ${2 ** 53 + 2}@120000`]);
+    expect(step(of, 180_000, [], [], { retired: [A] })).toEqual(['pod-1 end']);
+  });
+});
+
+describe('deltas', () => {
+  const mode = 'delta';
+
+  test('each says the rise since the last that was accepted; what did not rise is not sent', () => {
+    const of = ledger();
+    expect(step(of, 60_000, [A, B], [100, 1], { mode })).toEqual(['pod-1 100@60000', 'pod-2 1@60000']);
+    expect(step(of, 120_000, [A, B], [100, 3], { mode, accept: false })).toEqual(['pod-2 2@120000']);
+    expect(step(of, 180_000, [A, B], [100, 7], { mode })).toEqual(['pod-2 6@180000']);
+    expect(step(of, 240_000, [A, B], [100, 7], { mode })).toEqual([]);
+  });
+
+  test('an ended series says its last rise and nothing more', () => {
+    const of = ledger();
+    of.absorb(testSnapshot(60_000, [A], [100]));
+    expect(step(of, 120_000, [], [], { retired: [A], mode })).toEqual(['pod-1 100@120000']);
+    expect(step(of, 180_000, [], [], { mode })).toEqual([]);
+    expect(of.size).toBe(0);
+  });
+
+  test('exact beyond 2^53', () => {
+    const of = ledger();
+    step(of, 60_000, [A], [2 ** 60], { mode });
+    of.absorb(testSnapshot(120_000, [A], [2 ** 60]));
+    expect(step(of, 180_000, [A], [2 ** 60 + 1024], { mode })).toEqual(['pod-1 1024@180000']);
+  });
+});
+
+describe('a change of mode', () => {
+  test('to counters: they begin at what went as deltas', () => {
+    const of = ledger();
+    step(of, 60_000, [A], [100], { mode: 'delta' });
+    expect(step(of, 120_000, [A], [130])).toEqual(['pod-1 100@60001 130@120000']);
+    expect(step(of, 180_000, [A], [140])).toEqual(['pod-1 140@180000']);
+  });
+
+  test('to deltas: only what came after the last total', () => {
+    const of = ledger();
+    step(of, 60_000, [A], [100]);
+    expect(step(of, 120_000, [A], [130], { mode: 'delta' })).toEqual(['pod-1 30@120000']);
+  });
+});
+
+describe('maxSeries', () => {
+  const [D, E] = [testSeries(4), testSeries(5, { protocol: 17 })];
+  const identityOf = (labels: { src_pod: string; protocol: number }) => `${labels.src_pod}/${labels.protocol}`;
+  const of = ledger(2, identityOf as never);
+
+  test('the rest folds into one series a protocol, and stays there', () => {
+    expect(step(of, 60_000, [A, B, C, D, E], [1, 2, 3, 4, 5])).toEqual([
+      'pod-1/6 0@1 1@60000',
+      'pod-2/6 0@1 2@60000',
+      '~other/6 0@1 7@60000',
+      '~other/17 0@1 5@60000',
+    ]);
+    expect(of.folded).toBe(3);
+    expect(step(of, 120_000, [B, C, D, E], [2, 30, 4, 5], { retired: [A] })).toEqual([
+      'pod-1/6 end',
+      'pod-2/6 2@120000',
+      '~other/6 34@120000',
+      '~other/17 5@120000',
+    ]);
+    expect(step(of, 180_000, [B, C, E], [2, 31, 5], { retired: [D] })).toContain('~other/6 35@180000');
+    expect(of.folded).toBe(2);
+  });
+
+  test('one that returns after its end gets the room that is free now, and the fold ends with its last series', () => {
+    const again = { id: 14, labels: D.labels };
+    expect(step(of, 240_000, [B, E, again], [2, 5, 9], { retired: [C] })).toEqual([
+      'pod-4/6 0@180001 9@240000',
+      'pod-2/6 2@240000',
+      '~other/6 end',
+      '~other/17 5@240000',
+    ]);
+    step(of, 300_000, [B, E, again], [2, 5, 9]);
+    expect(of.size).toBe(3);
+  });
+});
+
+describe('a refused series', () => {
+  test('pauses longer each time, then says all', () => {
+    const of = ledger();
+    const tries: number[] = [];
+    for (let minute = 1; minute <= 20; minute++) {
+      of.absorb(testSnapshot(minute * 60_000, [A, B], [minute, minute]));
+      const frame = of.freeze(STARTED_MS + minute * 60_000, 'counter', NOWHERE);
+      const at = frame.identities.indexOf('pod-1');
+      if (at === -1) expect(frame.paused).toBe(1);
+      else {
+        tries.push(minute);
+        expect(of.refused(frame, at)).toBe('paused');
+      }
+      of.accepted(frame, frame.identities.indexOf('pod-2'), frame.identities.indexOf('pod-2') + 1);
+    }
+    expect(tries).toEqual([1, 2, 4, 8, 16]);
+    expect(step(of, 40 * 60_000, [A, B], [40, 40])).toContain(`pod-1 0@${39 * 60_000} 40@${40 * 60_000}`);
+  });
+
+  test('that has ended is tried a few times more, then given up', () => {
+    const of = ledger();
+    of.absorb(testSnapshot(60_000, [A], [100]));
+    of.absorb(testSnapshot(120_000, [], [], [A]));
+    const said = [];
+    for (let minute = 2; of.size > 0; minute++) {
+      const frame = of.freeze(STARTED_MS + minute * 60_000, 'counter', NOWHERE);
+      if (frame.rows > 0) said.push(`${minute} ${of.refused(frame, 0)}`);
+    }
+    expect(said).toEqual(['2 paused', '3 paused', '5 paused', '9 paused', '17 given_up']);
+  });
+});
+
+/** A database: what has been counted under each identity, as `increase()` or `sum_over_time()` see it. */
+class Receiver {
+  readonly #last = new Map<string, { value: number; timeMs: number; ended: boolean }>();
+  sum = 0;
+
+  take(frame: Frame, unit: number): void {
+    const identity = frame.identities[unit]!;
+    const kind = frame.kinds[unit]!;
+    if (kind === END) this.#forward(identity, frame.timeMs).ended = true;
+    else if (kind !== NOTHING) this.#sample(frame.mode, identity, frame.values[unit]!, frame.timeMs);
+  }
+
+  #sample(mode: Mode, identity: string, value: number, timeMs: number): void {
+    const isFirst = !this.#last.has(identity);
+    const last = this.#forward(identity, timeMs);
+    if (mode === 'delta') this.sum += value;
+    else if (!isFirst) this.sum += value < last.value ? value : value - last.value;
+    last.value = value;
+  }
+
+  #forward(identity: string, timeMs: number): { value: number; timeMs: number; ended: boolean } {
+    const last = this.#last.get(identity) ?? { value: 0, timeMs: 0, ended: false };
+    if (timeMs <= last.timeMs) throw new Error(`${identity}: ${timeMs} is not after ${last.timeMs}`);
+    last.timeMs = timeMs;
+    this.#last.set(identity, last);
+    return last;
+  }
+}
+
+describe('whatever happens', () => {
+  const action = fc.oneof(
+    { weight: 8, arbitrary: fc.record({ do: fc.constant('count' as const), series: fc.nat(5), bytes: fc.nat(1000) }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('retire' as const), series: fc.nat(5) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ do: fc.constant('offer' as const), afterMs: fc.integer({ min: 1, max: 90_000 }) }),
+    },
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        do: fc.constant('deliver' as const),
+        afterMs: fc.integer({ min: 1, max: 90_000 }),
+        accept: fc.array(fc.boolean(), { minLength: 6, maxLength: 6 }),
+      }),
+    },
+  );
+
+  test.each<Mode>(['counter', 'delta'])('the receiver ends with every byte once: %s', (mode) => {
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 60 }), fc.integer({ min: 1, max: 6 }), (actions, maxSeries) => {
+        const of = ledger(maxSeries);
+        const receiver = new Receiver();
+        const live = new Map<number, { series: Series; total: number }>();
+        const retired: Series[] = [];
+        let [timeMs, nextId, sum] = [0, 1, 0];
+        const offer = (afterMs: number) => {
+          timeMs += afterMs;
+          const rows = [...live.values()];
+          of.absorb(
+            testSnapshot(
+              timeMs,
+              rows.map(({ series }) => series),
+              rows.map(({ total }) => total),
+              retired,
+            ),
+          );
+          retired.length = 0;
+        };
+        const deliver = (accept: (unit: number) => boolean) => {
+          const frame = of.freeze(STARTED_MS + timeMs, mode, NOWHERE);
+          for (const part of [frame.starts, frame]) {
+            if (part === frame) of.withhold(frame);
+            for (let unit = 0; unit < unitsOf(frame); unit++) {
+              // A start may be accepted without its value, not the other way round.
+              if (part === undefined || !(accept(unit) || (part !== frame && accept(unit + 1)))) continue;
+              receiver.take(part, unit);
+              of.accepted(part, unit, unit + 1);
+            }
+          }
+        };
+        for (const act of actions) {
+          if (act.do === 'count') {
+            const entry = live.get(act.series) ?? {
+              series: { id: nextId++, labels: testSeries(act.series).labels },
+              total: 0,
+            };
+            entry.total += act.bytes;
+            sum += act.bytes;
+            live.set(act.series, entry);
+          } else if (act.do === 'retire') {
+            // Only what was in a snapshot is ever told to be retired.
+            offer(1);
+            const entry = live.get(act.series);
+            if (entry !== undefined) retired.push(entry.series);
+            live.delete(act.series);
+          } else {
+            offer(act.afterMs);
+            if (act.do === 'deliver') deliver((unit) => act.accept[unit % 6]!);
+          }
+        }
+        for (let round = 0; round < 3; round++) {
+          offer(60_000);
+          deliver(() => true);
+        }
+        expect(receiver.sum).toBe(sum);
+        expect(of.size).toBeGreaterThanOrEqual(Math.min(live.size, 1));
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('books of a life before', () => {
+  const make = (changes: Partial<LedgerOptions> = {}) =>
+    new Ledger({
+      ...{ counters: ['txBytes'], maxSeries: 10, identityOf: ({ src_pod }) => src_pod },
+      ...{ startedMs: STARTED_MS, intervalMs: INTERVAL_MS, scheme: 'pods', receiver: 'here', origin: 'first' },
+      ...changes,
+    });
+  const [A, B] = [testSeries(1), testSeries(2)];
+  const standing = testSnapshot(60_000, [A], [100]);
+
+  /** Has given 70 of A's 100 bytes, and none of the 5 of B, which has ended; a frame is under way. */
+  function before() {
+    const of = make();
+    of.absorb(testSnapshot(1, [A, B], [70, 5]));
+    const first = of.freeze(STARTED_MS + 30_000, 'counter', NOWHERE);
+    of.accepted(first.starts!, 0, 1);
+    of.accepted(of.withhold(first), 0, 1);
+    of.settled();
+    of.absorb(testSnapshot(60_000, [A], [100], [B]));
+    of.freeze(STARTED_MS + 60_000, 'counter', NOWHERE);
+    return of.image([A], []);
+  }
+
+  /** What goes out next: `pod=value@time`, starts first. */
+  function next(of: Ledger, afterMs: number, total: number): string[] {
+    of.absorb(testSnapshot(afterMs, [A], [total]));
+    const frame = of.freeze(STARTED_MS + afterMs, 'counter', NOWHERE);
+    return [frame.starts, frame].flatMap((part) => {
+      if (part === undefined) return [];
+      const told = part.identities.map((pod, row) => [part.kinds[row], `${pod}=${part.values[row]}`] as const);
+      return told.filter(([kind]) => kind !== 0).map(([, text]) => `${text}@${part.timeMs - STARTED_MS}`);
+    });
+  }
+
+  test('go on where they were', () => {
+    const of = make({ origin: 'second' });
+    expect(of.restore(before(), standing)).toEqual({ outcome: 'resumed', lost: 0 });
+    const { timeMs, identities, origin, starts } = of.inFlight!;
+    expect([timeMs, identities, origin]).toEqual([STARTED_MS + 60_000, ['pod-1', 'pod-2'], 'first']);
+    expect(starts?.identities).toEqual(['pod-1', 'pod-2']);
+    of.settled();
+    expect(next(of, 120_000, 130)).toEqual(['pod-2=0@60001', 'pod-1=130@120000', 'pod-2=5@120000']);
+  });
+
+  test('for another receiver: it is told what nobody had accepted, from zero', () => {
+    const of = make({ receiver: 'there' });
+    expect(of.restore(before(), standing)).toEqual({ outcome: 'new_receiver', lost: 0 });
+    expect(of.inFlight).toBeUndefined();
+    expect(next(of, 120_000, 130)).toEqual(['pod-1=0@60001', 'pod-2=0@60001', 'pod-1=60@120000', 'pod-2=5@120000']);
+  });
+
+  test('of other series: what nobody had accepted goes with the new ones; what has no series is counted', () => {
+    const of = make({ scheme: 'pods, otherwise', identityOf: ({ src_pod }) => `new ${src_pod}` });
+    expect(of.restore(before(), standing)).toEqual({ outcome: 'anew', lost: 1 });
+    expect(next(of, 120_000, 130)).toEqual(['new pod-1=0@60001', 'new pod-1=60@120000']);
+  });
+
+  test('of other series at a clock that was set back: nothing goes before what went before', () => {
+    const of = make({ scheme: 'pods, otherwise', startedMs: STARTED_MS - INTERVAL_MS });
+    of.restore(before(), standing);
+    expect(next(of, 60_002, 130)).toEqual(['pod-1=0@60001', 'pod-1=60@60002']);
+  });
+
+  test('none: what was counted before is not told', () => {
+    const of = make();
+    of.begin(standing);
+    expect(next(of, 120_000, 130)).toEqual(['pod-1=0@60000', 'pod-1=30@120000']);
+  });
+
+  test('that have folded series fold them again', () => {
+    const of = make({ maxSeries: 1 });
+    of.absorb(testSnapshot(60_000, [A, B], [100, 5]));
+    const again = make({ maxSeries: 1 });
+    const both = testSnapshot(60_000, [A, B], [100, 5]);
+    again.restore(of.image([A, B], []), both);
+    expect([again.size, again.folded]).toEqual([2, 1]);
+  });
+});

@@ -1,0 +1,275 @@
+import { gunzipSync } from 'node:zlib';
+import { createLog } from '@egressd/daemon/log';
+import { createRegistry } from '@egressd/daemon/metrics';
+import { type Answer, type Received, status, TestReceiver } from '@egressd/world/receivers/test-receiver';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { type Accepted, Delivery } from '../delivery/delivery.ts';
+import { createSinkMetrics } from '../delivery/metrics.ts';
+import type { Timers } from '../delivery/retry.ts';
+import { decodeBatch } from '../items/testing.ts';
+import { STARTED_MS, testSeries, testSnapshot, until } from '../testing.ts';
+import type { HttpSinkSettings } from './settings.ts';
+import { createHttpSink } from './sink.ts';
+
+/** Pauses between attempts are over at once. */
+const HASTY: Timers = {
+  now: () => performance.now(),
+  sleep: (_ms, signal) =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, 1);
+      signal.addEventListener('abort', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    }),
+};
+
+let receiver: TestReceiver;
+let delivery: Delivery;
+
+beforeEach(async () => {
+  receiver = await TestReceiver.start();
+});
+
+afterEach(async () => {
+  await delivery.close(0);
+  await receiver.close();
+});
+
+function setUp(changes: Partial<HttpSinkSettings> = {}) {
+  const settings: HttpSinkSettings = {
+    url: `http://127.0.0.1:${receiver.port}/flows`,
+    method: 'POST',
+    compression: 'gzip',
+    encoding: 'protobuf',
+    headers: {},
+    timeoutMs: 5000,
+    maxSeries: 100_000,
+    ...changes,
+  };
+  const registry = createRegistry();
+  const accepted: number[] = [];
+  const lines: string[] = [];
+  delivery = new Delivery({
+    sink: createHttpSink({ name: 'saas', settings, version: '1.2.3', environment: {} }),
+    startedMs: STARTED_MS,
+    intervalMs: 60_000,
+    metrics: createSinkMetrics(registry),
+    log: createLog('debug', (line) => lines.push(line)),
+    onAccepted: ({ timeMs }: Accepted) => accepted.push(timeMs - STARTED_MS),
+    timers: HASTY,
+    random: () => 0,
+  });
+  const metric = async (name: string) => (await registry.getSingleMetricAsString(name)).split('\n').slice(2);
+  return { accepted, lines, metric };
+}
+
+/** Offers a snapshot in which each of some series has so many bytes in all. */
+function offer(afterMs: number, total: number, count = 3): void {
+  const series = Array.from({ length: count }, (_, id) => testSeries(id));
+  delivery.offer(
+    testSnapshot(
+      afterMs,
+      series,
+      series.map(() => total),
+    ),
+    undefined,
+  );
+}
+
+/** The items of a request, packed or not. */
+function itemsOf({ headers, body }: Received) {
+  return decodeBatch(headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body);
+}
+
+/** Bytes by pod, as a receiver adds them up. */
+function sumOf(requests: readonly Received[]): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const { src_pod, tx_bytes } of requests.flatMap(itemsOf))
+    sums[src_pod] = (sums[src_pod] ?? 0) + Number(tx_bytes);
+  return sums;
+}
+
+/** Answers the first requests with `answers`, later ones with 204. */
+function first(...answers: Answer[]): Answer {
+  return (received, response) => (answers.shift() ?? status(204))(received, response);
+}
+
+describe('a request', () => {
+  test('protobuf, packed, deltas', async () => {
+    const { accepted } = setUp({ headers: { 'X-API-Key': 'key' } });
+    offer(60_000, 5);
+    await until(() => accepted.length === 1);
+    offer(120_000, 12);
+    await until(() => accepted.length === 2);
+    const [, request] = receiver.requests;
+    expect(request).toMatchObject({ method: 'POST', url: '/flows' });
+    expect(request!.headers).toMatchObject({
+      'content-type': 'application/protobuf',
+      'content-encoding': 'gzip',
+      'user-agent': 'castai-egressd/1.2.3',
+      'x-api-key': 'key',
+      'idempotency-key': expect.stringMatching(/^[0-9a-f-]{36}$/),
+    });
+    expect(itemsOf(request!).map(({ src_pod, tx_bytes, rx_packets }) => [src_pod, tx_bytes, rx_packets])).toEqual([
+      ['pod-0', 7n, 7n],
+      ['pod-1', 7n, 7n],
+      ['pod-2', 7n, 7n],
+    ]);
+  });
+
+  test('protobuf, not packed, PUT', async () => {
+    const { accepted } = setUp({ compression: '', method: 'PUT' });
+    offer(60_000, 5);
+    await until(() => accepted.length === 1);
+    const [request] = receiver.requests;
+    expect(request).toMatchObject({ method: 'PUT' });
+    expect(request!.headers['content-encoding']).toBeUndefined();
+    expect(decodeBatch(request!.body)).toHaveLength(3);
+  });
+
+  test.each(['', 'gzip'] as const)('JSON lines, compression %j', async (compression) => {
+    const { accepted } = setUp({ encoding: 'json', compression });
+    offer(60_000, 5);
+    await until(() => accepted.length === 1);
+    const [{ headers, body } = {} as Received] = receiver.requests;
+    expect(headers['content-type']).toBe('application/x-ndjson');
+    const text = (compression === 'gzip' ? gunzipSync(body) : body).toString('utf8');
+    const lines = text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ src_pod, mode, tx_bytes }) => [src_pod, mode, tx_bytes])).toEqual([
+      ['pod-0', 'delta', 5],
+      ['pod-1', 'delta', 5],
+      ['pod-2', 'delta', 5],
+    ]);
+  });
+
+  test('headers of the user win', async () => {
+    const { accepted } = setUp({ headers: { 'User-agent': 'mine', 'Content-Type': 'application/x-protobuf' } });
+    offer(60_000, 5);
+    await until(() => accepted.length === 1);
+    expect(receiver.requests[0]!.headers).toMatchObject({
+      'user-agent': 'mine',
+      'content-type': 'application/x-protobuf',
+    });
+  });
+
+  test('to a URL without a path', async () => {
+    const { accepted } = setUp({ url: `http://127.0.0.1:${receiver.port}` });
+    offer(60_000, 5);
+    await until(() => accepted.length === 1);
+    expect(receiver.requests[0]!.url).toBe('/');
+  });
+
+  test('nothing moved: no request', async () => {
+    const { accepted } = setUp();
+    offer(60_000, 5);
+    await until(() => accepted.length === 1);
+    offer(120_000, 5);
+    await until(() => accepted.length === 2);
+    expect(receiver.requests).toHaveLength(1);
+  });
+});
+
+describe('an answer that is lost', () => {
+  const cut: Answer = (_received, response) => void response.socket?.destroy();
+  const half: Answer = (_received, response) => void response.socket?.end('HTTP/1.1 20');
+  const hang: Answer = () => {};
+
+  test.each<[string, Answer]>([
+    ['500', status(500, {}, 'out of disk')],
+    ['cut', cut],
+    ['half', half],
+    ['none', hang],
+  ])(
+    '%s: the same bytes under the same key, counted; a receiver that knows the key has every byte once',
+    async (_name, fault) => {
+      const { accepted, metric } = setUp({ timeoutMs: 300 });
+      receiver.answer = first(fault);
+      offer(60_000, 5);
+      await until(() => receiver.requests.length > 0);
+      offer(120_000, 9);
+      await until(() => accepted.length === 2);
+      const sent = receiver.requests.map(
+        ({ body, headers }) => `${headers['idempotency-key']} ${body.toString('hex')}`,
+      );
+      expect(sent[0]).toBe(sent[1]);
+      const byKey = new Map(receiver.requests.map((request) => [request.headers['idempotency-key'], request]));
+      expect(sumOf([...byKey.values()])).toEqual({ 'pod-0': 9, 'pod-1': 9, 'pod-2': 9 });
+      expect(await metric('egressd_sink_ambiguous_samples_total')).toEqual([
+        'egressd_sink_ambiguous_samples_total{sink="saas",fate="repeated"} 3',
+      ]);
+    },
+  );
+});
+
+describe('an answer that says it was not stored', () => {
+  test.each<[string, Answer, string]>([
+    ['429', status(429, { 'retry-after': '1' }, 'slow down'), 'retryable'],
+    ['401', status(401, {}, 'who are you'), 'check the credentials'],
+    ['404', status(404), 'check the path of the URL'],
+    [
+      'a redirect',
+      status(308, { location: 'https://else.where/flows?token=x' }),
+      'set the URL to https://else.where/flows',
+    ],
+    ['a page for people', status(200, {}, '\n<html><body>Log in</body></html>'), 'not an endpoint that takes data'],
+  ])('%s: said, nothing is lost, nothing is ambiguous', async (name, fault, advice) => {
+    const { accepted, lines, metric } = setUp();
+    receiver.answer = fault;
+    offer(60_000, 5);
+    await until(() => lines.length > 0);
+    if (name !== '429') expect(lines.join()).toContain(advice);
+    expect(lines.join()).not.toContain('token=x');
+    const refused = receiver.requests.length;
+    receiver.answer = status(200, {}, '{}');
+    offer(120_000, 9);
+    await until(() => accepted.includes(120_000));
+    const kept = receiver.requests.slice(refused);
+    expect(sumOf(kept)).toEqual({ 'pod-0': 9, 'pod-1': 9, 'pod-2': 9 });
+    expect(await metric('egressd_sink_ambiguous_samples_total')).toEqual([]);
+  });
+
+  test('413 is split until it fits', async () => {
+    const { accepted } = setUp();
+    const stored: Received[] = [];
+    receiver.answer = (received, response) => {
+      if (itemsOf(received).length > 10) return status(413)(received, response);
+      stored.push(received);
+      status(204)(received, response);
+    };
+    offer(60_000, 5, 64);
+    await until(() => accepted.length === 1);
+    expect(sumOf(stored)).toEqual(Object.fromEntries(Array.from({ length: 64 }, (_, id) => [`pod-${id}`, 5])));
+  });
+
+  test('400 for one item: the others are stored once', async () => {
+    const { accepted, metric } = setUp();
+    const stored: Received[] = [];
+    receiver.answer = (received, response) => {
+      if (itemsOf(received).some(({ src_pod }) => src_pod === 'pod-33'))
+        return status(400, {}, 'bad')(received, response);
+      stored.push(received);
+      status(204)(received, response);
+    };
+    offer(60_000, 5, 100);
+    await until(() => accepted.length === 1);
+    const sums = sumOf(stored);
+    expect(Object.keys(sums)).toHaveLength(99);
+    expect(new Set(Object.values(sums))).toEqual(new Set([5]));
+    expect(await metric('egressd_dropped_events_total')).toEqual([
+      'egressd_dropped_events_total{sink="saas",reason="refused"} 1',
+    ]);
+  });
+});
+
+test('large snapshots go in several requests, each series once', async () => {
+  const { accepted } = setUp({ compression: '' });
+  offer(60_000, 5, 10_100);
+  await until(() => accepted.length === 1);
+  const pods = receiver.requests.map((request) => itemsOf(request).map(({ src_pod }) => src_pod));
+  expect(pods.map(({ length }) => length)).toEqual([10_000, 100]);
+  expect(new Set(pods.flat()).size).toBe(10_100);
+});

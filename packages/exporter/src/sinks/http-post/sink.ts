@@ -1,0 +1,69 @@
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import type { Frame } from '../delivery/frame.ts';
+import { requestKey } from '../delivery/request-key.ts';
+import { resultOf } from '../http/answers.ts';
+import { HttpClient } from '../http/client.ts';
+import type { Environment } from '../http/proxy.ts';
+import { httpReceiver } from '../http/receiver.ts';
+import { ITEM_COUNTERS, ItemEncoder, type ItemFormat } from '../items/item-encoder.ts';
+import { JSON_LINES } from '../items/json-lines.ts';
+import { PROTOBUF_ITEMS } from '../items/protobuf.ts';
+import type { FrozenRequest, SendResult, Sink } from '../sink.ts';
+import type { HttpSinkSettings } from './settings.ts';
+
+const FORMATS: Readonly<Record<HttpSinkSettings['encoding'], { format: ItemFormat; contentType: string }>> = {
+  protobuf: { format: PROTOBUF_ITEMS, contentType: 'application/protobuf' },
+  json: { format: JSON_LINES, contentType: 'application/x-ndjson' },
+};
+
+const compress = promisify(gzip);
+
+/** What an `http` sink is made of. */
+export interface HttpSinkOptions {
+  readonly name: string;
+  readonly settings: HttpSinkSettings;
+  /** egressd's, for `User-Agent`. */
+  readonly version: string;
+  readonly environment: Environment;
+}
+
+/**
+ * Posts items to an endpoint of the user's, usually deltas. A request that may have been stored comes again with the same bytes and
+ * the same `Idempotency-Key`.
+ */
+export function createHttpSink(options: HttpSinkOptions): Sink {
+  const { settings } = options;
+  const client = new HttpClient(settings, options.environment);
+  const { format, contentType } = FORMATS[settings.encoding];
+  const encoder = new ItemEncoder(format);
+  const headers = {
+    'content-type': contentType,
+    ...(settings.compression === '' ? {} : { 'content-encoding': settings.compression }),
+    // The name that receivers know from the egressd before.
+    'user-agent': `castai-egressd/${options.version}`,
+  };
+  return {
+    name: options.name,
+    form: 'items',
+    usualMode: 'delta',
+    counters: ITEM_COUNTERS,
+    maxSeries: settings.maxSeries,
+    scheme: `items ${settings.encoding} 1`,
+    receiver: httpReceiver(settings),
+    identityOf: (labels) => format.identityOf(labels),
+    async encode(frame: Frame, from: number, to: number): Promise<FrozenRequest> {
+      const { bytes, end, items } = encoder.encode(frame, from, to);
+      const zipped = settings.compression === 'gzip' && items > 0;
+      // The encoder's buffer rests until there is an answer, but a request's bytes are its own.
+      const body = zipped ? await compress(bytes) : Uint8Array.from(bytes);
+      return { body, key: requestKey(frame, from, end), end, samples: items };
+    },
+    async send(request: FrozenRequest, signal: AbortSignal): Promise<SendResult> {
+      const own = { ...headers, 'idempotency-key': request.key };
+      const answer = await client.send(settings.method, own, request.body, signal);
+      return resultOf(answer, client.shown, Date.now());
+    },
+    close: () => client.close(),
+  };
+}

@@ -1,0 +1,217 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { join } from 'node:path';
+import { type CertificateFiles, CertificateFolder } from '@egressd/world/certificates';
+import { status, TestReceiver } from '@egressd/world/receivers/test-receiver';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { HttpClient } from './client.ts';
+import type { HttpSettings } from './settings.ts';
+
+const BODY = Buffer.from('body');
+const LIVE = new AbortController().signal;
+
+const folder = new CertificateFolder();
+const closers: (() => Promise<void>)[] = [];
+let authority: CertificateFiles;
+let stranger: CertificateFiles;
+let server: CertificateFiles;
+
+beforeAll(() => {
+  authority = folder.authority('authority');
+  stranger = folder.authority('stranger');
+  server = folder.certificate('server', authority);
+});
+
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+afterAll(() => folder[Symbol.dispose]());
+
+function client(settings: Partial<HttpSettings> & { url: string }, environment = {}): HttpClient {
+  const made = new HttpClient({ headers: {}, timeoutMs: 5000, ...settings }, environment);
+  closers.push(() => made.close());
+  return made;
+}
+
+/** What came of one request: the status, or the kind of failure. */
+async function ask(of: HttpClient): Promise<number | string> {
+  const answer = await of.send('POST', { 'x-own': '1' }, BODY, LIVE);
+  return 'failure' in answer ? `${answer.failure}: ${answer.message}` : answer.status;
+}
+
+async function receiver(tls?: Parameters<typeof TestReceiver.start>[1]): Promise<TestReceiver> {
+  const started = await TestReceiver.start(status(204), tls);
+  closers.push(() => started.close());
+  return started;
+}
+
+function pems({ cert, key }: CertificateFiles) {
+  return { cert: readFileSync(cert), key: readFileSync(key) };
+}
+
+function file(name: string, text: string): string {
+  const path = join(folder.folder, name);
+  writeFileSync(`${path}.new`, text);
+  renameSync(`${path}.new`, path);
+  return path;
+}
+
+describe('TLS', () => {
+  const url = (of: TestReceiver, host = '127.0.0.1') => `https://${host}:${of.port}/write`;
+
+  test('a certificate of the right authority', async () => {
+    const to = await receiver(pems(server));
+    expect(await ask(client({ url: url(to), tls: { caFile: authority.cert } }))).toBe(204);
+    expect(await ask(client({ url: url(to, 'localhost'), tls: { caFile: authority.cert } }))).toBe(204);
+  });
+
+  test.each<[string, (of: TestReceiver) => HttpSettings['tls'], RegExp]>([
+    ['nobody known signed it', () => ({}), /^tls: .*tls.caFile/],
+    ['another authority signed it', () => ({ caFile: stranger.cert }), /^tls: /],
+    ['it is for another name', () => ({ caFile: authority.cert, serverName: 'db.example' }), /^tls: /],
+    ['there is no file', () => ({ caFile: '/nowhere/ca.pem' }), /^credentials: tls.caFile: \/nowhere\/ca.pem .*ENOENT/],
+    ['the file is empty', () => ({ caFile: file('empty.pem', '\n') }), /^credentials: .*empty.pem is empty/],
+    ['the file is no certificate', () => ({ certFile: file('x', 'x'), keyFile: file('y', 'y') }), /^tls: /],
+  ])('refused: %s', async (_name, tls, expected) => {
+    const to = await receiver(pems(server));
+    expect(await ask(client({ url: url(to), tls: tls(to) }))).toMatch(expected);
+    expect(to.requests).toEqual([]);
+  });
+
+  test('any certificate, where that was asked for', async () => {
+    const to = await receiver(pems(server));
+    expect(await ask(client({ url: url(to), tls: { insecureSkipVerify: true } }))).toBe(204);
+  });
+
+  test('plain text to a server of TLS, and the other way round', async () => {
+    const secure = await receiver(pems(server));
+    const plain = await receiver();
+    expect(await ask(client({ url: `http://127.0.0.1:${secure.port}/` }))).toMatch(/^closed: /);
+    expect(await ask(client({ url: `https://127.0.0.1:${plain.port}/` }))).toMatch(/^tls: /);
+  });
+
+  test('a client certificate, renewed while running', async () => {
+    const to = await receiver({ ...pems(server), ca: readFileSync(authority.cert), requestCert: true });
+    const known = folder.certificate('client', authority);
+    const unknown = folder.certificate('client-of-stranger', stranger);
+    const tls = { caFile: authority.cert, certFile: unknown.cert, keyFile: unknown.key };
+    const of = client({ url: url(to), tls });
+    expect(await ask(of)).toMatch(/^(tls|closed): /);
+    folder.replace(unknown, known);
+    expect(await ask(of)).toBe(204);
+  });
+});
+
+describe('authentication from files', () => {
+  test('a password, changed while running', async () => {
+    const to = await receiver();
+    const of = client({ url: to.url, basicAuth: { username: 'me', passwordFile: file('password', 'one:1\n') } });
+    await ask(of);
+    file('password', 'two');
+    await ask(of);
+    const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`;
+    expect(to.requests.map(({ headers }) => headers.authorization)).toEqual([basic('me:one:1'), basic('me:two')]);
+  });
+
+  test('a token, changed while running', async () => {
+    const to = await receiver();
+    const of = client({ url: to.url, bearerTokenFile: file('token', ' one \n') });
+    await ask(of);
+    file('token', 'two');
+    await ask(of);
+    expect(to.requests.map(({ headers }) => headers.authorization)).toEqual(['Bearer one', 'Bearer two']);
+  });
+
+  test.each([
+    ['is not there', '/nowhere/token'],
+    ['has two lines', 'two\nlines'],
+  ])('a token file that %s: nothing is sent, and the token is not told', async (_name, content) => {
+    const to = await receiver();
+    const path = content.startsWith('/') ? content : file('bad-token', content);
+    const said = await ask(client({ url: to.url, bearerTokenFile: path }));
+    expect(said).toMatch(/^credentials: bearerTokenFile/);
+    expect(said).not.toContain('lines\n');
+    expect(to.requests).toEqual([]);
+  });
+});
+
+/** A proxy that forwards and tunnels to loopback whatever the name, and keeps what it was asked for. */
+async function startProxy(refuse = 0): Promise<{ port: number; asked: string[]; server: Server }> {
+  const asked: string[] = [];
+  const proxy = createServer((request, response) => {
+    const authorization = request.headers['proxy-authorization'];
+    asked.push(`${request.method} ${request.url} ${authorization ?? ''}`.trim());
+    response.writeHead(refuse || 204).end();
+  });
+  proxy.on('connect', (request, socket) => {
+    asked.push(`CONNECT ${request.url}`);
+    if (refuse !== 0) {
+      socket.end(`HTTP/1.1 ${refuse} No\r\n\r\n`);
+      return;
+    }
+    const through = connect(Number(request.url?.split(':')[1]), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      through.pipe(socket);
+      socket.pipe(through);
+    });
+    for (const end of [through, socket]) end.on('error', () => {});
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  closers.push(async () => {
+    proxy.closeAllConnections();
+    await new Promise((resolve) => proxy.close(resolve));
+  });
+  return { port: (proxy.address() as AddressInfo).port, asked, server: proxy };
+}
+
+describe('proxies', () => {
+  test('plain text is forwarded', async () => {
+    const { port, asked } = await startProxy();
+    const environment = { HTTP_PROXY: `http://me:secret@127.0.0.1:${port}` };
+    expect(await ask(client({ url: 'http://db.example/write' }, environment))).toBe(204);
+    const basic = Buffer.from('me:secret').toString('base64');
+    expect(asked).toEqual([`POST http://db.example/write Basic ${basic}`]);
+  });
+
+  test('TLS is tunnelled, and the certificate is that of the receiver', async () => {
+    const to = await receiver(pems(server));
+    const { port, asked } = await startProxy();
+    const settings = { url: `https://db.example:${to.port}/write`, proxyUrl: `http://127.0.0.1:${port}` };
+    const right = { caFile: authority.cert, serverName: 'localhost' };
+    expect(await ask(client({ ...settings, tls: right }))).toBe(204);
+    expect(await ask(client({ ...settings, tls: { caFile: authority.cert } }))).toMatch(/^tls: /);
+    expect(asked).toEqual([`CONNECT db.example:${to.port}`, `CONNECT db.example:${to.port}`]);
+  });
+
+  test('an exception goes straight', async () => {
+    const { port, asked } = await startProxy();
+    const environment = { HTTP_PROXY: `http://127.0.0.1:${port}`, NO_PROXY: '.invalid' };
+    expect(await ask(client({ url: `http://${'x'.repeat(64)}.invalid/` }, environment))).toMatch(/^dns: /);
+    expect(asked).toEqual([]);
+  });
+
+  test.each(['not a url', 'socks5://127.0.0.1:1080'])('a proxy that is none is told at once: %s', (proxy) => {
+    expect(() => client({ url: 'http://db.example/' }, { HTTP_PROXY: proxy })).toThrow(/^HTTPS_PROXY or HTTP_PROXY: /);
+  });
+
+  test('a proxy that refuses is named, its password is not', async () => {
+    const { port } = await startProxy(407);
+    const proxyUrl = `http://me:secret@127.0.0.1:${port}`;
+    for (const url of ['http://db.example/', 'https://db.example/']) {
+      const said = await ask(client({ url, proxyUrl }));
+      expect(said).toMatch(/^proxy: .*through the proxy http:\/\/127.0.0.1:\d+\//);
+      expect(said).not.toContain('secret');
+    }
+  });
+});
+
+test('a request ends when it is told to', async () => {
+  const to = await receiver();
+  to.answer = () => {};
+  const stop = new AbortController();
+  const sent = client({ url: to.url }).send('POST', {}, BODY, stop.signal);
+  setTimeout(() => stop.abort(), 20);
+  expect(await sent).toMatchObject({ failure: 'stopped' });
+});

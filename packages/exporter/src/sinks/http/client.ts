@@ -1,0 +1,201 @@
+import { isIP } from 'node:net';
+import { Agent, type Dispatcher, ProxyAgent, request } from 'undici';
+import { type Credentials, CredentialsError, readCredentials } from './credentials.ts';
+import { bareHost, type Environment, proxyFor } from './proxy.ts';
+import { quoteAnswer, showUrl } from './redact.ts';
+import type { HttpSettings } from './settings.ts';
+
+/** Longest time for a connection to come up; a shorter `timeoutMs` wins. */
+const MAX_CONNECT_MS = 10_000;
+/**
+ * How long an idle connection is kept: for the requests of one frame, not for the next interval. Receivers and balancers like to
+ * close after a minute, and a request that meets the close may or may not have been stored.
+ */
+const KEEP_ALIVE_MS = 10_000;
+/** As much of an answer's body as is read. */
+const MAX_ANSWER_BYTES = 16 * 1024;
+
+/** What a receiver answered. */
+export interface HttpAnswer {
+  readonly status: number;
+  /** Header names in small letters. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** The beginning of the body, fit for a log line: no secrets. */
+  readonly text: string;
+  /** The body is a page for people. */
+  readonly isPage: boolean;
+}
+
+/** Why there is no answer. */
+export type HttpFailureKind = 'timeout' | 'dns' | 'connect' | 'tls' | 'closed' | 'proxy' | 'credentials' | 'stopped';
+
+/** No answer. The message says what, where and what to do; no secrets. */
+export interface HttpFailure {
+  readonly failure: HttpFailureKind;
+  readonly message: string;
+}
+
+/**
+ * Sends bodies to one URL over connections that are kept. Redirects are answers, never followed: they would carry credentials and
+ * flows to wherever an answer says.
+ */
+export class HttpClient {
+  /** The URL as it may be shown. */
+  readonly shown: string;
+  readonly #settings: HttpSettings;
+  readonly #url: URL;
+  readonly #proxy: string | undefined;
+  #dispatcher: Dispatcher | undefined;
+  /** Contents of the TLS files that the dispatcher was made with. */
+  #files = '';
+
+  /** @throws Error where the environment names a proxy that is none */
+  constructor(settings: HttpSettings, environment: Environment) {
+    this.#settings = settings;
+    this.#url = new URL(settings.url);
+    this.#proxy = settings.proxyUrl ?? proxyFor(this.#url, environment);
+    if (this.#proxy !== undefined && !/^https?:$/.test(URL.parse(this.#proxy)?.protocol ?? ''))
+      throw new Error('HTTPS_PROXY or HTTP_PROXY: expected http://HOST[:PORT] or https://..., or nothing');
+    this.shown = showUrl(this.#url);
+    // They travel as a header; undici takes no URL that holds them.
+    this.#url.username = '';
+    this.#url.password = '';
+  }
+
+  /** One attempt, at most `timeoutMs` long. Never throws. */
+  async send(
+    method: string,
+    headers: Readonly<Record<string, string>>,
+    body: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer | HttpFailure> {
+    const { timeoutMs } = this.#settings;
+    const timeout = AbortSignal.timeout(timeoutMs);
+    try {
+      const credentials = await readCredentials(this.#settings);
+      const response = await request(this.#url, {
+        method: method as Dispatcher.HttpMethod,
+        headers: mergeHeaders(headers, credentials.authorization, this.#settings.headers),
+        body,
+        dispatcher: this.#dispatcherFor(credentials),
+        signal: AbortSignal.any([signal, timeout]),
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+      });
+      const text = await readStart(response.body);
+      return {
+        status: response.statusCode,
+        headers: response.headers,
+        text: quoteAnswer(text, credentials.secrets),
+        isPage: /^\s*<(!doctype|html)/i.test(text),
+      };
+    } catch (error) {
+      if (signal.aborted) return { failure: 'stopped', message: 'given up because the exporter stops' };
+      if (timeout.aborted) return this.#failure('timeout', `no whole answer within ${timeoutMs} ms`);
+      return this.#explain(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#dispatcher?.destroy();
+    this.#dispatcher = undefined;
+  }
+
+  #dispatcherFor(credentials: Credentials): Dispatcher {
+    const { ca, cert, key } = credentials;
+    const files = JSON.stringify([ca, cert, key]);
+    if (this.#dispatcher !== undefined && files === this.#files) return this.#dispatcher;
+    // The old one's connections end when they have nothing more to do.
+    this.#dispatcher?.close().catch(() => {});
+    this.#files = files;
+    this.#dispatcher = this.#connectWith({ ca, cert, key });
+    return this.#dispatcher;
+  }
+
+  #connectWith(files: Pick<Credentials, 'ca' | 'cert' | 'key'>): Dispatcher {
+    const { tls, timeoutMs } = this.#settings;
+    const host = bareHost(this.#url);
+    const servername = tls?.serverName ?? (isIP(host) === 0 ? host : undefined);
+    const connect = {
+      ...(files.ca === undefined ? {} : { ca: files.ca }),
+      ...(files.cert === undefined ? {} : { cert: files.cert, key: files.key }),
+      ...(servername === undefined ? {} : { servername }),
+      rejectUnauthorized: tls?.insecureSkipVerify !== true,
+      timeout: Math.min(timeoutMs, MAX_CONNECT_MS),
+    };
+    const common = { connections: 1, keepAliveTimeout: KEEP_ALIVE_MS, allowH2: false };
+    if (this.#proxy === undefined) return new Agent({ ...common, connect });
+    return new ProxyAgent({ ...common, uri: this.#proxy, requestTls: connect, connectTimeout: connect.timeout });
+  }
+
+  #failure(failure: HttpFailureKind, what: string): HttpFailure {
+    const by = this.#proxy === undefined ? '' : ` through the proxy ${showUrl(new URL(this.#proxy))}`;
+    return { failure, message: `${this.shown}${by}: ${what}` };
+  }
+
+  #explain(error: unknown): HttpFailure {
+    if (error instanceof CredentialsError) return { failure: 'credentials', message: error.message };
+    const { code, message } = rootOf(error as ErrorLike);
+    if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+      return this.#failure('dns', `the host's name cannot be resolved (${code}): check the URL and the DNS`);
+    if (code === 'UND_ERR_CONNECT_TIMEOUT') return this.#failure('timeout', 'the connection did not come up in time');
+    if (/^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EACCES|EADDRNOTAVAIL|ETIMEDOUT)$/.test(code))
+      return this.#failure('connect', `cannot connect (${code}): check that it listens there and may be reached`);
+    if (isTlsCode(code))
+      return this.#failure(
+        'tls',
+        `TLS failed (${code}: ${message}): check the certificates and tls.caFile, tls.serverName`,
+      );
+    if (/prox/i.test(message)) return this.#failure('proxy', `the proxy refuses or fails (${message})`);
+    return this.#failure('closed', `the connection broke before the answer was whole (${code || message})`);
+  }
+}
+
+/** Later headers win over earlier ones of the same name, however it is written. */
+function mergeHeaders(
+  own: Readonly<Record<string, string>>,
+  authorization: string | undefined,
+  user: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const merged: Record<string, string> = {};
+  for (const [name, value] of Object.entries(own)) merged[name.toLowerCase()] = value;
+  if (authorization !== undefined) merged.authorization = authorization;
+  for (const [name, value] of Object.entries(user)) merged[name.toLowerCase()] = value;
+  return merged;
+}
+
+/**
+ * The beginning of a body. A longer one is broken off, and so is its connection. One that breaks off by itself does not matter: the
+ * status has said what became of the request.
+ */
+async function readStart(body: Dispatcher.ResponseData['body']): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of body) {
+      chunks.push(chunk as Buffer);
+      length += (chunk as Buffer).length;
+      if (length >= MAX_ANSWER_BYTES) break;
+    }
+  } catch {}
+  return Buffer.concat(chunks).subarray(0, MAX_ANSWER_BYTES).toString('utf8');
+}
+
+/** What errors of undici and Node carry. They are not asked for their class: a context of its own has its own classes. */
+interface ErrorLike {
+  readonly message?: string;
+  readonly code?: string;
+  readonly cause?: ErrorLike;
+  readonly errors?: readonly ErrorLike[];
+}
+
+/** The innermost cause; of several that failed together, the first. */
+function rootOf(error: ErrorLike): { code: string; message: string } {
+  const inner = error.cause ?? error.errors?.[0];
+  if (inner !== undefined && inner !== null && typeof inner === 'object') return rootOf(inner);
+  return { code: error.code ?? '', message: error.message ?? String(error) };
+}
+
+function isTlsCode(code: string): boolean {
+  return /^(ERR_SSL|ERR_TLS|ERR_OSSL|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH|EPROTO)/.test(code);
+}

@@ -1,0 +1,76 @@
+import { readFile } from 'node:fs/promises';
+import type { HttpSettings } from './settings.ts';
+
+/** What is read from files for a request. */
+export interface Credentials {
+  /** The `Authorization` header; undefined: none. */
+  readonly authorization: string | undefined;
+  /** PEM. */
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  /** What may not be shown. */
+  readonly secrets: readonly string[];
+}
+
+/** Longest file that is read: far above any chain of certificates. */
+const MAX_FILE_BYTES = 1024 * 1024;
+
+/** A file of credentials that cannot be used. The message names it. */
+export class CredentialsError extends Error {
+  override readonly name = 'CredentialsError';
+}
+
+/**
+ * Reads the files that the settings name: for each request anew, so that a change counts from the next one on.
+ * @throws CredentialsError
+ */
+export async function readCredentials(settings: HttpSettings): Promise<Credentials> {
+  const { tls, basicAuth, bearerTokenFile } = settings;
+  const [ca, cert, key, password, token] = await Promise.all([
+    readOptional('tls.caFile', tls?.caFile),
+    readOptional('tls.certFile', tls?.certFile),
+    readOptional('tls.keyFile', tls?.keyFile),
+    readOptional('basicAuth.passwordFile', basicAuth?.passwordFile),
+    readOptional('bearerTokenFile', bearerTokenFile),
+  ]);
+  const url = new URL(settings.url);
+  const secrets = [...Object.values(settings.headers), ...urlSecrets(url)];
+  if (token !== undefined) {
+    const bearer = checkHeaderValue('bearerTokenFile', token.trim());
+    return { authorization: `Bearer ${bearer}`, ca, cert, key, secrets: [...secrets, bearer] };
+  }
+  const user = basicAuth?.username ?? decodeURIComponent(url.username);
+  // The end of the last line is the editor's, not the password's.
+  const secret = password?.replace(/\r?\n$/, '') ?? decodeURIComponent(url.password);
+  if (user === '' && secret === '') return { authorization: undefined, ca, cert, key, secrets };
+  // RFC 7617.
+  const basic = Buffer.from(`${user}:${secret}`).toString('base64');
+  return { authorization: `Basic ${basic}`, ca, cert, key, secrets: [...secrets, secret, basic] };
+}
+
+function urlSecrets(url: URL): string[] {
+  return [url.password, decodeURIComponent(url.password), ...url.searchParams.values()];
+}
+
+async function readOptional(setting: string, path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
+    throw new CredentialsError(
+      `${setting}: ${path} cannot be read (${code}): check the path, the mount and its permissions`,
+    );
+  }
+  if (text.length > MAX_FILE_BYTES)
+    throw new CredentialsError(`${setting}: ${path} is longer than ${MAX_FILE_BYTES} bytes`);
+  if (text.trim() === '') throw new CredentialsError(`${setting}: ${path} is empty`);
+  return text;
+}
+
+function checkHeaderValue(setting: string, value: string): string {
+  if (/^[\x21-\x7e]+$/.test(value)) return value;
+  throw new CredentialsError(`${setting}: holds more than one line, or characters that a header cannot carry`);
+}

@@ -1,0 +1,129 @@
+import type { Counter } from '../../aggregate/snapshot.ts';
+import type { FrameImage, LedgerImage } from '../../sinks/delivery/sink-state-image.ts';
+import { Malformed, type Reader, type Writer } from './columns.ts';
+
+const COUNTERS: readonly Counter[] = ['txBytes', 'txPackets', 'rxBytes', 'rxPackets'];
+const MODES = [undefined, 'counter', 'delta'] as const;
+/** Kinds of slots and of units: `ledger-image.ts`, `frame.ts`. */
+const MAX_SLOT_KIND = 2;
+const MAX_UNIT_KIND = 2;
+const MAX_TIME_MS = 253_402_300_800_000;
+/** Totals as doubles may be rounded, so there is no bound to be held but this. */
+const MAX_TOTAL = Number.MAX_VALUE;
+
+/** A sink's books. */
+export function writeBooks(into: Writer, image: LedgerImage): void {
+  into.text(image.scheme);
+  into.text(image.receiver);
+  into.column(Uint8Array.from(COUNTERS, (counter) => image.counters.indexOf(counter) + 1));
+  into.text(image.origin);
+  into.number(MODES.indexOf(image.mode));
+  into.number(image.lastMs);
+  into.column(image.slotOf);
+  into.number(image.kinds.length);
+  into.column(image.kinds);
+  into.number(image.ended.size);
+  into.column(Float64Array.from(image.ended.keys()));
+  into.texts([...image.ended.values()]);
+  into.column(image.pausedUntilMs);
+  into.column(image.refusals);
+  into.column(image.began);
+  for (const column of [image.totalLow, image.totalHigh, image.handedLow, image.handedHigh]) into.column(column);
+  into.number(image.frame === undefined ? 0 : 1);
+  if (image.frame !== undefined) writeFrame(into, image.frame);
+}
+
+function writeFrame(into: Writer, frame: FrameImage): void {
+  into.number(MODES.indexOf(frame.mode));
+  into.number(frame.timeMs);
+  into.number(frame.paused);
+  into.number(frame.young);
+  into.number(frame.slots.length);
+  into.column(frame.slots);
+  into.column(frame.kinds);
+  into.column(frame.values);
+  into.number(frame.left.length);
+  into.column(frame.left);
+  into.number(frame.starts?.timeMs ?? 0);
+  if (frame.starts === undefined) return;
+  into.column(frame.starts.kinds);
+  into.column(frame.starts.values);
+}
+
+/** @param rows of the totals @throws Malformed */
+export function readBooks(from: Reader, rows: number): LedgerImage {
+  const [scheme, receiver, counters] = [from.text(), from.text(), readCounters(from)];
+  const [origin, mode, lastMs] = [from.text(), MODES[from.number(MODES.length - 1)], from.number(MAX_TIME_MS)];
+  const slotOf = new Uint32Array(from.column(rows, 2 ** 32 - 1));
+  const slots = from.count();
+  const kinds = new Uint8Array(from.column(slots, MAX_SLOT_KIND));
+  const ended = readEnded(from, slots);
+  const pausedUntilMs = from.column(slots, MAX_TIME_MS);
+  const refusals = new Uint8Array(from.column(slots, 255));
+  const units = slots * counters.length;
+  const began = new Uint8Array(from.column(units, 1));
+  const [totalLow, totalHigh, handedLow, handedHigh] = [0, 1, 2, 3].map(() => from.column(units, MAX_TOTAL));
+  const columns = { totalLow: totalLow!, totalHigh: totalHigh!, handedLow: handedLow!, handedHigh: handedHigh! };
+  check(kinds, slotOf, ended);
+  const frame = from.number(1) === 0 ? undefined : readFrame(from, kinds, counters.length);
+  return {
+    ...{ scheme, receiver, counters, origin, mode, lastMs, slotOf, kinds, ended, pausedUntilMs, refusals, began },
+    ...columns,
+    frame,
+  };
+}
+
+/** By counter: its place in the sink's frames from 1 on, 0 where it is not sent. */
+function readCounters(from: Reader): Counter[] {
+  const places = from.column(COUNTERS.length, COUNTERS.length);
+  const counters: Counter[] = [];
+  for (const [at, counter] of COUNTERS.entries()) if (places[at] !== 0) counters[places[at]! - 1] = counter;
+  const whole = counters.length > 0 && counters.length === places.filter((place) => place !== 0).length;
+  if (!whole || counters.includes(undefined as unknown as Counter))
+    throw new Malformed('counters that are not in order');
+  return counters;
+}
+
+function readEnded(from: Reader, slots: number): Map<number, string> {
+  const ended = from.column(from.count(), slots - 1);
+  const identities = from.texts();
+  if (identities.length !== ended.length) throw new Malformed('identities without a slot');
+  return new Map(Array.from(ended, (slot, at) => [slot, identities[at]!]));
+}
+
+/** Every slot in use has an identity: its own, or that of a series. */
+function check(kinds: Uint8Array, slotOf: Uint32Array, ended: ReadonlyMap<number, string>): void {
+  const named = new Uint8Array(kinds.length);
+  for (const slot of ended.keys()) named[slot] = 1;
+  for (const slot of slotOf) {
+    if (slot >= kinds.length) throw new Malformed(`a series in slot ${slot}`);
+    named[slot] = 1;
+  }
+  for (let slot = 0; slot < kinds.length; slot++)
+    if ((kinds[slot] !== 0) !== (named[slot] === 1)) throw new Malformed(`slot ${slot} without identity or use`);
+}
+
+function readFrame(from: Reader, slotKinds: Uint8Array, width: number): FrameImage {
+  const mode = MODES[from.number(MODES.length - 1)];
+  if (mode === undefined) throw new Malformed('a frame of no mode');
+  const [timeMs, paused, young] = [from.number(MAX_TIME_MS), from.number(2 ** 32), from.number(2 ** 32)];
+  const rows = from.count();
+  const slots = new Uint32Array(from.column(rows, slotKinds.length - 1));
+  if (slots.some((slot) => slotKinds[slot] === 0)) throw new Malformed('a frame that tells of nobody');
+  const units = rows * width;
+  const told = () => ({
+    kinds: new Uint8Array(from.column(units, MAX_UNIT_KIND)),
+    values: from.column(units, MAX_TOTAL),
+  });
+  const frame = { mode, timeMs, paused, young, slots, ...told(), left: readBounds(from, units) };
+  const startMs = from.number(MAX_TIME_MS);
+  return { ...frame, starts: startMs === 0 ? undefined : { timeMs: startMs, ...told() } };
+}
+
+/** Begin and end by turns, none beyond the units. */
+function readBounds(from: Reader, units: number): Uint32Array {
+  const bounds = new Uint32Array(from.column(from.count(), units));
+  const whole = bounds.length % 2 === 0 && bounds.every((end, i) => i % 2 === 0 || end >= bounds[i - 1]!);
+  if (!whole) throw new Malformed('parts that end before they begin');
+  return bounds;
+}

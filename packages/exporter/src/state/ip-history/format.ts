@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto';
+import { addressKey, formatAddress, keyBytes, parseAddress } from '@egressd/flow/address';
+import { z } from 'zod';
+import type { AddressHistory, Time } from '../../owners/history-image.ts';
+
+/** What the first line begins with, and the version of what follows. */
+const NAME = 'egressd-address-history';
+const VERSION = 1;
+
+/**
+ * Why bytes are no history that can be used: `foreign`: not begun by us; `version`: of another version of egressd; `damaged`: cut off,
+ * or changed since it was written.
+ */
+export const REFUSALS = ['foreign', 'version', 'damaged'] as const;
+export type Refusal = (typeof REFUSALS)[number];
+
+export type Read =
+  | { readonly ok: true; readonly history: AddressHistory }
+  | { readonly ok: false; readonly reason: Refusal };
+
+/** `[address, from, to]`; null: without begin, or without end. */
+const time = z
+  .tuple([z.string(), z.number().nullable(), z.number().nullable()])
+  .transform(([text, fromMs, toMs], context): Time => {
+    const bytes = parseAddress(text);
+    if (bytes === undefined) {
+      context.addIssue('expected an address');
+      return z.NEVER;
+    }
+    return {
+      key: addressKey(bytes),
+      fromMs: fromMs ?? Number.NEGATIVE_INFINITY,
+      toMs: toMs ?? Number.POSITIVE_INFINITY,
+    };
+  });
+
+const schema = z.strictObject({
+  savedMs: z.number(),
+  sources: z.array(z.string()),
+  nodes: z.array(
+    z.strictObject({
+      name: z.string(),
+      zone: z.string(),
+      region: z.string(),
+      sources: z.array(z.string()),
+      times: z.strictObject({ declared: z.array(time), kernel: z.array(time) }),
+    }),
+  ),
+  pods: z.array(
+    z.strictObject({
+      namespace: z.string(),
+      name: z.string(),
+      node: z.string(),
+      workload: z.strictObject({ kind: z.string(), name: z.string() }).optional(),
+      living: z.strictObject({ source: z.string(), key: z.string() }).optional(),
+      times: z.array(time),
+    }),
+  ),
+});
+
+/**
+ * A history as bytes: one line that says what it is, then JSON.
+ *
+ *   egressd-address-history 1 <bytes after this line> <their SHA-256, hex>\n
+ *   {"savedMs":...,"sources":["kubernetes"],"nodes":[...],"pods":[{...,"times":[["10.1.0.7",1700000000000,null]]}]}
+ */
+export function writeHistory({ leftOut: _, ...history }: AddressHistory): Buffer {
+  const body = Buffer.from(
+    JSON.stringify({
+      ...history,
+      nodes: history.nodes.map((node) => ({
+        ...node,
+        times: { declared: node.times.declared.map(row), kernel: node.times.kernel.map(row) },
+      })),
+      pods: history.pods.map((pod) => ({ ...pod, times: pod.times.map(row) })),
+    }),
+  );
+  return Buffer.concat([Buffer.from(`${NAME} ${VERSION} ${body.length} ${digest(body)}\n`), body]);
+}
+
+function row({ key, fromMs, toMs }: Time): [string, number | null, number | null] {
+  const known = (ms: number) => (Number.isFinite(ms) ? ms : null);
+  return [formatAddress(keyBytes(key)), known(fromMs), known(toMs)];
+}
+
+/** Reads what `writeHistory` wrote: whole, or not at all. */
+export function readHistory(bytes: Buffer): Read {
+  const end = bytes.indexOf(0x0a);
+  const head = bytes.subarray(0, end < 0 ? bytes.length : end).toString('latin1');
+  const [name, version, length, hash] = head.split(' ');
+  // What is cut off within our own name may have been ours.
+  if (name !== NAME) return { ok: false, reason: NAME.startsWith(head) ? 'damaged' : 'foreign' };
+  if (end < 0) return { ok: false, reason: 'damaged' };
+  if (version !== String(VERSION)) return { ok: false, reason: 'version' };
+  const body = bytes.subarray(end + 1);
+  if (length !== String(body.length) || hash !== digest(body)) return { ok: false, reason: 'damaged' };
+  return parse(body);
+}
+
+function parse(body: Buffer): Read {
+  try {
+    const read = schema.safeParse(JSON.parse(body.toString('utf8')));
+    if (!read.success) return { ok: false, reason: 'damaged' };
+    const pods = read.data.pods.map(({ workload, living, ...pod }) => ({ ...pod, workload, living }));
+    return { ok: true, history: { ...read.data, pods, leftOut: 0 } };
+  } catch {
+    return { ok: false, reason: 'damaged' };
+  }
+}
+
+function digest(body: Buffer): string {
+  return createHash('sha256').update(body).digest('hex');
+}

@@ -1,0 +1,131 @@
+/**
+ * The demo: real connections between pods of two nodes, counted by the kernel, read by a collector on each node, interpreted by
+ * one exporter, and kept in a database that everybody has.
+ *
+ *   npm run demo                     a live table until Ctrl-C
+ *   npm run demo -- --once           a fixed amount, compared with the kernel to the byte; fails unless all is exact
+ *   npm run demo -- --once --seed 7  another amount
+ *   ... --images                     both daemons in containers, from images of this checkout, as the Helm chart installs them
+ *   ... --kubernetes                 pods and nodes from a Kubernetes API server (a stand-in) instead of an inventory file
+ */
+import { parseArgs } from 'node:util';
+import { type Chosen, type Daemons, type OwnersFrom, startDaemons } from '@egressd/world/daemons/daemons';
+import { NODES } from '@egressd/world/network/layout';
+import { openWorld, type World } from '@egressd/world/network/world';
+import { loadReference } from '@egressd/world/reference/reference';
+import { buildImages } from '../images/build.ts';
+import { installation } from '../images/installation.ts';
+import { runLive } from './live.ts';
+import { runOnce } from './once.ts';
+
+const USAGE = `npm run demo                        a live table of real traffic, until Ctrl-C
+npm run demo -- --once [--seed N]   a fixed amount, compared with the kernel to the byte
+  --kubernetes                      with either: pods and nodes come from a Kubernetes API server (a stand-in), not from a file
+  --images                          with either: both daemons run in containers, as the Helm chart installs them`;
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+/** 128 + SIGINT. */
+const EXIT_INTERRUPTED = 130;
+const MAX_SEED = 2 ** 32 - 1;
+
+interface Options {
+  readonly once: boolean;
+  readonly seed: number;
+  readonly owners: OwnersFrom;
+  readonly images: boolean;
+}
+
+/** @returns what to do, or what is wrong with the arguments */
+function readOptions(args: string[]): Options | string {
+  try {
+    const options = {
+      once: { type: 'boolean' },
+      seed: { type: 'string' },
+      kubernetes: { type: 'boolean' },
+      images: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+    } as const;
+    const { once = false, seed = '1', kubernetes = false, images = false, help } = parseArgs({ args, options }).values;
+    if (help) return '';
+    if (!/^\d{1,10}$/.test(seed) || Number(seed) > MAX_SEED) return `--seed: expected a number from 0 to ${MAX_SEED}`;
+    return { once, seed: Number(seed), owners: kubernetes || images ? 'kubernetes' : 'inventory', images };
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** What happens in the world, from the first daemon to the last. @returns the exit code */
+async function show(world: World, { once, seed, owners, images }: Options, { signal, told }: Told): Promise<number> {
+  for (const { name } of NODES) await loadReference(world, name);
+  say('starting the database, the exporter and a collector on each node');
+  const install = (chosen: Chosen) => installation(world, chosen);
+  const daemons = await startDaemons(world, { owners, ...(images ? { install } : {}) });
+  try {
+    // A comparison that somebody does not want to wait for is given up; the live table ends by itself.
+    if (once) return await Promise.race([told, compareOnce(world, daemons, seed)]);
+    await runLive(world, daemons, seed, signal);
+    return 0;
+  } finally {
+    say('ending everything');
+    await daemons.stop();
+  }
+}
+
+async function compareOnce(world: World, daemons: Daemons, seed: number): Promise<number> {
+  const exact = await runOnce(world, daemons, seed, (line) => process.stdout.write(`${line}\n`));
+  return exact ? 0 : EXIT_FAILED;
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** That somebody wants it to end: to be asked, and to be waited for (with the exit code). */
+interface Told {
+  readonly signal: AbortSignal;
+  readonly told: Promise<number>;
+}
+
+/** Resolves once somebody wants it to end. The second time it ends at once: what is left goes with the next start. */
+function untilTold(): Told {
+  const controller = new AbortController();
+  const { promise: told, resolve } = Promise.withResolvers<number>();
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(EXIT_INTERRUPTED);
+    controller.abort();
+    resolve(EXIT_INTERRUPTED);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  // Nobody reads any more: as in `npm run demo | head`.
+  process.stdout.once('error', () => {
+    process.stdout.on('error', () => {});
+    if (!controller.signal.aborted) stop();
+  });
+  return { signal: controller.signal, told };
+}
+
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2));
+  if (typeof options === 'string') {
+    say(options === '' ? USAGE : `demo: ${options}\n${USAGE}`);
+    return options === '' ? 0 : EXIT_USAGE;
+  }
+  const told = untilTold();
+  if (options.images) await buildImages({ say });
+  say('building two nodes with six pods, a gateway and an internet in network namespaces');
+  const world = await openWorld();
+  try {
+    return await show(world, options, told);
+  } finally {
+    await world.close();
+  }
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error) => {
+    say(`demo: ${error instanceof Error ? error.message : String(error)}`);
+    process.exit(EXIT_FAILED);
+  },
+);

@@ -1,0 +1,90 @@
+import { protocolName } from '@egressd/flow/protocol';
+import { isExact, type Row } from '@egressd/world/daemons/comparison';
+import type { Daemons } from '@egressd/world/daemons/daemons';
+import { nameOf } from '@egressd/world/daemons/names';
+import { waitForStandstill } from '@egressd/world/daemons/standstill';
+import type { World } from '@egressd/world/network/world';
+import { carryOut, wholePlan } from '@egressd/world/traffic/plan';
+import { seededRandom } from '@egressd/world/traffic/random';
+import { type Column, readableBytes, readableCount, textTable } from './text-table.ts';
+
+/** The traffic takes some seconds. */
+const DISTURB_MS = 700;
+
+/**
+ * Sends a fixed amount, waits until all of it is in the database, and compares that with the reference, pair by pair.
+ * @param print takes a line for the user
+ * @returns whether every difference is zero
+ */
+export async function runOnce(
+  world: World,
+  daemons: Daemons,
+  seed: number,
+  print: (line: string) => void,
+): Promise<boolean> {
+  print(`sending a fixed amount of traffic, seed ${seed}`);
+  const plan = wholePlan(seededRandom(seed));
+  const { sent, received } = await disturbed(daemons, () =>
+    Promise.race([daemons.failed, carryOut(plan, world.agent)]),
+  );
+  print(
+    `done: ${readableBytes(sent)} one way, ${readableBytes(received)} the other. Waiting until the database has it all`,
+  );
+  const rows = await Promise.race([daemons.failed, waitForStandstill(world, daemons)]);
+  for (const line of comparisonTable(rows)) print(line);
+  print('');
+  print(closingLine(rows));
+  return rows.length > 0 && rows.every(isExact);
+}
+
+/** Does something while what happens in a cluster all the time happens: pods come and go, watches break. */
+async function disturbed<T>({ apiServer }: Daemons, work: () => Promise<T>): Promise<T> {
+  const timer = setInterval(() => apiServer?.tell('disturb'), DISTURB_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+const COLUMNS: readonly Column[] = [
+  { title: 'NODE', align: 'left' },
+  { title: 'SOURCE', align: 'left' },
+  { title: '', align: 'left' },
+  { title: 'DESTINATION', align: 'left' },
+  { title: '', align: 'left' },
+  { title: 'PROTO', align: 'left' },
+  { title: '', align: 'left' },
+  { title: 'BYTES: KERNEL', align: 'right' },
+  { title: 'DATABASE', align: 'right' },
+  { title: 'DIFFERENCE', align: 'right' },
+  { title: 'PACKETS: KERNEL', align: 'right' },
+  { title: 'DATABASE', align: 'right' },
+  { title: 'DIFFERENCE', align: 'right' },
+  { title: '', align: 'left' },
+];
+
+/** The table of rows, for people. */
+export function comparisonTable(rows: readonly Row[]): string[] {
+  return textTable(COLUMNS, rows.map(cells));
+}
+
+function cells(row: Row): string[] {
+  const counts = [row.bytes, row.packets].flatMap(({ kernel, database }) =>
+    [kernel, database, database - kernel].map(readableCount),
+  );
+  const verdict = row.missing === undefined ? (isExact(row) ? '' : 'DIFFERENT') : `MISSING ${row.missing}`;
+  const ends = [nameOf(row.source), row.source, nameOf(row.destination), row.destination];
+  return [row.node, ...ends, protocolName(row.protocol), row.direction, ...counts, verdict];
+}
+
+function closingLine(rows: readonly Row[]): string {
+  const wrong = rows.filter((row) => !isExact(row)).length;
+  const bytes = rows.reduce((sum, row) => sum + row.bytes.kernel, 0);
+  const packets = rows.reduce((sum, row) => sum + row.packets.kernel, 0);
+  const amount = `${rows.length / 2} pairs in both directions, ${readableCount(bytes)} bytes, ${readableCount(packets)} packets`;
+  if (rows.length === 0) return 'FAILED: nothing was counted';
+  return wrong === 0
+    ? `EXACT: ${amount}, every difference is zero`
+    : `FAILED: ${amount}, ${wrong} of ${rows.length} rows differ`;
+}

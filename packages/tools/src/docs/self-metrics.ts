@@ -1,0 +1,65 @@
+import { createCollectorMetrics, createSourceMetrics } from '@egressd/collector/metrics';
+import { createStateMetrics } from '@egressd/collector/state/metrics';
+import { createStreamMetrics } from '@egressd/collector/stream/metrics';
+import { Outbox } from '@egressd/collector/stream/outbox';
+import { SILENT } from '@egressd/daemon/log';
+import { clientTls, serverTls } from '@egressd/daemon/tls';
+import { Aggregate } from '@egressd/exporter/aggregate/aggregate';
+import { inventoryMetrics } from '@egressd/exporter/inventory/metrics';
+import { createKubeMetrics } from '@egressd/exporter/kube/metrics';
+import { createExporterMetrics } from '@egressd/exporter/metrics';
+import { createHealthMetrics } from '@egressd/exporter/node-problems/watch';
+import { OwnerRegistry } from '@egressd/exporter/owners/registry';
+import { Waiting } from '@egressd/exporter/pending/pending-batches';
+import { createReceiverMetrics } from '@egressd/exporter/receiver/metrics';
+import { createSinkMetrics } from '@egressd/exporter/sinks/delivery/metrics';
+import { createCheckpointMetrics } from '@egressd/exporter/state/checkpoint/metrics';
+import { createHistoryMetrics } from '@egressd/exporter/state/ip-history/metrics';
+import { FlowPage } from '@egressd/exporter/web/traffic-exposition';
+import { Registry } from 'prom-client';
+
+const NO_TLS = { certFile: '', keyFile: '', caFile: '', insecure: false };
+const LOOPBACK = '127.0.0.1:6062';
+
+/** The README's tables of the metrics that the daemons show of themselves: what the code registers, and its own words. */
+export async function selfMetrics(): Promise<Readonly<Record<'collector metrics' | 'exporter metrics', string>>> {
+  return { 'collector metrics': await table(collectorRegistry()), 'exporter metrics': await table(exporterRegistry()) };
+}
+
+function collectorRegistry(): Registry {
+  const registry = new Registry();
+  createCollectorMetrics(registry, {
+    switches: () => ({ accounting: undefined, timestamps: undefined, events: undefined }),
+  });
+  createSourceMetrics(registry, { name: 'netfilter', unusable: undefined });
+  createStreamMetrics(registry, new Outbox(), () => false);
+  createStateMetrics(registry);
+  clientTls(NO_TLS, LOOPBACK, SILENT, registry);
+  return registry;
+}
+
+function exporterRegistry(): Registry {
+  const registry = new Registry();
+  const owners = new OwnerRegistry([]);
+  createReceiverMetrics(
+    registry,
+    () => 0,
+    () => 0,
+  );
+  createExporterMetrics(registry, new Aggregate(), owners, new Waiting(owners));
+  createSinkMetrics(registry);
+  inventoryMetrics(registry);
+  createKubeMetrics(registry, []);
+  createHealthMetrics(registry, () => new Map());
+  createCheckpointMetrics(registry);
+  createHistoryMetrics(registry);
+  serverTls(NO_TLS, SILENT, registry).stop();
+  new FlowPage({ registry });
+  return registry;
+}
+
+async function table(registry: Registry): Promise<string> {
+  const metrics = await registry.getMetricsAsJSON();
+  const rows = metrics.map(({ name, help }) => `| \`${name}\` | ${help.replaceAll('|', '\\|')} |\n`);
+  return `| metric | meaning, and what to do |\n| --- | --- |\n${rows.join('')}`;
+}

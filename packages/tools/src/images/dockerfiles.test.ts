@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { DAEMONS } from './build.ts';
+import { ROOT } from './storage.ts';
+
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+const manifest = (path: string) =>
+  JSON.parse(read(path)) as { version: string; nodeFlags?: string[]; nodeEnvironment?: Record<string, string> };
+
+describe.each(DAEMONS)('Dockerfile.%s', (daemon) => {
+  const text = read(`Dockerfile.${daemon}`);
+
+  test('starts the compiled daemon with the flags of its package', () => {
+    const { nodeFlags = [] } = manifest(`packages/${daemon}/package.json`);
+    const command = ['/usr/local/bin/node', ...nodeFlags, '/app/dist/main.js'];
+    expect(text).toContain(`\nENTRYPOINT [${command.map((word) => JSON.stringify(word)).join(', ')}]\n`);
+  });
+
+  test('in the environment of its package', () => {
+    const [, environment = ''] = /\nENV (NODE_ENV=.*)\n/.exec(text) ?? [];
+    const { nodeEnvironment = {} } = manifest(`packages/${daemon}/package.json`);
+    const settings = Object.entries(nodeEnvironment).map((setting) => setting.join('='));
+    expect(environment.split(' ').filter((setting) => setting.startsWith('MALLOC_'))).toEqual(settings);
+  });
+
+  test('has the versions that the checkout has', () => {
+    expect(text).toContain(`\nARG VERSION=${manifest('package.json').version}\n`);
+    const [, pnpm] = /const PNPM = 'pnpm@(.*)'/.exec(read('packages/tools/setup/workspace.mjs')) ?? [];
+    expect(text).toContain(`\nARG PNPM_VERSION=${pnpm}\n`);
+  });
+});
+
+test('both share the steps before the daemon, so that they are done once', () => {
+  const [collector = '', exporter] = DAEMONS.map((daemon) => {
+    const text = read(`Dockerfile.${daemon}`);
+    return text.slice(text.indexOf('\nFROM '), text.indexOf('\n# This daemon'));
+  });
+  expect(collector).toMatch(/pnpm .*install --frozen-lockfile/);
+  expect(collector).toBe(exporter);
+});

@@ -1,0 +1,177 @@
+/**
+ * The map of the house: which room may know which. Data flows one way, and so do imports. A room is a folder or a file under
+ * `src`; the longest name that fits counts. `types` are rooms it may import types of: what it is fed, from the room before it.
+ */
+export interface Room {
+  readonly packages?: readonly string[];
+  readonly rooms?: readonly string[];
+  readonly types?: readonly string[];
+  /** No clock, no log, no metrics, no I/O. */
+  readonly pure?: true;
+}
+
+const EVERY_ROOM = ['*'];
+/** What sinks are told, which the configuration has to know too. */
+const SINK_SETTINGS = [
+  'sinks/settings',
+  'sinks/http/settings',
+  'sinks/remote-write/settings',
+  'sinks/http-post/settings',
+  'sinks/file/settings',
+  'sinks/stdout/settings',
+];
+
+export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>> = {
+  flow: { '': { packages: ['@bufbuild/protobuf'], rooms: EVERY_ROOM, pure: true } },
+  daemon: {
+    '': { packages: ['prom-client', '@grpc/grpc-js'], rooms: EVERY_ROOM },
+  },
+  collector: {
+    'conntrack/record': { pure: true },
+    'word-table': { pure: true },
+    flags: { packages: ['@egressd/daemon'] },
+    'conntrack/source-error': {},
+    'conntrack/source': { types: ['conntrack/record'] },
+    'conntrack/node-addresses': { packages: ['netlink', '@egressd/flow'] },
+    native: { packages: ['ffi-rs'], rooms: ['conntrack/source-error'] },
+    'conntrack/cilium/layout': { pure: true },
+    'conntrack/cilium/clock': { pure: true },
+    'conntrack/cilium/btf': { pure: true },
+    'conntrack/cilium/endpoints': { rooms: ['word-table'], pure: true },
+    'conntrack/cilium/decode': {
+      rooms: ['conntrack/record', 'conntrack/cilium/layout', 'conntrack/cilium/endpoints'],
+      types: ['conntrack/cilium/clock'],
+      pure: true,
+    },
+    'conntrack/cilium': {
+      packages: ['@egressd/flow'],
+      rooms: [
+        'native',
+        'conntrack/record',
+        'conntrack/source',
+        'conntrack/source-error',
+        'conntrack/node-addresses',
+        'conntrack/cilium/layout',
+        'conntrack/cilium/clock',
+        'conntrack/cilium/btf',
+        'conntrack/cilium/endpoints',
+        'conntrack/cilium/decode',
+      ],
+    },
+    'conntrack/netfilter': {
+      packages: ['netlink', '@egressd/flow'],
+      rooms: ['native', 'conntrack/record', 'conntrack/source', 'conntrack/source-error', 'conntrack/node-addresses'],
+    },
+    conntrack: {
+      packages: ['@egressd/flow', '@egressd/daemon'],
+      rooms: ['conntrack/record', 'conntrack/source', 'conntrack/source-error'],
+    },
+    'flow-table': { rooms: ['word-table', 'conntrack/record'], pure: true },
+    reducer: {
+      packages: ['@egressd/flow'],
+      rooms: ['word-table', 'conntrack/record'],
+      types: ['flow-table'],
+      pure: true,
+    },
+    state: {
+      packages: ['@egressd/flow', '@egressd/daemon', '@bufbuild/protobuf', 'prom-client'],
+      rooms: ['native'],
+      types: ['flow-table', 'reducer'],
+    },
+    stream: {
+      packages: ['@egressd/flow', '@egressd/daemon', '@grpc/grpc-js', '@bufbuild/protobuf', 'prom-client'],
+      types: ['reducer', 'state'],
+    },
+    'read-schedule': {},
+    'hand-over': { packages: ['@egressd/daemon'], rooms: ['state'], types: ['flow-table', 'stream'] },
+    init: { packages: ['@egressd/daemon'], rooms: ['native', 'conntrack/netfilter'] },
+    'dump-ct': {
+      packages: ['@egressd/flow'],
+      rooms: ['conntrack', 'conntrack/record', 'conntrack/source-error'],
+      types: ['conntrack/source'],
+    },
+    metrics: { packages: ['prom-client'], types: ['conntrack', 'flow-table', 'reducer'] },
+    start: { packages: ['@egressd/daemon'], rooms: EVERY_ROOM },
+    collector: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
+    main: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
+  },
+  exporter: {
+    flags: { packages: ['@egressd/daemon'] },
+    'config/issues': { packages: ['zod', '@egressd/daemon'] },
+    'config/yaml': { packages: ['yaml'], rooms: ['config/issues'] },
+    config: {
+      packages: ['zod', 'yaml', '@egressd/daemon', '@egressd/flow'],
+      rooms: ['flags', ...SINK_SETTINGS, 'config/issues', 'config/yaml'],
+    },
+    receiver: {
+      packages: ['@egressd/flow', '@egressd/daemon', '@grpc/grpc-js', '@bufbuild/protobuf', 'prom-client'],
+      types: ['state'],
+    },
+    state: { types: ['receiver', 'aggregate'], pure: true },
+    'state/file': {},
+    'state/lock': {},
+    'state/ip-history': {
+      packages: ['@egressd/flow', '@egressd/daemon', 'zod', 'prom-client'],
+      rooms: ['state/file'],
+      types: ['owners'],
+    },
+    // What it holds is fed to it by the rooms whose state it is, as plain columns.
+    'state/checkpoint': {
+      packages: ['@egressd/daemon', 'prom-client'],
+      rooms: ['state', 'state/file'],
+      types: ['aggregate', 'enrich', 'sinks'],
+    },
+    owners: { packages: ['@egressd/flow'], pure: true },
+    inventory: {
+      packages: ['@egressd/flow', '@egressd/daemon', 'zod', 'yaml', 'prom-client'],
+      rooms: ['owners', 'config/issues', 'config/yaml'],
+    },
+    kube: {
+      packages: ['@egressd/flow', '@egressd/daemon', '@kubernetes/client-node', 'prom-client'],
+      rooms: ['owners'],
+    },
+    certificates: { packages: ['@egressd/daemon', 'pkijs', 'asn1js'], rooms: ['kube'] },
+    'node-problems/node-problems': { types: ['receiver'], pure: true },
+    'node-problems': {
+      packages: ['@egressd/daemon', 'prom-client'],
+      rooms: ['node-problems/node-problems'],
+      types: ['receiver', 'kube'],
+    },
+    pending: { packages: ['@egressd/flow'], types: ['receiver', 'owners', 'aggregate'], pure: true },
+    'enrich/verdict': { pure: true },
+    enrich: { packages: ['@egressd/flow'], rooms: ['enrich/verdict'], types: ['receiver', 'owners'], pure: true },
+    aggregate: {
+      packages: ['@egressd/flow'],
+      rooms: ['enrich/verdict', 'aggregate/snapshot'],
+      types: ['enrich'],
+      pure: true,
+    },
+    'sinks/settings': { types: SINK_SETTINGS, pure: true },
+    'sinks/remote-write/settings': { rooms: ['sinks/http/settings'], pure: true },
+    'sinks/http-post/settings': { types: ['sinks/http/settings'], pure: true },
+    'sinks/file/settings': { pure: true },
+    'sinks/stdout/settings': { pure: true },
+    'sinks/http/settings': { pure: true },
+    sinks: {
+      packages: ['@egressd/flow', '@egressd/daemon', 'undici', 'snappy', 'prom-client'],
+      rooms: ['aggregate/snapshot', ...SINK_SETTINGS],
+      types: ['aggregate'],
+    },
+    'aggregate/snapshot': { pure: true },
+    web: {
+      packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'],
+      rooms: ['aggregate/snapshot'],
+      types: ['aggregate'],
+    },
+    metrics: {
+      packages: ['prom-client'],
+      rooms: ['enrich/verdict', 'pending'],
+      types: ['enrich', 'aggregate', 'owners', 'receiver'],
+    },
+    'check-install/reading': { pure: true },
+    'check-install': { packages: ['@egressd/daemon'], rooms: ['check-install/reading'] },
+    exporter: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
+    start: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
+    main: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
+  },
+};

@@ -1,0 +1,52 @@
+import { STREAM_PORT } from '@egressd/world/daemons/daemons';
+import { GATEWAY } from '@egressd/world/network/layout';
+import type { World } from '@egressd/world/network/world';
+
+/** What becomes of packets of the stream at the gateway, half-way between a collector and the exporter: statements of nft. */
+const FAULTS = {
+  /** Nothing gets through, and nobody is told. */
+  cut: [`tcp sport ${STREAM_PORT} counter drop`, `tcp dport ${STREAM_PORT} counter drop`],
+  /** What the exporter says does not get through; what it is told still arrives, until the sender wants to hear that it has. */
+  'half-open': [`tcp sport ${STREAM_PORT} counter drop`],
+  /** Three packets of ten are lost, in both directions. */
+  lossy: [
+    `tcp sport ${STREAM_PORT} numgen random mod 10 < 3 counter drop`,
+    `tcp dport ${STREAM_PORT} numgen random mod 10 < 3 counter drop`,
+  ],
+  /** Far less gets through than there is to say. */
+  slow: [`tcp dport ${STREAM_PORT} limit rate over 500 bytes/second burst 3 kbytes counter drop`],
+  /** Both sides are told that the other is gone. */
+  reset: [
+    `tcp sport ${STREAM_PORT} counter reject with tcp reset`,
+    `tcp dport ${STREAM_PORT} counter reject with tcp reset`,
+  ],
+} as const;
+
+export type LinkFault = keyof typeof FAULTS;
+
+/** The way between collectors and exporter. */
+export interface Link {
+  /** From now on. */
+  break(fault: LinkFault): Promise<void>;
+  /** How many packets the fault has hit so far. */
+  hits(): Promise<number>;
+  mend(): Promise<void>;
+}
+
+const TABLE = 'table inet link_fault';
+
+export function linkOf(world: World): Link {
+  const nft = (text: string) => world.run(GATEWAY, 'nft', ['-f', '-'], text);
+  return {
+    async break(fault) {
+      const rules = FAULTS[fault].join('\n');
+      await nft(`${TABLE}\ndelete ${TABLE}\n${TABLE} {
+        chain forward { type filter hook forward priority 0; policy accept;\n${rules}\n}\n}`);
+    },
+    async hits() {
+      const rules = await world.run(GATEWAY, 'nft', ['list', ...TABLE.split(' ')]);
+      return [...rules.matchAll(/counter packets (\d+)/g)].reduce((sum, [, packets]) => sum + Number(packets), 0);
+    },
+    mend: () => nft(`${TABLE}\ndelete ${TABLE}`).then(() => undefined),
+  };
+}

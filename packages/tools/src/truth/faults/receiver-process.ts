@@ -1,0 +1,119 @@
+/**
+ * Stands between the exporter and its database, and behaves as receivers do on bad days:
+ *
+ *   exporter ──> 127.0.0.1:8430 ──> 127.0.0.1:8428, the database
+ *
+ * A line on stdin is the behaviour from now on; answered with one on stdout: how many requests have met each one so far, as JSON.
+ * Ends with stdin.
+ */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import { DATABASE_URL } from '@egressd/world/daemons/daemons';
+import { decodeWrite, labelsOf } from '@egressd/world/receivers/test-receiver';
+import { BEHAVIOURS, type Behaviour, PICKY_ABOUT, RECEIVER_PORT } from './receiver.ts';
+
+interface Request {
+  readonly incoming: IncomingMessage;
+  /** Kept: a request that is over has none any more. */
+  readonly socket: Socket;
+  readonly body: Buffer;
+  readonly response: ServerResponse;
+}
+
+/** Breaks a connection. */
+function reset(socket: Socket): void {
+  if (!socket.destroyed) socket.resetAndDestroy();
+}
+
+/** Hands a request on. @returns what the database says */
+async function store({ incoming, body }: Request): Promise<{ status: number; text: string }> {
+  const kept = ['content-type', 'content-encoding', 'x-prometheus-remote-write-version', 'user-agent'];
+  const headers = kept.flatMap((name) => {
+    const value = incoming.headers[name];
+    return typeof value === 'string' ? [[name, value] as [string, string]] : [];
+  });
+  const answer = await fetch(`${DATABASE_URL}${incoming.url}`, {
+    method: 'POST',
+    headers: Object.fromEntries(headers),
+    body: new Uint8Array(body),
+  });
+  return { status: answer.status, text: await answer.text() };
+}
+
+async function handOn(request: Request): Promise<void> {
+  const { status, text } = await store(request);
+  request.response.writeHead(status).end(text);
+}
+
+function refuse({ response }: Request, status: number, headers: Record<string, string> = {}): void {
+  response.writeHead(status, headers).end('not now');
+}
+
+/** Whether a series that the receiver does not like is in it. */
+function holdsDisliked(body: Buffer): boolean {
+  return labelsOf(decodeWrite({ body })).some((labels) => labels.dst_ip === PICKY_ABOUT);
+}
+
+const BEHAVE: Record<Exclude<Behaviour, 'away'>, (request: Request) => unknown> = {
+  well: handOn,
+  throttling: (request) => refuse(request, 429, { 'Retry-After': '1' }),
+  failing: (request) => refuse(request, 500),
+  picky: (request) => (holdsDisliked(request.body) ? refuse(request, 400) : handOn(request)),
+  hanging: () => {},
+  mute: store,
+  'closing-early': ({ socket }) => reset(socket),
+  'closing-late': async (request) => {
+    const { status, text } = await store(request);
+    request.response.writeHead(status, { 'Content-Length': text.length + 100 });
+    request.response.write(text || ' ', () => reset(request.socket));
+  },
+};
+
+let behaviour: Behaviour = 'well';
+const met = Object.fromEntries(BEHAVIOURS.map((each) => [each, 0])) as Record<Behaviour, number>;
+const sockets = new Set<Socket>();
+let server: Server | undefined;
+
+async function take(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { socket } = incoming;
+  const now = behaviour;
+  const chunks: Buffer[] = [];
+  if (now === 'closing-early') await once(incoming, 'readable');
+  else for await (const chunk of incoming) chunks.push(chunk as Buffer);
+  met[now]++;
+  if (now !== 'away') await BEHAVE[now]({ incoming, socket, body: Buffer.concat(chunks), response });
+}
+
+/** Listens, or is not there at all. */
+async function attend(): Promise<void> {
+  for (const socket of sockets) socket.destroy();
+  if (behaviour === 'away') {
+    const closing = server;
+    server = undefined;
+    await new Promise((resolve) => (closing === undefined ? resolve(undefined) : closing.close(resolve)));
+  } else if (server === undefined) {
+    server = createServer((incoming, response) => {
+      // Whoever sent it will hear of it by his connection.
+      const { socket } = incoming;
+      take(incoming, response).catch(() => socket.destroy());
+    });
+    server.on('connection', (socket) => {
+      sockets.add(socket);
+      socket.on('close', () => sockets.delete(socket));
+    });
+    const listening = server;
+    await new Promise<void>((resolve) => listening.listen(RECEIVER_PORT, '127.0.0.1', resolve));
+  }
+}
+
+await attend();
+process.stdout.write(`${JSON.stringify(met)}\n`);
+createInterface({ input: process.stdin })
+  .on('line', async (line) => {
+    behaviour = line as Behaviour;
+    await attend();
+    process.stdout.write(`${JSON.stringify(met)}\n`);
+  })
+  .on('close', () => process.exit(0));

@@ -1,0 +1,68 @@
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { NODE } from '@egressd/world/daemons/daemon-command';
+import { INTERNET, OPS } from '@egressd/world/network/layout';
+import type { World } from '@egressd/world/network/world';
+
+/** What a receiver does with a request. */
+export const BEHAVIOURS = [
+  /** Stores it and says so. */
+  'well',
+  /** Nobody listens. */
+  'away',
+  /** 429 with `Retry-After: 1`. */
+  'throttling',
+  /** 500. */
+  'failing',
+  /** 400 where a certain destination is in it. */
+  'picky',
+  /** Takes it, and never says a word. */
+  'hanging',
+  /** Stores it, and never says a word. */
+  'mute',
+  /** Breaks the connection before it has read it all. */
+  'closing-early',
+  /** Stores it, and breaks the connection in the middle of its answer. */
+  'closing-late',
+] as const;
+export type Behaviour = (typeof BEHAVIOURS)[number];
+
+/** In the namespace of the exporter. */
+export const RECEIVER_PORT = 8430;
+/** The destination that a picky receiver does not like. */
+export const PICKY_ABOUT = INTERNET.address.v4;
+
+const PROGRAM = fileURLToPath(new URL('./receiver-process.ts', import.meta.url));
+
+/** A receiver between the exporter and its database that behaves as it is told. */
+export interface FaultyReceiver {
+  /** From now on. Requests under way are cut. @returns how many requests have met each behaviour so far */
+  behave(behaviour: Behaviour): Promise<Readonly<Record<Behaviour, number>>>;
+}
+
+/** Starts it, behaving well. */
+export async function startReceiver(world: World): Promise<FaultyReceiver> {
+  const [command = '', ...args] = NODE;
+  const child = world.spawn(OPS.name, command, [...args, PROGRAM], { stdio: 'pipe' });
+  const { stdin, stdout, stderr } = child;
+  if (stdin === null || stdout === null) throw new Error('BUG: a receiver without pipes');
+  let lastWords = '';
+  stderr?.on('data', (chunk: Buffer) => {
+    lastWords = `${lastWords}${chunk.toString('utf8')}`.slice(-2000);
+  });
+  const ended = once(child, 'close').then(() => Promise.reject(new Error(`the receiver has ended: ${lastWords}`)));
+  ended.catch(() => {}); // whoever waits for an answer races it
+  const lines = createInterface({ input: stdout });
+  const answer = async () => {
+    const [line] = (await Promise.race([once(lines, 'line'), ended])) as [string];
+    return JSON.parse(line) as Record<Behaviour, number>;
+  };
+  await answer();
+  return {
+    behave(behaviour) {
+      stdin.write(`${behaviour}\n`);
+      return answer();
+    },
+  };
+}

@@ -1,0 +1,53 @@
+import type { PodDescription } from '@egressd/world/api-server/objects';
+import { NODE_A } from '@egressd/world/network/layout';
+import { bytesOf, compareWithGuests, type Guest, readReferences, settle } from '../guests.ts';
+import type { Context, Row } from '../row.ts';
+import { misattributed, visit } from '../visits.ts';
+
+/** Two reads lie so far apart: a Job has long ended when its last bytes are read. */
+const READ_INTERVAL = { text: '3s', ms: 3000 };
+const RUNS = ['report-1', 'report-2', 'report-3'];
+const JOB: Guest = { namespace: 'data', name: '', node: NODE_A, host: NODE_A.pods[1]!, address: '10.10.1.50' };
+
+const described = (name: string): PodDescription => ({
+  ...{ namespace: JOB.namespace, name, node: JOB.node.name, ips: [JOB.address] },
+  owner: { kind: 'Job', name },
+});
+
+/** Runs a Job to its end, whose last bytes go in its last moment. */
+async function runJob(context: Context, name: string): Promise<void> {
+  const { daemons, pause, random } = context;
+  const tell = (order: string, pod: PodDescription) => daemons.apiServer?.tell(`${order} ${JSON.stringify(pod)}`);
+  tell('pod', { ...described(name), startedMs: Date.now() });
+  await pause(500);
+  await visit(context, JOB.address, random.between(3, 12));
+  tell('pod', { ...described(name), phase: 'Succeeded', startedMs: Date.now() - 5000, finishedMs: Date.now() });
+  await pause(random.between(0, 300));
+  tell('delete', described(name));
+}
+
+export const JOB_ROWS: readonly Row[] = [
+  {
+    name: 'job-tail',
+    does: 'Jobs end right after their last bytes, and the next one gets the same address: each has all it moved.',
+    daemons: { owners: 'kubernetes', readInterval: READ_INTERVAL.text },
+    async fault(context) {
+      const { world, daemons, pause } = context;
+      await settle(world, JOB);
+      const kernel: Record<string, number> = {};
+      let before = 0;
+      for (const name of RUNS) {
+        await runJob(context, name);
+        const now = bytesOf(JOB.address, await readReferences(world), NODE_A);
+        kernel[name] = now - before;
+        before = now;
+        // Addresses are not given away again at once.
+        await pause(READ_INTERVAL.ms * 2);
+      }
+      return {
+        compare: () => compareWithGuests(world, daemons, [{ node: NODE_A, address: JOB.address }]),
+        wrong: () => misattributed(context, JOB.address, kernel),
+      };
+    },
+  },
+];

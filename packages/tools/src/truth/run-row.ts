@@ -1,0 +1,113 @@
+import { once } from 'node:events';
+import { type Daemons, type DaemonsOptions, startDaemons } from '@egressd/world/daemons/daemons';
+import { waitForStandstill } from '@egressd/world/daemons/standstill';
+import { NODES } from '@egressd/world/network/layout';
+import { openWorld, type World } from '@egressd/world/network/world';
+import { loadReference } from '@egressd/world/reference/reference';
+import { RECEIVER_PORT } from './faults/receiver.ts';
+import { LiveTraffic } from './live-traffic.ts';
+import { type HighestMemory, watchMemory } from './memory.ts';
+import type { Context, Expectation, Row } from './row.ts';
+import { makeContext, type Scene, type Stage, setStage } from './stage.ts';
+import { judge, type Sums, sumRows, type Verdict } from './verdict.ts';
+
+/** Traffic before and after the fault: several reads and exports. */
+const AROUND_MS = 3000;
+/** Pairs that the traffic of any row makes. */
+const LEAST_PAIRS = 4;
+/** A sink that failed for a while may rest half a minute before it tries again. */
+const LATE_MS = 45_000;
+
+/** What came of a row. */
+export interface Result {
+  readonly name: string;
+  readonly seed: number;
+  readonly sums: Sums;
+  readonly memory: HighestMemory;
+  readonly verdict: Verdict;
+}
+
+/** Somebody wanted it to end. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+}
+
+/**
+ * Runs a row in a world of its own.
+ * @param told aborted: the row is given up, and nothing is left of it
+ * @throws Interrupted
+ * @throws Error where something failed that was not the fault
+ */
+export async function runRow(row: Row, seed: number, told: AbortSignal): Promise<Result> {
+  const world = await openWorld();
+  try {
+    for (const { name } of NODES) await loadReference(world, name);
+    const stage = await setStage(world, row);
+    const daemons = await startDaemons(world, daemonsOf(row, stage));
+    try {
+      return await perform(row, seed, world, daemons, stage, told);
+    } finally {
+      await daemons.stop();
+    }
+  } finally {
+    await world.close();
+  }
+}
+
+function daemonsOf(row: Row, { receiver, clock }: Stage): DaemonsOptions {
+  const url = receiver && { url: `http://127.0.0.1:${RECEIVER_PORT}/api/v1/write` };
+  return {
+    owners: 'inventory',
+    ...row.daemons,
+    sink: { ...url, ...row.daemons?.sink },
+    ...(clock && { environment: clock.environment }),
+  };
+}
+
+/** Traffic, the fault in its midst, and the comparison when everything is still. */
+async function perform(
+  row: Row,
+  seed: number,
+  world: World,
+  daemons: Daemons,
+  stage: Stage,
+  told: AbortSignal,
+): Promise<Result> {
+  const memory = watchMemory(daemons);
+  const traffic = new LiveTraffic(world, seed, row.traffic);
+  const ended = interrupted(told);
+  const good: Scene['good'] = (work) => Promise.race([work, daemons.failed, traffic.broken, ended]);
+  const context = makeContext({ world, daemons, traffic, stage, seed, good });
+  try {
+    traffic.start();
+    const expected = await good(inItsMidst(row, context));
+    await good(traffic.stop());
+    const compare = expected?.compare === undefined ? {} : { read: expected.compare };
+    const sums = sumRows(await good(waitForStandstill(world, daemons, { lateMs: LATE_MS, ...compare })));
+    return { name: row.name, seed, sums, verdict: await reach(sums, expected), memory: memory.stop() };
+  } finally {
+    memory.stop();
+  }
+}
+
+async function inItsMidst(row: Row, context: Context): Promise<Expectation | undefined> {
+  await context.pause(AROUND_MS);
+  const expected = await row.fault(context);
+  await context.pause(AROUND_MS);
+  return expected;
+}
+
+async function reach(sums: Sums, expected: Expectation | undefined): Promise<Verdict> {
+  const why = await expected?.wrong?.();
+  return why === undefined ? judge(sums, await expected?.bound?.(), LEAST_PAIRS) : { outcome: 'failed', why };
+}
+
+/** Rejects when somebody wants it to end. */
+function interrupted(told: AbortSignal): Promise<never> {
+  const ended = (async () => {
+    if (!told.aborted) await once(told, 'abort');
+    throw new Interrupted('told to end');
+  })();
+  ended.catch(() => {}); // whoever waits for something races it
+  return ended;
+}

@@ -1,0 +1,48 @@
+import { forbidden, type Refusal, UNAUTHORIZED, type Wish } from './status.ts';
+
+/** A rule of a ClusterRole (rbac.authorization.k8s.io/v1): `*` stands for all. */
+export interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+  /** The only objects that it is about; not given: all. `create` and `list` have no name, so such a rule does not allow them. */
+  readonly resourceNames?: readonly string[];
+}
+
+/** What the exporter needs. */
+export const EXPORTER_RULES: readonly Rule[] = [
+  { apiGroups: [''], resources: ['pods', 'nodes'], verbs: ['list', 'watch'] },
+  { apiGroups: [''], resources: ['events'], verbs: ['create'] },
+  { apiGroups: ['networking.k8s.io'], resources: ['servicecidrs'], verbs: ['list'] },
+];
+
+/** Who may come in, and what they may do. Both may change at any time. */
+export class Access {
+  /** Bearer tokens that are taken now. */
+  tokens: readonly string[];
+  rules: readonly Rule[];
+  readonly user: string;
+
+  constructor(tokens: readonly string[], rules: readonly Rule[], user: string) {
+    this.tokens = tokens;
+    this.rules = rules;
+    this.user = user;
+  }
+
+  /** Why not; undefined: come in. @param authorization the header */
+  knows(authorization: string | undefined): Refusal | undefined {
+    const token = /^Bearer (.+)$/.exec(authorization ?? '')?.[1];
+    return token !== undefined && this.tokens.includes(token) ? undefined : UNAUTHORIZED;
+  }
+
+  /** Why not; undefined: do it. */
+  allows({ verb, group, resource, namespace, name }: Wish): Refusal | undefined {
+    const holds = (list: readonly string[], what: string) => list.includes('*') || list.includes(what);
+    const named = ({ resourceNames }: Rule) => resourceNames === undefined || resourceNames.includes(name ?? '');
+    const allowed = this.rules.some(
+      (rule) =>
+        holds(rule.apiGroups, group) && holds(rule.resources, resource) && holds(rule.verbs, verb) && named(rule),
+    );
+    return allowed ? undefined : forbidden(this.user, { verb, group, resource, namespace, name });
+  }
+}

@@ -1,0 +1,62 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Access } from './access.ts';
+import { alreadyExists, badRequest, conflict, invalid, noSuch, type Refusal, refuse, say } from './status.ts';
+import type { Store, Stored } from './store.ts';
+
+/** The path of a request about Secrets. */
+export interface SecretPath {
+  readonly namespace: string;
+  /** undefined: the collection. */
+  readonly name: string | undefined;
+}
+
+const VERBS: Readonly<Record<string, string>> = { GET: 'get', PUT: 'update', POST: 'create' };
+
+/** Answers `get`, `create` and `update` of Secrets (core/v1) as a real server does, as far as the program that writes them goes. */
+export async function answerSecret(
+  { access, resources }: { readonly access: Access; readonly resources: { readonly secrets: Store } },
+  request: IncomingMessage,
+  { namespace, name }: SecretPath,
+  response: ServerResponse,
+): Promise<void> {
+  const verb = VERBS[request.method ?? ''];
+  if (verb === undefined || (verb === 'create') !== (name === undefined))
+    return refuse(response, badRequest(`${request.method} of secrets is not built into this stand-in`));
+  const denied = access.allows({ verb, group: '', resource: 'secrets', namespace, name });
+  if (denied !== undefined) return refuse(response, denied);
+  const store = resources.secrets;
+  const asked = verb === 'get' ? undefined : await bodyOf(request);
+  const at = name ?? asked!.metadata.name;
+  const json = store.get(at, namespace);
+  const held = json === undefined ? undefined : (JSON.parse(json) as Stored);
+  const refusal = refusalOf(verb, at, held, asked);
+  if (refusal !== undefined) return refuse(response, refusal);
+  if (asked !== undefined) store.put({ ...asked, metadata: { ...asked.metadata, namespace } });
+  say(response, verb === 'create' ? 201 : 200, store.get(at, namespace)!);
+}
+
+function refusalOf(
+  verb: string,
+  name: string,
+  held: Stored | undefined,
+  asked: Stored | undefined,
+): Refusal | undefined {
+  if (verb === 'create' && held !== undefined) return alreadyExists('secrets', name);
+  if (verb !== 'create' && held === undefined) return noSuch('secrets', name);
+  if (asked === undefined) return undefined;
+  const { type = 'Opaque', data = {}, metadata } = asked;
+  if (held !== undefined && metadata.resourceVersion !== held.metadata.resourceVersion)
+    return conflict('secrets', name);
+  if (held !== undefined && type !== (held.type ?? 'Opaque'))
+    return invalid('Secret', name, 'type: Invalid value: field is immutable');
+  const missing = ['tls.crt', 'tls.key'].find((key) => !Object.hasOwn(data as object, key));
+  if (type === 'kubernetes.io/tls' && missing !== undefined)
+    return invalid('Secret', name, `data[${missing}]: Required value`);
+  return undefined;
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Stored> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return JSON.parse(Buffer.concat(chunks).toString('utf8')) as Stored;
+}

@@ -1,0 +1,67 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { NODES } from '../network/layout.ts';
+import type { World } from '../network/world.ts';
+import { readReference } from '../reference/reference.ts';
+import type { Transfers } from '../reference/transfers.ts';
+import { compare, isExact, type Row } from './comparison.ts';
+import type { Daemons } from './daemons.ts';
+import { nameOf } from './names.ts';
+import { allSamples, readTotals } from './samples.ts';
+
+/** Reads and exports come every second: totals that have not moved for this long have arrived. */
+const STANDSTILL_MS = 5000;
+/** What is not exact yet has longer: a batch may wait 10 s for Kubernetes to tell whose an address is, and a failed request for its next turn. */
+const LATE_STANDSTILL_MS = 15_000;
+const ASK_AGAIN_MS = 1000;
+const STANDSTILL_LIMIT_MS = 90_000;
+/** How `waitForStandstill` waits and compares; what is not set is as the demo does it. */
+export interface Standstill {
+  /** Totals that are not exact have arrived once they have not moved for this long. */
+  readonly lateMs?: number;
+  readonly read?: () => Promise<Row[]>;
+}
+
+/**
+ * Waits until neither the reference nor the database moves any more.
+ * @returns what both have then
+ * @throws Error where they still move after a long time
+ */
+export async function waitForStandstill(world: World, daemons: Daemons, options: Standstill = {}): Promise<Row[]> {
+  const { lateMs = LATE_STANDSTILL_MS, read = () => readRows(world, daemons) } = options;
+  const deadline = Date.now() + STANDSTILL_LIMIT_MS + lateMs;
+  let before = '';
+  let since = Date.now();
+  for (;;) {
+    const rows = await read();
+    const state = JSON.stringify(rows);
+    if (state !== before) since = Date.now();
+    before = state;
+    if (Date.now() - since >= (rows.every(isExact) ? STANDSTILL_MS : lateMs)) return rows;
+    if (Date.now() > deadline)
+      throw new Error(`totals still move after ${STANDSTILL_LIMIT_MS / 1000} s without traffic`);
+    await pause(ASK_AGAIN_MS);
+  }
+}
+
+/** Compares what both have now, every node that is in the world or in the database. */
+export async function readRows(world: World, daemons: Daemons): Promise<Row[]> {
+  const references = new Map<string, Transfers>();
+  for (const { name } of NODES) references.set(name, (await readReference(world, name)).counted);
+  const totals = readTotals(await daemons.query(allSamples()));
+  const names = new Set([...references.keys(), ...totals.keys()]);
+  const rows = [...names].flatMap((node) =>
+    compare({
+      node,
+      pods: new Set(NODES.find(({ name }) => name === node)?.pods.flatMap(({ address }) => [address.v4, address.v6])),
+      reference: references.get(node) ?? new Map(),
+      database: totals.get(node) ?? new Map(),
+    }),
+  );
+  return rows.toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
+}
+
+function sortKey({ node, source, destination, protocol, direction }: Row): string {
+  return [node, nameOf(source), nameOf(destination), protocol, source, destination, direction === 'tx' ? 0 : 1].join(
+    ' ',
+  );
+}

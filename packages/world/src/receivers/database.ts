@@ -1,0 +1,145 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+/** Where the set-up unpacks Debian's binaries. */
+const BINARIES = fileURLToPath(new URL('../../../../.lab/debian/usr/bin/', import.meta.url));
+const START_LIMIT_MS = 30_000;
+const STOP_LIMIT_MS = 10_000;
+/** Another process may take the port between our look and the database's start. */
+const START_ATTEMPTS = 3;
+const ASK_AGAIN_MS = 50;
+
+/** Databases that take remote write, by the names of their Debian packages. */
+export const DATABASES = ['prometheus', 'victoria-metrics'] as const;
+export type DatabaseKind = (typeof DATABASES)[number];
+
+/** A series that a query answered with. */
+export interface QueryRow {
+  readonly labels: Readonly<Record<string, string>>;
+  /** Times in Unix milliseconds, and values: several for a range vector. */
+  readonly samples: readonly { readonly timeMs: number; readonly value: number }[];
+}
+
+/** A database that is running on a free port of loopback, with a folder of its own. */
+export interface Database {
+  readonly kind: DatabaseKind;
+  /** Takes remote write. */
+  readonly writeUrl: string;
+  /** Evaluates a PromQL expression at one moment. @throws Error with what the database says */
+  query(expression: string, timeMs: number): Promise<QueryRow[]>;
+  /** Ends it and removes its folder. */
+  stop(): Promise<void>;
+}
+
+/** Starts a database, empty. @throws Error that says why not */
+export async function startDatabase(kind: DatabaseKind): Promise<Database> {
+  const binary = join(BINARIES, kind);
+  if (!existsSync(binary)) throw new Error(`${binary} is missing: \`npm test\` fetches it from Debian`);
+  for (let attempt = 1; ; attempt++) {
+    const folder = mkdtempSync(join(tmpdir(), `egressd-${kind}-`));
+    const port = await freePort();
+    const child = spawn(binary, flagsOf(kind, folder, port), { stdio: ['ignore', 'ignore', 'pipe'] });
+    let words = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      words = `${words}${chunk.toString('utf8')}`.slice(-2000);
+    });
+    const stop = async () => {
+      await end(child);
+      rmSync(folder, { recursive: true, force: true });
+    };
+    const url = `http://127.0.0.1:${port}`;
+    if (await becomesReady(child, `${url}${kind === 'prometheus' ? '/-/ready' : '/health'}`))
+      return {
+        kind,
+        writeUrl: `${url}/api/v1/write`,
+        query: (expression, at) => query(url, kind, expression, at),
+        stop,
+      };
+    await stop();
+    if (attempt === START_ATTEMPTS) throw new Error(`${kind} does not start:\n${words}`);
+  }
+}
+
+function flagsOf(kind: DatabaseKind, folder: string, port: number): string[] {
+  if (kind === 'prometheus') {
+    const config = join(folder, 'prometheus.yml');
+    writeFileSync(config, '');
+    return [
+      `--config.file=${config}`,
+      `--storage.tsdb.path=${join(folder, 'data')}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+      '--web.enable-remote-write-receiver',
+      '--log.level=warn',
+    ];
+  }
+  return [
+    `-storageDataPath=${join(folder, 'data')}`,
+    `-httpListenAddr=127.0.0.1:${port}`,
+    '-memory.allowedBytes=128MB',
+    '-search.latencyOffset=0s',
+    '-search.disableCache',
+    '-loggerLevel=WARN',
+  ];
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function becomesReady(child: ChildProcess, url: string): Promise<boolean> {
+  const deadline = Date.now() + START_LIMIT_MS;
+  while (Date.now() < deadline && child.exitCode === null && child.pid !== undefined) {
+    const answer = await fetch(url).catch(() => undefined);
+    await answer?.body?.cancel();
+    if (answer?.ok) return true;
+    await pause(ASK_AGAIN_MS);
+  }
+  return false;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
+  await ended;
+  clearTimeout(timer);
+}
+
+/** https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries: the part of an answer that is read. */
+interface QueryAnswer {
+  readonly status: string;
+  readonly error?: string;
+  readonly data?: {
+    readonly result: readonly {
+      readonly metric: Readonly<Record<string, string>>;
+      readonly value?: readonly [number, string];
+      readonly values?: readonly (readonly [number, string])[];
+    }[];
+  };
+}
+
+async function query(url: string, kind: DatabaseKind, expression: string, timeMs: number): Promise<QueryRow[]> {
+  // VictoriaMetrics shows new samples within a second, or when it is told to.
+  if (kind === 'victoria-metrics') await (await fetch(`${url}/internal/force_flush`)).text();
+  const search = new URLSearchParams({ query: expression, time: String(timeMs / 1000) });
+  const response = await fetch(`${url}/api/v1/query?${search}`);
+  const answer = (await response.json()) as QueryAnswer;
+  if (answer.data === undefined) throw new Error(`${kind} refuses ${expression}: ${answer.error ?? response.status}`);
+  return answer.data.result.map(({ metric, value, values }) => ({
+    labels: metric,
+    // VictoriaMetrics shows stale markers too, as NaN.
+    samples: (values ?? (value === undefined ? [] : [value]))
+      .map(([seconds, text]) => ({ timeMs: Math.round(seconds * 1000), value: Number(text) }))
+      .filter((sample) => !Number.isNaN(sample.value)),
+  }));
+}

@@ -1,0 +1,68 @@
+import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { NODES, TCP_PORT } from '../network/layout.ts';
+import { openWorld, type World } from '../network/world.ts';
+import { carryOut, wholePlan } from '../traffic/plan.ts';
+import { seededRandom } from '../traffic/random.ts';
+import { parseConntrack } from './conntrack-text.ts';
+import { loadReference, readReference } from './reference.ts';
+
+const SEED = 20_261;
+
+/** Collects the last words of connections that end. */
+async function listenToEnds(world: World, node: string): Promise<() => string> {
+  const listener = world.spawn(node, 'conntrack', ['-E', '-e', 'DESTROY'], { stdio: 'pipe' });
+  let text = '';
+  listener.stdout?.on('data', (chunk: Buffer) => {
+    text += chunk.toString('latin1');
+  });
+  await once(listener, 'spawn');
+  // It says nothing when it is ready: it is once it has heard of a connection that we let end.
+  while (!text.includes('DESTROY')) {
+    await world
+      .agent('ops')
+      .order({ do: 'ping', to: NODES.find(({ name }) => name === node)!.address.v4, count: 1, size: 9 });
+    await world.run(node, 'conntrack', ['-F']);
+  }
+  return () => text.slice(text.indexOf('\n', text.lastIndexOf('10.240.9.2')) + 1);
+}
+
+/** Deaf for so long: the first SYN is sent again after a second. */
+const DEAF_MS = 2500;
+
+/** A connection whose first SYNs nobody hears. */
+async function knockUntilHeard(world: World): Promise<void> {
+  const [host, address] = ['db-1', NODES[0]!.pods[2]!.address.v4];
+  const deaf = 'table inet deaf { chain in { type filter hook input priority 0; tcp flags syn drop; }; }';
+  await world.run(host, 'nft', ['-f', '-'], deaf);
+  const connection = { do: 'tcp', to: address, port: TCP_PORT, up: 10, down: 10, connections: 1, parallel: 1 } as const;
+  const heard = world.agent('cart-2').order(connection);
+  await pause(DEAF_MS);
+  await world.run(host, 'nft', ['delete', 'table', 'inet', 'deaf']);
+  await heard;
+}
+
+describe(`the reference beside conntrack itself, seed ${SEED}`, () => {
+  let world: World;
+  const ended = new Map<string, () => string>();
+  beforeAll(async () => {
+    world = await openWorld();
+    for (const { name } of NODES) {
+      ended.set(name, await listenToEnds(world, name));
+      await loadReference(world, name);
+    }
+    await carryOut(wholePlan(seededRandom(SEED)), world.agent);
+    await knockUntilHeard(world);
+  });
+  afterAll(() => world?.close());
+
+  test.each(NODES.map(({ name }) => name))('%s: every pair, packets and bytes', async (node) => {
+    const { counted } = await readReference(world, node);
+    const alive = await world.run(node, 'conntrack', ['-L']);
+    const conntrack = parseConntrack(`${alive}${ended.get(node)?.()}`);
+    expect([...counted.values()].filter(({ protocol }) => protocol === 6).length).toBeGreaterThan(20);
+    expect(new Set([...counted.values()].map(({ protocol }) => protocol))).toEqual(new Set([1, 6, 17, 58]));
+    expect(Object.fromEntries(counted)).toEqual(Object.fromEntries(conntrack));
+  });
+});

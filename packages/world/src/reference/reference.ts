@@ -1,0 +1,59 @@
+import { readFile } from 'node:fs/promises';
+import type { World } from '../network/world.ts';
+import { sumTransfers, type Transfer, type Transfers } from './transfers.ts';
+
+const RULES = new URL('./reference.nft', import.meta.url);
+
+/** What nftables counted on one node, beside conntrack. */
+export interface Reference {
+  /** What conntrack should have counted. */
+  readonly counted: Transfers;
+  /** Packets that belonged to no connection: not part of the comparison, but good to know of. */
+  readonly invalidPackets: number;
+}
+
+/** Puts the reference on a node of the world. Connections from before are forgotten, so that both begin at zero. */
+export async function loadReference(world: World, node: string): Promise<void> {
+  await world.run(node, 'nft', ['-f', '-'], await readFile(RULES, 'utf8'));
+  await world.run(node, 'conntrack', ['-F']);
+}
+
+/** Reads what the reference has counted until now. */
+export async function readReference(world: World, node: string): Promise<Reference> {
+  const read = async (set: string) =>
+    parseSet(await world.run(node, 'nft', ['-j', '--numeric-protocol', 'list', 'set', 'inet', 'ctref', set]));
+  // One after the other: nft takes a lock of its own anyway.
+  const counted = [...(await read('v4')), ...(await read('v6'))];
+  const invalid = [...(await read('inv4')), ...(await read('inv6'))];
+  return { counted: sumTransfers(counted), invalidPackets: invalid.reduce((sum, { packets }) => sum + packets, 0) };
+}
+
+/** An element of a set with counters, as `nft -j` writes it: libnftables-json(5). */
+interface Element {
+  readonly elem: {
+    readonly val: { readonly concat: readonly [string, string, number | string] };
+    readonly counter: { readonly packets: number; readonly bytes: number };
+  };
+}
+
+interface Listing {
+  readonly nftables: readonly { readonly set?: { readonly elem?: readonly Element[] } }[];
+}
+
+/** Protocols that some versions of nft write by name though they were asked not to. */
+const NUMBERS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17, 'ipv6-icmp': 58, icmpv6: 58, sctp: 132 };
+
+/**
+ * The elements of a listed set of address . address . protocol.
+ * @throws Error where a protocol has a name that we do not know
+ */
+export function parseSet(json: string): Transfer[] {
+  const { nftables } = JSON.parse(json) as Listing;
+  const elements = nftables.flatMap(({ set }) => set?.elem ?? []);
+  return elements.map(({ elem: { val, counter } }) => {
+    const [source, destination, name] = val.concat;
+    const protocol = typeof name === 'number' ? name : (NUMBERS[name] ?? Number(name));
+    if (!Number.isInteger(protocol)) throw new Error(`nft names the protocol ${name}, which is not known here`);
+    return { source, destination, protocol, ...counter };
+  });
+}
