@@ -3,6 +3,7 @@ import { createLog } from '@egressd/daemon/log';
 import { parseAddress } from '@egressd/flow/address';
 import { decodePart, decodeSpan } from '@egressd/flow/batch-decode';
 import { DeliverRequestSchema } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
+import type { NodeHealth } from '@egressd/flow/node-health';
 import { describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
 import { Collector } from './collector.ts';
@@ -17,9 +18,8 @@ import {
 } from './conntrack/source.ts';
 import { SourceError } from './conntrack/source-error.ts';
 import { createCollectorMetrics } from './metrics.ts';
-import { Numbering } from './state/epoch.ts';
+import { Epoch } from './state/epoch.ts';
 import type { FrozenBatch } from './state/frozen-batch.ts';
-import type { Health } from './stream/health.ts';
 import type { Stream } from './stream/stream.ts';
 
 const MINUTE = 60_000;
@@ -33,7 +33,7 @@ function setUp() {
     fails: false,
     lines: [] as string[],
     sent: [] as FrozenBatch[],
-    told: [] as Health[],
+    told: [] as NodeHealth[],
     withoutCounters: 0,
     sourceName: 'netfilter' as 'netfilter' | 'cilium',
     switches: { accounting: true, timestamps: true, events: 1 } as SourceSwitches,
@@ -44,16 +44,16 @@ function setUp() {
   const stream = {
     connected: true,
     canFreeze: true,
-    wantDialled: false,
+    wantOriginalDestination: false,
     begin: (_rename: Parameters<Stream['begin']>[0]): readonly FrozenBatch[] => [],
     send: (batch: FrozenBatch) => void world.sent.push(batch),
-    tell: (health: Health) => void world.told.push(health),
+    tell: (health: NodeHealth) => void world.told.push(health),
   };
   const registry = new Registry();
   const collector = new Collector({
     source: playedSource(world),
     stream,
-    numbering: new Numbering(),
+    epoch: new Epoch(),
     metrics: createCollectorMetrics(registry, {
       switches: () => ({ accounting: true, timestamps: false, events: undefined }),
       table: () => world.table,
@@ -141,7 +141,8 @@ function rows({ messages }: FrozenBatch): string[] {
     const { fromMs, toMs } = decodeSpan(message.value);
     const flows = decodePart(message.value);
     const last = (i: number) => flows.addresses[flows.destination[i]! * 16 + 15];
-    const port = (i: number) => (flows.dialled === undefined ? '' : ` :${flows.dialled.port[i]}`);
+    const port = (i: number) =>
+      flows.originalDestination === undefined ? '' : ` :${flows.originalDestination.port[i]}`;
     return Array.from(
       { length: flows.rows },
       (_, i) => `.${last(i)} ${flows.txBytes[i]} ${fromMs - 1_000_000}-${toMs - 1_000_000}${port(i)}`,
@@ -209,7 +210,7 @@ describe('a turn', () => {
     world.fails = false;
     expect(await turn()).toEqual(['.2 10 0-10000']);
     expect(world.lines.join('')).toContain('no such thing');
-    expect(await registry.metrics()).toContain('egressd_conntrack_reads_total{result="failed"} 1');
+    expect(await registry.metrics()).toContain('egressd_collector_conntrack_reads_total{result="failed"} 1');
   });
 
   test('tells after each read how the kernel counts, and nothing where it failed', async () => {
@@ -221,18 +222,18 @@ describe('a turn', () => {
     world.fails = true;
     await turn();
     expect(world.told).toEqual([
-      { accounting: true, timestamps: true, events: 1, countersBackwards: 0, entriesWithoutCounters: 0 },
-      { accounting: false, timestamps: undefined, events: 2, countersBackwards: 1, entriesWithoutCounters: 3 },
+      { accounting: true, timestamps: true, events: 1, counterDecreases: 0, entriesWithoutCounters: 0 },
+      { accounting: false, timestamps: undefined, events: 2, counterDecreases: 1, entriesWithoutCounters: 3 },
     ]);
   });
 
-  test('the exporter may ask for what was dialled, and stop asking, without a byte lost', async () => {
+  test('the exporter may ask for the original destination, and stop asking, without a byte lost', async () => {
     const { turn, stream } = setUp();
     expect(await turn({ '10.0.0.2': 10 })).toEqual(['.2 10 0-5000']);
-    stream.wantDialled = true;
+    stream.wantOriginalDestination = true;
     expect(await turn({ '10.0.0.2': 30 })).toEqual(['.2 20 5000-10000']);
     expect(await turn({ '10.0.0.2': 60 })).toEqual(['.2 30 10000-15000 :443']);
-    stream.wantDialled = false;
+    stream.wantOriginalDestination = false;
     expect(await turn({ '10.0.0.2': 100 })).toEqual(['.2 40 15000-20000 :443']);
     expect(await turn({ '10.0.0.2': 150 })).toEqual(['.2 50 20000-25000']);
   });
@@ -244,7 +245,7 @@ describe('a turn', () => {
     world.connections.delete('10.0.0.2');
     for (let i = 0; i < 5; i++) await turn();
     await turn({}, 3 * MINUTE);
-    expect(await registry.metrics()).toMatch(/egressd_flow_table_connections 1\n/);
+    expect(await registry.metrics()).toMatch(/egressd_collector_flow_table_connections 1\n/);
     expect(await turn({ '10.0.0.3': 25 })).toEqual(['.3 15 210000-215000']);
   });
 });
@@ -258,7 +259,7 @@ describe('the end of a connection', () => {
     expect(await turn()).toEqual(['.2 7 5000-10000', '.3 5 5000-10000']);
     end('10.0.0.3', 5);
     expect(await turn()).toEqual([]);
-    expect(await registry.metrics()).toMatch(/egressd_conntrack_ended_total 3\n/);
+    expect(await registry.metrics()).toMatch(/egressd_collector_conntrack_destroy_events_total 3\n/);
   });
 
   test('that is not told is waited for, ten minutes by the reads', async () => {
@@ -276,7 +277,7 @@ describe('the end of a connection', () => {
     await turn({ '10.0.0.2': 10 });
     world.connections.delete('10.0.0.2');
     for (let i = 0; i < 30; i++) await turn();
-    expect(await registry.metrics()).toMatch(/egressd_flow_table_connections 0\n/);
+    expect(await registry.metrics()).toMatch(/egressd_collector_flow_table_connections 0\n/);
   });
 
   test('many of them are forgotten soon, between reads too', async () => {
@@ -286,7 +287,7 @@ describe('the end of a connection', () => {
     for (let i = 0; i < ended; i++) end(`10.1.${i >> 8}.${i & 255}`, 1);
     const bytes = (await turn()).reduce((sum, row) => sum + Number(row.split(' ')[1]), 0);
     expect(bytes).toBe(ended);
-    const remembered = /egressd_flow_table_ended (\d+)/.exec(await registry.metrics())!;
+    const remembered = /egressd_collector_flow_table_ended_connections (\d+)/.exec(await registry.metrics())!;
     expect(Number(remembered[1])).toBeLessThan(ended / 2);
   });
 
@@ -298,9 +299,9 @@ describe('the end of a connection', () => {
     expect(world.asked).toBe(1);
     expect(world.lines.join('')).toContain('lost=70');
     const text = await registry.metrics();
-    expect(text).toMatch(/egressd_conntrack_entries_deleted_total 3\n/);
-    expect(text).toMatch(/egressd_conntrack_event_overruns_total 1\n/);
-    expect(text).toMatch(/egressd_conntrack_events_lost_total 70\n/);
+    expect(text).toMatch(/egressd_collector_conntrack_entries_deleted_total 3\n/);
+    expect(text).toMatch(/egressd_collector_conntrack_event_overruns_total 1\n/);
+    expect(text).toMatch(/egressd_collector_conntrack_events_lost_total 70\n/);
   });
 });
 
@@ -309,15 +310,15 @@ test("the kernel's table is shown as it is", async () => {
   expect(await registry.metrics()).not.toMatch(/^egressd_conntrack_table_(entries|limit)/m);
   world.table = { entries: 5, limit: 100, statistics: { invalid: 1, insert_failed: 2, drop: 3, early_drop: 4 } };
   const text = await registry.metrics();
-  expect(text).toContain('egressd_conntrack_table_entries 5');
-  expect(text).toContain('egressd_conntrack_table_limit 100');
-  expect(text).toContain('egressd_conntrack_statistics_total{name="drop"} 3');
+  expect(text).toContain('egressd_collector_conntrack_table_entries 5');
+  expect(text).toContain('egressd_collector_conntrack_table_max_entries 100');
+  expect(text).toContain('egressd_collector_conntrack_statistics_total{name="drop"} 3');
 });
 
 test('the switches are shown as they are', async () => {
   const { registry } = setUp();
   const text = await registry.metrics();
-  expect(text).toContain('egressd_conntrack_switch{name="nf_conntrack_acct"} 1');
-  expect(text).toContain('egressd_conntrack_switch{name="nf_conntrack_timestamp"} 0');
-  expect(text).not.toContain('egressd_conntrack_switch{name="nf_conntrack_events"}');
+  expect(text).toContain('egressd_collector_conntrack_sysctl{name="nf_conntrack_acct"} 1');
+  expect(text).toContain('egressd_collector_conntrack_sysctl{name="nf_conntrack_timestamp"} 0');
+  expect(text).not.toContain('egressd_collector_conntrack_sysctl{name="nf_conntrack_events"}');
 });

@@ -1,4 +1,4 @@
-import { Backoff, type Log } from '@egressd/daemon/log';
+import { type Log, LogLimiter } from '@egressd/daemon/log';
 import type { ConnectionBlock } from './conntrack/record.ts';
 import type { ConntrackSource, EndsReport, LosslessChange, ReadReport } from './conntrack/source.ts';
 import { FlowTable } from './flow-table/flow-table.ts';
@@ -6,7 +6,7 @@ import { HandOver, type HandOverOptions } from './hand-over.ts';
 import type { CollectorMetrics } from './metrics.ts';
 import { Reducer } from './reducer/reducer.ts';
 import type { KeptConnections } from './state/connections-file.ts';
-import type { Numbering } from './state/epoch.ts';
+import type { Epoch } from './state/epoch.ts';
 import { freezeBatch } from './state/frozen-batch.ts';
 import type { Stream } from './stream/stream.ts';
 
@@ -22,8 +22,9 @@ const END_TOLD_WITHIN_MS = 10 * 60_000;
 
 export interface CollectorOptions {
   readonly source: ConntrackSource;
-  readonly stream: HandOverOptions['stream'] & Pick<Stream, 'tell' | 'canFreeze' | 'connected' | 'wantDialled'>;
-  readonly numbering: Numbering;
+  readonly stream: HandOverOptions['stream'] &
+    Pick<Stream, 'tell' | 'canFreeze' | 'connected' | 'wantOriginalDestination'>;
+  readonly epoch: Epoch;
   /** Keeps what was counted, so that another process can go on; undefined: nothing is kept. */
   readonly state?: HandOverOptions['state'];
   readonly metrics: CollectorMetrics;
@@ -52,7 +53,7 @@ export class Collector {
   readonly #options: CollectorOptions;
   readonly #out: HandOver;
   #table: FlowTable;
-  readonly #backoff: Backoff;
+  readonly #logLimiter: LogLimiter;
   #reducer: Reducer;
   /** When the last whole read that left nothing pending ended. */
   #sinceMs: number;
@@ -64,7 +65,7 @@ export class Collector {
     const now = options.now();
     this.#options = options;
     this.#sourceName = options.source.name;
-    this.#backoff = new Backoff(options.now);
+    this.#logLimiter = new LogLimiter(options.now);
     this.#out = new HandOver(options);
     this.#table = new FlowTable(options.seed, BigInt(now) * 1_000_000n);
     this.#reducer = this.#newReducer();
@@ -92,7 +93,7 @@ export class Collector {
     return this.#out.done;
   }
 
-  /** Begins another numbering. @see HandOver.renumber */
+  /** Begins another epoch. @see HandOver.renumber */
   renumber(): Promise<void> {
     return this.#out.renumber(() => this.#reducer.freeze());
   }
@@ -189,20 +190,21 @@ export class Collector {
    * whose span reaches back as far.
    */
   #handOver(complete: boolean, last = false): void {
-    const { stream, numbering, now } = this.#options;
+    const { stream, epoch, now } = this.#options;
     const toMs = Math.max(now(), this.#sinceMs);
     const fromMs = this.#sinceMs;
     if (this.#reducer.rows > 0) {
       const early = !stream.connected && toMs - fromMs < COALESCE_MS;
       if (!last && (early || !stream.canFreeze || this.#out.busy)) return;
       if (complete) this.#sinceMs = toMs;
-      const batch = freezeBatch({ number: numbering.next(), fromMs, toMs }, this.#reducer.freeze(), toMs);
+      const batch = freezeBatch({ number: epoch.next(), fromMs, toMs }, this.#reducer.freeze(), toMs);
       this.#out.give(batch, this.#table, this.#sinceMs);
     } else {
       if (complete) this.#sinceMs = toMs;
       if (this.#out.wantsImage) this.#out.give(undefined, this.#table, this.#sinceMs);
     }
-    if (stream.connected && stream.wantDialled !== this.#reducer.dialled) this.#exchangeReducer();
+    if (stream.connected && stream.wantOriginalDestination !== this.#reducer.originalDestination)
+      this.#exchangeReducer();
   }
 
   /** The exporter wants other columns: nothing is pending, so the pairs can be looked up anew. */
@@ -213,7 +215,7 @@ export class Collector {
 
   #newReducer(): Reducer {
     const { maxPairs, seed, stream } = this.#options;
-    return new Reducer({ maxPairs, seed, dialled: stream.wantDialled });
+    return new Reducer({ maxPairs, seed, originalDestination: stream.wantOriginalDestination });
   }
 
   /** Forgets connections that have ended, and pairs that nobody uses any more. */
@@ -243,7 +245,7 @@ export class Collector {
     const { stream, source } = this.#options;
     stream.tell({
       ...source.switches(),
-      countersBackwards: this.#table.backwards,
+      counterDecreases: this.#table.backwards,
       entriesWithoutCounters: skipped.no_counters,
     });
   }
@@ -263,6 +265,6 @@ export class Collector {
   }
 
   #warn(message: string, fields: Record<string, string | number>): void {
-    this.#backoff.limit(message, (leftOut) => this.#options.log.warn(message, { ...fields, left_out: leftOut }));
+    this.#logLimiter.limit(message, (leftOut) => this.#options.log.warn(message, { ...fields, left_out: leftOut }));
   }
 }

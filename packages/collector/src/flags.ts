@@ -62,7 +62,7 @@ export const COLLECTOR_FLAGS = defineFlags({
   'init-cgroupv2': boolean(false, 'With -init: mount cgroup v2 where it is not.'),
   'state-dir': optionalText(
     'directory',
-    'Keeps across restarts what was counted and what the exporter has not confirmed; not set: a restart begins afresh.',
+    'Keeps across restarts what was counted and what the exporter has not committed; not set: a restart begins afresh.',
   ),
   'cilium-clock-source': choice(
     ['jiffies', 'ktime'],

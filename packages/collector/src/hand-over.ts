@@ -1,13 +1,13 @@
 import type { Log } from '@egressd/daemon/log';
 import type { FlowTable } from './flow-table/flow-table.ts';
-import type { Numbering } from './state/epoch.ts';
+import type { Epoch } from './state/epoch.ts';
 import { type FrozenBatch, renumbered } from './state/frozen-batch.ts';
 import type { State } from './state/state.ts';
 import type { Stream } from './stream/stream.ts';
 
 export interface HandOverOptions {
   readonly stream: Pick<Stream, 'send' | 'begin'>;
-  readonly numbering: Numbering;
+  readonly epoch: Epoch;
   /** Keeps what was counted, so that another process can go on; undefined: nothing is kept. */
   readonly state?: Pick<State, 'handOver' | 'begin' | 'writing' | 'wantsWhole' | 'hurry'> | undefined;
   readonly log: Log;
@@ -22,7 +22,7 @@ export interface HandOverOptions {
 export class HandOver {
   readonly #options: HandOverOptions;
   #done: Promise<void> = Promise.resolve();
-  #renumbering = false;
+  #reepoch = false;
   /** What a process before had counted is the base of what this one counts. */
   #restored = false;
 
@@ -63,7 +63,7 @@ export class HandOver {
    * @param sinceMs where the span of the next batch begins
    */
   give(batch: FrozenBatch | undefined, table: FlowTable, sinceMs: number): void {
-    const { stream, state, numbering } = this.#options;
+    const { stream, state, epoch } = this.#options;
     if (state === undefined) {
       if (batch !== undefined) stream.send(batch);
       return;
@@ -71,7 +71,7 @@ export class HandOver {
     const whole = state.wantsWhole;
     const words = table.image(whole);
     const { firstReadNs, baseline, backwards } = table;
-    const image = { whole, number: numbering.last, sinceMs, firstReadNs, baseline, backwards, words };
+    const image = { whole, number: epoch.last, sinceMs, firstReadNs, baseline, backwards, words };
     this.#done = state.handOver(batch, image).then((mayBeSent) => {
       // Given back at once: left to the garbage collector, several would be in memory together.
       words.buffer.transfer(0);
@@ -80,16 +80,16 @@ export class HandOver {
   }
 
   /**
-   * Begins another numbering: the exporter has batches of the present one that were not sent from here, so what was restored is older
+   * Begins another epoch: the exporter has batches of the present one that were not sent from here, so what was restored is older
    * than what it has. If connections went on from there, what moved since is in part what it has had, and is dropped. If they began
    * afresh, what moved is new and goes out under new numbers.
    * @param dropPending drops what is in no batch yet
    */
   async renumber(dropPending: () => void): Promise<void> {
-    if (this.#renumbering) return;
-    this.#renumbering = true;
+    if (this.#reepoch) return;
+    this.#reepoch = true;
     await this.#done;
-    const { stream, numbering, state, log } = this.#options;
+    const { stream, epoch, state, log } = this.#options;
     const dropped = { batches: 0, flow_bytes: 0 };
     const batches = stream.begin((batch, number) => {
       if (!this.#restored) return renumbered(batch, number);
@@ -99,10 +99,10 @@ export class HandOver {
     });
     if (this.#restored) dropPending();
     this.#restored = false;
-    numbering.begin(batches.length);
-    log.error('the exporter has batches that the state directory does not know of: a new numbering begins', dropped);
-    if (state !== undefined) this.#done = state.begin(numbering.name, batches, dropped.batches);
+    epoch.begin(batches.length);
+    log.error('the exporter has batches that the state directory does not know of: a new epoch begins', dropped);
+    if (state !== undefined) this.#done = state.begin(epoch.name, batches, dropped.batches);
     await this.#done;
-    this.#renumbering = false;
+    this.#reepoch = false;
   }
 }

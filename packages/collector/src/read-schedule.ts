@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { sleep } from '@egressd/daemon/sleep';
 
 /** Between the end of a read and one that is asked for: what makes ends get lost may go on, and reading must not make it worse. */
 const SOONEST_MS = 1000;
@@ -31,5 +31,5 @@ export class ReadTimes {
 
 /** Waits until a time of `performance.now`, or until it is cut short. */
 async function pause(untilMs: number, cut: AbortSignal): Promise<void> {
-  await sleep(Math.max(0, untilMs - performance.now()), undefined, { signal: cut }).catch(() => {});
+  await sleep(Math.max(0, untilMs - performance.now()), cut);
 }

@@ -9,7 +9,7 @@ import { Collector } from './collector.ts';
 import { FLAG, STRIDE, WORD } from './conntrack/record.ts';
 import type { ConntrackSource } from './conntrack/source.ts';
 import { createCollectorMetrics } from './metrics.ts';
-import { Numbering } from './state/epoch.ts';
+import { Epoch } from './state/epoch.ts';
 import type { FrozenBatch } from './state/frozen-batch.ts';
 import { createStateMetrics } from './state/metrics.ts';
 import { restore } from './state/restore.ts';
@@ -73,16 +73,16 @@ class Exporter {
   readonly sums = new Map<number, number>();
   readonly #messages = new Map<string, string>();
 
-  take(numbering: string, batch: FrozenBatch): void {
-    const key = `${numbering} ${batch.number}`;
+  take(epoch: string, batch: FrozenBatch): void {
+    const key = `${epoch} ${batch.number}`;
     const bytes = Buffer.concat(batch.messages).toString('base64');
     // Frozen: what comes again is the same to the byte.
     expect(this.#messages.get(key) ?? bytes).toBe(bytes);
     this.#messages.set(key, bytes);
-    const applied = this.applied.get(numbering) ?? 0;
+    const applied = this.applied.get(epoch) ?? 0;
     if (batch.number <= applied) return;
     expect(batch.number).toBe(applied + 1);
-    this.applied.set(numbering, batch.number);
+    this.applied.set(epoch, batch.number);
     for (const [tuple, sent] of batch.messages.flatMap(rows)) this.sums.set(tuple, (this.sums.get(tuple) ?? 0) + sent);
   }
 }
@@ -101,10 +101,10 @@ const HERE = { node: 'node-a', bootId: 'boot-1', source: 'netfilter net:[1]' };
 async function startProcess(kernel: Kernel, disk: MemoryDisk, bootId = HERE.bootId) {
   const here = { ...HERE, bootId };
   const restored = await restore(disk, here);
-  const numbering = new Numbering(restored.numbering);
+  const epoch = new Epoch(restored.epoch);
   const registry = new Registry();
   const { source, ...whoever } = here;
-  const identity = { ...whoever, numbering: numbering.name };
+  const identity = { ...whoever, epoch: epoch.name };
   const metrics = createStateMetrics(registry);
   const timing = { graceMs: 0, retryMs: 0, retryWholeMs: 0 };
   const state = new State({
@@ -118,11 +118,11 @@ async function startProcess(kernel: Kernel, disk: MemoryDisk, bootId = HERE.boot
     timing,
   });
   const outbox = new Outbox(undefined, (numbers) => state.forget(numbers));
-  outbox.restore(restored.batches, numbering.last);
+  outbox.restore(restored.batches, epoch.last);
   const stream = {
     connected: true,
     canFreeze: true,
-    wantDialled: false,
+    wantOriginalDestination: false,
     begin: (rename: Parameters<Outbox['begin']>[0]) => outbox.begin(rename),
     send: (batch: FrozenBatch) => outbox.push(batch),
     tell: () => {},
@@ -130,7 +130,7 @@ async function startProcess(kernel: Kernel, disk: MemoryDisk, bootId = HERE.boot
   const collector = new Collector({
     source: kernel.source,
     stream,
-    numbering,
+    epoch,
     state,
     metrics: createCollectorMetrics(registry, kernel.source),
     log: SILENT,
@@ -141,7 +141,7 @@ async function startProcess(kernel: Kernel, disk: MemoryDisk, bootId = HERE.boot
     now: () => kernel.nowMs,
   });
   if (restored.connections !== undefined) collector.restore(restored.connections);
-  return { restored, numbering, state, outbox, collector, disk };
+  return { restored, epoch, state, outbox, collector, disk };
 }
 
 type Process = Awaited<ReturnType<typeof startProcess>>;
@@ -152,13 +152,13 @@ function settled({ collector, disk }: Process): Promise<void> {
 }
 
 /** Everything that is in the outbox, or so many batches. */
-function deliver({ outbox, numbering }: Process, exporter: Exporter, batches = Number.POSITIVE_INFINITY): void {
-  const applied = exporter.applied.get(numbering.name) ?? 0;
+function deliver({ outbox, epoch }: Process, exporter: Exporter, batches = Number.POSITIVE_INFINITY): void {
+  const applied = exporter.applied.get(epoch.name) ?? 0;
   // What the exporter has was sent from here, as far as is known here.
   expect(applied).toBeLessThanOrEqual(outbox.shown);
   for (const batch of outbox.behind(0).slice(0, batches)) {
     outbox.show(batch.number);
-    exporter.take(numbering.name, batch);
+    exporter.take(epoch.name, batch);
   }
 }
 
@@ -167,7 +167,7 @@ type Step =
   | { do: 'end'; tuple: number }
   | { do: 'turn'; wait: boolean }
   | { do: 'deliver'; batches: number }
-  | { do: 'confirm' }
+  | { do: 'commit' }
   | { do: 'slow' | 'fast' | 'fail' | 'mend' }
   | { do: 'kill'; after: number };
 
@@ -177,7 +177,7 @@ const TRAFFIC: readonly fc.WeightedArbitrary<Step>[] = [
   { weight: 2, arbitrary: fc.record({ do: fc.constant('end'), tuple }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('turn'), wait: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('deliver'), batches: fc.integer({ min: 1, max: 3 }) }) },
-  { weight: 1, arbitrary: fc.constant({ do: 'confirm' }) },
+  { weight: 1, arbitrary: fc.constant({ do: 'commit' }) },
   { weight: 1, arbitrary: fc.constantFrom({ do: 'slow' }, { do: 'fast' }) },
 ];
 const KILL = { weight: 2, arbitrary: fc.record({ do: fc.constant('kill' as const), after: fc.nat(1500) }) };
@@ -223,8 +223,8 @@ async function play(steps: readonly Step[]): Promise<[tuple: number, expected: n
       case 'deliver':
         deliver(process, exporter, step.batches);
         break;
-      case 'confirm':
-        process.outbox.confirm(Math.min(exporter.applied.get(process.numbering.name) ?? 0, process.outbox.shown));
+      case 'commit':
+        process.outbox.commit(Math.min(exporter.applied.get(process.epoch.name) ?? 0, process.outbox.shown));
         break;
       case 'slow':
         release();
@@ -301,8 +301,8 @@ describe('an exporter that has more than the state directory knows of', () => {
   }
 
   /** What the exporter says to Hello. */
-  const ahead = ({ outbox, numbering }: Process, exporter: Exporter) =>
-    (exporter.applied.get(numbering.name) ?? 0) > outbox.shown;
+  const ahead = ({ outbox, epoch }: Process, exporter: Exporter) =>
+    (exporter.applied.get(epoch.name) ?? 0) > outbox.shown;
 
   test('since the disk had failed: what moved since the restart arrives, once', async () => {
     const { kernel, exporter, process } = await setUp();

@@ -48,7 +48,7 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
   const node = nodeName(log);
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const namespace = networkNamespace(flags.hostPid);
-  const { state, restored, numbering, close } = await openState({
+  const { state, restored, epoch, close } = await openState({
     folder: flags.stateDir,
     here: { node, bootId },
     source: () => `${source.name} ${namespace}`,
@@ -58,14 +58,14 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
   });
   lifecycle.onStop('state', close);
   const outbox = new Outbox(OUTBOX_BYTES, (numbers) => state?.forget(numbers));
-  outbox.restore(restored?.batches ?? [], numbering.last);
+  outbox.restore(restored?.batches ?? [], epoch.last);
   const stream = new Stream({
     address: flags.exporterAddress,
     credentials: clientTls(tlsFlags(flags), flags.exporterAddress, log, registry),
     node,
     bootId,
-    get numbering() {
-      return numbering.name;
+    get epoch() {
+      return epoch.name;
     },
     version: VERSION,
     settings: flags,
@@ -79,7 +79,7 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
   const collector = new Collector({
     source,
     stream,
-    numbering,
+    epoch,
     state,
     metrics: createCollectorMetrics(registry, source),
     log,

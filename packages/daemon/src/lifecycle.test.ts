@@ -136,7 +136,7 @@ test('an error of ours is told without its stack, an error in the program with i
   };
   expect(told(new Error('no such file'))).toBe('level=error msg=broken error="no such file"');
   expect(told('text')).toBe('level=error msg=broken error=text');
-  expect(told(new Error('BUG: a row twice'))).toContain('lifecycle.test.ts');
+  expect(told(Object.assign(new Error('BUG: a row twice'), { name: 'Bug' }))).toContain('lifecycle.test.ts');
   expect(told(new TypeError('x is not a function'))).toContain('lifecycle.test.ts');
 });
 

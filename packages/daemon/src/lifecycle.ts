@@ -164,7 +164,7 @@ const PROGRAM_ERRORS = [TypeError, ReferenceError, RangeError, SyntaxError];
 /** What an error says. Only where the program itself is wrong does the stack help: it says where. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.message.startsWith('BUG') || PROGRAM_ERRORS.some((kind) => error instanceof kind)) return trace(error);
+  if (error.name === 'Bug' || PROGRAM_ERRORS.some((kind) => error instanceof kind)) return trace(error);
   return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 }
 

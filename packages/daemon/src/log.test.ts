@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { Backoff, createLog, type Level } from './log.ts';
+import { createLog, type Level, LogLimiter } from './log.ts';
 
 function logged(level: Level) {
   const lines: string[] = [];
@@ -44,9 +44,9 @@ test.each<[Level, number]>([
 
 test('a line that repeats keeps quiet longer and longer, and says how many it left out', () => {
   let now = 0;
-  const backoff = new Backoff(() => now);
+  const logLimiter = new LogLimiter(() => now);
   const said: [number, number | undefined][] = [];
-  for (; now < 20_000; now += 500) backoff.limit('key', (leftOut) => said.push([now, leftOut]));
+  for (; now < 20_000; now += 500) logLimiter.limit('key', (leftOut) => said.push([now, leftOut]));
   expect(said).toEqual([
     [0, undefined],
     [1000, 1],
@@ -58,9 +58,9 @@ test('a line that repeats keeps quiet longer and longer, and says how many it le
 
 test('another key is another line, and after long enough a silence a line is new', () => {
   let now = 0;
-  const backoff = new Backoff(() => now);
+  const logLimiter = new LogLimiter(() => now);
   const said: string[] = [];
-  const say = (key: string) => backoff.limit(key, () => said.push(`${key}@${now}`));
+  const say = (key: string) => logLimiter.limit(key, () => said.push(`${key}@${now}`));
   for (const at of [0, 1, 3000, 3500, 4001]) {
     now = at;
     say('a');
@@ -70,9 +70,9 @@ test('another key is another line, and after long enough a silence a line is new
 });
 
 test('however many keys there are, few are remembered', () => {
-  const backoff = new Backoff(() => 0);
+  const logLimiter = new LogLimiter(() => 0);
   let said = 0;
-  const say = (key: string) => backoff.limit(key, () => said++);
+  const say = (key: string) => logLimiter.limit(key, () => said++);
   say('first');
   say('first');
   expect(said).toBe(1);

@@ -50,7 +50,7 @@ const MAX_KEYS = 1000;
  * Wraps a log so that a line that repeats (same key) does not flood: after it was said, it keeps quiet for 1 s, then 2 s, 4 s
  * ... up to ten minutes, and the next one says how many were left out. Quiet for twice its pause, it starts anew.
  */
-export class Backoff {
+export class LogLimiter {
   readonly #said = new Map<string, { at: number; quietMs: number; leftOut: number }>();
   readonly #now: Clock;
 

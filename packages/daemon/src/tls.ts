@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js';
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { Backoff, type Log } from './log.ts';
+import { type Log, LogLimiter } from './log.ts';
 import { readTlsFiles, TlsError, type TlsFlags, type TlsMaterial, wantsTls } from './tls-files.ts';
 
 /** How often the files are looked at. Kubernetes itself takes up to a minute to renew a mounted secret. */
@@ -14,21 +14,21 @@ interface TlsMetrics {
   readonly failures: Counter;
 }
 
-function createTlsMetrics(registry: Registry, insecure: boolean): TlsMetrics {
+function createTlsMetrics(registry: Registry, daemon: 'collector' | 'exporter', insecure: boolean): TlsMetrics {
   const registers = [registry];
   new Gauge({
-    name: 'egressd_stream_insecure',
+    name: `egressd_${daemon}_stream_insecure`,
     help: '1 where the stream between collector and exporter is plain text beyond loopback (-insecure): set the tls-*-file flags.',
     registers,
   }).set(insecure ? 1 : 0);
   return {
     expires: new Gauge({
-      name: 'egressd_tls_certificate_expires_timestamp_seconds',
+      name: `egressd_${daemon}_tls_certificate_expires_timestamp_seconds`,
       help: 'When our certificate of the stream expires, Unix seconds; 0: there is none. Renewed files are taken without a restart.',
       registers,
     }),
     failures: new Counter({
-      name: 'egressd_tls_reload_failures_total',
+      name: `egressd_${daemon}_tls_reload_failures_total`,
       help: 'Times that the certificate files could not be used; the ones before are kept. The log names the file.',
       registers,
     }),
@@ -60,7 +60,7 @@ export interface ServerTls {
  */
 export function serverTls(flags: TlsFlags, log: Log, registry: Registry): ServerTls {
   const tls = wantsTls(flags);
-  const metrics = createTlsMetrics(registry, flags.insecure);
+  const metrics = createTlsMetrics(registry, 'exporter', flags.insecure);
   if (!tls) {
     if (flags.insecure) sayInsecure(log);
     else log.info('no certificates for the stream: collectors can connect from this host only; see tls-cert-file');
@@ -70,14 +70,14 @@ export function serverTls(flags: TlsFlags, log: Log, registry: Registry): Server
   }
   if (flags.certFile === '') throw new TlsError('tls-ca-file without tls-cert-file and tls-key-file: set them too');
   const credentials = new RenewableCredentials(readTlsFiles(flags, Date.now()), metrics);
-  const backoff = new Backoff();
+  const logLimiter = new LogLimiter();
   const reload = (): void => {
     try {
       if (credentials.renew(readTlsFiles(flags, Date.now()))) log.info('renewed certificates are in use');
     } catch (error) {
       if (!(error instanceof TlsError)) throw error;
       metrics.failures.inc();
-      backoff.limit(error.message, (leftOut) =>
+      logLimiter.limit(error.message, (leftOut) =>
         log.error(`${error.message}; the certificates before are kept`, { left_out: leftOut }),
       );
     }
@@ -139,7 +139,7 @@ export function clientTls(flags: TlsFlags, address: string, log: Log, registry: 
     throw new TlsError(
       `exporter-address ${address} is another host and there are no certificates: set tls-ca-file (with tls-cert-file and tls-key-file where the exporter asks for them), or insecure for plain text`,
     );
-  const metrics = createTlsMetrics(registry, flags.insecure);
+  const metrics = createTlsMetrics(registry, 'collector', flags.insecure);
   if (!tls) {
     if (flags.insecure) sayInsecure(log);
     return () => ChannelCredentials.createInsecure();

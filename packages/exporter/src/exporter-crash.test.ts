@@ -67,10 +67,10 @@ class Disk {
   }
 }
 
-/** A collector: it keeps what is not confirmed, and sends it again to whoever asks. */
+/** A collector: it keeps what is not committed, and sends it again to whoever asks. */
 class CollectorModel {
   readonly node: string;
-  readonly numbering = 'numbering';
+  readonly epoch = 'epoch';
   readonly outbox = new Map<number, ReceivedBatch>();
   #number = 0;
 
@@ -89,15 +89,15 @@ class CollectorModel {
       for (const column of [part.txBytes, part.txPackets, part.rxBytes, part.rxPackets]) column[row] = bytes[row]!;
     }
     const settings = { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined };
-    const { node, numbering } = this;
-    const collector = { node, bootId: '', numbering, version: '', settings, nodeAddresses: [], peer: undefined };
+    const { node, epoch } = this;
+    const collector = { node, bootId: '', epoch, version: '', settings, nodeAddresses: [], peer: undefined };
     const span = { number: ++this.#number, fromMs: nowMs - 1000, toMs: nowMs };
     const batch = { collector, span, parts: [part] };
     this.outbox.set(span.number, batch);
     return batch;
   }
 
-  confirm(number: number): void {
+  commit(number: number): void {
     for (const key of this.outbox.keys()) if (key <= number) this.outbox.delete(key);
   }
 }
@@ -133,15 +133,15 @@ class Life {
     const settings = { sendTrafficDelta: world.mode === 'delta' };
     this.#streams = {
       collectors: world.collectors.map(() => ({ settings })) as unknown as Collector[],
-      confirm: (moved: ReadonlyMap<string, { readonly number: number }>) => {
-        if (this.alive) for (const one of world.collectors) one.confirm(moved.get(one.node)?.number ?? 0);
+      commit: (moved: ReadonlyMap<string, { readonly number: number }>) => {
+        if (this.alive) for (const one of world.collectors) one.commit(moved.get(one.node)?.number ?? 0);
       },
     };
     this.#state = new KeptCheckpoint({
       folder: '',
       ephemeral: world.ephemeral,
       sinks: this.#deliveries,
-      onChange: () => this.#exporter.confirm(this.#streams),
+      onChange: () => this.#exporter.commit(this.#streams),
       registry,
       log: SILENT,
       file: world.disk.of(this),
@@ -174,9 +174,9 @@ class Life {
     }
     this.#state.begin(restored, standing?.series ?? []);
     for (const collector of collectors) {
-      const { applied } = this.#ledger.open(collector.node, collector.numbering, nowMs)!;
+      const { applied } = this.#ledger.open(collector.node, collector.epoch, nowMs)!;
       const waiting = [...collector.outbox.values()].filter(({ span }) => span.number > applied);
-      // None that this exporter lacks was confirmed: they follow each other.
+      // None that this exporter lacks was committed: they follow each other.
       waiting.forEach(({ span }, at) => {
         expect(span.number).toBe(applied + 1 + at);
       });

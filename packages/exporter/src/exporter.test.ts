@@ -16,18 +16,18 @@ let ledger: Ledger;
 let owners: OwnerRegistry;
 let registry: Registry;
 let snapshots: Snapshot[];
-let confirmed: number;
+let committed: number;
 
 const streams = {
   collectors: [],
-  confirm: (moved: ReadonlyMap<string, { number: number }>) => {
-    confirmed = moved.get('n1')?.number ?? confirmed;
+  commit: (moved: ReadonlyMap<string, { number: number }>) => {
+    committed = moved.get('n1')?.number ?? committed;
   },
 };
 
 /** A sink that the test plays: it takes what it is offered when the test says so. */
 class PlayedSink {
-  holdsConfirmation = true;
+  holdsCommit = true;
   readonly offered: Snapshot[] = [];
   offer(snapshot: Snapshot): void {
     this.offered.push(snapshot);
@@ -70,8 +70,8 @@ beforeEach(() => {
     .replace({ nodes: [{ name: 'n1', zone: 'z', region: '', addresses: [] }], pods: [], clusterRanges: [] }, 0);
   registry = new Registry();
   snapshots = [];
-  confirmed = 0;
-  ledger.open('n1', 'numbering', now);
+  committed = 0;
+  ledger.open('n1', 'epoch', now);
 });
 
 /** As the receiver does it: handed over, then noted as received. 100 bytes from 10.1.0.9 to the internet. */
@@ -85,7 +85,7 @@ function receive(exporter: Exporter, number: number): void {
   const collector = {
     node: 'n1',
     bootId: '',
-    numbering: 'numbering',
+    epoch: 'epoch',
     version: '',
     settings,
     nodeAddresses: [],
@@ -116,29 +116,29 @@ function exportBytes(exporter: Exporter): number {
 }
 
 async function dropped(): Promise<number> {
-  const { values } = await registry.getSingleMetric('egressd_dropped_bytes_total')!.get();
+  const { values } = await registry.getSingleMetric('egressd_exporter_dropped_bytes_total')!.get();
   return values.reduce((sum, { value }) => sum + value, 0);
 }
 
 describe('a pod that is told of after its first bytes', () => {
-  test('waits are neither counted nor confirmed, then both', async () => {
+  test('waits are neither counted nor committed, then both', async () => {
     const exporter = start(true);
     receive(exporter, 1);
     receive(exporter, 2);
-    expect([exportBytes(exporter), confirmed]).toEqual([0, 0]);
+    expect([exportBytes(exporter), committed]).toEqual([0, 0]);
     now += 2000;
     podAppears();
     exporter.joinWaiting();
-    expect([exportBytes(exporter), confirmed, await dropped()]).toEqual([200, 2, 0]);
-    expect(await registry.metrics()).toContain('egressd_batches_waited_total{outcome="told"} 2');
+    expect([exportBytes(exporter), committed, await dropped()]).toEqual([200, 2, 0]);
+    expect(await registry.metrics()).toContain('egressd_exporter_batches_held_total{outcome="told"} 2');
   });
 
-  test('that never is told of: after the wait it is counted as unknown, and confirmed', async () => {
+  test('that never is told of: after the wait it is counted as unknown, and committed', async () => {
     const exporter = start(true);
     receive(exporter, 1);
     now += WAIT_MS;
     exporter.joinWaiting();
-    expect([exportBytes(exporter), confirmed, await dropped()]).toEqual([0, 1, 100]);
+    expect([exportBytes(exporter), committed, await dropped()]).toEqual([0, 1, 100]);
   });
 
   test('waits are in no checkpoint', () => {
@@ -159,18 +159,18 @@ describe('a pod that is told of after its first bytes', () => {
     receive(exporter, 1);
     podAppears();
     await exporter.finish(streams, 1000);
-    expect(confirmed).toBe(1);
+    expect(committed).toBe(1);
     expect(exportBytes(exporter)).toBe(100);
   });
 
   test('where nobody will be told of later, nothing waits', async () => {
     const exporter = start(false);
     receive(exporter, 1);
-    expect([exportBytes(exporter), confirmed, await dropped()]).toEqual([0, 1, 100]);
+    expect([exportBytes(exporter), committed, await dropped()]).toEqual([0, 1, 100]);
   });
 });
 
-describe('confirmed is', () => {
+describe('committed is', () => {
   const [fast, slow] = [new PlayedSink(), new PlayedSink()];
   const sinks = new Map([
     ['fast', fast],
@@ -189,7 +189,7 @@ describe('confirmed is', () => {
   beforeEach(() => {
     for (const sink of sinks.values()) {
       sink.offered.length = 0;
-      sink.holdsConfirmation = true;
+      sink.holdsCommit = true;
     }
     exporter = start(false, sinks);
   });
@@ -197,42 +197,42 @@ describe('confirmed is', () => {
   test('what every sink has accepted, not before', () => {
     turn(1);
     accepts('fast');
-    expect(confirmed).toBe(0);
+    expect(committed).toBe(0);
     accepts('slow');
-    expect(confirmed).toBe(1);
+    expect(committed).toBe(1);
     turn(2);
     turn(3);
     accepts('fast');
-    expect(confirmed).toBe(1);
+    expect(committed).toBe(1);
     accepts('slow');
-    expect(confirmed).toBe(3);
+    expect(committed).toBe(3);
   });
 
   test('without a sink that is away too long, and with it again when it is back', () => {
     turn(1);
     accepts('fast');
-    slow.holdsConfirmation = false;
+    slow.holdsCommit = false;
     turn(2);
-    expect(confirmed).toBe(1);
+    expect(committed).toBe(1);
     accepts('fast');
-    expect(confirmed).toBe(2);
-    slow.holdsConfirmation = true;
+    expect(committed).toBe(2);
+    slow.holdsCommit = true;
     turn(3);
     accepts('fast');
-    expect(confirmed).toBe(2);
+    expect(committed).toBe(2);
     accepts('slow');
-    expect(confirmed).toBe(3);
+    expect(committed).toBe(3);
   });
 
   test('what is in the totals where every sink is away', () => {
-    fast.holdsConfirmation = false;
-    slow.holdsConfirmation = false;
+    fast.holdsCommit = false;
+    slow.holdsCommit = false;
     turn(1);
-    expect(confirmed).toBe(1);
+    expect(committed).toBe(1);
   });
 });
 
-describe('with a state directory, confirmed is', () => {
+describe('with a state directory, committed is', () => {
   const sink = new PlayedSink();
   const sinks = new Map([['sink', sink]]);
 
@@ -244,7 +244,7 @@ describe('with a state directory, confirmed is', () => {
     return {
       onDisk: () => {
         state.kept = taken;
-        exporter.confirm(streams);
+        exporter.commit(streams);
       },
       accepted: () => exporter.accepted('sink', taken!, streams),
     };
@@ -255,11 +255,11 @@ describe('with a state directory, confirmed is', () => {
     const exporter = start(false, sinks, state);
     const first = turn(exporter, state, 1);
     first.accepted();
-    expect(confirmed).toBe(0);
+    expect(committed).toBe(0);
     first.onDisk();
-    expect(confirmed).toBe(1);
+    expect(committed).toBe(1);
     turn(exporter, state, 2).onDisk();
-    expect(confirmed).toBe(2);
+    expect(committed).toBe(2);
   });
 
   test('what is on the disk and accepted, where the directory goes with the pod', () => {
@@ -267,12 +267,12 @@ describe('with a state directory, confirmed is', () => {
     const exporter = start(false, sinks, state);
     const first = turn(exporter, state, 1);
     first.onDisk();
-    expect(confirmed).toBe(0);
+    expect(committed).toBe(0);
     const second = turn(exporter, state, 2);
     second.accepted();
-    expect(confirmed).toBe(1);
+    expect(committed).toBe(1);
     second.onDisk();
-    expect(confirmed).toBe(2);
+    expect(committed).toBe(2);
   });
 
   test('what is accepted while the directory is given up', () => {
@@ -280,8 +280,8 @@ describe('with a state directory, confirmed is', () => {
     const exporter = start(false, sinks, state);
     state.givenUp = true;
     const first = turn(exporter, state, 1);
-    expect(confirmed).toBe(0);
+    expect(committed).toBe(0);
     first.accepted();
-    expect(confirmed).toBe(1);
+    expect(committed).toBe(1);
   });
 });

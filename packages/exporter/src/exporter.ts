@@ -1,4 +1,4 @@
-import { Backoff, type Log } from '@egressd/daemon/log';
+import { type Log, LogLimiter } from '@egressd/daemon/log';
 import type { Registry } from 'prom-client';
 import { Aggregate } from './aggregate/aggregate.ts';
 import type { Standing } from './aggregate/image.ts';
@@ -22,14 +22,14 @@ const LAST_CHECKPOINT_MS = 1500;
 /** What the exporter needs of the receiver. */
 interface Streams {
   readonly collectors: readonly Collector[];
-  confirm(moved: ReturnType<Ledger['confirmUpTo']>): void;
+  commit(moved: ReturnType<Ledger['commitUpTo']>): void;
 }
 
 /** What it needs of the state directory. */
 export type KeptState = Pick<KeptCheckpoint, 'kept' | 'givenUp' | 'ephemeral' | 'take' | 'close'>;
 
 /** What it needs of a sink's delivery. */
-type SinkDelivery = Pick<Delivery, 'offer' | 'holdsConfirmation' | 'close'>;
+type SinkDelivery = Pick<Delivery, 'offer' | 'holdsCommit' | 'close'>;
 
 export interface ExporterOptions {
   readonly owners: OwnerRegistry;
@@ -51,11 +51,11 @@ export interface ExporterOptions {
  * The exporter's work, step by step:
  *
  *   receiver ──batch──> waiting ──> join ──flows──> aggregate ──snapshot──> sinks ──frames──┐
- *      <──────────── confirmed ──────────── ledger <──────── accepted ────────┘             │
+ *      <──────────── committed ──────────── ledger <──────── accepted ────────┘             │
  *                                             └──< kept ──── state <── checkpoint: all of it ┘
  *
- * Without a state directory nothing is confirmed before every sink has accepted it; one that is away too long is not waited for. With
- * one a batch is confirmed, and a frame is sent, when the checkpoint that holds it is on the disk; where the directory goes with the
+ * Without a state directory nothing is committed before every sink has accepted it; one that is away too long is not waited for. With
+ * one a batch is committed, and a frame is sent, when the checkpoint that holds it is on the disk; where the directory goes with the
  * pod, both have to be.
  */
 export class Exporter {
@@ -64,7 +64,7 @@ export class Exporter {
   readonly #aggregate = new Aggregate();
   readonly #metrics: ExporterMetrics;
   readonly #waiting: Waiting;
-  readonly #backoff: Backoff;
+  readonly #logLimiter: LogLimiter;
   /** By sink: the newest of its snapshots that it has accepted. */
   readonly #accepted = new Map<string, Accepted>();
   /** The newest snapshot: what is accepted where no sink is waited for. */
@@ -76,7 +76,7 @@ export class Exporter {
   constructor(options: ExporterOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#backoff = new Backoff(this.#now);
+    this.#logLimiter = new LogLimiter(this.#now);
     this.#modeChoice = new ModeChoice(options.log, this.#now);
     this.#waiting = new Waiting(options.owners);
     this.#metrics = createExporterMetrics(options.registry, this.#aggregate, options.owners, this.#waiting);
@@ -101,7 +101,7 @@ export class Exporter {
     if (refusal !== undefined) return refusal;
     owners.addNodeAddresses(collector.node, collector.nodeAddresses, this.#now());
     if (owners.node(collector.node) === undefined) {
-      this.#backoff.limit(`stranger ${collector.node}`, () =>
+      this.#logLimiter.limit(`stranger ${collector.node}`, () =>
         log.warn('a collector speaks for a node that nobody has told of: none of its traffic can be given to a pod', {
           node: collector.node,
           advice: "its NODE_NAME must be the node's name in Kubernetes or the inventory",
@@ -128,7 +128,7 @@ export class Exporter {
     const now = this.#now();
     owners.forget(now);
     this.#aggregate.retire(now, this.#acceptedByAll()?.timeMs ?? 0);
-    // What waits is in no total yet: nobody may confirm it.
+    // What waits is in no total yet: nobody may commit it.
     const snapshot = this.#aggregate.snapshot(now, this.#waiting.withoutHeld(ledger.positions()));
     page?.take(snapshot);
     const asked = streams.collectors.map(({ settings }) => settings.sendTrafficDelta);
@@ -137,21 +137,21 @@ export class Exporter {
     state?.take(snapshot, this.#counted(snapshot));
     for (const sink of sinks.values()) sink.offer(snapshot, this.#mode);
     this.#latest = snapshot;
-    this.confirm(streams);
+    this.commit(streams);
   }
 
   /** A sink has accepted a snapshot. */
   accepted(sink: string, accepted: Accepted, streams: Streams): void {
     this.#accepted.set(sink, accepted);
-    this.confirm(streams);
+    this.commit(streams);
   }
 
   /** Tells collectors what can no longer be lost. */
-  confirm(streams: Streams): void {
+  commit(streams: Streams): void {
     const safe = this.#safe();
     if (safe === undefined) return;
-    const moved = this.#options.ledger.confirmUpTo(safe.position);
-    if (moved.size > 0) streams.confirm(moved);
+    const moved = this.#options.ledger.commitUpTo(safe.position);
+    if (moved.size > 0) streams.commit(moved);
   }
 
   /** The last turn: what is in the totals goes to every sink, as far as they take it within the time. */
@@ -167,7 +167,7 @@ export class Exporter {
     );
     const kept = (await state?.close(LAST_CHECKPOINT_MS)) ?? false;
     for (const name of late) this.#tellLate(name, kept);
-    this.confirm(streams);
+    this.commit(streams);
   }
 
   #tellLate(sink: string, kept: boolean): void {
@@ -176,7 +176,7 @@ export class Exporter {
   }
 
   #counted(snapshot: Snapshot): CountedImage {
-    const nodes = this.#options.ledger.image((node, numbering) => this.#waiting.firstHeld(node, numbering));
+    const nodes = this.#options.ledger.image((node, epoch) => this.#waiting.firstHeld(node, epoch));
     return { mode: this.#mode, nodes, totals: this.#aggregate.image(snapshot) };
   }
 
@@ -198,7 +198,7 @@ export class Exporter {
 
   /** The oldest of what each sink that is waited for has accepted last; undefined where one has accepted nothing yet. */
   #acceptedByAll(): Accepted | undefined {
-    const holding = [...this.#options.sinks].filter(([, sink]) => sink.holdsConfirmation);
+    const holding = [...this.#options.sinks].filter(([, sink]) => sink.holdsCommit);
     let oldest = this.#latest;
     for (const [name] of holding) {
       const accepted = this.#accepted.get(name);

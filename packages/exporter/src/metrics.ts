@@ -20,17 +20,17 @@ export function createExporterMetrics(
 ): ExporterMetrics {
   const registers = [registry];
   const counter = (name: string, help: string) => new Counter({ name, help, registers });
-  const pairs = counter('egressd_pairs_received_total', 'Pairs in batches of collectors.');
+  const pairs = counter('egressd_exporter_pairs_received_total', 'Pairs in batches of collectors.');
   const flows = counter(
-    'egressd_flows_total',
+    'egressd_exporter_flows_total',
     'Flows kept: a pair gives one for each end that is a pod of the sending node.',
   );
   const folded = counter(
-    'egressd_flows_folded_total',
+    'egressd_exporter_flows_folded_total',
     'Flows added to a ~other series because there are too many series.',
   );
   const dropped = bytesAndPairs(registry, 'dropped', DROPPED_HELP);
-  const unknown = bytesAndPairs(registry, 'unknown', UNKNOWN_HELP);
+  const unknown = bytesAndPairs(registry, 'unknown_owner', UNKNOWN_HELP);
   for (const reason of VERDICTS) if (reason !== 'kept') dropped({ reason }, { pairs: 0, bytes: 0, packets: 0 });
   gauges(registry, aggregate, owners);
   waits(registry, waiting);
@@ -57,7 +57,7 @@ function bytesAndPairs(
   const labelNames = what === 'dropped' ? ['reason'] : [];
   const make = (unit: string) =>
     new Counter({
-      name: `egressd_${what}_${unit}_total`,
+      name: `egressd_exporter_${what}_${unit}_total`,
       help: `${unit === 'bytes' ? 'Bytes' : 'Pairs'} ${help}`,
       labelNames,
       registers: [registry],
@@ -72,7 +72,7 @@ function bytesAndPairs(
 
 function waits(registry: Registry, waiting: Waiting): void {
   new Gauge({
-    name: 'egressd_batches_waiting',
+    name: 'egressd_exporter_batches_pending_owner',
     help: 'Batches that are held back because they name a pod that Kubernetes has not told of yet.',
     registers: [registry],
     collect() {
@@ -80,8 +80,8 @@ function waits(registry: Registry, waiting: Waiting): void {
     },
   });
   const waited = new Counter({
-    name: 'egressd_batches_waited_total',
-    help: 'Batches that were held back, by how it ended: told; gave_up: after 10 s somebody was still unknown, an address of the cluster that nobody has, or Kubernetes is late (egressd_kubernetes_last_heard_timestamp_seconds); no_room: too many batches waited.',
+    name: 'egressd_exporter_batches_held_total',
+    help: 'Batches that were held back, by how it ended: told; gave_up: after 10 s somebody was still unknown, an address of the cluster that nobody has, or Kubernetes is late (egressd_exporter_kubernetes_last_response_timestamp_seconds); no_room: too many batches waited.',
     labelNames: ['outcome'],
     registers: [registry],
     collect() {
@@ -101,11 +101,11 @@ function gauges(registry: Registry, aggregate: Aggregate, owners: OwnerRegistry)
         this.set(read());
       },
     });
-  gauge('egressd_series', 'Live series.', () => aggregate.size);
-  gauge('egressd_pods', 'Pods known.', () => owners.counts.pods);
-  gauge('egressd_nodes', 'Nodes known.', () => owners.counts.nodes);
+  gauge('egressd_exporter_series', 'Live series.', () => aggregate.size);
+  gauge('egressd_exporter_pods', 'Pods known.', () => owners.counts.pods);
+  gauge('egressd_exporter_nodes', 'Nodes known.', () => owners.counts.nodes);
   gauge(
-    'egressd_addresses',
+    'egressd_exporter_ip_history_addresses',
     'Addresses whose owner is known, or was until an hour ago.',
     () => owners.counts.addresses,
   );

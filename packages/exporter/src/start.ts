@@ -14,7 +14,7 @@ import type { ExporterFlags } from './flags.ts';
 import { watchInventory } from './inventory/inventory.ts';
 import { findAccess } from './kube/access.ts';
 import { followKubernetes, type Kubernetes } from './kube/kubernetes.ts';
-import { HealthWatch } from './node-problems/watch.ts';
+import { NodeProblemWatch } from './node-problems/watch.ts';
 import { OwnerRegistry } from './owners/registry.ts';
 import { type Receiver, startReceiver } from './receiver/receiver.ts';
 import { buildSink } from './sinks/build.ts';
@@ -56,7 +56,7 @@ export async function startExporter({ flags, config, environment, log, lifecycle
   const sinks = new Map<string, Delivery>();
   const page = config.metrics.flows ? new FlowPage({ registry }) : undefined;
   let receiver: Receiver | undefined;
-  const state = keptState(flags, sinks, registry, log, () => receiver !== undefined && exporter.confirm(receiver));
+  const state = keptState(flags, sinks, registry, log, () => receiver !== undefined && exporter.commit(receiver));
   const exporter = new Exporter({ owners, ledger, wait: access !== undefined, sinks, page, state, registry, log });
 
   const http = await startHttp({
@@ -93,7 +93,7 @@ export async function startExporter({ flags, config, environment, log, lifecycle
     admit: (collector) => exporter.admit(collector),
     onBatch: (batch) => exporter.apply(batch),
     onHealth: (collector, told) => health.take(collector, told),
-    wantDialled: false,
+    wantOriginalDestination: false,
     log,
     registry,
   });
@@ -138,8 +138,8 @@ function watchNodes(
   log: Log,
   registry: Registry,
   lifecycle: Lifecycle,
-): HealthWatch {
-  const health = new HealthWatch({ speaking, tell: (event) => kubernetes?.tell(event), log, registry });
+): NodeProblemWatch {
+  const health = new NodeProblemWatch({ speaking, tell: (event) => kubernetes?.tell(event), log, registry });
   const timer = setInterval(() => {
     kubernetes?.checkCollectors(speaking());
     health.check();
@@ -248,7 +248,7 @@ async function lockState({ stateDir }: ExporterFlags, log: Log, lifecycle: Lifec
   }
 }
 
-/** Totals, books and numberings outlive the process where there is a directory. */
+/** Totals, books and epochs outlive the process where there is a directory. */
 function keptState(
   { stateDir, stateEphemeral }: ExporterFlags,
   sinks: ReadonlyMap<string, Delivery>,

@@ -1,3 +1,5 @@
+import { Bug } from './bug.ts';
+
 /**
  * Addresses are 16 bytes everywhere, IPv4 as `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2). They are handled in place: a buffer and
  * the offset of the first byte.
@@ -147,7 +149,7 @@ const [NOT_PUBLIC_V4, NOT_PUBLIC_V6] = [true, false].map((v4) =>
 ) as [Range[][], Range[][]];
 
 function bug(text: string): never {
-  throw new Error(`BUG: not a range: ${text}`);
+  throw new Bug(`not a range: ${text}`);
 }
 
 /** Whether the address is one of the public internet: not private, shared, link-local, loopback or multicast. */

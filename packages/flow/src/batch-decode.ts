@@ -50,10 +50,10 @@ export function decodePart(part: BatchPart): FlowColumns {
     rxBytes: counter('rx_bytes', part.rxBytes),
     rxPackets: counter('rx_packets', part.rxPackets),
   };
-  if (part.dialledAddress.length === 0 && part.dialledPort.length === 0) return columns;
-  const address = column('dialled_address', part.dialledAddress, new Uint32Array(rows), count);
-  const port = column('dialled_port', part.dialledPort, new Uint16Array(rows), 65535);
-  return { ...columns, dialled: { address, port } };
+  if (part.originalDestination.length === 0 && part.originalDestinationPort.length === 0) return columns;
+  const address = column('original_destination', part.originalDestination, new Uint32Array(rows), count);
+  const port = column('original_destination_port', part.originalDestinationPort, new Uint16Array(rows), 65535);
+  return { ...columns, originalDestination: { address, port } };
 }
 
 /** The dictionary, 16 bytes an address: see `BatchPart.addresses`. */

@@ -41,8 +41,8 @@ class PartWriter {
   readonly #txPackets = new VarintColumn();
   readonly #rxBytes = new VarintColumn();
   readonly #rxPackets = new VarintColumn();
-  readonly #dialledAddress = new VarintColumn();
-  readonly #dialledPort = new VarintColumn();
+  readonly #originalDestination = new VarintColumn();
+  readonly #originalDestinationPort = new VarintColumn();
   #rows = 0;
 
   constructor(flows: FlowColumns) {
@@ -52,10 +52,10 @@ class PartWriter {
 
   /** Bytes in the columns so far. */
   get bytes(): number {
-    const dialled = this.#dialledAddress.length + this.#dialledPort.length;
+    const originalDestination = this.#originalDestination.length + this.#originalDestinationPort.length;
     const counters = this.#txBytes.length + this.#txPackets.length + this.#rxBytes.length + this.#rxPackets.length;
     const ends = this.#addresses.length + this.#source.length + this.#destination.length + this.#protocol.length;
-    return ends + counters + dialled;
+    return ends + counters + originalDestination;
   }
 
   push(row: number): void {
@@ -67,10 +67,10 @@ class PartWriter {
     this.#txPackets.push(flows.txPackets[row]!);
     this.#rxBytes.push(flows.rxBytes[row]!);
     this.#rxPackets.push(flows.rxPackets[row]!);
-    if (flows.dialled !== undefined) {
-      const dialled = flows.dialled.address[row]!;
-      this.#dialledAddress.push(dialled === 0 ? 0 : 1 + this.#indexOf(dialled - 1));
-      this.#dialledPort.push(flows.dialled.port[row]!);
+    if (flows.originalDestination !== undefined) {
+      const originalDestination = flows.originalDestination.address[row]!;
+      this.#originalDestination.push(originalDestination === 0 ? 0 : 1 + this.#indexOf(originalDestination - 1));
+      this.#originalDestinationPort.push(flows.originalDestination.port[row]!);
     }
     this.#rows++;
   }
@@ -95,8 +95,8 @@ class PartWriter {
           txPackets: this.#txPackets.take(),
           rxBytes: this.#rxBytes.take(),
           rxPackets: this.#rxPackets.take(),
-          dialledAddress: this.#dialledAddress.take(),
-          dialledPort: this.#dialledPort.take(),
+          originalDestination: this.#originalDestination.take(),
+          originalDestinationPort: this.#originalDestinationPort.take(),
         },
       },
     });

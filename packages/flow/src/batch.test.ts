@@ -11,8 +11,13 @@ const SPAN = { number: 7, fromMs: 1_700_000_000_000, toMs: 1_700_000_005_000 };
 
 const COUNTERS = ['txBytes', 'txPackets', 'rxBytes', 'rxPackets'] as const;
 
-function columns(rows: number, addresses: number, fill: (limit: number) => number, dialled = false): FlowColumns {
-  const made = emptyColumns(rows, addresses, dialled);
+function columns(
+  rows: number,
+  addresses: number,
+  fill: (limit: number) => number,
+  originalDestination = false,
+): FlowColumns {
+  const made = emptyColumns(rows, addresses, originalDestination);
   made.addresses.forEach((_, i) => {
     made.addresses[i] = i % 16 < 10 ? 0 : i % 16 < 12 ? 0xff : fill(256);
   });
@@ -21,9 +26,9 @@ function columns(rows: number, addresses: number, fill: (limit: number) => numbe
     made.destination[row] = fill(addresses);
     made.protocol[row] = fill(256);
     for (const counter of COUNTERS) made[counter][row] = fill(2 ** fill(54));
-    if (made.dialled === undefined) continue;
-    made.dialled.address[row] = fill(addresses + 1);
-    made.dialled.port[row] = fill(65536);
+    if (made.originalDestination === undefined) continue;
+    made.originalDestination.address[row] = fill(addresses + 1);
+    made.originalDestination.port[row] = fill(65536);
   }
   return made;
 }
@@ -40,11 +45,11 @@ function parts(messages: Uint8Array[]): BatchPart[] {
 function rows(flows: FlowColumns): string[] {
   const address = (i: number) => Buffer.from(flows.addresses.subarray(i * 16, i * 16 + 16)).toString('hex');
   return Array.from({ length: flows.rows }, (_, i) => {
-    const dialled = flows.dialled;
+    const originalDestination = flows.originalDestination;
     const port =
-      dialled === undefined
+      originalDestination === undefined
         ? ''
-        : `${dialled.address[i] === 0 ? '-' : address(dialled.address[i]! - 1)}:${dialled.port[i]}`;
+        : `${originalDestination.address[i] === 0 ? '-' : address(originalDestination.address[i]! - 1)}:${originalDestination.port[i]}`;
     return [
       address(flows.source[i]!),
       address(flows.destination[i]!),
@@ -65,8 +70,8 @@ describe('a batch', () => {
         fc.boolean(),
         room,
         fc.gen(),
-        (count, addresses, dialled, maxBytes, gen) => {
-          const flows = columns(count, addresses, (limit) => gen(fc.maxSafeNat) % limit, dialled);
+        (count, addresses, originalDestination, maxBytes, gen) => {
+          const flows = columns(count, addresses, (limit) => gen(fc.maxSafeNat) % limit, originalDestination);
           const messages = encodeBatch(SPAN, flows, maxBytes);
           for (const message of messages) expect(message.length).toBeLessThanOrEqual(maxBytes);
           const read = parts(messages);

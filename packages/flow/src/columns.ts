@@ -7,8 +7,8 @@
  *   protocol     IP protocol number
  *   txBytes      L3 bytes that the source sent          txPackets   the same in packets
  *   rxBytes      L3 bytes that the source received      rxPackets
- *   dialled      only where asked for: 1 + index of the address that the source dialled where it is not the
- *                destination (0: it is), and the port that it dialled (0: the protocol has none)
+ *   originalDestination   only where asked for, before DNAT: 1 + index of the address that the source connected to where it is
+ *                not the destination (0: it is), and the port (0: the protocol has none)
  *
  * Counters are what moved since the last hand-over; a double holds them to the unit below 2^53 (9 petabytes).
  */
@@ -22,11 +22,11 @@ export interface FlowColumns {
   readonly txPackets: Float64Array;
   readonly rxBytes: Float64Array;
   readonly rxPackets: Float64Array;
-  readonly dialled?: { readonly address: Uint32Array; readonly port: Uint16Array };
+  readonly originalDestination?: { readonly address: Uint32Array; readonly port: Uint16Array };
 }
 
 /** Columns of zeros. */
-export function emptyColumns(rows: number, addresses: number, dialled = false): FlowColumns {
+export function emptyColumns(rows: number, addresses: number, originalDestination = false): FlowColumns {
   return {
     rows,
     addresses: new Uint8Array(addresses * 16),
@@ -37,7 +37,9 @@ export function emptyColumns(rows: number, addresses: number, dialled = false): 
     txPackets: new Float64Array(rows),
     rxBytes: new Float64Array(rows),
     rxPackets: new Float64Array(rows),
-    ...(dialled ? { dialled: { address: new Uint32Array(rows), port: new Uint16Array(rows) } } : {}),
+    ...(originalDestination
+      ? { originalDestination: { address: new Uint32Array(rows), port: new Uint16Array(rows) } }
+      : {}),
   };
 }
 

@@ -17,7 +17,7 @@ export function encodeRequest(message: Message): Uint8Array {
 
 /** A Hello that is good but for what is given. */
 export function helloBytes(hello: Extract<Message, { case?: 'hello' }>['value'] = {}): Uint8Array {
-  const good = { protocol: 1, oldestProtocol: 1, node: 'node-a', numbering: 'numbering-1', version: '9.9' };
+  const good = { protocol: 1, oldestProtocol: 1, node: 'node-a', epoch: 'epoch-1', version: '9.9' };
   return encodeRequest({ case: 'hello', value: { ...good, ...hello } });
 }
 

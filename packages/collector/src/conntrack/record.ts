@@ -4,7 +4,7 @@
  *
  *   word   0      zone (low 16 bits), IP protocol << 16
  *          1..4   original source        16 bytes, IPv4 mapped, as they travel
- *          5..8   original destination   (a Service's virtual address, where one was dialled)
+ *          5..8   original destination   (a Service's virtual address, before DNAT)
  *          9      original ports: source << 16 | destination; ICMP: id << 16 | type << 8 | code; else 0
  *         10..11  identity: start time in ns since the epoch (low, high), or the kernel's id and 0 where timestamps are off
  *       ──────── words 0..11 are the key: two records with the same key are the same connection

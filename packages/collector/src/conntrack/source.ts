@@ -11,7 +11,7 @@ export type SkipReason =
 
 /** Why an entry of Cilium's maps was left out of a read, beside those. */
 export type MapSkipReason =
-  /** What a client dialled before a backend was chosen; the flow to the backend has an entry of its own. */
+  /** The Service's own entry, before a backend was chosen; the flow to the backend has an entry of its own. */
   | 'service'
   /** For ICMP errors; it has no counters of its own. */
   | 'related'

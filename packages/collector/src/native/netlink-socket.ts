@@ -2,8 +2,10 @@
  * The calls that read netfilter's table: libnetfilter_conntrack owns the socket and the request, libc receives into our own
  * buffer and switches the thread's network namespace. A call costs some microseconds: one for many datagrams, none an entry.
  */
+
 import { closeSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
+import { Bug } from '@egressd/flow/bug';
 import { DataType, isNullPointer, type JsExternal } from 'ffi-rs';
 import { SourceError, type SourceErrorCode } from '../conntrack/source-error.ts';
 import { errnoName, LIBC, native, nativeMemory, nullPointer, openLibc, openPackaged } from './library.ts';
@@ -234,7 +236,7 @@ function enterNamespace(path: string): void {
 
 function leaveNamespace(own: number): void {
   // A thread in the wrong namespace would read somebody else's numbers: better none.
-  if (setns(own, CLONE_NEWNET).value !== 0) throw new Error('BUG: cannot go back to the own network namespace');
+  if (setns(own, CLONE_NEWNET).value !== 0) throw new Bug('cannot go back to the own network namespace');
 }
 
 /** The error that an errno of the kernel stands for: what was tried, what the kernel said, and what to do. */

@@ -5,13 +5,19 @@ import fc from 'fast-check';
 import { STRIDE, WORD } from '../conntrack/record.ts';
 import { Reducer } from './reducer.ts';
 
-/** The words of a connection `source -> dialled:port`, answered by `answered`. */
-function connection(source: string, answered: string, protocol = 6, dialled = answered, port = 80): Uint32Array {
+/** The words of a connection `source -> originalDestination:port`, answered by `answered`. */
+function connection(
+  source: string,
+  answered: string,
+  protocol = 6,
+  originalDestination = answered,
+  port = 80,
+): Uint32Array {
   const words = new Uint32Array(STRIDE);
   const bytes = new Uint8Array(words.buffer);
   bytes.set(parseAddress(source)!, WORD.originalSource * 4);
   bytes.set(parseAddress(answered)!, WORD.replySource * 4);
-  bytes.set(parseAddress(dialled)!, WORD.originalDestination * 4);
+  bytes.set(parseAddress(originalDestination)!, WORD.originalDestination * 4);
   words[WORD.zoneProtocol] = protocol << 16;
   words[WORD.originalPorts] = (40000 << 16) | port;
   return words;
@@ -20,11 +26,11 @@ function connection(source: string, answered: string, protocol = 6, dialled = an
 function rows(flows: FlowColumns): string[] {
   const address = (i: number) => formatAddress(flows.addresses, i * 16);
   return Array.from({ length: flows.rows }, (_, i) => {
-    const dialled = flows.dialled;
+    const originalDestination = flows.originalDestination;
     const virtual =
-      dialled === undefined
+      originalDestination === undefined
         ? ''
-        : ` via ${dialled.address[i] === 0 ? '-' : address(dialled.address[i]! - 1)}:${dialled.port[i]}`;
+        : ` via ${originalDestination.address[i] === 0 ? '-' : address(originalDestination.address[i]! - 1)}:${originalDestination.port[i]}`;
     return `${address(flows.source[i]!)} > ${address(flows.destination[i]!)} ${flows.protocol[i]}${virtual} ${flows.txBytes[i]}/${flows.txPackets[i]} ${flows.rxBytes[i]}/${flows.rxPackets[i]}`;
   });
 }
@@ -35,7 +41,7 @@ function add(to: Reducer, pair: number, ...counters: [number, number, number, nu
 }
 
 const reducer = (options: Partial<ConstructorParameters<typeof Reducer>[0]> = {}) =>
-  new Reducer({ maxPairs: 1000, seed: 1, dialled: false, ...options });
+  new Reducer({ maxPairs: 1000, seed: 1, originalDestination: false, ...options });
 
 test('connections of one pair add up, and are handed over once', () => {
   const pairs = reducer();
@@ -46,14 +52,14 @@ test('connections of one pair add up, and are handed over once', () => {
   expect(rows(pairs.freeze())).toEqual([]);
 });
 
-test('where the exporter asks for it, what was dialled keeps them apart', () => {
-  const pairs = reducer({ dialled: true });
-  for (const [dialled, port] of [
+test('where the exporter asks for it, the original destination keeps them apart', () => {
+  const pairs = reducer({ originalDestination: true });
+  for (const [originalDestination, port] of [
     ['10.96.0.1', 80],
     ['10.96.0.1', 443],
     ['10.0.0.2', 8080],
   ] as const) {
-    add(pairs, pairs.pairOf(connection('10.0.0.1', '10.0.0.2', 6, dialled, port), 0), 1, 1, 2, 1);
+    add(pairs, pairs.pairOf(connection('10.0.0.1', '10.0.0.2', 6, originalDestination, port), 0), 1, 1, 2, 1);
   }
   add(pairs, pairs.pairOf(connection('10.0.0.1', '10.0.0.2', 1, '10.0.0.2', 0x800), 0), 9, 1, 9, 1);
   expect(rows(pairs.freeze())).toEqual([
@@ -114,8 +120,8 @@ describe('compact', () => {
       fc.constantFrom('add', 'add', 'add', 'add', 'compact', 'freeze'),
     );
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 200 }), fc.boolean(), (steps, dialled) => {
-        const pairs = reducer({ maxPairs: 100_000, dialled });
+      fc.property(fc.array(step, { maxLength: 200 }), fc.boolean(), (steps, originalDestination) => {
+        const pairs = reducer({ maxPairs: 100_000, originalDestination });
         const sums = new Map<string, number>();
         const seen = new Map<string, number>();
         const take = () => {

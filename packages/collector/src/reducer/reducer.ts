@@ -9,7 +9,7 @@ import { WordTable } from '../word-table.ts';
  *
  *   addresses  | 4 words |                                             each address once
  *   pairs      | source | destination | protocol |                     indexes of addresses
- *              | source | destination | protocol | dialled address + 1 | dialled port |      where the exporter asks for it
+ *              | source | destination | protocol | original destination + 1 | its port |      where the exporter asks for it
  *   pending    | txBytes | txPackets | rxBytes | rxPackets |           doubles, side by side: one cache line a pair
  *   changed    the pairs that have something pending, in order of their first change
  *
@@ -21,7 +21,7 @@ export class Reducer {
   /** Connections that were folded because there were too many pairs: into a public end, into the unknown pair. */
   foldedPublic = 0;
   foldedUnknown = 0;
-  readonly dialled: boolean;
+  readonly originalDestination: boolean;
   readonly #maxPairs: number;
   readonly #addresses: WordTable;
   readonly #pairs: WordTable;
@@ -32,13 +32,13 @@ export class Reducer {
 
   /**
    * @param seed of the hashes, random
-   * @param dialled keep apart what was dialled (a Service's address and port)
+   * @param originalDestination keep apart the original destination (a Service's address and port)
    */
-  constructor(options: { maxPairs: number; seed: number; dialled: boolean }) {
-    this.dialled = options.dialled;
+  constructor(options: { maxPairs: number; seed: number; originalDestination: boolean }) {
+    this.originalDestination = options.originalDestination;
     this.#maxPairs = options.maxPairs;
     this.#addresses = new WordTable(ADDRESS_BYTES / 4, 0, options.seed);
-    this.#pairs = new WordTable(options.dialled ? 5 : 3, 0, options.seed + 1);
+    this.#pairs = new WordTable(options.originalDestination ? 5 : 3, 0, options.seed + 1);
     this.#addUnknownPair();
   }
 
@@ -92,11 +92,11 @@ export class Reducer {
    * before the next connection is looked up.
    */
   freeze(): FlowColumns {
-    const columns = emptyColumns(this.#rows, 0, this.dialled);
+    const columns = emptyColumns(this.#rows, 0, this.originalDestination);
     const { records, stride } = this.#pairs;
     const pending = this.#pending;
     const changed = this.#changed;
-    const { source, destination, protocol, txBytes, txPackets, rxBytes, rxPackets, dialled } = columns;
+    const { source, destination, protocol, txBytes, txPackets, rxBytes, rxPackets, originalDestination } = columns;
     for (let row = 0; row < columns.rows; row++) {
       const i = changed[row]!;
       const at = i * stride;
@@ -112,9 +112,9 @@ export class Reducer {
       pending[from + 1] = 0;
       pending[from + 2] = 0;
       pending[from + 3] = 0;
-      if (dialled === undefined) continue;
-      dialled.address[row] = records[at + 3]!;
-      dialled.port[row] = records[at + 4]!;
+      if (originalDestination === undefined) continue;
+      originalDestination.address[row] = records[at + 3]!;
+      originalDestination.port[row] = records[at + 4]!;
     }
     this.#rows = 0;
     return {
@@ -168,10 +168,10 @@ export class Reducer {
     key[2] = words[at + WORD.zoneProtocol]! >>> 16;
     key[3] = 0;
     key[4] = 0;
-    if (!this.dialled || fold) return true;
-    const dialled = this.#address(words, at + WORD.originalDestination, false, add);
-    if (dialled < 0) return false;
-    if (dialled !== destination) key[3] = dialled + 1;
+    if (!this.originalDestination || fold) return true;
+    const originalDestination = this.#address(words, at + WORD.originalDestination, false, add);
+    if (originalDestination < 0) return false;
+    if (originalDestination !== destination) key[3] = originalDestination + 1;
     if (HAS_PORTS.has(key[2])) key[4] = words[at + WORD.originalPorts]! & 0xffff;
     return true;
   }
@@ -224,13 +224,13 @@ export class Reducer {
     for (let at = 0, end = count * stride; at < end; at += stride) {
       inUse[records[at]!] = 1;
       inUse[records[at + 1]!] = 1;
-      if (this.dialled && records[at + 3] !== 0) inUse[records[at + 3]! - 1] = 1;
+      if (this.originalDestination && records[at + 3] !== 0) inUse[records[at + 3]! - 1] = 1;
     }
     const renumbered = this.#addresses.retain((i) => inUse[i] === 1);
     this.#pairs.rekey((words, at) => {
       words[at] = renumbered[words[at]!]! - 1;
       words[at + 1] = renumbered[words[at + 1]!]! - 1;
-      if (this.dialled && words[at + 3] !== 0) words[at + 3] = renumbered[words[at + 3]! - 1]!;
+      if (this.originalDestination && words[at + 3] !== 0) words[at + 3] = renumbered[words[at + 3]! - 1]!;
     });
   }
 }

@@ -5,7 +5,7 @@ import type { FrozenBatch } from './frozen-batch.ts';
 /** Whose batch it is. */
 export interface BatchOwner {
   readonly node: string;
-  readonly numbering: string;
+  readonly epoch: string;
 }
 
 /** A batch on the disk. */
@@ -24,11 +24,11 @@ const MAX_MESSAGES = 4096;
  *
  *   "egrsbtch" | version u32 | CRC-32 of all behind it u32 | body
  *
- *   body   node, numbering (each: length u32, UTF-8) | number f64 | rows f64 | flow bytes f64 | frozen at f64 (Unix ms)
+ *   body   node, epoch (each: length u32, UTF-8) | number f64 | rows f64 | flow bytes f64 | frozen at f64 (Unix ms)
  *          | messages u32 | each message: length u32, bytes
  */
-export function encodeBatchFile({ batch, node, numbering }: KeptBatch): readonly Uint8Array[] {
-  const body = new ByteWriter().text(node).text(numbering).count(batch.number).count(batch.rows);
+export function encodeBatchFile({ batch, node, epoch }: KeptBatch): readonly Uint8Array[] {
+  const body = new ByteWriter().text(node).text(epoch).count(batch.number).count(batch.rows);
   body.count(batch.flowBytes).count(batch.frozenMs).u32(batch.messages.length);
   for (const message of batch.messages) body.u32(message.length).bytes(message);
   const parts = body.take();
@@ -50,7 +50,7 @@ export function decodeBatchFile(bytes: Uint8Array): Decoded<KeptBatch> {
 
 function readBody(reader: ByteReader): KeptBatch {
   const node = reader.text();
-  const numbering = reader.text();
+  const epoch = reader.text();
   const [number, rows, flowBytes, frozenMs] = [reader.count(), reader.count(), reader.count(), reader.count()];
   const count = reader.u32();
   if (count > MAX_MESSAGES || number === 0) throw new Refused('damaged');
@@ -58,5 +58,5 @@ function readBody(reader: ByteReader): KeptBatch {
   const messages = Array.from({ length: count }, () => new Uint8Array(reader.bytes(reader.u32())));
   if (reader.left > 0) throw new Refused('damaged');
   const length = messages.reduce((sum, message) => sum + message.length, 0);
-  return { node, numbering, batch: { number, messages, bytes: length, rows, flowBytes, frozenMs } };
+  return { node, epoch, batch: { number, messages, bytes: length, rows, flowBytes, frozenMs } };
 }

@@ -8,7 +8,7 @@ export interface Identity {
   readonly bootId: string;
   /** Which table is read: the source's name and its network namespace. */
   readonly source: string;
-  readonly numbering: string;
+  readonly epoch: string;
 }
 
 /** The connections as they were when a batch was frozen. */
@@ -55,14 +55,14 @@ const BASELINE = 2;
  *
  *   "egrsconn" | version u32 | length of the identity u32 | identity | CRC-32 of it u32 | frame | frame | ...
  *
- *   identity   node, boot id, source, numbering (each: length u32, UTF-8), zeros up to a multiple of 4
+ *   identity   node, boot id, source, epoch (each: length u32, UTF-8), zeros up to a multiple of 4
  *   frame      length of the body u32 | CRC-32 of the body u32 | body
  *   body       number f64 | since f64 | first read i64 | backwards f64 | connections u32 | flags u32 (1: whole, 2: baseline)
  *              | connections, 80 bytes each: words 0..11 and 17..24 of record.ts
  */
 export function encodeConnections(identity: Identity, image: ConnectionsImage): readonly Uint8Array[] {
-  const { node, bootId, source, numbering } = identity;
-  const texts = Buffer.concat(new ByteWriter().text(node).text(bootId).text(source).text(numbering).take());
+  const { node, bootId, source, epoch } = identity;
+  const texts = Buffer.concat(new ByteWriter().text(node).text(bootId).text(source).text(epoch).take());
   // Filled up with zeros, so that the connections lie where a view of words can be.
   const told = Buffer.concat([texts], texts.length + (-texts.length & 3));
   const head = new ByteWriter().bytes(MAGIC).u32(VERSION).u32(told.length).bytes(told).u32(crc32(told));
@@ -109,7 +109,7 @@ export function decodeConnections(bytes: Uint8Array): Decoded<KeptConnections> {
 }
 
 function readIdentity(reader: ByteReader): Identity {
-  return { node: reader.text(), bootId: reader.text(), source: reader.text(), numbering: reader.text() };
+  return { node: reader.text(), bootId: reader.text(), source: reader.text(), epoch: reader.text() };
 }
 
 /** @returns the body, or undefined where the file ends before it does */

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 
 /**
- * The names and numbers of batches: a numbering is begun whenever a collector starts without the state of the one before, and
+ * The names and numbers of batches: an epoch is begun whenever a collector starts without the state of the one before, and
  * counts 1, 2, 3 ... within itself.
  */
-export class Numbering {
+export class Epoch {
   #name: string;
   #last: number;
 
-  /** @param before the numbering that this one goes on with */
+  /** @param before the epoch that this one goes on with */
   constructor(before: { readonly name: string; readonly last: number } = { name: randomUUID(), last: 0 }) {
     this.#name = before.name;
     this.#last = before.last;
@@ -28,7 +28,7 @@ export class Numbering {
     return ++this.#last;
   }
 
-  /** Begins another numbering, in which the first so many numbers are taken. */
+  /** Begins another epoch, in which the first so many numbers are taken. */
   begin(taken: number): void {
     this.#name = randomUUID();
     this.#last = taken;

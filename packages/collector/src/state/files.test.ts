@@ -11,7 +11,7 @@ import {
   type Identity,
 } from './connections-file.ts';
 
-const IDENTITY: Identity = { node: 'node-ä', bootId: 'boot', source: 'netfilter net:[4026531840]', numbering: 'name' };
+const IDENTITY: Identity = { node: 'node-ä', bootId: 'boot', source: 'netfilter net:[4026531840]', epoch: 'name' };
 
 const count = fc.maxSafeNat();
 const image = fc.record({
@@ -28,16 +28,16 @@ const image = fc.record({
 const batch: fc.Arbitrary<KeptBatch> = fc
   .record({
     node: fc.string(),
-    numbering: fc.uuid(),
+    epoch: fc.uuid(),
     number: fc.integer({ min: 1 }),
     messages: fc.array(fc.uint8Array(), { maxLength: 4 }),
     rows: count,
     flowBytes: count,
     frozenMs: count,
   })
-  .map(({ node, numbering, messages, ...rest }) => {
+  .map(({ node, epoch, messages, ...rest }) => {
     const bytes = messages.reduce((sum, message) => sum + message.length, 0);
-    return { node, numbering, batch: { ...rest, messages, bytes } };
+    return { node, epoch, batch: { ...rest, messages, bytes } };
   });
 
 /** Images as they follow each other in a file: the first is whole, and numbers do not fall. */
@@ -103,7 +103,7 @@ describe('a file that was cut off', () => {
   test('a batch, at any byte: is refused', () => {
     const messages = [Buffer.from('some bytes')];
     const kept = { number: 1, messages, bytes: 10, rows: 1, flowBytes: 5, frozenMs: 0 };
-    const file = Buffer.concat(encodeBatchFile({ node: 'a', numbering: 'b', batch: kept }));
+    const file = Buffer.concat(encodeBatchFile({ node: 'a', epoch: 'b', batch: kept }));
     for (let length = 0; length < file.length; length++)
       expect(decodeBatchFile(file.subarray(0, length))).toEqual({ ok: false, reason: 'damaged' });
   });
@@ -144,7 +144,7 @@ describe('a file that was changed', () => {
 
 const ONE: KeptBatch = {
   node: 'a',
-  numbering: 'b',
+  epoch: 'b',
   batch: { number: 1, messages: [Buffer.from('some bytes')], bytes: 10, rows: 1, flowBytes: 5, frozenMs: 0 },
 };
 

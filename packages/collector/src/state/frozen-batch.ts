@@ -1,12 +1,13 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { encodeBatch } from '@egressd/flow/batch-encode';
+import { Bug } from '@egressd/flow/bug';
 import type { BatchSpan, FlowColumns } from '@egressd/flow/columns';
 import { DeliverRequestSchema } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
 import { MESSAGE_BYTES } from '@egressd/flow/service';
 
 /** A batch that never changes again: sent twice, it is the same to the byte. */
 export interface FrozenBatch {
-  /** 1, 2, 3 ... within a numbering. */
+  /** 1, 2, 3 ... within an epoch. */
   readonly number: number;
   /** Encoded `DeliverRequest` messages, in order. */
   readonly messages: readonly Uint8Array[];
@@ -36,7 +37,7 @@ export function freezeBatch(
 export function renumbered(batch: FrozenBatch, number: number): FrozenBatch {
   const messages = batch.messages.map((bytes) => {
     const request = fromBinary(DeliverRequestSchema, bytes);
-    if (request.message.case !== 'part') throw new Error(`BUG: a ${request.message.case} in batch ${batch.number}`);
+    if (request.message.case !== 'part') throw new Bug(`a ${request.message.case} in batch ${batch.number}`);
     request.message.value.number = BigInt(number);
     return toBinary(DeliverRequestSchema, request);
   });

@@ -45,16 +45,16 @@ test('without a directory nothing is kept', async () => {
 
 test('what one process kept the next finds, and nobody else may read it', async () => {
   const first = await open();
-  await first.state?.handOver({ ...BATCH, number: first.numbering.next() }, IMAGE);
+  await first.state?.handOver({ ...BATCH, number: first.epoch.next() }, IMAGE);
   await first.close();
   const modes = ['.', 'connections', 'batches', 'batches/1'].map(async (name) => (await stat(join(folder, name))).mode);
   expect((await Promise.all(modes)).map((mode) => (mode & 0o777).toString(8))).toEqual(['700', '600', '700', '600']);
 
   const second = await open();
   expect(second.said).toContain('what was counted is restored');
-  expect(second.numbering).toMatchObject({ name: first.numbering.name, last: 1 });
+  expect(second.epoch).toMatchObject({ name: first.epoch.name, last: 1 });
   expect(second.restored?.batches).toEqual([BATCH]);
-  expect(second.metrics).toContain('egressd_state_reads_total{outcome="restored"} 1');
+  expect(second.metrics).toContain('egressd_collector_state_reads_total{outcome="restored"} 1');
   second.state?.forget([1]);
   await second.close();
   expect(await readdir(join(folder, 'batches'))).toEqual([]);
@@ -65,7 +65,7 @@ test('only one process at a time', async () => {
   const second = await open();
   expect(second.state).toBeUndefined();
   expect(second.said).toContain('another collector uses the state directory');
-  expect(second.metrics).toContain('egressd_state_reads_total{outcome="locked"} 1');
+  expect(second.metrics).toContain('egressd_collector_state_reads_total{outcome="locked"} 1');
   await first.close();
 });
 
@@ -92,7 +92,7 @@ test('what cannot be a directory is said, and the collector does without', async
   const { state, said, metrics } = await open();
   expect(state).toBeUndefined();
   expect(said).toContain('the state directory cannot be used');
-  expect(metrics).toContain('egressd_state_reads_total{outcome="unreadable"} 1');
+  expect(metrics).toContain('egressd_collector_state_reads_total{outcome="unreadable"} 1');
 });
 
 test('a damaged file is said', async () => {
@@ -100,6 +100,6 @@ test('a damaged file is said', async () => {
   await writeFile(join(folder, 'connections'), 'egrsconn but no more');
   const { said, metrics, close } = await open();
   expect(said).toContain('its file is put aside (connections.bad)');
-  expect(metrics).toContain('egressd_state_reads_total{outcome="version"} 1');
+  expect(metrics).toContain('egressd_collector_state_reads_total{outcome="version"} 1');
   await close();
 });

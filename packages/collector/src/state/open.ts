@@ -1,10 +1,10 @@
 import { chmod, type FileHandle, mkdir, open } from 'node:fs/promises';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '@egressd/daemon/log';
+import { sleep } from '@egressd/daemon/sleep';
 import type { Registry } from 'prom-client';
 import { lockFile } from '../native/flock.ts';
 import { FolderDisk } from './disk.ts';
-import { Numbering } from './epoch.ts';
+import { Epoch } from './epoch.ts';
 import { createStateMetrics, type StateMetrics } from './metrics.ts';
 import { type Here, type Restored, restore } from './restore.ts';
 import { State } from './state.ts';
@@ -31,7 +31,7 @@ export interface OpenedState {
   /** undefined: nothing is kept. */
   readonly state: State | undefined;
   readonly restored: Restored | undefined;
-  readonly numbering: Numbering;
+  readonly epoch: Epoch;
   close(): Promise<void>;
 }
 
@@ -39,7 +39,7 @@ export interface OpenedState {
 export async function openState(options: OpenStateOptions): Promise<OpenedState> {
   const { folder, here, source, log, registry } = options;
   const metrics = createStateMetrics(registry);
-  const nothing = { state: undefined, restored: undefined, numbering: new Numbering(), close: async () => {} };
+  const nothing = { state: undefined, restored: undefined, epoch: new Epoch(), close: async () => {} };
   if (folder === undefined) return nothing;
   let lock: FileHandle | undefined;
   try {
@@ -58,8 +58,8 @@ export async function openState(options: OpenStateOptions): Promise<OpenedState>
     const disk = new FolderDisk(folder);
     const restored = await restore(disk, { ...here, source: source() });
     report(restored, folder, metrics, log);
-    const numbering = new Numbering(restored.numbering);
-    const identity = { ...here, numbering: numbering.name };
+    const epoch = new Epoch(restored.epoch);
+    const identity = { ...here, epoch: epoch.name };
     const state = new State({
       disk,
       identity,
@@ -73,7 +73,7 @@ export async function openState(options: OpenStateOptions): Promise<OpenedState>
       await state.close();
       await lock?.close();
     };
-    return { state, restored, numbering, close };
+    return { state, restored, epoch, close };
   } catch (error) {
     await lock?.close();
     if (options.stopping.aborted) throw error;
@@ -95,16 +95,17 @@ async function locked(
   for (let said = false; !lockFile(fd); said = true) {
     if (performance.now() > deadline) return false;
     if (!said) log.info('another collector still uses the state directory: waiting for its end', { folder });
-    await pause(LOCK_RETRY_MS, undefined, { signal: stopping });
+    await sleep(LOCK_RETRY_MS, stopping);
+    stopping.throwIfAborted();
   }
   return true;
 }
 
 function report(restored: Restored, folder: string, metrics: StateMetrics, log: Log): void {
-  const { outcome, batches, numbering, connections, dropped } = restored;
+  const { outcome, batches, epoch, connections, dropped } = restored;
   metrics.read(outcome);
   for (const [reason, count] of dropped) metrics.dropped(reason, count);
-  const fields = { folder, outcome, batches: batches.length, last_batch: numbering?.last };
+  const fields = { folder, outcome, batches: batches.length, last_batch: epoch?.last };
   const lost = [...dropped].map(([reason, count]) => `${count} ${reason}`).join(', ');
   if (lost !== '') log.error('batches in the state directory cannot be sent', { folder, dropped: lost });
   if (connections !== undefined) {

@@ -7,27 +7,27 @@ import { MemoryDisk } from './testing.ts';
 const HERE = { node: 'node-a', bootId: 'boot-1', source: 'netfilter net:[1]' };
 const ELSEWHERE = { ...HERE, node: 'node-b' };
 
-function batch(number: number, owner: { node?: string; numbering?: string; frozenMs?: number } = {}): Uint8Array {
-  const { node = HERE.node, numbering = 'one', frozenMs = number } = owner;
+function batch(number: number, owner: { node?: string; epoch?: string; frozenMs?: number } = {}): Uint8Array {
+  const { node = HERE.node, epoch = 'one', frozenMs = number } = owner;
   const messages = [Buffer.from(`batch ${number}`)];
   const frozen = { number, messages, bytes: messages[0]!.length, rows: 1, flowBytes: 5, frozenMs };
-  return Buffer.concat(encodeBatchFile({ node, numbering, batch: frozen }));
+  return Buffer.concat(encodeBatchFile({ node, epoch, batch: frozen }));
 }
 
 function connections(number: number, here = HERE): Uint8Array {
   const words = new Uint32Array(CONNECTION_WORDS);
   const image = { whole: true, number, sinceMs: 1, firstReadNs: 5n, baseline: false, backwards: 0, words };
-  return Buffer.concat(encodeConnections({ ...here, numbering: 'one' }, image));
+  return Buffer.concat(encodeConnections({ ...here, epoch: 'one' }, image));
 }
 
-/** What comes of files: how it went, numbering, batches to send; and which files are left. */
+/** What comes of files: how it went, epoch, batches to send; and which files are left. */
 async function restored(files: Record<string, Uint8Array>) {
   const disk = new MemoryDisk(new Map(Object.entries(files)));
-  const { outcome, numbering, batches, connections: kept, dropped } = await restore(disk, HERE);
+  const { outcome, epoch, batches, connections: kept, dropped } = await restore(disk, HERE);
   return {
     outcome,
     goesOn: kept !== undefined,
-    numbering: numbering && `${numbering.name} ${numbering.last}`,
+    epoch: epoch && `${epoch.name} ${epoch.last}`,
     batches: batches.map(({ number }) => number),
     dropped: Object.fromEntries(dropped),
     files: [...disk.files.keys()].sort(),
@@ -40,7 +40,7 @@ test('nothing: a first start', async () =>
   expect(await restored({})).toEqual({
     outcome: 'none',
     goesOn: false,
-    numbering: undefined,
+    epoch: undefined,
     batches: [],
     dropped: {},
     files: [],
@@ -51,17 +51,17 @@ describe('the same boot', () => {
     expect(await restored({ connections: connections(5), ...BATCHES })).toMatchObject({
       outcome: 'restored',
       goesOn: true,
-      numbering: 'one 5',
+      epoch: 'one 5',
       batches: [4, 5],
       files: ['batches/4', 'batches/5', 'connections'],
     }));
 
-  test('all is confirmed: the numbers go on', async () =>
-    expect(await restored({ connections: connections(5) })).toMatchObject({ numbering: 'one 5', batches: [] }));
+  test('all is committed: the numbers go on', async () =>
+    expect(await restored({ connections: connections(5) })).toMatchObject({ epoch: 'one 5', batches: [] }));
 
   test('a batch behind the last image was not sent: it is counted again', async () =>
     expect(await restored({ connections: connections(4), ...BATCHES })).toMatchObject({
-      numbering: 'one 4',
+      epoch: 'one 4',
       batches: [4],
       files: ['batches/4', 'connections'],
     }));
@@ -76,7 +76,7 @@ describe('the same boot', () => {
     expect(await restored({ connections: other, ...BATCHES })).toMatchObject({
       outcome: 'other_source',
       goesOn: false,
-      numbering: 'one 5',
+      epoch: 'one 5',
       batches: [4, 5],
       files: ['batches/4', 'batches/5'],
     });
@@ -90,13 +90,13 @@ describe('another boot', () => {
     expect(await restored({ connections: before, ...BATCHES })).toMatchObject({
       outcome: 'other_boot',
       goesOn: false,
-      numbering: 'one 5',
+      epoch: 'one 5',
       batches: [4, 5],
       files: ['batches/4', 'batches/5'],
     }));
 
-  test('all is confirmed: another numbering', async () =>
-    expect(await restored({ connections: before })).toMatchObject({ numbering: undefined, files: [] }));
+  test('all is committed: another epoch', async () =>
+    expect(await restored({ connections: before })).toMatchObject({ epoch: undefined, files: [] }));
 });
 
 describe('what cannot be used is put aside and counted', () => {
@@ -109,7 +109,7 @@ describe('what cannot be used is put aside and counted', () => {
     expect(await restored({ connections: file, ...BATCHES })).toMatchObject({
       outcome,
       goesOn: false,
-      numbering: 'one 5',
+      epoch: 'one 5',
       batches: [4, 5],
       files: ['batches/4', 'batches/5', 'connections.bad'],
     }),
@@ -127,14 +127,14 @@ describe('what cannot be used is put aside and counted', () => {
 
   test('batches of another node, as on a copied disk', async () =>
     expect(await restored({ 'batches/4': batch(4, { node: 'node-b' }) })).toMatchObject({
-      numbering: undefined,
+      epoch: undefined,
       dropped: { other_node: 1 },
       files: [],
     }));
 
-  test('batches of two numberings: the one that was in use last', async () => {
-    const files = { 'batches/9': batch(9, { numbering: 'zero', frozenMs: 1 }), 'batches/4': batch(4) };
-    expect(await restored(files)).toMatchObject({ numbering: 'one 4', batches: [4], dropped: { other_numbering: 1 } });
+  test('batches of two epochs: the one that was in use last', async () => {
+    const files = { 'batches/9': batch(9, { epoch: 'zero', frozenMs: 1 }), 'batches/4': batch(4) };
+    expect(await restored(files)).toMatchObject({ epoch: 'one 4', batches: [4], dropped: { other_epoch: 1 } });
   });
 
   test('what is no batch is left alone', async () =>

@@ -10,14 +10,14 @@ export const CONNECTIONS = 'connections';
 export const BATCHES = 'batches';
 
 /** Who starts here. */
-export type Here = Omit<Identity, 'numbering'>;
+export type Here = Omit<Identity, 'epoch'>;
 
 /** What a state directory gives to a collector that starts. */
 export interface Restored {
   readonly outcome: ReadOutcome;
   /** undefined: a new one is begun. */
-  readonly numbering: { readonly name: string; readonly last: number } | undefined;
-  /** What the exporter has not confirmed as far as is known here, oldest first. */
+  readonly epoch: { readonly name: string; readonly last: number } | undefined;
+  /** What the exporter has not committed as far as is known here, oldest first. */
   readonly batches: readonly FrozenBatch[];
   /** undefined: the connections begin afresh. */
   readonly connections: KeptConnections | undefined;
@@ -34,8 +34,8 @@ export interface Restored {
  *    the outbox; those behind N were never sent, are removed, and what was in them is counted again, since the connections are of
  *    before. The kernel keeps what was written for as long as it runs, flushed or not, so images need not be flushed.
  *  - Another boot, or no image that can be used: the connections begin afresh, so nothing is counted again. Every batch that is whole
- *    goes out. Batches are flushed before they are sent and confirmed in order: if any is not confirmed, the newest that was ever
- *    sent is there, and the numbers go on behind it. If none is there, nothing is left to say under the old numbering.
+ *    goes out. Batches are flushed before they are sent and committed in order: if any is not committed, the newest that was ever
+ *    sent is there, and the numbers go on behind it. If none is there, nothing is left to say under the old epoch.
  */
 export async function restore(disk: Disk, here: Here): Promise<Restored> {
   const dropped = new Map<DropReason, number>();
@@ -46,17 +46,17 @@ export async function restore(disk: Disk, here: Here): Promise<Restored> {
   if (read !== undefined && connections === undefined) await retire(disk, outcome);
   const newest = connections?.images.at(-1)?.number;
   const found = await readBatches(disk, here, newest, drop);
-  const name = connections?.identity.numbering ?? newestOf(found)?.numbering;
+  const name = connections?.identity.epoch ?? newestOf(found)?.epoch;
   const batches: FrozenBatch[] = [];
-  for (const { numbering, batch } of found) {
-    if (numbering === name) batches.push(batch);
+  for (const { epoch, batch } of found) {
+    if (epoch === name) batches.push(batch);
     else {
-      drop('other_numbering');
+      drop('other_epoch');
       await disk.remove(batchName(batch.number));
     }
   }
   const last = newest ?? batches.at(-1)?.number ?? 0;
-  return { outcome, numbering: name === undefined ? undefined : { name, last }, batches, connections, dropped };
+  return { outcome, epoch: name === undefined ? undefined : { name, last }, batches, connections, dropped };
 }
 
 /** The file of a batch. */

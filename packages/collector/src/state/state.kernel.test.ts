@@ -38,7 +38,7 @@ test('a full disk: nothing is left that a restart could take for the present; wi
   const lines: string[] = [];
   const state = new State({
     disk: new FolderDisk(disk),
-    identity: { node: HERE.node, bootId: HERE.bootId, numbering: 'one' },
+    identity: { node: HERE.node, bootId: HERE.bootId, epoch: 'one' },
     source: () => HERE.source,
     batches: [],
     restored: false,
@@ -66,18 +66,18 @@ test('a full disk: nothing is left that a restart could take for the present; wi
   await handOver(2);
   expect(lines[0]).toContain('ENOSPC');
   expect(existsSync(join(disk, 'connections'))).toBe(false);
-  expect(await metric(registry, 'egressd_state_given_up')).toBe(1);
+  expect(await metric(registry, 'egressd_collector_state_degraded')).toBe(1);
   // The connections' file has made room: something else takes it.
   rmSync(join(disk, 'other'));
   fill(0);
   await handOver(3);
-  expect(await metric(registry, 'egressd_state_given_up')).toBe(1);
+  expect(await metric(registry, 'egressd_collector_state_degraded')).toBe(1);
 
   rmSync(join(disk, 'other'));
   await handOver(4);
-  expect(await metric(registry, 'egressd_state_given_up')).toBe(0);
+  expect(await metric(registry, 'egressd_collector_state_degraded')).toBe(0);
   expect(readdirSync(join(disk, 'batches')).sort()).toEqual(['1', '2', '3', '4']);
-  const { outcome, numbering, batches, connections } = await restore(new FolderDisk(disk), HERE);
-  expect([outcome, numbering, connections?.images.length]).toEqual(['restored', { name: 'one', last: 4 }, 1]);
+  const { outcome, epoch, batches, connections } = await restore(new FolderDisk(disk), HERE);
+  expect([outcome, epoch, connections?.images.length]).toEqual(['restored', { name: 'one', last: 4 }, 1]);
   expect(batches.map(({ number, messages }) => [number, messages[0]![0]])).toEqual([1, 2, 3, 4].map((n) => [n, n]));
 });

@@ -24,7 +24,7 @@ function setUp(files?: ReadonlyMap<string, Uint8Array>) {
   const source = { name: HERE.source };
   const state = new State({
     disk,
-    identity: { node: HERE.node, bootId: HERE.bootId, numbering: 'one' },
+    identity: { node: HERE.node, bootId: HERE.bootId, epoch: 'one' },
     source: () => source.name,
     batches: [],
     restored: false,
@@ -72,13 +72,13 @@ describe('a hand-over', () => {
     expect(await restore(disk, { ...HERE, source: source.name })).toMatchObject({ outcome: 'restored' });
   });
 
-  test('what is confirmed is removed', async () => {
+  test('what is committed is removed', async () => {
     const { handOver, state, files, metric } = setUp();
     for (const number of [1, 2, 3]) await handOver(number);
     state.forget([1, 3]);
     await state.close();
     expect(files()).toEqual(['batches/2', 'connections']);
-    expect(await metric('egressd_state_bytes')).toEqual([expect.any(Number)]);
+    expect(await metric('egressd_collector_state_bytes')).toEqual([expect.any(Number)]);
   });
 
   test('waits for the one before', async () => {
@@ -101,7 +101,7 @@ describe('a disk that fails', () => {
       disk.failing = undefined;
     }, 2);
     await second;
-    expect(await metric('egressd_state_given_up')).toEqual([0]);
+    expect(await metric('egressd_collector_state_degraded')).toEqual([0]);
     expect(lines.join('')).toContain('is its disk full');
     const { connections, batches } = await restore(disk, HERE);
     expect([connections?.images.length, connections?.images.at(-1)?.number, batches.length]).toEqual([2, 2, 2]);
@@ -112,13 +112,13 @@ describe('a disk that fails', () => {
     await handOver(1);
     disk.failing = FULL;
     await handOver(2);
-    expect(await metric('egressd_state_given_up')).toEqual([1]);
+    expect(await metric('egressd_collector_state_degraded')).toEqual([1]);
     expect(files()).not.toContain('connections');
     expect(state.wantsWhole).toBe(false);
     await handOver(3);
   });
 
-  test('works again: all that is not confirmed is written, and the whole image', async () => {
+  test('works again: all that is not committed is written, and the whole image', async () => {
     const { handOver, disk, metric, clock, state, files, lines } = setUp();
     disk.failing = FULL;
     for (const number of [1, 2, 3]) await handOver(number);
@@ -126,10 +126,10 @@ describe('a disk that fails', () => {
     disk.failing = undefined;
     clock.ms += 1000;
     expect(await handOver(4)).toBe(true);
-    expect(await metric('egressd_state_given_up')).toEqual([0]);
+    expect(await metric('egressd_collector_state_degraded')).toEqual([0]);
     expect(files()).toEqual(['batches/2', 'batches/3', 'batches/4', 'connections']);
     expect(lines.join('')).toContain('can be written again');
-    expect(await restore(disk, HERE)).toMatchObject({ outcome: 'restored', numbering: { name: 'one', last: 4 } });
+    expect(await restore(disk, HERE)).toMatchObject({ outcome: 'restored', epoch: { name: 'one', last: 4 } });
   });
 
   test('while the process ends: nobody waits for it', async () => {
@@ -150,12 +150,12 @@ test('a disk that fails while the process ends: what is kept stays, what is not 
   expect(lines.at(-1)).toContain('the next collector counts it again');
   expect(await restore(new MemoryDisk(disk.files), HERE)).toMatchObject({
     outcome: 'restored',
-    numbering: { last: 1 },
+    epoch: { last: 1 },
     batches: [{ number: 1 }],
   });
   disk.failing = undefined;
   expect(await handOver(3)).toBe(true);
-  expect(await restore(disk, HERE)).toMatchObject({ numbering: { last: 3 }, batches: [{}, {}, {}] });
+  expect(await restore(disk, HERE)).toMatchObject({ epoch: { last: 3 }, batches: [{}, {}, {}] });
 });
 
 test('a disk that is slow is said and shown, and the batch waits', async () => {
@@ -167,21 +167,21 @@ test('a disk that is slow is said and shown, and the batch waits', async () => {
   const first = handOver(1);
   while (lines.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   expect(lines[0]).toContain('the disk of the state directory is slow');
-  expect((await metric('egressd_state_write_seconds'))[0]).toBeGreaterThan(0);
+  expect((await metric('egressd_collector_state_last_write_duration_seconds'))[0]).toBeGreaterThan(0);
   open();
   await first;
 });
 
-test('another numbering: nothing is left of the one before', async () => {
+test('another epoch: nothing is left of the one before', async () => {
   const { handOver, disk, state, files, metric } = setUp();
   await handOver(1);
   await handOver(2);
   await state.begin('two', [batch(1)], 3);
   expect(files()).toEqual([]);
-  expect(await metric('egressd_state_batches_dropped_total')).toEqual([3]);
+  expect(await metric('egressd_collector_state_batches_dropped_total')).toEqual([3]);
   expect(await handOver(2)).toBe(true);
   expect(await restore(disk, HERE)).toMatchObject({
-    numbering: { name: 'two', last: 2 },
+    epoch: { name: 'two', last: 2 },
     batches: [{ number: 1 }, { number: 2 }],
   });
 });

@@ -1,4 +1,5 @@
-import { Backoff, type Log } from '@egressd/daemon/log';
+import { type Log, LogLimiter } from '@egressd/daemon/log';
+import { Bug } from '@egressd/flow/bug';
 import { encodeBatchFile } from './batch-file.ts';
 import { type ConnectionsImage, encodeConnections, encodeFrame, type Identity } from './connections-file.ts';
 import type { Disk } from './disk.ts';
@@ -40,7 +41,7 @@ export interface StateOptions {
  * The state directory of a collector at work:
  *
  *   connections   | head | whole image | changes | changes | ...      replaced by a new whole one before the changes outgrow it
- *   batches/41    frozen, and not confirmed as far as is known here
+ *   batches/41    frozen, and not committed as far as is known here
  *   batches/42
  *
  * What is written in which order, and why that is exact: see `restore`. A disk that fails holds up batches for `graceMs`; then the
@@ -53,7 +54,7 @@ export class State {
   readonly #log: Log;
   readonly #timing: StateTiming;
   readonly #now: () => number;
-  readonly #backoff = new Backoff();
+  readonly #logLimiter = new LogLimiter();
   readonly #source: () => string;
   #identity: Identity;
   /** Length of `connections`, and of its whole image; 0: there is none of this process. */
@@ -63,7 +64,7 @@ export class State {
   #valid: boolean;
   /** Batches in the directory, with the lengths of their messages. */
   readonly #kept = new Map<number, number>();
-  /** Batches that are not, and that the exporter has not confirmed. In order. */
+  /** Batches that are not, and that the exporter has not committed. In order. */
   #unkept: FrozenBatch[] = [];
   #writing = false;
   #ending = false;
@@ -104,7 +105,7 @@ export class State {
    *   process counts again what is in the batch
    */
   async handOver(batch: FrozenBatch | undefined, image: ConnectionsImage): Promise<boolean> {
-    if (this.#writing) throw new Error('BUG: a hand-over began before the one before it was written');
+    if (this.#writing) throw new Bug('a hand-over began before the one before it was written');
     this.#writing = true;
     this.#metrics.begun();
     const slow = setTimeout(() => this.#saySlow(), this.#timing.slowMs).unref();
@@ -130,15 +131,15 @@ export class State {
   }
 
   /**
-   * Begins another numbering: nothing that was kept is of use any more. Not while a hand-over is being written.
-   * @param batches of that numbering
+   * Begins another epoch: nothing that was kept is of use any more. Not while a hand-over is being written.
+   * @param batches of that epoch
    * @param dropped how many were not taken over
    */
-  async begin(numbering: string, batches: readonly FrozenBatch[], dropped: number): Promise<void> {
-    if (this.#writing) throw new Error('BUG: a numbering began while a hand-over was being written');
+  async begin(epoch: string, batches: readonly FrozenBatch[], dropped: number): Promise<void> {
+    if (this.#writing) throw new Bug('an epoch began while a hand-over was being written');
     this.#writing = true;
     this.#metrics.dropped('ahead', dropped);
-    this.#identity = { ...this.#identity, numbering };
+    this.#identity = { ...this.#identity, epoch };
     this.#length = 0;
     this.#valid = false;
     this.#unkept = [...batches];
@@ -156,7 +157,7 @@ export class State {
     this.#wake?.();
   }
 
-  /** Waits until what was confirmed is removed. */
+  /** Waits until what was committed is removed. */
   async close(): Promise<void> {
     await this.#removing;
   }
@@ -193,9 +194,9 @@ export class State {
       return undefined;
     } catch (error) {
       const { message = String(error) } = error as Partial<Error>;
-      if (message.startsWith('BUG')) throw error;
+      if (error instanceof Bug) throw error;
       this.#metrics.failed();
-      this.#backoff.limit('failed', (leftOut) =>
+      this.#logLimiter.limit('failed', (leftOut) =>
         this.#log.error('the state directory cannot be written; is its disk full, or is it not ours to write?', {
           error: message,
           left_out: leftOut,
@@ -206,7 +207,7 @@ export class State {
   }
 
   #saySlow(): void {
-    this.#backoff.limit('slow', (leftOut) =>
+    this.#logLimiter.limit('slow', (leftOut) =>
       this.#log.warn('the disk of the state directory is slow: batches wait for it, reading goes on', {
         left_out: leftOut,
       }),
@@ -237,16 +238,16 @@ export class State {
   }
 
   async #writeBatches(): Promise<number> {
-    const { node, numbering } = this.#identity;
+    const { node, epoch } = this.#identity;
     let bytes = 0;
     for (;;) {
       const batch = this.#unkept[0];
       if (batch === undefined) return bytes;
-      await this.#disk.writeThrough(batchName(batch.number), encodeBatchFile({ batch, node, numbering }));
+      await this.#disk.writeThrough(batchName(batch.number), encodeBatchFile({ batch, node, epoch }));
       this.#kept.set(batch.number, batch.bytes);
       bytes += batch.bytes;
       if (this.#unkept[0] === batch) this.#unkept.shift();
-      // Confirmed while it was written: it had gone out before.
+      // Committed while it was written: it had gone out before.
       else this.forget([batch.number]);
     }
   }

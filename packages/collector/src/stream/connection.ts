@@ -32,8 +32,8 @@ export const STREAM_TIMING: StreamTiming = {
 /** What a connection tells. Nothing comes after `ended`. */
 export interface ConnectionEvents {
   /** @returns why the stream must end, where it must */
-  welcome(welcome: { applied: number; confirmed: number; wantDialled: boolean }): Ending | undefined;
-  progress(applied: number, confirmed: number): void;
+  welcome(welcome: { applied: number; committed: number; wantOriginalDestination: boolean }): Ending | undefined;
+  ack(applied: number, committed: number): void;
   rejected(number: number, reason: string): void;
   /** A message of a kind that only newer exporters know. */
   ignored(): void;
@@ -125,8 +125,8 @@ export class Connection {
   /** @returns why the stream must end, where it must */
   #take({ message }: DeliverResponse): Ending | undefined {
     if (message.case === 'welcome' && !this.#welcomed) return this.#welcome(message.value);
-    if (message.case === 'progress' && this.#welcomed)
-      this.#events.progress(Number(message.value.applied), Number(message.value.confirmed));
+    if (message.case === 'ack' && this.#welcomed)
+      this.#events.ack(Number(message.value.applied), Number(message.value.committed));
     else if (message.case === 'rejection' && this.#welcomed)
       this.#events.rejected(Number(message.value.number), message.value.reason);
     else if (message.case === undefined && this.#welcomed) this.#events.ignored();
@@ -134,14 +134,14 @@ export class Connection {
     return undefined;
   }
 
-  #welcome({ protocol, applied, confirmed, wantDialled }: Welcome): Ending | undefined {
+  #welcome({ protocol, applied, committed, wantOriginalDestination }: Welcome): Ending | undefined {
     if (protocol < OLDEST_PROTOCOL || protocol > PROTOCOL) {
       const ours = `this collector speaks ${OLDEST_PROTOCOL} to ${PROTOCOL}`;
       return { reason: 'protocol', text: `the exporter chose protocol ${protocol}; ${ours}` };
     }
     clearTimeout(this.#welcomeTimer);
     this.#welcomed = true;
-    return this.#events.welcome({ applied: Number(applied), confirmed: Number(confirmed), wantDialled });
+    return this.#events.welcome({ applied: Number(applied), committed: Number(committed), wantOriginalDestination });
   }
 }
 

@@ -15,7 +15,7 @@ export interface DeliveryOptions {
   readonly hello: Uint8Array;
   readonly timing: StreamTiming;
   readonly outbox: Outbox;
-  /** The newest encoded Health; undefined: none yet. The same bytes are the same object. */
+  /** The newest encoded NodeHealth; undefined: none yet. The same bytes are the same object. */
   readonly health: () => Uint8Array | undefined;
   readonly metrics: StreamMetrics;
   readonly log: Log;
@@ -30,11 +30,11 @@ export class Delivery {
   readonly #connection: Connection;
   readonly #work = new Signal();
   #welcomed = false;
-  #wantDialled = false;
+  #wantOriginalDestination = false;
   /** The last batch that was begun on this connection, or was at the exporter before. */
   #sent = 0;
   #applied = 0;
-  /** The Health that went out on this connection. */
+  /** The NodeHealth that went out on this connection. */
   #toldHealth: Uint8Array | undefined;
   #stall: NodeJS.Timeout | undefined;
 
@@ -44,7 +44,7 @@ export class Delivery {
     this.ended = promise;
     this.#connection = new Connection(options.address, options.credentials, options.hello, options.timing, {
       welcome: (welcome) => this.#welcome(welcome),
-      progress: (applied, confirmed) => this.#progress(applied, confirmed),
+      ack: (applied, committed) => this.#ack(applied, committed),
       rejected: (number, reason) => this.#rejected(number, reason),
       ignored: () => options.metrics.ignored.inc(),
       ended: (ending) => {
@@ -61,8 +61,8 @@ export class Delivery {
     return this.#welcomed && this.#connection.open;
   }
 
-  get wantDialled(): boolean {
-    return this.#wantDialled;
+  get wantOriginalDestination(): boolean {
+    return this.#wantOriginalDestination;
   }
 
   /** Last batch that the exporter has, as it said on this connection. */
@@ -70,7 +70,7 @@ export class Delivery {
     return this.#applied;
   }
 
-  /** There is something new in the outbox, or another Health. */
+  /** There is something new in the outbox, or another NodeHealth. */
   wake(): void {
     this.#work.raise();
   }
@@ -85,8 +85,8 @@ export class Delivery {
     this.#connection.end(ending);
   }
 
-  #welcome(welcome: { applied: number; confirmed: number; wantDialled: boolean }): Ending | undefined {
-    const { applied, confirmed, wantDialled } = welcome;
+  #welcome(welcome: { applied: number; committed: number; wantOriginalDestination: boolean }): Ending | undefined {
+    const { applied, committed, wantOriginalDestination } = welcome;
     const { shown } = this.#options.outbox;
     if (applied > shown)
       return {
@@ -94,17 +94,17 @@ export class Delivery {
         text: `the exporter has batch ${applied}, and ${shown} is the last that was sent from here`,
       };
     this.#welcomed = true;
-    this.#wantDialled = wantDialled;
+    this.#wantOriginalDestination = wantOriginalDestination;
     this.#sent = applied;
-    this.#progress(applied, confirmed);
+    this.#ack(applied, committed);
     void this.#pump();
     return undefined;
   }
 
-  #progress(applied: number, confirmed: number): void {
+  #ack(applied: number, committed: number): void {
     // Never believed further than what was sent: batches that nobody has seen must not be forgotten.
     this.#applied = Math.max(this.#applied, Math.min(applied, this.#sent));
-    this.#options.outbox.confirm(Math.min(confirmed, this.#applied));
+    this.#options.outbox.commit(Math.min(committed, this.#applied));
     this.#moved();
     this.#options.onChange();
   }

@@ -29,47 +29,50 @@ export function createStreamMetrics(registry: Registry, outbox: Outbox, connecte
       },
     });
   const counter = (name: string, help: string) => new Counter({ name, help, registers });
-  gauge('egressd_stream_connected', '1 while the exporter takes batches from this collector, else 0.', () =>
+  gauge('egressd_collector_stream_connected', '1 while the exporter takes batches from this collector, else 0.', () =>
     connected() ? 1 : 0,
   );
   gauge(
-    'egressd_batches_waiting',
-    'Batches that the exporter has not confirmed. Grows while the exporter or one of its sinks is away: see the exporter.',
+    'egressd_collector_batches_unacked',
+    'Batches that the exporter has not committed. Grows while the exporter or one of its sinks is away: see the exporter.',
     () => outbox.length,
   );
   gauge(
-    'egressd_batch_bytes_waiting',
-    'Encoded bytes of the batches that wait for confirmation. At its cap nothing more is frozen; counters go on merging, none is lost.',
+    'egressd_collector_batch_bytes_unacked',
+    'Encoded bytes of the batches that wait for commit. At its cap nothing more is frozen; counters go on merging, none is lost.',
     () => outbox.bytes,
   );
   gauge(
-    'egressd_batch_oldest_waiting_seconds',
-    'Age of the oldest batch that the exporter has not confirmed. More than some minutes: the exporter or one of its sinks is away, see the exporter.',
+    'egressd_collector_batch_oldest_unacked_age_seconds',
+    'Age of the oldest batch that the exporter has not committed. More than some minutes: the exporter or one of its sinks is away, see the exporter.',
     () => outbox.ageMs(Date.now()) / 1000,
   );
   const ended = new Counter({
-    name: 'egressd_stream_ended_total',
+    name: 'egressd_collector_streams_ended_total',
     help: 'Streams to the exporter that ended, each followed by another attempt, by reason. The log says what to do.',
     labelNames: ['reason'] as const,
     registers,
   });
-  const sent = counter('egressd_batches_sent_total', 'Batches sent to the exporter, those that were sent again too.');
+  const sent = counter(
+    'egressd_collector_batches_sent_total',
+    'Batches sent to the exporter, those that were sent again too.',
+  );
   const resent = counter(
-    'egressd_batches_resent_total',
+    'egressd_collector_batches_resent_total',
     'Batches sent again, after a stream broke or one of the two sides restarted. None counts twice.',
   );
   let newest = outbox.shown;
   return {
     rejected: counter(
-      'egressd_batches_rejected_total',
+      'egressd_collector_batches_rejected_total',
       'Batches that the exporter refused as malformed or too large. Their bytes are lost: the log has the reason. Report it.',
     ),
     rejectedFlowBytes: counter(
-      'egressd_flow_bytes_rejected_total',
+      'egressd_collector_traffic_bytes_rejected_total',
       'Bytes of traffic in rejected batches, both directions: lost to the accounts.',
     ),
     ignored: counter(
-      'egressd_stream_messages_ignored_total',
+      'egressd_collector_stream_messages_ignored_total',
       'Answers of a kind that this collector does not know: the exporter is newer. Nothing is lost.',
     ),
     countSent(number) {

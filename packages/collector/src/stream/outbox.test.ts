@@ -26,18 +26,18 @@ describe('outbox', () => {
 
   test('an age is never negative, whatever the clock does', () => expect(filled(9).ageMs(0)).toBe(0));
 
-  test('forgets up to what is confirmed', () => {
+  test('forgets up to what is committed', () => {
     const outbox = filled(1, 2, 3);
-    outbox.confirm(2);
+    outbox.commit(2);
     expect([outbox.length, outbox.bytes, outbox.after(0)?.number]).toEqual([1, 10, 3]);
-    outbox.confirm(99);
+    outbox.commit(99);
     expect([outbox.length, outbox.bytes, outbox.after(0)]).toEqual([0, 0, undefined]);
   });
 
-  test('an old or zero confirmation forgets nothing', () => {
+  test('an old or zero commit forgets nothing', () => {
     const outbox = filled(3, 4);
-    outbox.confirm(0);
-    outbox.confirm(2);
+    outbox.commit(0);
+    outbox.commit(2);
     expect(outbox.length).toBe(2);
   });
 
@@ -55,13 +55,13 @@ describe('outbox', () => {
     expect([outbox.length, outbox.bytes, outbox.after(1)?.number]).toEqual([2, 20, 3]);
   });
 
-  test('has room until its bytes are used up, and again when they are confirmed', () => {
+  test('has room until its bytes are used up, and again when they are committed', () => {
     const outbox = new Outbox(20);
     outbox.push(batch(1, 19));
     expect(outbox.room).toBe(true);
     outbox.push(batch(2, 500));
     expect(outbox.room).toBe(false);
-    outbox.confirm(2);
+    outbox.commit(2);
     expect(outbox.room).toBe(true);
   });
 
@@ -69,8 +69,8 @@ describe('outbox', () => {
     const forgotten: (readonly number[])[] = [];
     const outbox = new Outbox(100, (numbers) => forgotten.push(numbers));
     for (const number of [1, 2, 3, 4]) outbox.push(batch(number));
-    outbox.confirm(2);
-    outbox.confirm(2);
+    outbox.commit(2);
+    outbox.commit(2);
     outbox.reject(3);
     outbox.reject(3);
     expect(forgotten).toEqual([[1, 2], [3]]);
@@ -86,7 +86,7 @@ describe('outbox', () => {
     expect(outbox.shown).toBe(6);
   });
 
-  test('another numbering: what was shown is forgotten, the rest gets new numbers', () => {
+  test('another epoch: what was shown is forgotten, the rest gets new numbers', () => {
     const outbox = filled(1, 2, 3, 4);
     outbox.show(2);
     const left = outbox.begin((one, number) => (one.number === 3 ? undefined : { ...one, number }));
@@ -97,7 +97,7 @@ describe('outbox', () => {
   test('numbers only go up', () => {
     expect(() => filled(2, 2)).toThrow('BUG: batch 2 after batch 2');
     const outbox = filled(2);
-    outbox.confirm(2);
+    outbox.commit(2);
     expect(() => outbox.push(batch(1))).toThrow('BUG: batch 1 after batch 2');
   });
 });

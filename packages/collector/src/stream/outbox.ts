@@ -1,12 +1,13 @@
+import { Bug } from '@egressd/flow/bug';
 import type { FrozenBatch } from '../state/frozen-batch.ts';
 
-/** Encoded batches that may wait for their confirmation. Above it nothing more is frozen: the reducer merges instead. */
+/** Encoded batches that may wait for their commit. Above it nothing more is frozen: the reducer merges instead. */
 export const OUTBOX_BYTES = 64 * 1024 * 1024;
 
 /**
- * Batches that the exporter has not confirmed, oldest first. Rejected ones leave holes in the numbers.
+ * Batches that the exporter has not committed, oldest first. Rejected ones leave holes in the numbers.
  *
- *    confirmed            applied (kept, not sent again)      sent or to be sent
+ *    committed            applied (kept, not sent again)      sent or to be sent
  *   (forgotten)  |  5   6   8                            |  9   10   11  <- push
  */
 export class Outbox {
@@ -25,7 +26,7 @@ export class Outbox {
 
   /**
    * Goes on where a process before ended, before anything is pushed.
-   * @param batches that were not confirmed, oldest first
+   * @param batches that were not committed, oldest first
    * @param newest number of the last batch that may have been sent
    */
   restore(batches: readonly FrozenBatch[], newest: number): void {
@@ -35,7 +36,7 @@ export class Outbox {
   }
 
   /**
-   * Begins another numbering: 1, 2, 3 ... What the exporter may have had under the numbers before is forgotten.
+   * Begins another epoch: 1, 2, 3 ... What the exporter may have had under the numbers before is forgotten.
    * @param rename gives a batch that was not sent its new number, or undefined: it is forgotten too
    */
   begin(rename: (batch: FrozenBatch, number: number) => FrozenBatch | undefined): readonly FrozenBatch[] {
@@ -54,7 +55,7 @@ export class Outbox {
     return this.#bytes < this.#maxBytes;
   }
 
-  /** Batches that wait for their confirmation. */
+  /** Batches that wait for their commit. */
   get length(): number {
     return this.#batches.length;
   }
@@ -87,17 +88,17 @@ export class Outbox {
 
   /** Takes the next batch. */
   push(batch: FrozenBatch): void {
-    if (batch.number <= this.#newest) throw new Error(`BUG: batch ${batch.number} after batch ${this.#newest}`);
+    if (batch.number <= this.#newest) throw new Bug(`batch ${batch.number} after batch ${this.#newest}`);
     this.#newest = batch.number;
     this.#batches.push(batch);
     this.#bytes += batch.bytes;
   }
 
   /** Forgets every batch up to `number`. */
-  confirm(number: number): void {
-    const confirmed = this.#batches.splice(0, this.#indexAfter(number));
-    for (const batch of confirmed) this.#bytes -= batch.bytes;
-    if (confirmed.length > 0) this.#onForgotten(confirmed.map((batch) => batch.number));
+  commit(number: number): void {
+    const committed = this.#batches.splice(0, this.#indexAfter(number));
+    for (const batch of committed) this.#bytes -= batch.bytes;
+    if (committed.length > 0) this.#onForgotten(committed.map((batch) => batch.number));
   }
 
   /** The oldest batch behind `number`: the next to send where `number` is the last that was sent or applied. */

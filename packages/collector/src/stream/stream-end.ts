@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js';
 
-/** Why a stream ended: the `reason` of `egressd_stream_ended_total`. */
+/** Why a stream ended: the `reason` of `egressd_collector_streams_ended_total`. */
 export type EndReason =
   /** Nobody answers there, the network is broken, or the exporter is not ready. */
   | 'unavailable'
@@ -18,7 +18,7 @@ export type EndReason =
   | 'superseded'
   /** What one side said is not what `stream.proto` says. */
   | 'invalid'
-  /** The exporter has more batches of this numbering than were sent from here. */
+  /** The exporter has more batches of this epoch than were sent from here. */
   | 'ahead'
   /** No Welcome in time. */
   | 'no_welcome'
@@ -51,7 +51,7 @@ export const ADVICE: Readonly<Record<EndReason, string>> = {
   superseded: 'check that only one collector runs with this NODE_NAME',
   invalid: 'check the versions of both sides; if they are one release apart at most, report it',
   ahead:
-    'was -state-dir copied, rolled back, or its disk full before a restart? A new numbering begins: nothing is counted twice',
+    'was -state-dir copied, rolled back, or its disk full before a restart? A new epoch begins: nothing is counted twice',
   no_welcome: 'the exporter hangs, or something between drops packets: see its log',
   stalled: 'the exporter hangs, is overloaded, or something between drops packets: see its log',
   closed: 'nothing to do if the exporter restarts',

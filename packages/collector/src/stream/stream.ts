@@ -1,30 +1,23 @@
 import { create, toBinary } from '@bufbuild/protobuf';
-import { Backoff, type Log } from '@egressd/daemon/log';
+import { backoffMs } from '@egressd/daemon/backoff';
+import { type Log, LogLimiter } from '@egressd/daemon/log';
 import { DeliverRequestSchema } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
+import { encodeNodeHealth, type NodeHealth } from '@egressd/flow/node-health';
 import { OLDEST_PROTOCOL, PROTOCOL } from '@egressd/flow/service';
+import type { StreamSettings } from '@egressd/flow/stream-settings';
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Registry } from 'prom-client';
 import type { FrozenBatch } from '../state/frozen-batch.ts';
 import { STREAM_TIMING, type StreamTiming } from './connection.ts';
 import { Delivery } from './delivery.ts';
-import { encodeHealth, type Health } from './health.ts';
 import { createStreamMetrics, type StreamMetrics } from './metrics.ts';
 import { Outbox } from './outbox.ts';
-import { ReconnectPause } from './reconnect.ts';
 import { Signal } from './signal.ts';
 import { ADVICE, type Ending } from './stream-end.ts';
 
 /** Longest pause between attempts while the stream is being closed, and how long the exporter has to end it in order. */
 const CLOSING_PAUSE_MS = 250;
 const FINISH_MS = 500;
-
-/** Collector flags that travel in the first message. */
-export interface HelloSettings {
-  readonly excludeNamespaces: readonly string[];
-  readonly groupPublicIps: boolean;
-  /** undefined: not set. */
-  readonly sendTrafficDelta: boolean | undefined;
-}
 
 /** Who speaks, and to whom. */
 export interface StreamOptions {
@@ -35,15 +28,15 @@ export interface StreamOptions {
   readonly node: string;
   readonly bootId: string;
   /** Asked at each attempt. */
-  readonly numbering: string;
+  readonly epoch: string;
   readonly version: string;
-  readonly settings: HelloSettings;
+  readonly settings: StreamSettings;
   /** The node's own addresses as they are now, 16 bytes each. */
   readonly nodeAddresses: () => readonly Uint8Array[];
   readonly log: Log;
   readonly registry: Registry;
   readonly outbox?: Outbox;
-  /** The exporter has more batches of this numbering than were sent from here: another numbering is to begin. */
+  /** The exporter has more batches of this epoch than were sent from here: another epoch is to begin. */
   readonly onAhead?: () => void;
   readonly timing?: Partial<StreamTiming>;
   readonly random?: () => number;
@@ -51,9 +44,9 @@ export interface StreamOptions {
 
 /**
  * Brings batches to the exporter: each once where nothing breaks, again where something did, in order, unchanged, until it is
- * confirmed.
+ * committed.
  *
- *    attempt -> Hello -> Welcome{applied, confirmed} -> batches behind `applied` -> Progress ... -> end
+ *    attempt -> Hello -> Welcome{applied, committed} -> batches behind `applied` -> Ack ... -> end
  *       ^                                                                                          |
  *       +------------------------------- pause, longer each time ----------------------------------+
  */
@@ -62,8 +55,9 @@ export class Stream {
   readonly #timing: StreamTiming;
   readonly #outbox: Outbox;
   readonly #metrics: StreamMetrics;
-  readonly #pause: ReconnectPause;
-  readonly #backoff = new Backoff();
+  /** Failed attempts in a row. */
+  #failures = 0;
+  readonly #logLimiter = new LogLimiter();
   /** The delivery changed, or there is none any more. */
   readonly #changed = new Signal();
   /** `close` was called, or is done waiting. */
@@ -80,7 +74,6 @@ export class Stream {
     this.#timing = { ...STREAM_TIMING, ...options.timing };
     this.#outbox = options.outbox ?? new Outbox();
     this.#metrics = createStreamMetrics(options.registry, this.#outbox, () => this.connected);
-    this.#pause = new ReconnectPause(this.#timing.reconnectMinMs, this.#timing.reconnectMaxMs, options.random);
   }
 
   /** Begins to connect, and keeps at it until `close`. */
@@ -98,9 +91,9 @@ export class Stream {
     return this.#outbox.room;
   }
 
-  /** The exporter asked for the columns of the dialled service. */
-  get wantDialled(): boolean {
-    return this.#delivery?.wantDialled ?? false;
+  /** The exporter asked for the columns of the original destination (before DNAT). */
+  get wantOriginalDestination(): boolean {
+    return this.#delivery?.wantOriginalDestination ?? false;
   }
 
   /** Takes a batch, whose number must be higher than all before. It goes out when its turn comes. */
@@ -109,16 +102,16 @@ export class Stream {
     this.#delivery?.wake();
   }
 
-  /** Begins another numbering, on another stream. @see Outbox.begin */
+  /** Begins another epoch, on another stream. @see Outbox.begin */
   begin(rename: Parameters<Outbox['begin']>[0]): readonly FrozenBatch[] {
     const batches = this.#outbox.begin(rename);
-    this.#delivery?.end({ reason: 'closed', text: 'another numbering begins' });
+    this.#delivery?.end({ reason: 'closed', text: 'another epoch begins' });
     return batches;
   }
 
   /** Takes how the node's kernel counts. The newest goes out on every stream, and again when it differs. */
-  tell(health: Health): void {
-    const message = encodeHealth(health);
+  tell(health: NodeHealth): void {
+    const message = encodeNodeHealth(health);
     if (this.#health === undefined || Buffer.compare(message, this.#health) !== 0) this.#health = message;
     // Also where it is the same: the one before may have found no room.
     this.#delivery?.wake();
@@ -163,10 +156,17 @@ export class Stream {
       if (this.#stopped) return;
       this.#report(ending);
       if (ending.reason === 'ahead') this.#options.onAhead?.();
-      if (Date.now() - began >= this.#timing.steadyMs) this.#pause.reset();
-      const pauseMs = this.#pause.next();
-      await this.#stopping.wait(this.#closing ? Math.min(pauseMs, CLOSING_PAUSE_MS) : pauseMs);
+      if (Date.now() - began >= this.#timing.steadyMs) this.#failures = 0;
+      const waitMs = this.#backoffMs();
+      await this.#stopping.wait(this.#closing ? Math.min(waitMs, CLOSING_PAUSE_MS) : waitMs);
     }
+  }
+
+  /** With full jitter: thousands of collectors may have lost the same exporter. */
+  #backoffMs(): number {
+    const { reconnectMinMs: minMs, reconnectMaxMs: maxMs } = this.#timing;
+    const { random = Math.random } = this.#options;
+    return backoffMs(++this.#failures, { minMs, maxMs }, { random: random(), jitter: 'full' });
   }
 
   /** One connection, from its attempt to its end. */
@@ -204,7 +204,7 @@ export class Stream {
   #welcomed(delivery: Delivery): void {
     const { address, log } = this.#options;
     const waiting = this.#outbox.behind(delivery.applied).length;
-    this.#backoff.limit('welcome', (leftOut) =>
+    this.#logLimiter.limit('welcome', (leftOut) =>
       log.info('the exporter takes batches', {
         exporter: address,
         applied: delivery.applied,
@@ -216,7 +216,7 @@ export class Stream {
 
   #report({ reason, text }: Ending): void {
     this.#metrics.countEnd(reason);
-    this.#backoff.limit(reason, (leftOut) =>
+    this.#logLimiter.limit(reason, (leftOut) =>
       this.#options.log.warn(`no stream to the exporter: ${text}`, {
         exporter: this.#options.address,
         reason,
@@ -228,14 +228,14 @@ export class Stream {
   }
 }
 
-function encodeHello({ node, bootId, numbering, version, settings, nodeAddresses }: StreamOptions): Uint8Array {
+function encodeHello({ node, bootId, epoch, version, settings, nodeAddresses }: StreamOptions): Uint8Array {
   const { excludeNamespaces, groupPublicIps, sendTrafficDelta } = settings;
   const value = {
     protocol: PROTOCOL,
     oldestProtocol: OLDEST_PROTOCOL,
     node,
     bootId,
-    numbering,
+    epoch,
     version,
     nodeAddresses: [...nodeAddresses()],
     settings: {

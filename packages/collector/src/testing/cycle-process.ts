@@ -17,7 +17,7 @@ const SEED = 1;
 const folder = process.argv[2];
 const source = folder === undefined ? await openNetfilterSource() : await openCiliumSource({ folder, forced: true });
 const table = new FlowTable(SEED, 0n);
-const reducer = new Reducer({ maxPairs: 262_144, seed: SEED, dialled: false });
+const reducer = new Reducer({ maxPairs: 262_144, seed: SEED, originalDestination: false });
 
 for await (const _ of createInterface({ input: process.stdin })) {
   const cpu = process.cpuUsage();

@@ -133,7 +133,7 @@ describe('series', () => {
   test('stay the same object, with the position in the snapshot', () => {
     const aggregate = new Aggregate();
     aggregate.add(joined([[A, C, 6, 10, 20]]), 1000);
-    const position = new Map([['n1', { numbering: 'x', number: 7 }]]);
+    const position = new Map([['n1', { epoch: 'x', number: 7 }]]);
     const first = aggregate.snapshot(2000, position);
     aggregate.add(joined([[A, C, 6, 10, 20]]), 2500);
     expect(aggregate.snapshot(3000, EMPTY).series[0]).toBe(first.series[0]);

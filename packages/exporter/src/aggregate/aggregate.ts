@@ -1,3 +1,4 @@
+import { Bug } from '@egressd/flow/bug';
 import type { Joined, JoinedPart } from '../enrich/enrich.ts';
 import { KEPT } from '../enrich/verdict.ts';
 import { Endpoints, NO_ENDPOINT } from './endpoints.ts';
@@ -106,7 +107,7 @@ export class Aggregate {
 
   /** All that is known, as it is in the snapshot that was just taken. Valid until anything else is asked for. */
   image({ timeMs, totals }: Snapshot): AggregateImage {
-    if (timeMs !== this.#timeMs) throw new Error('BUG: an image of a snapshot that is not the newest');
+    if (timeMs !== this.#timeMs) throw new Bug('an image of a snapshot that is not the newest');
     const rows = this.#index.rows;
     const { ends, places } = this.#endpoints.list();
     // Ends of `~other` series are no places.
@@ -130,7 +131,7 @@ export class Aggregate {
 
   /** Goes on from an image, before anything was added. @returns what it stands at */
   restore(image: AggregateImage): Standing {
-    if (this.#nextId !== 1) throw new Error('BUG: restored over what was counted already');
+    if (this.#nextId !== 1) throw new Bug('restored over what was counted already');
     this.#timeMs = image.timeMs;
     const ids = image.endpoints.map((end) => this.#endpoints.idOf(end));
     for (let row = 0; row < image.ids.length; row++) {

@@ -1,3 +1,4 @@
+import { Bug } from '@egressd/flow/bug';
 import type { Endpoint } from '../enrich/endpoint.ts';
 import { formatKey, type LabelledEnd } from './labels.ts';
 
@@ -84,7 +85,7 @@ export class Endpoints {
 
   #entry(id: number): Entry {
     const entry = this.#entries[id];
-    if (entry === undefined) throw new Error(`BUG: no endpoint has the id ${id}`);
+    if (entry === undefined) throw new Bug(`no endpoint has the id ${id}`);
     return entry;
   }
 }

@@ -59,8 +59,8 @@ export interface Snapshot {
   readonly position: Position;
 }
 
-/** By node: the numbering of its batches, and the last number applied. */
-export type Position = ReadonlyMap<string, { readonly numbering: string; readonly number: number }>;
+/** By node: the epoch of its batches, and the last number applied. */
+export type Position = ReadonlyMap<string, { readonly epoch: string; readonly number: number }>;
 
 /** The total as a double: exact below 2^53, the nearest above. */
 export function totalOf(totals: Totals, row: number): number {

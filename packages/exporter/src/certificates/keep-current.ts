@@ -1,6 +1,7 @@
+import { type BackoffLimits, backoffMs } from '@egressd/daemon/backoff';
 import type { Log } from '@egressd/daemon/log';
+import { sleep } from '@egressd/daemon/sleep';
 import { KubeFailure } from '../kube/failure.ts';
-import { type Pauses, pauseMs, sleep } from '../kube/pause.ts';
 import { type Holdings, ROLES, type Role } from './holdings.ts';
 import { CertificateError, renew, type Terms } from './renewal.ts';
 import { type KeptSecret, SecretConflict, type Secrets } from './secrets.ts';
@@ -8,7 +9,7 @@ import { type KeptSecret, SecretConflict, type Secrets } from './secrets.ts';
 /** Attempts in all: what is wrong for longer is for whoever started this to try again. */
 export const MAX_ATTEMPTS = 6;
 /** From half a second; the API server may ask for more. */
-const PAUSES: Pauses = { minMs: 500, maxMs: 8_000 };
+const BACKOFF: BackoffLimits = { minMs: 500, maxMs: 8_000 };
 /** What may be well a moment later. */
 const PASSING: ReadonlySet<string> = new Set(['unreachable', 'silent', 'throttled', 'server']);
 
@@ -20,7 +21,7 @@ export interface KeepCurrent {
   readonly now: () => number;
   readonly log: Log;
   readonly signal: AbortSignal;
-  readonly pauses?: Pauses;
+  readonly backoff?: BackoffLimits;
 }
 
 /**
@@ -36,8 +37,8 @@ export async function keepCurrent(work: KeepCurrent): Promise<void> {
       if (!mayPass(error)) throw error;
       if (attempt === MAX_ATTEMPTS) throw lastWord(error);
       work.log.info('trying again', { attempt, because: error.message });
-      const asked = error instanceof KubeFailure ? error.retryAfterMs : undefined;
-      await sleep(pauseMs(attempt, asked, Math.random(), work.pauses ?? PAUSES), work.signal);
+      const askedMs = error instanceof KubeFailure ? error.retryAfterMs : undefined;
+      await sleep(backoffMs(attempt, work.backoff ?? BACKOFF, { askedMs }), work.signal);
     }
   }
 }

@@ -50,7 +50,7 @@ function run(): Promise<void> {
     now: () => nowMs,
     log: kept.log,
     signal,
-    pauses: { minMs: 2, maxMs: 20 },
+    backoff: { minMs: 2, maxMs: 20 },
   };
   return keepCurrent(work);
 }

@@ -22,7 +22,7 @@ beforeEach(async () => {
 afterEach(() => new Promise((resolve) => server.close(resolve)));
 
 function page(streams: number, batches: number, flows: number): string {
-  return `egressd_receiver_streams ${streams}\negressd_receiver_batches_total ${batches}\negressd_flows_total ${flows}\n`;
+  return `egressd_exporter_receiver_streams ${streams}\negressd_exporter_receiver_batches_total ${batches}\negressd_exporter_flows_total ${flows}\n`;
 }
 
 test('waits until counters move, also over a restart of the exporter', async () => {

@@ -1,21 +1,27 @@
 import { describe, expect, test } from '@jest/globals';
 import { judge, type Reading, readPage } from './reading.ts';
 
-const PAGE = `# HELP egressd_receiver_streams Collectors whose stream is open.
-# TYPE egressd_receiver_streams gauge
-egressd_receiver_streams 3
-egressd_nodes 4
-egressd_nodes_without_collector 1
-egressd_receiver_batches_total 17
-egressd_flows_total{end="source"} 20
-egressd_flows_total{end="a } b"} 1e+02
+const PAGE = `# HELP egressd_exporter_receiver_streams Collectors whose stream is open.
+# TYPE egressd_exporter_receiver_streams gauge
+egressd_exporter_receiver_streams 3
+egressd_exporter_nodes 4
+egressd_exporter_nodes_without_collector 1
+egressd_exporter_receiver_batches_total 17
+egressd_exporter_flows_total{end="source"} 20
+egressd_exporter_flows_total{end="a } b"} 1e+02
 process_cpu_seconds_total 4
 `;
 const READING: Reading = { streams: 3, nodes: 4, lacking: 1, batches: 17, flows: 120 };
 
 test('a page of an exporter, and pages of others', () => {
   expect(readPage(PAGE)).toEqual(READING);
-  expect(readPage('egressd_receiver_streams 0\n')).toEqual({ streams: 0, nodes: 0, lacking: 0, batches: 0, flows: 0 });
+  expect(readPage('egressd_exporter_receiver_streams 0\n')).toEqual({
+    streams: 0,
+    nodes: 0,
+    lacking: 0,
+    batches: 0,
+    flows: 0,
+  });
   expect(readPage('<html>')).toBeUndefined();
   expect(readPage('egressd_conntrack_entries 4\n')).toBeUndefined();
 });

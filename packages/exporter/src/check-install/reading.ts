@@ -14,11 +14,11 @@ export interface Reading {
 
 /** The metric behind each number. */
 const METRICS = {
-  streams: 'egressd_receiver_streams',
-  nodes: 'egressd_nodes',
-  lacking: 'egressd_nodes_without_collector',
-  batches: 'egressd_receiver_batches_total',
-  flows: 'egressd_flows_total',
+  streams: 'egressd_exporter_receiver_streams',
+  nodes: 'egressd_exporter_nodes',
+  lacking: 'egressd_exporter_nodes_without_collector',
+  batches: 'egressd_exporter_receiver_batches_total',
+  flows: 'egressd_exporter_flows_total',
 } as const;
 
 /** Without it the page is some other program's. */
@@ -69,7 +69,7 @@ export function judge(before: Reading, now: Reading): Verdict {
     };
   const still =
     batches > 0
-      ? 'failed: batches come and hold no flow of a pod: egressd_dropped_pairs_total at the exporter says by reason why not'
+      ? 'failed: batches come and hold no flow of a pod: egressd_exporter_dropped_pairs_total at the exporter says by reason why not'
       : 'failed: counters do not move: is accounting on (the init container), and does any pod talk at all?';
   return { ok: false, lines: [streaming, still, ...lacking] };
 }

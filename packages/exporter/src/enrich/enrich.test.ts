@@ -1,9 +1,10 @@
 import { parseAddress, parseRange } from '@egressd/flow/address';
 import { emptyColumns, type FlowColumns } from '@egressd/flow/columns';
+import type { StreamSettings } from '@egressd/flow/stream-settings';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { OwnerRegistry } from '../owners/registry.ts';
-import type { ReceivedBatch, StreamSettings } from '../receiver/received.ts';
+import type { ReceivedBatch } from '../receiver/received.ts';
 import type { Endpoint } from './endpoint.ts';
 import { join } from './enrich.ts';
 import { KEPT, VERDICTS } from './verdict.ts';
@@ -36,7 +37,7 @@ function batch(
   const collector = {
     node,
     bootId: 'b',
-    numbering: 'n',
+    epoch: 'n',
     version: 'v',
     settings: { excludeNamespaces: ['kube-system'], groupPublicIps: false, sendTrafficDelta: undefined, ...settings },
     nodeAddresses: [],

@@ -66,7 +66,7 @@ test('the first version is read, and makes the owners synced', async () => {
   await start();
   expect(owners.synced).toBe(true);
   expect(pod()).toBe('a');
-  expect(await metric('egressd_inventory_reads_total')).toEqual([1, 0]);
+  expect(await metric('egressd_exporter_inventory_reads_total')).toEqual([1, 0]);
 });
 
 test('a change in place is seen', async () => {
@@ -117,21 +117,21 @@ test('a broken version leaves the last one in place, says what is wrong, counts,
   await writeFile(path, withPod('a'));
   await start();
   await writeFile(path, 'nodes: [{name: n, zone: 7}]\n');
-  await until(async () => (await metric('egressd_inventory_stale'))[0] === 1);
+  await until(async () => (await metric('egressd_exporter_inventory_stale'))[0] === 1);
   expect(pod()).toBe('a');
   expect(lines).toContain('the new inventory cannot be used, the last one stays in use; correct the file');
   expect(lines).toContain(`${path}: line 1: nodes[0].zone: expected text, found a number`);
   await writeFile(path, withPod('b'));
   await until(() => pod() === 'b');
-  expect(await metric('egressd_inventory_stale')).toEqual([0]);
-  expect(await metric('egressd_inventory_reads_total')).toEqual([2, 1]);
+  expect(await metric('egressd_exporter_inventory_stale')).toEqual([0]);
+  expect(await metric('egressd_exporter_inventory_reads_total')).toEqual([2, 1]);
 });
 
 test('a file that is taken away leaves the last version in place', async () => {
   await writeFile(path, withPod('a'));
   await start();
   await unlink(path);
-  await until(async () => (await metric('egressd_inventory_stale'))[0] === 1);
+  await until(async () => (await metric('egressd_exporter_inventory_stale'))[0] === 1);
   expect(pod()).toBe('a');
   await writeFile(path, withPod('b'));
   await until(() => pod() === 'b');

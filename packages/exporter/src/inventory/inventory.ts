@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { Backoff, type Log } from '@egressd/daemon/log';
+import { type Log, LogLimiter } from '@egressd/daemon/log';
 import type { Registry } from 'prom-client';
 import type { OwnerSource, OwnersState } from '../owners/registry.ts';
 import { type InventoryMetrics, inventoryMetrics } from './metrics.ts';
@@ -99,7 +99,7 @@ export async function watchInventory(options: InventoryOptions): Promise<Watched
 class Watched implements WatchedInventory {
   readonly #options: InventoryOptions;
   readonly #metrics: InventoryMetrics;
-  readonly #backoff = new Backoff();
+  readonly #logLimiter = new LogLimiter();
   readonly #now: () => number;
   #watcher: FSWatcher | undefined;
   #poll: NodeJS.Timeout | undefined;
@@ -173,7 +173,7 @@ class Watched implements WatchedInventory {
 
   #keepOld({ mistakes }: InventoryError): void {
     this.#metrics.refused();
-    this.#backoff.limit('refused', (leftOut) => {
+    this.#logLimiter.limit('refused', (leftOut) => {
       const fields = { mistakes: mistakes.length, left_out: leftOut };
       this.#options.log.error('the new inventory cannot be used, the last one stays in use; correct the file', fields);
       for (const mistake of mistakes.slice(0, MAX_SAID)) this.#options.log.error(mistake);

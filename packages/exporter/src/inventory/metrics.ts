@@ -10,18 +10,18 @@ export interface InventoryMetrics {
 export function inventoryMetrics(registry: Registry): InventoryMetrics {
   const registers = [registry];
   const reads = new Counter({
-    name: 'egressd_inventory_reads_total',
+    name: 'egressd_exporter_inventory_reads_total',
     help: 'Versions of the inventory file by outcome: applied, or refused (the log says what is wrong with it).',
     labelNames: ['outcome'],
     registers,
   });
   const stale = new Gauge({
-    name: 'egressd_inventory_stale',
+    name: 'egressd_exporter_inventory_stale',
     help: '1 while the inventory file cannot be used and an older version of it is in use: correct the file, the log says where.',
     registers,
   });
   const time = new Gauge({
-    name: 'egressd_inventory_applied_timestamp_seconds',
+    name: 'egressd_exporter_inventory_applied_timestamp_seconds',
     help: 'When the inventory that is in use was read, Unix time.',
     registers,
   });

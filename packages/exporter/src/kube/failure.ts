@@ -1,3 +1,4 @@
+import { parseRetryAfter } from '@egressd/daemon/backoff';
 import { asMap, asText } from './json.ts';
 
 /**
@@ -63,7 +64,7 @@ export const MAX_SAID = 300;
 /** The failure in an answer that is not a success. @param body as far as it was read */
 export function failureOf(asked: Asked, status: number, body: string, retryAfter: string | undefined): KubeFailure {
   const said = saidIn(body);
-  const pauseMs = /^\d+$/.test(retryAfter ?? '') ? Number(retryAfter) * 1000 : undefined;
+  const retryAfterMs = parseRetryAfter(retryAfter, Date.now());
   if (status === 401)
     return new KubeFailure(
       'unauthorized',
@@ -78,8 +79,8 @@ export function failureOf(asked: Asked, status: number, body: string, retryAfter
     );
   }
   if (status === 410) return new KubeFailure('gone', said);
-  if (status === 429) return new KubeFailure('throttled', 'the API server has too many requests (429)', pauseMs);
-  if (status >= 500) return new KubeFailure('server', `the API server answers ${status}: ${said}`, pauseMs);
+  if (status === 429) return new KubeFailure('throttled', 'the API server has too many requests (429)', retryAfterMs);
+  if (status >= 500) return new KubeFailure('server', `the API server answers ${status}: ${said}`, retryAfterMs);
   const text = `${status} to ${asked.verb} ${asked.resource}: ${said}; is this the address of a Kubernetes API server?`;
   return new KubeFailure('unexpected', `the API server answers ${text}`, undefined, status);
 }

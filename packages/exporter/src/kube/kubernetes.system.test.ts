@@ -8,7 +8,7 @@ import type { PodDescription } from '@egressd/world/api-server/objects';
 import { type CertificateFiles, CertificateFolder } from '@egressd/world/certificates';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
-import { HealthWatch } from '../node-problems/watch.ts';
+import { NodeProblemWatch } from '../node-problems/watch.ts';
 import { OwnerRegistry } from '../owners/registry.ts';
 import type { Collector } from '../receiver/received.ts';
 import { findAccess, type KubeAccess } from './access.ts';
@@ -29,7 +29,7 @@ const NODES = [
   },
 ];
 /** Short enough to see the end of, long enough for a busy machine. */
-const TIMES = { silenceMs: 10_000, answerMs: 10_000, pauses: { minMs: 5, maxMs: 40 }, pageItems: 50 };
+const TIMES = { silenceMs: 10_000, answerMs: 10_000, backoff: { minMs: 5, maxMs: 40 }, pageItems: 50 };
 
 const certificates = new CertificateFolder();
 let authority: CertificateFiles;
@@ -106,7 +106,7 @@ function who(ip: string, fromMs = Date.now(), toMs = fromMs + 1): string {
 }
 
 async function failures(): Promise<Record<string, number>> {
-  const { values } = await registry.getSingleMetric('egressd_kubernetes_failures_total')!.get();
+  const { values } = await registry.getSingleMetric('egressd_exporter_kubernetes_request_failures_total')!.get();
   const found: Record<string, number> = {};
   for (const { labels, value } of values) if (value > 0) found[`${labels.resource} ${labels.reason}`] = value;
   return found;
@@ -221,7 +221,7 @@ describe('who has what', () => {
     await follow();
     expect(who('10.0.0.1')).toBe('twin');
     expect(owners.node('bare')?.zone).toBe('');
-    const { values } = await registry.getSingleMetric('egressd_kubernetes_objects_amiss_total')!.get();
+    const { values } = await registry.getSingleMetric('egressd_exporter_kubernetes_invalid_objects_total')!.get();
     expect(Object.fromEntries(values.map(({ labels, value }) => [labels.problem, value]))).toEqual({
       malformed: 1,
       malformed_address: 1,
@@ -354,7 +354,7 @@ describe('connections', () => {
 /** Who speaks for a node. */
 function collectorOf(node: string): Collector {
   const settings = { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined };
-  return { node, bootId: '', numbering: node, version: '', settings, nodeAddresses: [], peer: undefined };
+  return { node, bootId: '', epoch: node, version: '', settings, nodeAddresses: [], peer: undefined };
 }
 
 describe('events', () => {
@@ -371,7 +371,7 @@ describe('events', () => {
       { involvedObject: { kind: 'Node', name: 'n2' }, reason: 'CollectorMissing', type: 'Warning' },
     ]);
     expect(server.requests.filter(({ method }) => method === 'POST')).toHaveLength(1);
-    expect(await registry.metrics()).toContain('egressd_nodes_without_collector 1');
+    expect(await registry.metrics()).toContain('egressd_exporter_nodes_without_collector 1');
   });
 
   test('what a collector finds amiss with its node is told once an hour', async () => {
@@ -382,12 +382,12 @@ describe('events', () => {
     const log = createLog('debug', () => {});
     const tell = (event: NodeEvent): void => kubernetes!.tell(event);
     const speaking = new Set(['n1', 'n2', 'stranger']);
-    const watch = new HealthWatch({ speaking: () => speaking, tell, log, registry, now: () => now });
-    const fine = { accounting: true, timestamps: true, events: 1, countersBackwards: 0, entriesWithoutCounters: 0 };
+    const watch = new NodeProblemWatch({ speaking: () => speaking, tell, log, registry, now: () => now });
+    const fine = { accounting: true, timestamps: true, events: 1, counterDecreases: 0, entriesWithoutCounters: 0 };
     watch.take(collectorOf('stranger'), { ...fine, accounting: false });
     watch.take(collectorOf('n1'), { ...fine, accounting: false });
     watch.take(collectorOf('n2'), fine);
-    watch.take(collectorOf('n2'), { ...fine, countersBackwards: 4 });
+    watch.take(collectorOf('n2'), { ...fine, counterDecreases: 4 });
     watch.check();
     await until(() => server.events.length === 2);
     expect(server.events).toMatchObject([

@@ -1,4 +1,5 @@
-import { Backoff, type Log } from '@egressd/daemon/log';
+import { type Log, LogLimiter } from '@egressd/daemon/log';
+import { sleep } from '@egressd/daemon/sleep';
 import { VERSION } from '@egressd/daemon/version';
 import type { Registry } from 'prom-client';
 import type { OwnerSource } from '../owners/registry.ts';
@@ -10,7 +11,6 @@ import { ANSWER_MS, ListWatch, type ListWatchReport, type ListWatchTimes } from 
 import { createKubeMetrics, type KubeMetrics } from './metrics.ts';
 import { Absent } from './missing-collectors.ts';
 import { NodeFollower } from './nodes.ts';
-import { sleep } from './pause.ts';
 import { PodFollower } from './pods.ts';
 import type { Problem } from './records.ts';
 import { SERVICE_RANGES_AGAIN_MS, ServiceRanges } from './service-ranges.ts';
@@ -125,36 +125,36 @@ class Report implements ListWatchReport {
   readonly #log: Log;
   readonly #metrics: KubeMetrics;
   readonly #now: () => number;
-  readonly #backoff: Backoff;
+  readonly #logLimiter: LogLimiter;
 
   constructor(log: Log, metrics: KubeMetrics, now: () => number) {
     this.#log = log;
     this.#metrics = metrics;
     this.#now = now;
-    this.#backoff = new Backoff(now);
+    this.#logLimiter = new LogLimiter(now);
   }
 
-  failed: ListWatchReport['failed'] = (resource, failure, pauseMs) => {
+  failed: ListWatchReport['failed'] = (resource, failure, backoffMs) => {
     this.#metrics.failed(resource, failure.reason);
     if (failure.reason === 'gone') {
       this.#log.debug('the API server keeps no version so old, listing anew', { resource });
       return;
     }
-    this.#backoff.limit(`${resource} ${failure.reason}`, (leftOut) => {
-      const fields = { resource, reason: failure.reason, again_in_ms: Math.round(pauseMs), left_out: leftOut };
+    this.#logLimiter.limit(`${resource} ${failure.reason}`, (leftOut) => {
+      const fields = { resource, reason: failure.reason, again_in_ms: Math.round(backoffMs), left_out: leftOut };
       if (WANTS_SOMEBODY.has(failure.reason)) this.#log.error(`Kubernetes: ${failure.message}`, fields);
       else this.#log.warn(`Kubernetes: ${failure.message}`, fields);
     });
   };
 
   recovered: ListWatchReport['recovered'] = (resource) => {
-    this.#backoff.limit(`recovered ${resource}`, () => this.#log.info('Kubernetes answers again', { resource }));
+    this.#logLimiter.limit(`recovered ${resource}`, () => this.#log.info('Kubernetes answers again', { resource }));
   };
 
   listed: ListWatchReport['listed'] = (resource, objects) => {
     this.#metrics.listed(resource);
     this.#metrics.heard(resource, this.#now());
-    this.#backoff.limit(`listed ${resource}`, () => this.#log.info('listed', { resource, objects }));
+    this.#logLimiter.limit(`listed ${resource}`, () => this.#log.info('listed', { resource, objects }));
   };
 
   changed: ListWatchReport['changed'] = (resource, type) => this.#metrics.changed(resource, type);
@@ -164,7 +164,7 @@ class Report implements ListWatchReport {
   without(nodes: readonly string[]): void {
     this.#metrics.without(nodes.length);
     if (nodes.length === 0) return;
-    this.#backoff.limit('without', () => {
+    this.#logLimiter.limit('without', () => {
       const fields = { nodes: nodes.length, first: nodes[0] };
       this.#log.warn('nodes without a collector: the traffic of their pods is not counted', fields);
     });
@@ -172,7 +172,7 @@ class Report implements ListWatchReport {
 
   problem = (problem: Problem, object: string): void => {
     this.#metrics.problem(problem);
-    this.#backoff.limit(problem, (leftOut) =>
+    this.#logLimiter.limit(problem, (leftOut) =>
       this.#log.info(PROBLEM_TEXT[problem], { object, problem, left_out: leftOut }),
     );
   };

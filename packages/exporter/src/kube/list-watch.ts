@@ -1,8 +1,9 @@
+import { type BackoffLimits, backoffMs } from '@egressd/daemon/backoff';
+import { sleep } from '@egressd/daemon/sleep';
 import type { KubeApi } from './api.ts';
 import { type Asked, failureFrom, failureOf, KubeFailure } from './failure.ts';
 import { asMap, asText } from './json.ts';
 import { linesOf } from './lines.ts';
-import { PAUSES, type Pauses, pauseMs, sleep } from './pause.ts';
 import { versionOf } from './records.ts';
 
 /** Objects in a page of a list: a page of pods is some 2 MB of JSON. */
@@ -15,14 +16,16 @@ export const ANSWER_MS = 30_000;
 const WATCH_SECONDS = { min: 240, max: 480 };
 /** A watch that ends sooner is followed by a pause. */
 const SHORT_WATCH_MS = 1000;
-/** One that lasted so long worked, whatever came: pauses begin anew. A list alone does not show that the watch after it will. */
+/** One that lasted so long worked, whatever came: the backoff begins anew. A list alone does not show that the watch after it will. */
 const LONG_WATCH_MS = 20_000;
+
+const BACKOFF: BackoffLimits = { minMs: 500, maxMs: 30_000 };
 
 /** Times that tests shorten. */
 export interface ListWatchTimes {
   readonly silenceMs?: number;
   readonly answerMs?: number;
-  readonly pauses?: Pauses;
+  readonly backoff?: BackoffLimits;
   readonly pageItems?: number;
 }
 
@@ -39,7 +42,7 @@ export interface Follower {
 
 /** What is told of the work, for log and metrics. */
 export interface ListWatchReport {
-  failed(resource: string, failure: KubeFailure, pauseMs: number): void;
+  failed(resource: string, failure: KubeFailure, backoffMs: number): void;
   /** It goes on after failures. */
   recovered(resource: string): void;
   listed(resource: string, objects: number): void;
@@ -112,10 +115,10 @@ export class ListWatch {
 
   /** Tells of it, and waits. */
   async #failed(error: unknown): Promise<void> {
-    const { signal, resource, report, pauses = PAUSES } = this.#options;
+    const { signal, resource, report, backoff = BACKOFF } = this.#options;
     if (signal.aborted) return;
     const failure = failureFrom(error);
-    const ms = pauseMs(++this.#failures, failure.retryAfterMs, Math.random(), pauses);
+    const ms = backoffMs(++this.#failures, backoff, { askedMs: failure.retryAfterMs });
     report.failed(resource, failure, ms);
     await sleep(ms, signal);
   }

@@ -1,18 +1,18 @@
+import type { NodeHealth } from '@egressd/flow/node-health';
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import type { Health } from '../receiver/received.ts';
-import { FORGET_MS, NodeHealth, ZEROED_MS } from './node-problems.ts';
+import { FORGET_MS, NodeProblems, ZEROED_MS } from './node-problems.ts';
 
-const FINE: Health = {
+const FINE: NodeHealth = {
   accounting: true,
   timestamps: true,
   events: 1,
-  countersBackwards: 0,
+  counterDecreases: 0,
   entriesWithoutCounters: 0,
 };
 
-let nodes: NodeHealth;
-const take = (health: Partial<Health>, nowMs = 0, numbering = 'first') =>
-  nodes.take('n1', numbering, { ...FINE, ...health }, nowMs);
+let nodes: NodeProblems;
+const take = (health: Partial<NodeHealth>, nowMs = 0, epoch = 'first') =>
+  nodes.take('n1', epoch, { ...FINE, ...health }, nowMs);
 
 /** What is amiss with which nodes. */
 const amiss = (nowMs = 0, ...speaking: string[]) =>
@@ -21,7 +21,7 @@ const amiss = (nowMs = 0, ...speaking: string[]) =>
   );
 
 beforeEach(() => {
-  nodes = new NodeHealth();
+  nodes = new NodeProblems();
 });
 
 describe('amiss', () => {
@@ -62,25 +62,25 @@ describe('amiss', () => {
 describe('counters that fell', () => {
   test('are amiss for a while after each time', () => {
     take({});
-    expect(take({ countersBackwards: 2 }, 1000)).toEqual(['counters_zeroed']);
-    expect(take({ countersBackwards: 5 }, 2000)).toEqual([]);
+    expect(take({ counterDecreases: 2 }, 1000)).toEqual(['counters_zeroed']);
+    expect(take({ counterDecreases: 5 }, 2000)).toEqual([]);
     expect(amiss(2000 + ZEROED_MS - 1)).toEqual({ counters_zeroed: ['n1'] });
     expect(amiss(2000 + ZEROED_MS)).toEqual({});
-    expect(take({ countersBackwards: 5 }, 3000 + ZEROED_MS)).toEqual([]);
-    expect(take({ countersBackwards: 6 }, 4000 + ZEROED_MS)).toEqual(['counters_zeroed']);
+    expect(take({ counterDecreases: 5 }, 3000 + ZEROED_MS)).toEqual([]);
+    expect(take({ counterDecreases: 6 }, 4000 + ZEROED_MS)).toEqual(['counters_zeroed']);
   });
 
-  test('before this exporter knew the node are old', () => expect(take({ countersBackwards: 9 })).toEqual([]));
+  test('before this exporter knew the node are old', () => expect(take({ counterDecreases: 9 })).toEqual([]));
 
   test('are counted from zero by a collector that restarted', () => {
-    take({ countersBackwards: 9 });
-    expect(take({ countersBackwards: 0 }, 0, 'second')).toEqual([]);
-    expect(take({ countersBackwards: 3 }, 0, 'third')).toEqual(['counters_zeroed']);
+    take({ counterDecreases: 9 });
+    expect(take({ counterDecreases: 0 }, 0, 'second')).toEqual([]);
+    expect(take({ counterDecreases: 3 }, 0, 'third')).toEqual(['counters_zeroed']);
   });
 
   test.each([[false], [undefined]])('prove nothing where timestamps are %s', (timestamps) => {
     take({ timestamps });
-    expect(take({ timestamps, countersBackwards: 1 })).not.toContain('counters_zeroed');
+    expect(take({ timestamps, counterDecreases: 1 })).not.toContain('counters_zeroed');
   });
 });
 

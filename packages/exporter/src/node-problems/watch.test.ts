@@ -1,19 +1,20 @@
 import { createLog } from '@egressd/daemon/log';
+import type { NodeHealth } from '@egressd/flow/node-health';
 import { beforeEach, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
 import type { NodeEvent } from '../kube/events.ts';
-import type { Collector, Health } from '../receiver/received.ts';
-import { HealthWatch } from './watch.ts';
+import type { Collector } from '../receiver/received.ts';
+import { NodeProblemWatch } from './watch.ts';
 
-const FINE: Health = {
+const FINE: NodeHealth = {
   accounting: true,
   timestamps: true,
   events: 1,
-  countersBackwards: 0,
+  counterDecreases: 0,
   entriesWithoutCounters: 0,
 };
 
-let watch: HealthWatch;
+let watch: NodeProblemWatch;
 let now: number;
 let lines: string[];
 let told: NodeEvent[];
@@ -26,15 +27,15 @@ beforeEach(() => {
   speaking = new Set(['n1', 'n2']);
   const log = createLog('debug', (line) => lines.push(line));
   const tell = (event: NodeEvent): void => void told.push(event);
-  watch = new HealthWatch({ speaking: () => speaking, tell, log, registry, now: () => now });
+  watch = new NodeProblemWatch({ speaking: () => speaking, tell, log, registry, now: () => now });
 });
 
-function take(node: string, health: Partial<Health>): void {
+function take(node: string, health: Partial<NodeHealth>): void {
   const settings = { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined };
   const collector: Collector = {
     node,
     bootId: '',
-    numbering: node,
+    epoch: node,
     version: '',
     settings,
     nodeAddresses: [],
@@ -45,7 +46,7 @@ function take(node: string, health: Partial<Health>): void {
 
 /** `reason number` of every reason that is not 0. */
 async function shown(): Promise<string[]> {
-  const { values } = await registry.getSingleMetric('egressd_nodes_amiss')!.get();
+  const { values } = await registry.getSingleMetric('egressd_exporter_node_problems')!.get();
   expect(values).toHaveLength(5);
   return values.filter(({ value }) => value > 0).map(({ labels, value }) => `${labels.reason} ${value}`);
 }
@@ -67,7 +68,7 @@ test('accounting off: a line, a metric, and an event as long as it is so', async
 
 test('counters zeroed by somebody else', async () => {
   take('n1', {});
-  take('n1', { countersBackwards: 1 });
+  take('n1', { counterDecreases: 1 });
   expect(lines.join()).toMatch(/level=warn msg="the counters of connections fell.*node=n1 advice="find who/);
   expect(told).toMatchObject([{ node: 'n1', reason: 'CountersZeroed' }]);
   expect(await shown()).toEqual(['counters_zeroed 1']);

@@ -1,8 +1,9 @@
-import { Backoff, type Log } from '@egressd/daemon/log';
+import { type Log, LogLimiter } from '@egressd/daemon/log';
+import type { NodeHealth } from '@egressd/flow/node-health';
 import { Gauge, type Registry } from 'prom-client';
 import type { NodeEvent } from '../kube/events.ts';
-import type { Collector, Health } from '../receiver/received.ts';
-import { AMISS, type Amiss, NodeHealth } from './node-problems.ts';
+import type { Collector } from '../receiver/received.ts';
+import { NODE_PROBLEMS, type NodeProblem, NodeProblems } from './node-problems.ts';
 
 /** How something amiss is told. */
 interface Telling {
@@ -14,7 +15,7 @@ interface Telling {
 }
 
 /** What nobody needs to do anything about has no telling: the metric shows it. */
-const TELLING: Readonly<Partial<Record<Amiss, Telling>>> = {
+const TELLING: Readonly<Partial<Record<NodeProblem, Telling>>> = {
   accounting_off: {
     level: 'error',
     line: 'nf_conntrack_acct is off on a node: its kernel counts no bytes of new connections',
@@ -40,7 +41,7 @@ const TELLING: Readonly<Partial<Record<Amiss, Telling>>> = {
 };
 
 /** What the watch works with. */
-export interface HealthWatchOptions {
+export interface NodeProblemWatchOptions {
   /** Names of the nodes whose collectors stream. */
   readonly speaking: () => ReadonlySet<string>;
   /** Tells an operator of a node, as a Kubernetes Event; the same one may come often. */
@@ -52,22 +53,22 @@ export interface HealthWatchOptions {
 }
 
 /** Says and shows what collectors find amiss with the kernels of their nodes. */
-export class HealthWatch {
-  readonly #options: HealthWatchOptions;
+export class NodeProblemWatch {
+  readonly #options: NodeProblemWatchOptions;
   readonly #now: () => number;
-  readonly #backoff: Backoff;
-  readonly #nodes = new NodeHealth();
+  readonly #logLimiter: LogLimiter;
+  readonly #nodes = new NodeProblems();
 
-  constructor(options: HealthWatchOptions) {
+  constructor(options: NodeProblemWatchOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#backoff = new Backoff(this.#now);
-    createHealthMetrics(options.registry, () => this.#nodes.amiss(options.speaking(), this.#now()));
+    this.#logLimiter = new LogLimiter(this.#now);
+    createNodeProblemMetrics(options.registry, () => this.#nodes.amiss(options.speaking(), this.#now()));
   }
 
   /** Takes what a collector says: what is newly amiss is logged and told. */
-  take({ node, numbering }: Collector, health: Health): void {
-    for (const what of this.#nodes.take(node, numbering, health, this.#now())) {
+  take({ node, epoch }: Collector, health: NodeHealth): void {
+    for (const what of this.#nodes.take(node, epoch, health, this.#now())) {
       this.#say(node, what);
       this.#tell(node, what);
     }
@@ -81,31 +82,34 @@ export class HealthWatch {
       for (const node of nodes) this.#tell(node, what);
   }
 
-  #say(node: string, what: Amiss): void {
+  #say(node: string, what: NodeProblem): void {
     const telling = TELLING[what];
     if (telling === undefined) return;
     const { level, line, advice } = telling;
-    this.#backoff.limit(`${what} ${node}`, (leftOut) =>
+    this.#logLimiter.limit(`${what} ${node}`, (leftOut) =>
       this.#options.log[level](line, { node, advice, left_out: leftOut }),
     );
   }
 
-  #tell(node: string, what: Amiss): void {
+  #tell(node: string, what: NodeProblem): void {
     const { event: reason, line = '', advice = '' } = TELLING[what] ?? {};
     if (reason !== undefined) this.#options.tell({ node, reason, message: `${line}; ${advice}` });
   }
 }
 
 /** Registers them. @param amiss nodes by what is amiss with them now */
-export function createHealthMetrics(registry: Registry, amiss: () => ReadonlyMap<Amiss, readonly string[]>): void {
+export function createNodeProblemMetrics(
+  registry: Registry,
+  amiss: () => ReadonlyMap<NodeProblem, readonly string[]>,
+): void {
   new Gauge({
-    name: 'egressd_nodes_amiss',
+    name: 'egressd_exporter_node_problems',
     help: 'Nodes whose collector streams and finds its kernel amiss, by reason; the log names them. accounting_off: bytes of new connections are not counted, timestamps_off: connections may be mistaken, events_off: the last bytes of connections that end are lost: run the collector there once with -init. counters_zeroed: somebody zeroed counters in the last ten minutes (conntrack -L -z, another agent), bytes are lost: stop it. entries_without_counters: connections opened before accounting was on, they go as they end.',
     labelNames: ['reason'] as const,
     registers: [registry],
     collect() {
       const found = amiss();
-      for (const reason of AMISS) this.set({ reason }, found.get(reason)?.length ?? 0);
+      for (const reason of NODE_PROBLEMS) this.set({ reason }, found.get(reason)?.length ?? 0);
     },
   });
 }

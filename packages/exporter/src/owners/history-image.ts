@@ -1,3 +1,4 @@
+import { Bug } from '@egressd/flow/bug';
 import type { Claim, NodeHolder, PodHolder, Tenure, Tenures } from './ip-history.ts';
 import type { Workload } from './owners.ts';
 
@@ -92,7 +93,7 @@ export function historyOf(tenures: Tenures, present: Present, max = MAX_HISTORY_
 
 function nodeTimes(nodes: Map<NodeHolder, Record<Claim, Time[]>>, holder: NodeHolder): Record<Claim, Time[]> {
   const known = nodes.get(holder);
-  if (known === undefined) throw new Error(`BUG: node ${holder.name} has addresses, and is no node`);
+  if (known === undefined) throw new Bug(`node ${holder.name} has addresses, and is no node`);
   return known;
 }
 

@@ -1,4 +1,5 @@
 import { addressKey, type Range } from '@egressd/flow/address';
+import { Bug } from '@egressd/flow/bug';
 import { type AddressHistory, historyOf, type NodeHistory, type PodHistory, type Time } from './history-image.ts';
 import { type Claim, type Holder, type NodeHolder, type PodHolder, Tenures } from './ip-history.ts';
 import type { NodeRecord, Owners, Ownership, Workload } from './owners.ts';
@@ -185,7 +186,7 @@ export class OwnerRegistry implements Owners {
   /** Where the source of this name puts what it knows. */
   source(name: string): OwnerSource {
     const source = this.#sources.get(name);
-    if (source === undefined) throw new Error(`BUG: no source of owners is called ${name}`);
+    if (source === undefined) throw new Bug(`no source of owners is called ${name}`);
     return {
       replace: (state, atMs) => this.#replace(source, state, atMs),
       upsertPod: (pod, atMs) => this.#upsertPod(source, pod, pod.fromMs ?? atMs, atMs),

@@ -57,11 +57,11 @@ function columns(pairs: readonly (readonly [string, string])[]): FlowColumns {
 function batch(
   number: number,
   pairs: readonly (readonly [string, string])[],
-  more: { node?: string; numbering?: string; toMs?: number } = {},
+  more: { node?: string; epoch?: string; toMs?: number } = {},
 ): ReceivedBatch {
-  const { node = 'n1', numbering = 'one', toMs = NOW } = more;
+  const { node = 'n1', epoch = 'one', toMs = NOW } = more;
   const settings = { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined };
-  const collector = { node, bootId: '', numbering, version: '', settings, nodeAddresses: [], peer: undefined };
+  const collector = { node, bootId: '', epoch, version: '', settings, nodeAddresses: [], peer: undefined };
   return { collector, span: { number, fromMs: toMs - 5000, toMs }, parts: [columns(pairs)] };
 }
 
@@ -147,17 +147,17 @@ test('at the end all go on', () => {
 });
 
 describe('a position', () => {
-  const at = (number: number, numbering = 'one') => new Map([['n1', { numbering, number }]]);
+  const at = (number: number, epoch = 'one') => new Map([['n1', { epoch, number }]]);
 
   test.each<[string, number[], string, Map<string, object>, Map<string, object>]>([
     ['nothing held', [], 'one', at(5), at(5)],
     ['from 4 on held', [4, 5], 'one', at(5), at(3)],
     ['all held', [1, 2], 'one', at(2), new Map()],
-    ['held are of another numbering', [4, 5], 'before', at(5), at(5)],
+    ['held are of another epoch', [4, 5], 'before', at(5), at(5)],
     ['held came after it', [6], 'one', at(5), at(5)],
-  ])('%s', (_, held, numbering, given, expected) => {
+  ])('%s', (_, held, epoch, given, expected) => {
     const waiting = new Waiting(known());
-    for (const number of held) waiting.offer(batch(number, [LATE], { numbering }), NOW);
+    for (const number of held) waiting.offer(batch(number, [LATE], { epoch }), NOW);
     expect(waiting.withoutHeld(given as ReturnType<typeof at>)).toEqual(expected);
   });
 });
@@ -185,7 +185,7 @@ test('every batch comes out once, those of a node in order, whatever happens', (
         if (told) appears(owners, `10.1.0.${last}`);
         take(waiting.offer(batch(sent[node]!, [[`10.1.0.${last}`, '8.8.8.8']], { node, toMs: now }), now));
         take(waiting.due(now));
-        const position = waiting.withoutHeld(new Map([[node, { numbering: 'one', number: sent[node]! }]]));
+        const position = waiting.withoutHeld(new Map([[node, { epoch: 'one', number: sent[node]! }]]));
         expect(position.get(node)?.number ?? 0).toBe(out[node]!.length);
       }
       take(waiting.all());

@@ -30,7 +30,7 @@ interface Held {
  *   node-a -> [ batch 7 (10.1.0.9 is missing) | batch 8 | ... ]     in order: 8 is not joined before 7
  *   node-b -> ...
  *
- * A held batch is received, not joined: no snapshot has it, so none may confirm it (`withoutHeld`).
+ * A held batch is received, not joined: no snapshot has it, so none may commit it (`withoutHeld`).
  */
 export class Waiting {
   readonly #owners: Owners;
@@ -95,7 +95,7 @@ export class Waiting {
     const limited = new Map(position);
     for (const [node, queue] of this.#held) {
       const at = position.get(node);
-      const first = at && firstOf(queue, at.numbering);
+      const first = at && firstOf(queue, at.epoch);
       if (at === undefined || first === undefined || first > at.number) continue;
       if (first > 1) limited.set(node, { ...at, number: first - 1 });
       else limited.delete(node);
@@ -103,9 +103,9 @@ export class Waiting {
     return limited;
   }
 
-  /** The first batch of a node's numbering that is held; undefined: none is. */
-  firstHeld(node: string, numbering: string): number | undefined {
-    return firstOf(this.#held.get(node) ?? [], numbering);
+  /** The first batch of a node's epoch that is held; undefined: none is. */
+  firstHeld(node: string, epoch: string): number | undefined {
+    return firstOf(this.#held.get(node) ?? [], epoch);
   }
 
   /** How many batches ended their wait how since this was last asked. */
@@ -147,11 +147,11 @@ export class Waiting {
 }
 
 /** A collector that began anew counts anew: what its forerunner sent is no part of its numbers. */
-function firstOf(queue: readonly Held[], numbering: string): number | undefined {
-  return queue.find(({ batch }) => batch.collector.numbering === numbering)?.batch.span.number;
+function firstOf(queue: readonly Held[], epoch: string): number | undefined {
+  return queue.find(({ batch }) => batch.collector.epoch === epoch)?.batch.span.number;
 }
 
 function sizeOf({ parts }: ReceivedBatch): number {
-  const columns = parts.flatMap((part) => [...Object.values(part), ...Object.values(part.dialled ?? {})]);
+  const columns = parts.flatMap((part) => [...Object.values(part), ...Object.values(part.originalDestination ?? {})]);
   return columns.reduce((sum, column) => sum + (ArrayBuffer.isView(column) ? column.byteLength : 0), 0);
 }

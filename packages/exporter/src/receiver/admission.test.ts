@@ -16,7 +16,7 @@ describe('peer addresses', () => {
 });
 
 describe('hello', () => {
-  const good = { protocol: 1, oldestProtocol: 1, node: 'a', numbering: 'n' };
+  const good = { protocol: 1, oldestProtocol: 1, node: 'a', epoch: 'n' };
 
   test('without settings means the defaults', () =>
     expect(readHello(create(HelloSchema, good), 'unknown')).toMatchObject({

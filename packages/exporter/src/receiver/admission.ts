@@ -5,7 +5,7 @@ import type { Collector } from './received.ts';
 
 /** Longest node name: that of a DNS name (RFC 1123), as Kubernetes has it. */
 export const MAX_NODE_NAME_LENGTH = 253;
-/** Longest boot id, numbering (both UUIDs, 36 characters) and version. */
+/** Longest boot id, epoch (both UUIDs, 36 characters) and version. */
 export const MAX_ID_LENGTH = 64;
 /** Addresses of one node. */
 export const MAX_NODE_ADDRESSES = 4096;
@@ -30,11 +30,11 @@ export function readHello(hello: Hello, peer: string): Admission {
   }
   const wrong = whatIsWrong(hello);
   if (wrong !== undefined) return { kind: 'invalid', text: `Hello is malformed: ${wrong}` };
-  const { node, bootId, numbering, version, nodeAddresses, settings } = hello;
+  const { node, bootId, epoch, version, nodeAddresses, settings } = hello;
   const collector = {
     node,
     bootId,
-    numbering,
+    epoch,
     version,
     settings: {
       excludeNamespaces: settings?.excludeNamespaces ?? [],
@@ -47,11 +47,11 @@ export function readHello(hello: Hello, peer: string): Admission {
   return { kind: 'admitted', collector, protocol };
 }
 
-function whatIsWrong({ node, bootId, numbering, version, nodeAddresses, settings }: Hello): string | undefined {
+function whatIsWrong({ node, bootId, epoch, version, nodeAddresses, settings }: Hello): string | undefined {
   if (node === '') return 'it names no node: set NODE_NAME at the collector';
   if (node.length > MAX_NODE_NAME_LENGTH) return `the node's name is longer than ${MAX_NODE_NAME_LENGTH}`;
   if (/[\s\p{Cc}]/u.test(node)) return "the node's name has blanks or control characters";
-  if (numbering === '' || numbering.length > MAX_ID_LENGTH) return `numbering has not 1 to ${MAX_ID_LENGTH} characters`;
+  if (epoch === '' || epoch.length > MAX_ID_LENGTH) return `epoch has not 1 to ${MAX_ID_LENGTH} characters`;
   if (bootId.length > MAX_ID_LENGTH) return `boot_id is longer than ${MAX_ID_LENGTH}`;
   if (version.length > MAX_ID_LENGTH) return `version is longer than ${MAX_ID_LENGTH}`;
   if (nodeAddresses.length > MAX_NODE_ADDRESSES) return `the node has more than ${MAX_NODE_ADDRESSES} addresses`;

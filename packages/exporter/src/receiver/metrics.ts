@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
-/** Why a stream ended: the `reason` of `egressd_receiver_streams_ended_total`. */
+/** Why a stream ended: the `reason` of `egressd_exporter_receiver_streams_ended_total`. */
 export type StreamEnd =
   /** The collector said that nothing more will come. */
   | 'closed'
@@ -81,37 +81,44 @@ export function createReceiverMetrics(registry: Registry, streams: () => number,
         this.set(read());
       },
     });
-  gauge('egressd_receiver_streams', 'Collectors whose stream is open. Fewer than nodes: see their logs.', streams);
-  gauge('egressd_receiver_nodes', 'Nodes whose batch numbers are remembered.', nodes);
+  gauge(
+    'egressd_exporter_receiver_streams',
+    'Collectors whose stream is open. Fewer than nodes: see their logs.',
+    streams,
+  );
+  gauge('egressd_exporter_receiver_nodes', 'Nodes whose batch numbers are remembered.', nodes);
   return {
-    received: counter('egressd_receiver_batches_total', 'Batches taken.'),
-    receivedBytes: counter('egressd_receiver_message_bytes_total', 'Encoded bytes of all messages from collectors.'),
+    received: counter('egressd_exporter_receiver_batches_total', 'Batches taken.'),
+    receivedBytes: counter(
+      'egressd_exporter_receiver_message_bytes_total',
+      'Encoded bytes of all messages from collectors.',
+    ),
     missing: counter(
-      'egressd_receiver_batches_missing_total',
+      'egressd_exporter_receiver_batches_missing_total',
       'Batches that were numbered by a collector and never came. Their bytes are lost. Report it.',
     ),
     dropped: counter(
-      'egressd_receiver_batches_dropped_total',
+      'egressd_exporter_receiver_batches_dropped_total',
       'Batches dropped: duplicate (applied before) and partial (comes again) lose nothing; malformed loses its bytes: the log has the reason.',
       'reason',
     ),
     ignored: counter(
-      'egressd_receiver_messages_ignored_total',
+      'egressd_exporter_receiver_messages_ignored_total',
       'Messages left aside, by reason. unknown: the collector is newer than this exporter; malformed_health: what a collector says of its kernel cannot be, report it. No bytes of traffic are lost.',
       'reason',
     ),
     ended: counter(
-      'egressd_receiver_streams_ended_total',
+      'egressd_exporter_receiver_streams_ended_total',
       'Streams that ended or were refused, by reason. closed, broken and superseded are normal while pods come and go.',
       'reason',
     ),
     handshakes: counter(
-      'egressd_receiver_handshakes_failed_total',
+      'egressd_exporter_receiver_handshakes_failed_total',
       'TLS handshakes that failed, by reason. no_certificate, certificate: a collector has none, or one that is not valid or that tls-ca-file does not know; protocol: it speaks no TLS; broken: checks of the port, or a collector that does not take our certificate. The log of the collector says more.',
       'reason',
     ),
     clock: counter(
-      'egressd_receiver_batch_clock_total',
+      'egressd_exporter_receiver_batch_clock_skew_total',
       'Batches whose times show that the clock of the node is ahead or behind: set it right (NTP). They are taken.',
       'clock',
     ),

@@ -1,13 +1,13 @@
 import type { Log } from '@egressd/daemon/log';
 import { formatAddress } from '@egressd/flow/address';
-
+import type { NodeHealth } from '@egressd/flow/node-health';
 import { FLOW_SERVICE, MAX_MESSAGE_BYTES } from '@egressd/flow/service';
 import { Server, type ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
 import type { Registry } from 'prom-client';
 import type { Ledger } from '../state/batch-offsets.ts';
 import { watchHandshakes } from './handshakes.ts';
 import { createReceiverMetrics } from './metrics.ts';
-import type { Collector, Health, ReceivedBatch } from './received.ts';
+import type { Collector, ReceivedBatch } from './received.ts';
 import { Report } from './report.ts';
 import { type Call, Session, type SessionHost } from './session.ts';
 
@@ -56,9 +56,9 @@ export interface ReceiverOptions {
   /** Gets each batch once. When it returns, the batch is applied. It must not throw. */
   readonly onBatch: (batch: ReceivedBatch) => void;
   /** Gets what each collector says of its node's kernel: after its Hello, and when it has changed. It must not throw. */
-  readonly onHealth: (collector: Collector, health: Health) => void;
-  /** Ask collectors for the columns of the dialled service. */
-  readonly wantDialled: boolean;
+  readonly onHealth: (collector: Collector, health: NodeHealth) => void;
+  /** Ask collectors for the columns of the original destination (before DNAT). */
+  readonly wantOriginalDestination: boolean;
   readonly log: Log;
   readonly registry: Registry;
   readonly now?: () => number;
@@ -95,7 +95,7 @@ export class Receiver {
       ledger,
       report: new Report(log, metrics),
       now,
-      wantDialled: options.wantDialled,
+      wantOriginalDestination: options.wantOriginalDestination,
       helloMs: this.#limits.helloMs,
       certificates: options.certificates,
       ready: () => (this.#stopping ? 'it stops' : options.ready()),
@@ -147,26 +147,26 @@ export class Receiver {
     return promise;
   }
 
-  /** Tells collectors what can no longer be lost: the nodes that `Ledger.confirmUpTo` moved. */
-  confirm(moved: ReturnType<Ledger['confirmUpTo']>): void {
-    for (const node of moved.keys()) this.#byNode.get(node)?.progress();
+  /** Tells collectors what can no longer be lost: the nodes that `Ledger.commitUpTo` moved. */
+  commit(moved: ReturnType<Ledger['commitUpTo']>): void {
+    for (const node of moved.keys()) this.#byNode.get(node)?.ack();
   }
 
   /**
    * The first half of a stop: no batch is taken any more, and streams stay open, so that what is delivered in the end can still be
-   * confirmed.
+   * committed.
    */
   stopTaking(): void {
     this.#stopping = true;
     for (const session of this.#sessions) session.pause();
   }
 
-  /** Ends all streams, telling first what is confirmed, and stops to listen. Those that do not end in time are cut. */
+  /** Ends all streams, telling first what is committed, and stops to listen. Those that do not end in time are cut. */
   async close({ deadlineMs }: { deadlineMs: number }): Promise<void> {
     this.stopTaking();
     clearInterval(this.#forgetTimer);
     for (const session of [...this.#sessions]) {
-      if (session.collector !== undefined) session.progress();
+      if (session.collector !== undefined) session.ack();
       session.end({ reason: 'shutdown', text: 'the exporter stops' });
     }
     const { promise, resolve } = Promise.withResolvers<void>();

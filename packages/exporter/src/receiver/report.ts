@@ -1,4 +1,4 @@
-import { Backoff, type Log } from '@egressd/daemon/log';
+import { type Log, LogLimiter } from '@egressd/daemon/log';
 import type { FailedHandshake } from './handshakes.ts';
 import type { BatchDrop, IgnoredMessage, ReceiverMetrics, StreamEnd } from './metrics.ts';
 import type { Collector } from './received.ts';
@@ -10,20 +10,20 @@ const USUAL: ReadonlySet<StreamEnd> = new Set(['closed', 'broken', 'shutdown']);
 export class Report {
   readonly #log: Log;
   readonly #metrics: ReceiverMetrics;
-  readonly #backoff: Backoff;
+  readonly #logLimiter: LogLimiter;
 
-  constructor(log: Log, metrics: ReceiverMetrics, backoff: Backoff = new Backoff()) {
+  constructor(log: Log, metrics: ReceiverMetrics, logLimiter: LogLimiter = new LogLimiter()) {
     this.#log = log;
     this.#metrics = metrics;
-    this.#backoff = backoff;
+    this.#logLimiter = logLimiter;
   }
 
   message(bytes: number): void {
     this.#metrics.receivedBytes.inc(bytes);
   }
 
-  opened({ node, version }: Collector, applied: number, confirmed: number): void {
-    this.#log.debug('stream open', { node, version, applied, confirmed });
+  opened({ node, version }: Collector, applied: number, committed: number): void {
+    this.#log.debug('stream open', { node, version, applied, committed });
   }
 
   /** @param collector undefined: it was not let in */
@@ -32,7 +32,7 @@ export class Report {
     const fields = { node: collector?.node, peer, reason };
     if (USUAL.has(reason)) this.#log.debug('stream ended', fields);
     else
-      this.#backoff.limit(`${reason} ${collector?.node ?? ''}`, (leftOut) =>
+      this.#logLimiter.limit(`${reason} ${collector?.node ?? ''}`, (leftOut) =>
         this.#log.warn(`stream ended: ${text}`, { ...fields, left_out: leftOut }),
       );
   }
@@ -43,7 +43,7 @@ export class Report {
     // Load balancers and probes open connections and say nothing.
     if (reason === 'broken') this.#log.debug('TLS handshake ended', { text, peer });
     else
-      this.#backoff.limit(`handshake ${reason}`, (leftOut) =>
+      this.#logLimiter.limit(`handshake ${reason}`, (leftOut) =>
         this.#log.warn('TLS handshake failed: nobody is let in so', { reason, text, peer, left_out: leftOut }),
       );
   }
@@ -63,7 +63,7 @@ export class Report {
 
   malformed({ node, version }: Collector, batch: number, reason: string): void {
     this.dropped('malformed');
-    this.#backoff.limit(`malformed ${node}`, (leftOut) =>
+    this.#logLimiter.limit(`malformed ${node}`, (leftOut) =>
       this.#log.error('rejected a malformed batch: its bytes are lost to the accounts; please report this', {
         node,
         version,
@@ -76,7 +76,7 @@ export class Report {
 
   missing({ node }: Collector, batches: number, before: number): void {
     this.#metrics.missing.inc(batches);
-    this.#backoff.limit(`missing ${node}`, (leftOut) =>
+    this.#logLimiter.limit(`missing ${node}`, (leftOut) =>
       this.#log.error('batches of a node never came: their bytes are lost to the accounts', {
         node,
         batches,
@@ -88,7 +88,7 @@ export class Report {
 
   clock({ node }: Collector, clock: 'ahead' | 'behind', offMs: number): void {
     this.#metrics.clock.inc({ clock });
-    this.#backoff.limit(`clock ${node}`, (leftOut) =>
+    this.#logLimiter.limit(`clock ${node}`, (leftOut) =>
       this.#log.warn(`the clock of a node is ${clock}: set it right (NTP)`, {
         node,
         seconds: Math.round(Math.abs(offMs) / 1000),

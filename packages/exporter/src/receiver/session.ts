@@ -4,9 +4,10 @@ import {
   type DeliverRequest,
   type DeliverResponse,
   DeliverResponseSchema,
-  type Health as HealthMessage,
   type Hello,
+  type NodeHealth as NodeHealthMessage,
 } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
+import { isNodeHealth, type NodeHealth, readNodeHealth } from '@egressd/flow/node-health';
 import { FLOW_SERVICE } from '@egressd/flow/service';
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
 import type { Ledger } from '../state/batch-offsets.ts';
@@ -14,12 +15,11 @@ import { readHello } from './admission.ts';
 import { Assembly } from './assembly.ts';
 import type { StreamEnd } from './metrics.ts';
 import { mayNotSpeakFor, type PeerNodes, peerNodes } from './peer-nodes.ts';
-import { isHealth, readHealth } from './read-health.ts';
-import type { Collector, Health, ReceivedBatch } from './received.ts';
+import type { Collector, ReceivedBatch } from './received.ts';
 import type { Report } from './report.ts';
 import { checkSpan } from './span-check.ts';
 
-/** Answers that a collector may leave unread. Progress does not pile up, rejections could. */
+/** Answers that a collector may leave unread. Ack does not pile up, rejections could. */
 const MAX_UNREAD_ANSWERS = 1000;
 
 /** By reason: the status that the collector sees. */
@@ -51,7 +51,7 @@ export interface SessionHost {
   readonly ledger: Ledger;
   readonly report: Report;
   readonly now: () => number;
-  readonly wantDialled: boolean;
+  readonly wantOriginalDestination: boolean;
   readonly helloMs: number;
   /** Whether whoever opens a stream must have shown a certificate. */
   readonly certificates: boolean;
@@ -66,7 +66,7 @@ export interface SessionHost {
   /** Room for so many bytes more (or fewer) of batches whose last part has not come; false: there is none. */
   reserve(bytes: number): boolean;
   onBatch(batch: ReceivedBatch): void;
-  onHealth(collector: Collector, health: Health): void;
+  onHealth(collector: Collector, health: NodeHealth): void;
 }
 
 /** One stream, from its first message to its end. */
@@ -80,7 +80,7 @@ export class Session {
   #welcomedMs = 0;
   #reserved = 0;
   #ended = false;
-  /** There is progress that the collector has not been told. */
+  /** There is ack that the collector has not been told. */
   #untold = false;
 
   constructor(call: Call, host: SessionHost) {
@@ -105,13 +105,13 @@ export class Session {
   }
 
   /** Tells the collector how far its batches are: soon, several in one. */
-  progress(): void {
+  ack(): void {
     if (this.#untold || this.#ended) return;
     this.#untold = true;
     setImmediate(() => this.#tell());
   }
 
-  /** Takes no more; what was taken can still be confirmed. */
+  /** Takes no more; what was taken can still be committed. */
   pause(): void {
     this.#call.pause();
   }
@@ -143,7 +143,7 @@ export class Session {
     try {
       ({ message } = FLOW_SERVICE.deliver.requestDeserialize(bytes));
     } catch (error) {
-      if (this.#collector !== undefined && isHealth(bytes)) return this.#host.report.ignored('malformed_health');
+      if (this.#collector !== undefined && isNodeHealth(bytes)) return this.#host.report.ignored('malformed_health');
       return { reason: 'invalid', text: `a message is not a DeliverRequest: ${String(error)}` };
     }
     if (message.case === 'hello' && this.#collector === undefined) return this.#hello(message.value);
@@ -156,7 +156,7 @@ export class Session {
   }
 
   #hello(hello: Hello): End | undefined {
-    const { ledger, report, now, wantDialled } = this.#host;
+    const { ledger, report, now, wantOriginalDestination } = this.#host;
     const notReady = this.#host.ready();
     if (notReady !== undefined) return { reason: 'not_ready', text: `the exporter is not ready: ${notReady}` };
     const admission = readHello(hello, this.#call.getPeer());
@@ -164,17 +164,17 @@ export class Session {
     const { collector, protocol } = admission;
     const refusal = mayNotSpeakFor(collector.node, this.#peerNodes) ?? this.#host.admit(collector);
     if (refusal !== undefined) return { reason: 'refused', text: refusal };
-    // First the older stream of the node ends, then its numbering may change: it must not be told of this one's progress.
+    // First the older stream of the node ends, then its epoch may change: it must not be told of this one's ack.
     this.#collector = collector;
     this.#host.present(collector.node, this);
-    const standing = ledger.open(collector.node, collector.numbering, now());
+    const standing = ledger.open(collector.node, collector.epoch, now());
     if (standing === undefined) return { reason: 'limit', text: 'the exporter remembers as many nodes as it can' };
     clearTimeout(this.#helloTimer);
     this.#welcomedMs = now();
-    const { applied, confirmed } = standing;
-    const value = { protocol, applied: BigInt(applied), confirmed: BigInt(confirmed), wantDialled };
+    const { applied, committed } = standing;
+    const value = { protocol, applied: BigInt(applied), committed: BigInt(committed), wantOriginalDestination };
     this.#answer({ case: 'welcome', value });
-    report.opened(collector, applied, confirmed);
+    report.opened(collector, applied, committed);
     return undefined;
   }
 
@@ -184,7 +184,7 @@ export class Session {
     if (part.number > 0n && ledger.isDuplicate(collector.node, Number(part.number))) {
       if (part.last) {
         report.dropped('duplicate');
-        this.progress();
+        this.ack();
       }
       return undefined;
     }
@@ -196,8 +196,8 @@ export class Session {
   }
 
   /** What goes wrong with it ends nothing: batches are what counts. */
-  #health(collector: Collector, message: HealthMessage): undefined {
-    const health = readHealth(message);
+  #health(collector: Collector, message: NodeHealthMessage): undefined {
+    const health = readNodeHealth(message);
     if (health === undefined) return this.#host.report.ignored('malformed_health');
     this.#host.onHealth(collector, health);
     return undefined;
@@ -232,7 +232,7 @@ export class Session {
   #applied(collector: Collector, number: number): void {
     const missing = this.#host.ledger.apply(collector.node, number, this.#host.now());
     if (missing > 0) this.#host.report.missing(collector, missing, number);
-    this.progress();
+    this.ack();
   }
 
   /** Accounts for the parts that wait. */
@@ -246,8 +246,8 @@ export class Session {
   #tell(): void {
     if (!this.#untold || this.#ended || this.#call.writableNeedDrain) return;
     this.#untold = false;
-    const { applied, confirmed } = this.#host.ledger.standing(this.#collector!.node);
-    this.#answer({ case: 'progress', value: { applied: BigInt(applied), confirmed: BigInt(confirmed) } });
+    const { applied, committed } = this.#host.ledger.standing(this.#collector!.node);
+    this.#answer({ case: 'ack', value: { applied: BigInt(applied), committed: BigInt(committed) } });
   }
 
   #answer(message: NonNullable<MessageInitShape<typeof DeliverResponseSchema>['message']>): void {

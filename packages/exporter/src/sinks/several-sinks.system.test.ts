@@ -135,9 +135,12 @@ sinks:
   // Each other one is told by its name.
   for (const name of ['dead', 'wrong', 'nowhere']) expect(lines.join()).toContain(`sink=${name}`);
   for (const name of ['hanging', 'dead', 'wrong', 'nowhere'])
-    expect(await metric(registry, 'egressd_sink_pending_seconds', { sink: name })).toBeGreaterThan(0);
-  for (const name of working) expect(await metric(registry, 'egressd_sink_pending_seconds', { sink: name })).toBe(0);
-  expect(await metric(registry, 'egressd_sink_superseded_snapshots_total', { sink: 'hanging' })).toBe(rounds - 2);
+    expect(await metric(registry, 'egressd_exporter_sink_pending_age_seconds', { sink: name })).toBeGreaterThan(0);
+  for (const name of working)
+    expect(await metric(registry, 'egressd_exporter_sink_pending_age_seconds', { sink: name })).toBe(0);
+  expect(await metric(registry, 'egressd_exporter_sink_superseded_snapshots_total', { sink: 'hanging' })).toBe(
+    rounds - 2,
+  );
 });
 
 test('sinks that are dead for long, and series that come and go, do not fill the memory', async () => {

@@ -1,6 +1,6 @@
 import type { Position, Series, SeriesLabels, Snapshot, Totals } from '../aggregate/snapshot.ts';
 import { COUNTERS, HIGH_UNIT } from '../aggregate/snapshot.ts';
-import type { Timers } from './delivery/retry.ts';
+import type { Timers } from './delivery/timers.ts';
 
 /** Stand-ins for tests of sinks. Nothing else imports this file. */
 
@@ -41,7 +41,7 @@ export function testSnapshot(
   series: readonly Series[],
   totals: readonly number[],
   retired: readonly Series[] = [],
-  position: Position = new Map([['node-a', { numbering: 'n', number: afterMs }]]),
+  position: Position = new Map([['node-a', { epoch: 'n', number: afterMs }]]),
 ): Snapshot {
   const column: Totals = {
     low: Float64Array.from(totals, (total) => total % HIGH_UNIT),

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import { Ledger, MAX_NUMBERINGS_PER_NODE, NODE_SILENT_MS } from './batch-offsets.ts';
+import { Ledger, MAX_EPOCHS_PER_NODE, NODE_SILENT_MS } from './batch-offsets.ts';
 
-const FIRST = 'numbering-1';
-const SECOND = 'numbering-2';
+const FIRST = 'epoch-1';
+const SECOND = 'epoch-2';
 
 function opened(...nodes: string[]): Ledger {
   const ledger = new Ledger();
@@ -12,7 +12,7 @@ function opened(...nodes: string[]): Ledger {
 
 describe('ledger', () => {
   test('a node that is not known stands at nothing', () =>
-    expect(new Ledger().open('a', FIRST, 0)).toEqual({ applied: 0, confirmed: 0 }));
+    expect(new Ledger().open('a', FIRST, 0)).toEqual({ applied: 0, committed: 0 }));
 
   test('a batch that comes twice is known', () => {
     const ledger = opened('a');
@@ -25,8 +25,8 @@ describe('ledger', () => {
     const ledger = opened('a');
     ledger.apply('a', 1, 0);
     ledger.apply('a', 2, 0);
-    ledger.confirmUpTo(new Map([['a', { numbering: FIRST, number: 1 }]]));
-    expect(ledger.open('a', FIRST, 0)).toEqual({ applied: 2, confirmed: 1 });
+    ledger.commitUpTo(new Map([['a', { epoch: FIRST, number: 1 }]]));
+    expect(ledger.open('a', FIRST, 0)).toEqual({ applied: 2, committed: 1 });
   });
 
   test('counts batches that never came', () => {
@@ -46,15 +46,15 @@ describe('ledger', () => {
     expect(() => ledger.apply('b', 1, 0)).toThrow('BUG: node b was never opened');
   });
 
-  test('positions are those of the present numberings', () => {
+  test('positions are those of the present epochs', () => {
     const ledger = opened('a', 'b', 'c');
     ledger.apply('a', 4, 0);
     ledger.apply('b', 9, 0);
     ledger.open('b', SECOND, 0);
     ledger.apply('b', 1, 0);
     expect([...ledger.positions()]).toEqual([
-      ['a', { numbering: FIRST, number: 4 }],
-      ['b', { numbering: SECOND, number: 1 }],
+      ['a', { epoch: FIRST, number: 4 }],
+      ['b', { epoch: SECOND, number: 1 }],
     ]);
   });
 
@@ -72,33 +72,33 @@ describe('ledger', () => {
     ledger.apply('b', 6, 0);
     const positions = ledger.positions();
     ledger.apply('a', 7, 0);
-    expect([...ledger.confirmUpTo(positions).keys()]).toEqual(['a', 'b']);
-    expect([...ledger.confirmUpTo(positions).keys()]).toEqual([]);
-    expect(ledger.standing('a')).toEqual({ applied: 7, confirmed: 5 });
+    expect([...ledger.commitUpTo(positions).keys()]).toEqual(['a', 'b']);
+    expect([...ledger.commitUpTo(positions).keys()]).toEqual([]);
+    expect(ledger.standing('a')).toEqual({ applied: 7, committed: 5 });
   });
 
-  test('never confirms what was not applied, nor of another numbering', () => {
+  test('never commits what was not applied, nor of another epoch', () => {
     const ledger = opened('a');
     ledger.apply('a', 5, 0);
-    expect(ledger.confirmUpTo(new Map([['a', { numbering: SECOND, number: 3 }]])).size).toBe(0);
-    expect(ledger.confirmUpTo(new Map([['x', { numbering: FIRST, number: 3 }]])).size).toBe(0);
-    expect(ledger.confirmUpTo(new Map([['a', { numbering: FIRST, number: 9 }]])).get('a')?.number).toBe(5);
+    expect(ledger.commitUpTo(new Map([['a', { epoch: SECOND, number: 3 }]])).size).toBe(0);
+    expect(ledger.commitUpTo(new Map([['x', { epoch: FIRST, number: 3 }]])).size).toBe(0);
+    expect(ledger.commitUpTo(new Map([['a', { epoch: FIRST, number: 9 }]])).get('a')?.number).toBe(5);
   });
 
-  test('a numbering that comes back, as when two collectors take turns, is still known', () => {
+  test('an epoch that comes back, as when two collectors take turns, is still known', () => {
     const ledger = opened('a');
     ledger.apply('a', 5, 0);
     const positions = ledger.positions();
-    expect(ledger.open('a', SECOND, 0)).toEqual({ applied: 0, confirmed: 0 });
-    expect(ledger.confirmUpTo(positions).size).toBe(0);
-    expect(ledger.open('a', FIRST, 0)).toEqual({ applied: 5, confirmed: 5 });
+    expect(ledger.open('a', SECOND, 0)).toEqual({ applied: 0, committed: 0 });
+    expect(ledger.commitUpTo(positions).size).toBe(0);
+    expect(ledger.open('a', FIRST, 0)).toEqual({ applied: 5, committed: 5 });
   });
 
-  test('old numberings are forgotten', () => {
+  test('old epochs are forgotten', () => {
     const ledger = opened('a');
     ledger.apply('a', 5, 0);
-    for (let i = 0; i < MAX_NUMBERINGS_PER_NODE; i++) ledger.open('a', `other-${i}`, 0);
-    expect(ledger.open('a', FIRST, 0)).toEqual({ applied: 0, confirmed: 0 });
+    for (let i = 0; i < MAX_EPOCHS_PER_NODE; i++) ledger.open('a', `other-${i}`, 0);
+    expect(ledger.open('a', FIRST, 0)).toEqual({ applied: 0, committed: 0 });
   });
 
   test('has room for so many nodes, and for more when some are silent', () => {

@@ -1,24 +1,25 @@
+import { Bug } from '@egressd/flow/bug';
 import type { Position } from '../aggregate/snapshot.ts';
 
 /** Nodes that are remembered at a time. A further one is refused until others have been silent for long. */
 export const MAX_NODES = 20_000;
-/** Numberings that are remembered a node: the present one, and those it may come back to. */
-export const MAX_NUMBERINGS_PER_NODE = 4;
-/** A node that has sent nothing for so long is forgotten: its collector has long got its last confirmation. */
+/** Epochs that are remembered a node: the present one, and those it may come back to. */
+export const MAX_EPOCHS_PER_NODE = 4;
+/** A node that has sent nothing for so long is forgotten: its collector has long got its last commit. */
 export const NODE_SILENT_MS = 24 * 60 * 60 * 1000;
 
 /** Where a node's batches stand. Both numbers are 0 before the first. */
 export interface Standing {
   readonly applied: number;
-  readonly confirmed: number;
+  readonly committed: number;
 }
 
-/** A numbering of a node's batches and where it stands. */
+/** An epoch of a node's batches and where it stands. */
 export interface SequenceImage extends Standing {
-  readonly numbering: string;
+  readonly epoch: string;
 }
 
-/** What is remembered of a node; the present numbering first. */
+/** What is remembered of a node; the present epoch first. */
 export interface NodeImage {
   readonly node: string;
   readonly sequences: readonly SequenceImage[];
@@ -27,9 +28,9 @@ export interface NodeImage {
 }
 
 interface Sequence {
-  readonly numbering: string;
+  readonly epoch: string;
   applied: number;
-  confirmed: number;
+  committed: number;
 }
 
 interface NodeEntry {
@@ -42,8 +43,8 @@ interface NodeEntry {
  * Which batches of which node have been applied, and which can no longer be lost: what makes a batch that comes twice count
  * once.
  *
- *   node-a -> numbering 5f3e...: applied 41, confirmed 39        <- the present one
- *             numbering 02bc...: applied 977, confirmed 977      <- of a collector before
+ *   node-a -> epoch 5f3e...: applied 41, committed 39        <- the present one
+ *             epoch 02bc...: applied 977, committed 977      <- of a collector before
  *   node-b -> ...
  *
  * Pure; lives in memory. An exporter that starts anew knows nobody, or what its last checkpoint knew: every collector sends again
@@ -63,10 +64,10 @@ export class Ledger {
   }
 
   /**
-   * A collector of the node goes on with a numbering, which becomes the present one.
+   * A collector of the node goes on with an epoch, which becomes the present one.
    * @returns where it stands; undefined where there is no room for another node
    */
-  open(node: string, numbering: string, nowMs: number): Standing | undefined {
+  open(node: string, epoch: string, nowMs: number): Standing | undefined {
     let entry = this.#nodes.get(node);
     if (entry === undefined) {
       if (this.#nodes.size >= this.#maxNodes) return undefined;
@@ -74,20 +75,20 @@ export class Ledger {
       this.#nodes.set(node, entry);
     }
     entry.seenMs = nowMs;
-    const at = entry.sequences.findIndex((sequence) => sequence.numbering === numbering);
-    const [sequence = { numbering, applied: 0, confirmed: 0 }] = at === -1 ? [] : entry.sequences.splice(at, 1);
+    const at = entry.sequences.findIndex((sequence) => sequence.epoch === epoch);
+    const [sequence = { epoch, applied: 0, committed: 0 }] = at === -1 ? [] : entry.sequences.splice(at, 1);
     entry.sequences.unshift(sequence);
-    entry.sequences.length = Math.min(entry.sequences.length, MAX_NUMBERINGS_PER_NODE);
-    return { applied: sequence.applied, confirmed: sequence.confirmed };
+    entry.sequences.length = Math.min(entry.sequences.length, MAX_EPOCHS_PER_NODE);
+    return { applied: sequence.applied, committed: sequence.committed };
   }
 
-  /** Where the node's present numbering stands. */
+  /** Where the node's present epoch stands. */
   standing(node: string): Standing {
-    const { applied, confirmed } = this.#present(node);
-    return { applied, confirmed };
+    const { applied, committed } = this.#present(node);
+    return { applied, committed };
   }
 
-  /** Whether the batch of the node's present numbering was applied before. */
+  /** Whether the batch of the node's present epoch was applied before. */
   isDuplicate(node: string, number: number): boolean {
     return number <= this.#present(node).applied;
   }
@@ -98,7 +99,7 @@ export class Ledger {
    */
   apply(node: string, number: number, nowMs: number): number {
     const present = this.#present(node);
-    if (number <= present.applied) throw new Error(`BUG: batch ${number} of ${node} applied after ${present.applied}`);
+    if (number <= present.applied) throw new Bug(`batch ${number} of ${node} applied after ${present.applied}`);
     const missing = present.applied === 0 ? 0 : number - present.applied - 1;
     present.applied = number;
     this.#nodes.get(node)!.seenMs = nowMs;
@@ -107,25 +108,25 @@ export class Ledger {
 
   /** The last batch applied of every node that has one, as it is now. */
   positions(): Position {
-    const positions = new Map<string, { numbering: string; number: number }>();
+    const positions = new Map<string, { epoch: string; number: number }>();
     for (const [node, { sequences }] of this.#nodes) {
       const present = sequences[0]!;
-      if (present.applied > 0) positions.set(node, { numbering: present.numbering, number: present.applied });
+      if (present.applied > 0) positions.set(node, { epoch: present.epoch, number: present.applied });
     }
     return positions;
   }
 
   /**
-   * Every node and numbering, as far as its batches are in the totals.
-   * @param firstHeld the first batch of a numbering that is applied, but in no total yet; undefined: there is none
+   * Every node and epoch, as far as its batches are in the totals.
+   * @param firstHeld the first batch of an epoch that is applied, but in no total yet; undefined: there is none
    */
-  image(firstHeld: (node: string, numbering: string) => number | undefined): NodeImage[] {
+  image(firstHeld: (node: string, epoch: string) => number | undefined): NodeImage[] {
     return Array.from(this.#nodes, ([node, { sequences, seenMs }]) => ({
       node,
       seenMs,
-      sequences: sequences.map(({ numbering, applied, confirmed }) => {
-        const held = firstHeld(node, numbering) ?? Number.POSITIVE_INFINITY;
-        return { numbering, applied: Math.min(applied, held - 1), confirmed };
+      sequences: sequences.map(({ epoch, applied, committed }) => {
+        const held = firstHeld(node, epoch) ?? Number.POSITIVE_INFINITY;
+        return { epoch, applied: Math.min(applied, held - 1), committed };
       }),
     }));
   }
@@ -137,20 +138,20 @@ export class Ledger {
   }
 
   /**
-   * Everything up to a position can no longer be lost. Parts of it that belong to a numbering that is no longer the present
+   * Everything up to a position can no longer be lost. Parts of it that belong to an epoch that is no longer the present
    * one are kept for the case that it comes back.
-   * @returns the nodes whose present numbering moved: what to tell their collectors
+   * @returns the nodes whose present epoch moved: what to tell their collectors
    */
-  confirmUpTo(position: Position): Position {
-    const moved = new Map<string, { numbering: string; number: number }>();
-    for (const [node, { numbering, number }] of position) {
+  commitUpTo(position: Position): Position {
+    const moved = new Map<string, { epoch: string; number: number }>();
+    for (const [node, { epoch, number }] of position) {
       const sequences = this.#nodes.get(node)?.sequences ?? [];
-      const sequence = sequences.find((one) => one.numbering === numbering);
+      const sequence = sequences.find((one) => one.epoch === epoch);
       if (sequence === undefined) continue;
-      const confirmed = Math.min(number, sequence.applied);
-      if (confirmed <= sequence.confirmed) continue;
-      sequence.confirmed = confirmed;
-      if (sequence === sequences[0]) moved.set(node, { numbering, number: confirmed });
+      const committed = Math.min(number, sequence.applied);
+      if (committed <= sequence.committed) continue;
+      sequence.committed = committed;
+      if (sequence === sequences[0]) moved.set(node, { epoch, number: committed });
     }
     return moved;
   }
@@ -169,7 +170,7 @@ export class Ledger {
 
   #present(node: string): Sequence {
     const present = this.#nodes.get(node)?.sequences[0];
-    if (present === undefined) throw new Error(`BUG: node ${node} was never opened`);
+    if (present === undefined) throw new Bug(`node ${node} was never opened`);
     return present;
   }
 }

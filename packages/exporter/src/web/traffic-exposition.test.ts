@@ -112,7 +112,7 @@ describe('groups', () => {
 describe('too many', () => {
   const one = (name: string) => series({ src_pod: name });
   const folded = async (registry: Registry) =>
-    (await registry.getSingleMetric('egressd_page_folded_series_total')!.get()).values[0]?.value;
+    (await registry.getSingleMetric('egressd_exporter_traffic_metrics_folded_series_total')!.get()).values[0]?.value;
 
   test('are added to a group that stands for all others, and counted', async () => {
     const registry = new Registry();

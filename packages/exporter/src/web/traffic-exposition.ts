@@ -56,7 +56,7 @@ export class FlowPage {
     this.#maxGroups = maxGroups;
     const size = () => this.#groups.size + this.#others.size;
     new Gauge({
-      name: 'egressd_page_groups',
+      name: 'egressd_exporter_traffic_metrics_groups',
       help: 'Groups of traffic series that /metrics shows.',
       registers: [registry],
       collect() {
@@ -64,7 +64,7 @@ export class FlowPage {
       },
     });
     this.#folded = new Counter({
-      name: 'egressd_page_folded_series_total',
+      name: 'egressd_exporter_traffic_metrics_folded_series_total',
       help: 'Series that /metrics shows under ~other because it has no room for their group; a sink has them all.',
       registers: [registry],
     });

@@ -14,41 +14,53 @@ const DAY = 86_400;
  * zero, as `increase()` wants it. Time begins at zero too: it is what `time()` says after the minutes that have gone by.
  */
 const CASES: Readonly<Record<string, { readonly bad: string; readonly values: string; readonly good: string }>> = {
-  EgressdNodesWithoutCollector: { bad: 'egressd_nodes_without_collector', values: '2x120', good: '0x120' },
-  EgressdNoCollectors: { bad: 'egressd_receiver_streams', values: '0x120', good: '1x120' },
-  EgressdAccountingOff: { bad: 'egressd_nodes_amiss{reason="accounting_off"}', values: '1x120', good: '0x120' },
-  EgressdCountersZeroed: { bad: 'egressd_nodes_amiss{reason="counters_zeroed"}', values: '1x120', good: '0x120' },
-  EgressdEndsLost: { bad: 'egressd_conntrack_event_overruns_total', values: '0+1x120', good: '5x120' },
-  EgressdConntrackTableNearlyFull: { bad: 'egressd_conntrack_table_entries', values: '95x120', good: '50x120' },
-  EgressdStateGivenUp: { bad: 'egressd_state_given_up', values: '1x120', good: '0x120' },
-  EgressdSinkBehind: { bad: 'egressd_sink_pending_seconds{sink="a"}', values: '700x120', good: '60x120' },
+  EgressdNodesWithoutCollector: { bad: 'egressd_exporter_nodes_without_collector', values: '2x120', good: '0x120' },
+  EgressdNoCollectors: { bad: 'egressd_exporter_receiver_streams', values: '0x120', good: '1x120' },
+  EgressdAccountingOff: {
+    bad: 'egressd_exporter_node_problems{reason="accounting_off"}',
+    values: '1x120',
+    good: '0x120',
+  },
+  EgressdCountersZeroed: {
+    bad: 'egressd_exporter_node_problems{reason="counters_zeroed"}',
+    values: '1x120',
+    good: '0x120',
+  },
+  EgressdEndsLost: { bad: 'egressd_collector_conntrack_event_overruns_total', values: '0+1x120', good: '5x120' },
+  EgressdConntrackTableNearlyFull: {
+    bad: 'egressd_collector_conntrack_table_entries',
+    values: '95x120',
+    good: '50x120',
+  },
+  EgressdStateGivenUp: { bad: 'egressd_collector_state_degraded', values: '1x120', good: '0x120' },
+  EgressdSinkBehind: { bad: 'egressd_exporter_sink_pending_age_seconds{sink="a"}', values: '700x120', good: '60x120' },
   EgressdBytesGivenUp: {
     bad: 'egressd_dropped_events_total{sink="a",reason="given_up"}',
     values: '0+1x120',
     good: '5x120',
   },
-  EgressdBatchesRejected: { bad: 'egressd_batches_rejected_total', values: '0+1x120', good: '5x120' },
-  EgressdSeriesFolded: { bad: 'egressd_sink_folded_series{sink="a"}', values: '9x120', good: '0x120' },
-  EgressdPairsFolded: { bad: 'egressd_pairs_folded_total{into="public"}', values: '0+1x120', good: '5x120' },
+  EgressdBatchesRejected: { bad: 'egressd_collector_batches_rejected_total', values: '0+1x120', good: '5x120' },
+  EgressdSeriesFolded: { bad: 'egressd_exporter_sink_folded_series{sink="a"}', values: '9x120', good: '0x120' },
+  EgressdPairsFolded: { bad: 'egressd_collector_pairs_folded_total{into="public"}', values: '0+1x120', good: '5x120' },
   EgressdCertificateExpires: {
-    bad: 'egressd_tls_certificate_expires_timestamp_seconds',
+    bad: 'egressd_collector_tls_certificate_expires_timestamp_seconds',
     values: `${2 * DAY}x120`,
     good: `${30 * DAY}x120`,
   },
-  EgressdCertificateUnusable: { bad: 'egressd_tls_reload_failures_total', values: '0+1x120', good: '5x120' },
+  EgressdCertificateUnusable: { bad: 'egressd_exporter_tls_reload_failures_total', values: '0+1x120', good: '5x120' },
   EgressdKubernetesSilent: {
-    bad: 'egressd_kubernetes_last_heard_timestamp_seconds{resource="pods"}',
+    bad: 'egressd_exporter_kubernetes_last_response_timestamp_seconds{resource="pods"}',
     values: '60x120',
     good: '60+60x120',
   },
-  EgressdInsecureStream: { bad: 'egressd_stream_insecure', values: '1x120', good: '0x120' },
+  EgressdInsecureStream: { bad: 'egressd_collector_stream_insecure', values: '1x120', good: '0x120' },
 };
 
 /** What an expression needs to be told of as well. */
 const BESIDE = [
-  { series: 'egressd_conntrack_table_limit', values: '100x120' },
-  { series: 'egressd_conntrack_event_gaps_total', values: '0x120' },
-  { series: 'egressd_conntrack_event_overruns_total', values: '0x120' },
+  { series: 'egressd_collector_conntrack_table_max_entries', values: '100x120' },
+  { series: 'egressd_collector_conntrack_event_gaps_total', values: '0x120' },
+  { series: 'egressd_collector_conntrack_event_overruns_total', values: '0x120' },
 ];
 
 let folder: string;

@@ -3,6 +3,7 @@ import { createShapes, shapeOf } from '@egressd/collector/conntrack/netfilter/at
 import { compileDecoder } from '@egressd/collector/conntrack/netfilter/compile';
 import { decodeByShape } from '@egressd/collector/conntrack/netfilter/entry';
 import { STRIDE } from '@egressd/collector/conntrack/record';
+import { Bug } from '@egressd/flow/bug';
 import { nsPerItem } from './numbers.ts';
 
 const CORPUS = new URL('../../../collector/src/conntrack/netfilter/testdata/corpus.json', import.meta.url);
@@ -20,7 +21,7 @@ export function benchDecoding(): DecodingResult {
   const shapes = createShapes();
   const shape = shapeOf(shapes, words, 0, bytes);
   const decode = compileDecoder(shape);
-  if (decode === undefined) throw new Error('BUG: a TCP entry is not compiled');
+  if (decode === undefined) throw new Bug('a TCP entry is not compiled');
   const block = new Uint32Array(STRIDE);
   return {
     compiled: nsPerItem(ENTRIES, () => {

@@ -127,7 +127,7 @@ async function known(port: number, pods: number): Promise<void> {
   const limit = Date.now() + START_LIMIT_MS;
   while (Date.now() < limit) {
     const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-    if (new RegExp(`^egressd_pods ${pods}$`, 'm').test(text)) return;
+    if (new RegExp(`^egressd_exporter_pods ${pods}$`, 'm').test(text)) return;
     await pause(100);
   }
   throw new Error(`the exporter does not know ${pods} pods in time`);

@@ -55,7 +55,7 @@ async function reads(namespace: string, collector: ChildProcess, count: number):
   while (Date.now() < limit) {
     if (collector.exitCode !== null) throw new Error(`the collector ended with ${collector.exitCode}`);
     const text = await inside(namespace, process.execPath, '-e', PRINT_METRICS).catch(() => '');
-    const seen = /^egressd_conntrack_reads_total\{result="complete"\} (\d+)/m.exec(text)?.[1];
+    const seen = /^egressd_collector_conntrack_reads_total\{result="complete"\} (\d+)/m.exec(text)?.[1];
     if (Number(seen ?? 0) >= count) return;
     await pause(100);
   }

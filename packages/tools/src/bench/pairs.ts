@@ -8,6 +8,7 @@ import type { ReceivedBatch } from '@egressd/exporter/receiver/received';
 import { formatAddress, parseAddress } from '@egressd/flow/address';
 import { decodePart } from '@egressd/flow/batch-decode';
 import { encodeBatch } from '@egressd/flow/batch-encode';
+import { Bug } from '@egressd/flow/bug';
 import { emptyColumns, type FlowColumns } from '@egressd/flow/columns';
 import { DeliverRequestSchema } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
 import { MESSAGE_BYTES } from '@egressd/flow/service';
@@ -98,14 +99,14 @@ function makeFlows(random: Random): FlowColumns {
 function receive(messages: readonly Uint8Array[]): ReceivedBatch {
   const parts = messages.map((bytes) => {
     const { message } = fromBinary(DeliverRequestSchema, bytes);
-    if (message.case !== 'part') throw new Error('BUG: not a part');
+    if (message.case !== 'part') throw new Bug('not a part');
     return decodePart(message.value);
   });
   const settings = { excludeNamespaces: ['kube-system'], groupPublicIps: false, sendTrafficDelta: undefined };
   const collector = {
     node: 'own',
     bootId: 'boot',
-    numbering: 'bench',
+    epoch: 'bench',
     version: '0',
     settings,
     nodeAddresses: [],

@@ -9,6 +9,7 @@ import { createStateMetrics } from '@egressd/collector/state/metrics';
 import { restore } from '@egressd/collector/state/restore';
 import { State } from '@egressd/collector/state/state';
 import { SILENT } from '@egressd/daemon/log';
+import { Bug } from '@egressd/flow/bug';
 import { Registry } from 'prom-client';
 import { median } from './numbers.ts';
 
@@ -45,7 +46,7 @@ export async function benchState(count: number): Promise<StateCost> {
     const metrics = createStateMetrics(registry);
     const state = new State({
       disk,
-      identity: { ...HERE, numbering: 'one' },
+      identity: { ...HERE, epoch: 'one' },
       source: () => SOURCE,
       batches: [],
       restored: false,
@@ -58,13 +59,14 @@ export async function benchState(count: number): Promise<StateCost> {
     for (let round = 0; round <= ROUNDS; round++) rounds.push(await turn(table, state, count, round));
     // The first one is whole, and no hand-over as the others are.
     const times = rounds.slice(1);
-    const written = (await registry.getSingleMetric('egressd_state_written_bytes_total')!.get()).values[0]!.value;
+    const written = (await registry.getSingleMetric('egressd_collector_state_written_bytes_total')!.get()).values[0]!
+      .value;
     const began = performance.now();
     const { connections } = await restore(disk, { ...HERE, source: SOURCE });
     const again = new FlowTable(SEED + 1, 0n);
     for (const { words } of connections!.images) again.restore(words);
     const restoreMs = performance.now() - began;
-    if (again.size !== count) throw new Error(`BUG: ${again.size} of ${count} connections were restored`);
+    if (again.size !== count) throw new Bug(`${again.size} of ${count} connections were restored`);
     return {
       copyMs: median(times.map(({ copyMs }) => copyMs)),
       writeMs: median(times.map(({ writeMs }) => writeMs)),

@@ -11,7 +11,7 @@ import { Registry } from 'prom-client';
 import { find, render } from './helm.ts';
 
 /** Short enough to see what comes after a refusal. */
-const TIMES = { silenceMs: 10_000, answerMs: 10_000, pauses: { minMs: 5, maxMs: 40 } };
+const TIMES = { silenceMs: 10_000, answerMs: 10_000, backoff: { minMs: 5, maxMs: 40 } };
 const NODE = { name: 'n1', zone: 'z1', region: 'r', internalIps: ['192.168.0.1'] };
 const EVENT = { node: 'n1', reason: 'AccountingOff', message: 'accounting is off' };
 

@@ -31,13 +31,13 @@ const SERVER_HTTP6: End = { address: SERVER.v6, port: 8080 };
 const CLIENT_END: End = { address: CLIENT.v4, port: 40_001 };
 const CLIENT_END6: End = { address: CLIENT.v6, port: 40_001 };
 
-/** A TCP connection to `dialled`, answered by the server from `real` to `seen`, the client as the server sees it. */
-function handshake(dialled: End, real: End, seen: End): Step[] {
+/** A TCP connection to `originalDestination`, answered by the server from `real` to `seen`, the client as the server sees it. */
+function handshake(originalDestination: End, real: End, seen: End): Step[] {
   return [
-    byClient(dialled, (from, to) => tcp(from, to, 'syn'), 40_001),
+    byClient(originalDestination, (from, to) => tcp(from, to, 'syn'), 40_001),
     byServer(seen, (from, to) => tcp(from, to, 'synAck'), real.port),
-    byClient(dialled, (from, to) => tcp(from, to, 'ack'), 40_001),
-    byClient(dialled, (from, to) => tcp(from, to, 'ack', 100), 40_001),
+    byClient(originalDestination, (from, to) => tcp(from, to, 'ack'), 40_001),
+    byClient(originalDestination, (from, to) => tcp(from, to, 'ack', 100), 40_001),
   ];
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inNamespace, openConntrackSocket } from '@egressd/collector/native/netlink-socket';
+import { Bug } from '@egressd/flow/bug';
 import { CASES, type Case } from './cases.ts';
 import { type LibraryEntry, parseWithLibrary } from './library-parser.ts';
 import { openRawSocket, type RawSocket } from './raw-socket.ts';
@@ -43,7 +44,7 @@ async function record(one: Case, router: Router, hosts: Record<'client' | 'serve
     recording = await dumpWhenCounted(router.router, one.name, i + 1);
   }
   if (one.after !== undefined) await router.run(one.after);
-  if (recording === undefined) throw new Error(`BUG: the case ${one.name} has no packets`);
+  if (recording === undefined) throw new Bug(`the case ${one.name} has no packets`);
   return recording;
 }
 

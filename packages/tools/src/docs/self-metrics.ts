@@ -8,7 +8,7 @@ import { Aggregate } from '@egressd/exporter/aggregate/aggregate';
 import { inventoryMetrics } from '@egressd/exporter/inventory/metrics';
 import { createKubeMetrics } from '@egressd/exporter/kube/metrics';
 import { createExporterMetrics } from '@egressd/exporter/metrics';
-import { createHealthMetrics } from '@egressd/exporter/node-problems/watch';
+import { createNodeProblemMetrics } from '@egressd/exporter/node-problems/watch';
 import { OwnerRegistry } from '@egressd/exporter/owners/registry';
 import { Waiting } from '@egressd/exporter/pending/pending-batches';
 import { createReceiverMetrics } from '@egressd/exporter/receiver/metrics';
@@ -50,7 +50,7 @@ function exporterRegistry(): Registry {
   createSinkMetrics(registry);
   inventoryMetrics(registry);
   createKubeMetrics(registry, []);
-  createHealthMetrics(registry, () => new Map());
+  createNodeProblemMetrics(registry, () => new Map());
   createCheckpointMetrics(registry);
   createHistoryMetrics(registry);
   serverTls(NO_TLS, SILENT, registry).stop();

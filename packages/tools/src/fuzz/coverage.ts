@@ -1,4 +1,5 @@
 import { type Profiler, Session } from 'node:inspector';
+import { Bug } from '@egressd/flow/bug';
 import type { CodeThatRan, Ran } from './fuzzer.ts';
 
 /** Only our own code counts, and not the lab's. */
@@ -60,7 +61,7 @@ export class Coverage implements CodeThatRan {
     this.#session.post(method, params, (error, result) => {
       answer = { error, result };
     });
-    if (answer === undefined) throw new Error(`BUG: the inspector did not answer ${method} at once`);
+    if (answer === undefined) throw new Bug(`the inspector did not answer ${method} at once`);
     if (answer.error !== null) throw answer.error;
     return answer.result;
   }

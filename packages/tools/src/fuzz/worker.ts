@@ -1,5 +1,7 @@
 /** The thread that fuzzes one decoder: one that hangs or takes all memory ends with it, and nothing else does. */
+
 import { parentPort, workerData } from 'node:worker_threads';
+import { Bug } from '@egressd/flow/bug';
 import { seededRandom } from '@egressd/world/traffic/random';
 import { Coverage } from './coverage.ts';
 import { Fuzzer } from './fuzzer.ts';
@@ -9,7 +11,7 @@ import { TARGETS } from './targets.ts';
 
 const { target: name, seed, milliseconds, current } = workerData as FuzzTask;
 const target = TARGETS.find((one) => one.name === name);
-if (target === undefined) throw new Error(`BUG: no decoder ${name}`);
+if (target === undefined) throw new Bug(`no decoder ${name}`);
 
 const header = new Uint32Array(current, 0, 2);
 const body = new Uint8Array(current, header.byteLength);

@@ -147,5 +147,5 @@ function assemble(daemon: string, deployed: string, debs: string, node: string, 
 
 const [daemon, deployed, debs, node, root] = process.argv.slice(2);
 if (daemon === undefined || deployed === undefined || debs === undefined || node === undefined || root === undefined)
-  throw new Error('BUG: assemble.ts DAEMON DEPLOYED DEBS NODE ROOT');
+  throw new Error('usage: assemble.ts DAEMON DEPLOYED DEBS NODE ROOT');
 assemble(daemon, deployed, debs, node, root);

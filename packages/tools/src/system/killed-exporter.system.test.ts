@@ -20,7 +20,7 @@ const LONGEST_LIFE_MS = 2500;
 const FULL_MS = 4000;
 const ASK_AGAIN_MS = 500;
 /** At the beginning of a line: the metric's help begins the same way. */
-const STREAMS = '\negressd_stream_connected 1';
+const STREAMS = '\negressd_collector_stream_connected 1';
 
 let world: World;
 let daemons: Daemons | undefined;

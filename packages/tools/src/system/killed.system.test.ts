@@ -56,7 +56,7 @@ test(
     await move(1);
     expect(wrong(await waitForStandstill(world, running))).toEqual([]);
 
-    // Nothing is accepted from here on, so nothing is confirmed. A stopped process would not do: what lies in its socket's buffer is
+    // Nothing is accepted from here on, so nothing is committed. A stopped process would not do: what lies in its socket's buffer is
     // stored when it goes on, though the exporter that sent it is dead.
     expect(await database.end()).toBe(0);
     const moving = move(2);

@@ -1,10 +1,11 @@
 import { freezeBatch } from '@egressd/collector/state/frozen-batch';
 import { Outbox } from '@egressd/collector/stream/outbox';
 import { Stream, type StreamOptions } from '@egressd/collector/stream/stream';
-import type { Health, ReceivedBatch } from '@egressd/exporter/receiver/received';
+import type { ReceivedBatch } from '@egressd/exporter/receiver/received';
 import { Receiver, type ReceiverOptions } from '@egressd/exporter/receiver/receiver';
 import { Ledger } from '@egressd/exporter/state/batch-offsets';
 import { emptyColumns } from '@egressd/flow/columns';
+import type { NodeHealth } from '@egressd/flow/node-health';
 import { KeptLog } from '@egressd/world/observe';
 import { credentials, ServerCredentials } from '@grpc/grpc-js';
 import { Registry } from 'prom-client';
@@ -16,8 +17,8 @@ export class ExporterEnd implements AsyncDisposable {
   readonly kept = new KeptLog();
   /** Everything that was applied, in order. */
   readonly batches: ReceivedBatch[] = [];
-  /** What was said of nodes' kernels, in order, as `node` and Health. */
-  readonly healths: [node: string, health: Health][] = [];
+  /** What was said of nodes' kernels, in order, as `node` and NodeHealth. */
+  readonly healths: [node: string, health: NodeHealth][] = [];
   readonly receiver: Receiver;
 
   constructor(options: Partial<ReceiverOptions> = {}) {
@@ -31,7 +32,7 @@ export class ExporterEnd implements AsyncDisposable {
       admit: () => undefined,
       onBatch: (batch) => this.batches.push(batch),
       onHealth: ({ node }, health) => this.healths.push([node, health]),
-      wantDialled: false,
+      wantOriginalDestination: false,
       log: this.kept.log,
       registry: this.registry,
       ...options,
@@ -62,8 +63,8 @@ export class ExporterEnd implements AsyncDisposable {
   }
 
   /** As if every sink had accepted all that was applied. */
-  confirmAll(): void {
-    this.receiver.confirm(this.ledger.confirmUpTo(this.ledger.positions()));
+  commitAll(): void {
+    this.receiver.commit(this.ledger.commitUpTo(this.ledger.positions()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -97,7 +98,7 @@ export class CollectorEnd implements AsyncDisposable {
       credentials: () => credentials.createInsecure(),
       node: 'node-a',
       bootId: 'boot',
-      numbering: 'numbering-1',
+      epoch: 'epoch-1',
       version: 'test',
       settings: { excludeNamespaces: ['kube-system'], groupPublicIps: true, sendTrafficDelta: undefined },
       nodeAddresses: () => [new Uint8Array(16).fill(7)],

@@ -29,7 +29,7 @@ const endOf = async (stream: RawStream) => {
   return stream.end!;
 };
 const endedFor = (exporter: ExporterEnd, reason: string) =>
-  metric(exporter.registry, 'egressd_receiver_streams_ended_total', { reason });
+  metric(exporter.registry, 'egressd_exporter_receiver_streams_ended_total', { reason });
 
 describe('the exporter does not let in', () => {
   test('anybody while it is not ready, and lets in whoever waits when it is', async () => {
@@ -48,7 +48,9 @@ describe('the exporter does not let in', () => {
     await using exporter = await ExporterEnd.start({ admit: ({ node }) => `127.0.0.1 is not an address of ${node}` });
     await using collector = new CollectorEnd(exporter.port);
     await until('a refusal', () => collector.kept.says('127.0.0.1 is not an address of node-a', 'NODE_NAME'));
-    expect(await metric(collector.registry, 'egressd_stream_ended_total', { reason: 'permission_denied' })).not.toBe(0);
+    expect(
+      await metric(collector.registry, 'egressd_collector_streams_ended_total', { reason: 'permission_denied' }),
+    ).not.toBe(0);
     expect(await endedFor(exporter, 'refused')).not.toBe(0);
   });
 
@@ -68,14 +70,14 @@ describe('the exporter does not let in', () => {
     await using exporter = await ExporterEnd.start();
     using stream = new RawStream(exporter.port, helloBytes({ protocol: 2, oldestProtocol: 1 }));
     await until('a Welcome', () => stream.of('welcome').length === 1);
-    expect(stream.of('welcome')[0]).toMatchObject({ protocol: 1, applied: 0n, confirmed: 0n });
+    expect(stream.of('welcome')[0]).toMatchObject({ protocol: 1, applied: 0n, committed: 0n });
   });
 
   test.each([
     ['no node', { node: '' }, 'set NODE_NAME'],
     ['a node name that is too long', { node: 'n'.repeat(254) }, 'longer than 253'],
     ['a node name of two lines', { node: 'a\nb' }, 'control characters'],
-    ['no numbering', { numbering: '' }, 'numbering'],
+    ['no epoch', { epoch: '' }, 'epoch'],
     ['a short address', { nodeAddresses: [new Uint8Array(4)] }, '16 bytes'],
     ['too many addresses', { nodeAddresses: Array.from({ length: 4097 }, () => new Uint8Array(16)) }, 'more than 4096'],
     ['a long version', { version: 'v'.repeat(65) }, 'longer than 64'],
@@ -108,7 +110,7 @@ describe('the exporter ends', () => {
     await using exporter = await ExporterEnd.start();
     using older = new RawStream(exporter.port, helloBytes(), ...batch(1));
     await until('the batch', () => exporter.batches.length === 1);
-    using newer = new RawStream(exporter.port, helloBytes({ numbering: 'numbering-2' }));
+    using newer = new RawStream(exporter.port, helloBytes({ epoch: 'epoch-2' }));
     const end = await endOf(older);
     expect(end.code).toBe(status.ABORTED);
     expect(end.details).toBe('a newer stream from 127.0.0.1 speaks for node node-a');
@@ -183,20 +185,22 @@ describe('a batch', () => {
     await until('the third', () => exporter.numbers.at(-1) === 3);
     expect(exporter.numbers).toEqual([1, 3]);
     await until('a rejection', () => collector.kept.says('rejected a batch', 'batch=2', 'claims 9 rows'));
-    expect(await metric(collector.registry, 'egressd_batches_rejected_total')).toBe(1);
-    expect(await metric(collector.registry, 'egressd_flow_bytes_rejected_total')).toBe(1234);
-    expect(await metric(exporter.registry, 'egressd_receiver_batches_dropped_total', { reason: 'malformed' })).toBe(1);
-    expect(await metric(exporter.registry, 'egressd_receiver_batches_missing_total')).toBe(0);
-    exporter.confirmAll();
-    await until('all confirmed', () => collector.outbox.length === 0);
-    expect(await metric(collector.registry, 'egressd_stream_ended_total')).toBe(0);
+    expect(await metric(collector.registry, 'egressd_collector_batches_rejected_total')).toBe(1);
+    expect(await metric(collector.registry, 'egressd_collector_traffic_bytes_rejected_total')).toBe(1234);
+    expect(
+      await metric(exporter.registry, 'egressd_exporter_receiver_batches_dropped_total', { reason: 'malformed' }),
+    ).toBe(1);
+    expect(await metric(exporter.registry, 'egressd_exporter_receiver_batches_missing_total')).toBe(0);
+    exporter.commitAll();
+    await until('all committed', () => collector.outbox.length === 0);
+    expect(await metric(collector.registry, 'egressd_collector_streams_ended_total')).toBe(0);
   });
 
   test('with a message above the limit is rejected, and the stream goes on', async () => {
     await using exporter = await ExporterEnd.start();
     const value = { number: 1n, last: true, toMs: 1n, addresses: new Uint8Array(MAX_MESSAGE_BYTES) };
     using stream = new RawStream(exporter.port, helloBytes(), encodeRequest({ case: 'part', value }), ...batch(2));
-    await until('progress', () => stream.of('progress').at(-1)?.applied === 2n);
+    await until('ack', () => stream.of('ack').at(-1)?.applied === 2n);
     expect(stream.of('rejection')).toMatchObject([{ number: 1n, reason: expect.stringContaining('is longer than') }]);
     expect(exporter.numbers).toEqual([2]);
   });
@@ -204,11 +208,13 @@ describe('a batch', () => {
   test('that comes twice counts once, and is acknowledged', async () => {
     await using exporter = await ExporterEnd.start();
     using first = new RawStream(exporter.port, helloBytes(), ...batch(1));
-    await until('progress', () => first.of('progress').length === 1);
+    await until('ack', () => first.of('ack').length === 1);
     using second = new RawStream(exporter.port, helloBytes(), ...batch(1), ...batch(2));
-    await until('progress', () => second.of('progress').at(-1)?.applied === 2n);
+    await until('ack', () => second.of('ack').at(-1)?.applied === 2n);
     expect(exporter.numbers).toEqual([1, 2]);
-    expect(await metric(exporter.registry, 'egressd_receiver_batches_dropped_total', { reason: 'duplicate' })).toBe(1);
+    expect(
+      await metric(exporter.registry, 'egressd_exporter_receiver_batches_dropped_total', { reason: 'duplicate' }),
+    ).toBe(1);
   });
 
   test('that was not whole when its stream ended is dropped, and comes again', async () => {
@@ -216,21 +222,22 @@ describe('a batch', () => {
     const [head, ...rest] = encodeBatch({ number: 1, fromMs: 0, toMs: 1 }, emptyColumns(300, 1), 1000);
     const broken = new RawStream(exporter.port, helloBytes(), head!);
     await until('a Welcome', () => broken.answers.length === 1);
-    const received = () => metric(exporter.registry, 'egressd_receiver_message_bytes_total');
+    const received = () => metric(exporter.registry, 'egressd_exporter_receiver_message_bytes_total');
     await until('its first part', async () => (await received()) > head!.length);
     broken[Symbol.dispose]();
-    const partial = () => metric(exporter.registry, 'egressd_receiver_batches_dropped_total', { reason: 'partial' });
+    const partial = () =>
+      metric(exporter.registry, 'egressd_exporter_receiver_batches_dropped_total', { reason: 'partial' });
     await until('it is dropped', async () => (await partial()) === 1);
     using stream = new RawStream(exporter.port, helloBytes(), head!, ...rest);
-    await until('progress', () => stream.of('progress').length > 0);
+    await until('ack', () => stream.of('ack').length > 0);
     expect(exporter.batches[0]!.parts.reduce((rows, part) => rows + part.rows, 0)).toBe(300);
   });
 
   test('whose number leaves a gap is taken, and the gap is counted and said', async () => {
     await using exporter = await ExporterEnd.start();
     using stream = new RawStream(exporter.port, helloBytes(), ...batch(1), ...batch(4));
-    await until('progress', () => stream.of('progress').at(-1)?.applied === 4n);
-    expect(await metric(exporter.registry, 'egressd_receiver_batches_missing_total')).toBe(2);
+    await until('ack', () => stream.of('ack').at(-1)?.applied === 4n);
+    expect(await metric(exporter.registry, 'egressd_exporter_receiver_batches_missing_total')).toBe(2);
     expect(exporter.kept.says('never came', 'node=node-a', 'batches=2')).toBe(true);
   });
 
@@ -242,9 +249,11 @@ describe('a batch', () => {
       helloBytes(),
       ...batch(1, { fromMs: now + 3_600_000, toMs: now + 3_660_000 }),
     );
-    await until('progress', () => stream.of('progress').length === 1);
+    await until('ack', () => stream.of('ack').length === 1);
     expect(exporter.batches[0]!.span).toEqual({ number: 1, fromMs: now, toMs: now });
-    expect(await metric(exporter.registry, 'egressd_receiver_batch_clock_total', { clock: 'ahead' })).toBe(1);
+    expect(
+      await metric(exporter.registry, 'egressd_exporter_receiver_batch_clock_skew_total', { clock: 'ahead' }),
+    ).toBe(1);
     expect(exporter.kept.says('clock of a node is ahead', 'node=node-a', 'seconds=3660')).toBe(true);
   });
 });
@@ -259,32 +268,32 @@ describe('what has nothing to do with bytes ends no stream', () => {
     [
       'a Health of more than can be',
       'malformed_health',
-      encodeRequest({ case: 'health', value: { countersBackwards: most } }),
+      encodeRequest({ case: 'health', value: { counterDecreases: most } }),
     ],
   ])('%s', async (_, reason, message) => {
     await using exporter = await ExporterEnd.start();
     using stream = new RawStream(exporter.port, helloBytes(), message, ...batch(1));
-    await until('progress', () => stream.of('progress').at(-1)?.applied === 1n);
-    expect(await metric(exporter.registry, 'egressd_receiver_messages_ignored_total', { reason })).toBe(1);
+    await until('ack', () => stream.of('ack').at(-1)?.applied === 1n);
+    expect(await metric(exporter.registry, 'egressd_exporter_receiver_messages_ignored_total', { reason })).toBe(1);
     expect(exporter.healths).toEqual([]);
     expect(stream.end).toBeUndefined();
   });
 
   test('an answer of an unknown kind', async () => {
     const welcome = create(DeliverResponseSchema, { message: { case: 'welcome', value: { protocol: 1 } } });
-    const progress = create(DeliverResponseSchema, { message: { case: 'progress', value: { applied: 1n } } });
+    const ack = create(DeliverResponseSchema, { message: { case: 'ack', value: { applied: 1n } } });
     await using other = await grpcServer((call) => {
       call.write(welcome);
       call.write(create(DeliverResponseSchema));
       call.on('data', ({ message }) => {
-        if (message.case === 'part') call.write(progress);
+        if (message.case === 'part') call.write(ack);
       });
     });
     await using collector = new CollectorEnd(other.port);
     collector.send();
     expect(await collector.stream.close({ deadlineMs: 10_000 })).toEqual({ batches: 0, flowBytes: 0 });
-    expect(await metric(collector.registry, 'egressd_stream_messages_ignored_total')).toBe(1);
-    expect(await metric(collector.registry, 'egressd_stream_ended_total')).toBe(0);
+    expect(await metric(collector.registry, 'egressd_collector_stream_messages_ignored_total')).toBe(1);
+    expect(await metric(collector.registry, 'egressd_collector_streams_ended_total')).toBe(0);
   });
 });
 
@@ -296,7 +305,7 @@ test('an exporter that does not read for a while gets the newest Health, not all
     call.write(welcome);
     resume = () =>
       call.on('data', ({ message }) => {
-        if (message.case === 'health') got.push(Number(message.value.countersBackwards));
+        if (message.case === 'health') got.push(Number(message.value.counterDecreases));
       });
   });
   await using collector = new CollectorEnd(other.port, { timing: { keepaliveTimeoutMs: 20_000, stallMs: 20_000 } });
@@ -304,14 +313,14 @@ test('an exporter that does not read for a while gets the newest Health, not all
   const big = encodeRequest({ case: 'part', value: { addresses: new Uint8Array(MAX_MESSAGE_BYTES / 2) } });
   collector.stream.send({ number: 1, messages: [big, big, big, big], bytes: 1, rows: 1, flowBytes: 1, frozenMs: 0 });
   const rest = { accounting: true, timestamps: true, events: 1, entriesWithoutCounters: 0 };
-  for (let countersBackwards = 1; countersBackwards <= 1000; countersBackwards++) {
-    collector.stream.tell({ ...rest, countersBackwards });
+  for (let counterDecreases = 1; counterDecreases <= 1000; counterDecreases++) {
+    collector.stream.tell({ ...rest, counterDecreases });
     await new Promise(setImmediate);
   }
   resume();
   await until('the newest', () => {
     // As after every read.
-    collector.stream.tell({ ...rest, countersBackwards: 1000 });
+    collector.stream.tell({ ...rest, counterDecreases: 1000 });
     return got.at(-1) === 1000;
   });
   expect(got.length).toBeLessThan(100);

@@ -120,7 +120,7 @@ describe('a stream with TLS', () => {
     await using collector = new CollectorEnd(exporter.end.port, { credentials, timing: { keepaliveMs: 10_000 } });
     collector.send();
     await until('a line', () => collector.kept.says('reason=tls_files', 'holds no private key', files.key));
-    expect(await metric(registry, 'egressd_tls_reload_failures_total')).toBeGreaterThan(0);
+    expect(await metric(registry, 'egressd_collector_tls_reload_failures_total')).toBeGreaterThan(0);
     made.replace(files, collectorFiles);
     await until('the batch', () => exporter.end.batches.length === 1);
   });
@@ -173,7 +173,7 @@ describe('files that cannot be used', () => {
     writeFileSync(files.cert, 'half written');
     tls.reload();
     expect(kept.says('holds no certificate', files.cert, 'the certificates before are kept')).toBe(true);
-    expect(await metric(registry, 'egressd_tls_reload_failures_total')).toBe(1);
+    expect(await metric(registry, 'egressd_exporter_tls_reload_failures_total')).toBe(1);
     await using collector = collectorWith(COLLECTOR, { end });
     collector.send();
     await until('the batch', () => end.batches.length === 1);
@@ -183,7 +183,7 @@ describe('files that cannot be used', () => {
   test('when a certificate expires is a metric', async () => {
     const registry = new Registry();
     serverTls(EXPORTER, SILENT, registry).stop();
-    const seconds = await metric(registry, 'egressd_tls_certificate_expires_timestamp_seconds');
+    const seconds = await metric(registry, 'egressd_exporter_tls_certificate_expires_timestamp_seconds');
     expect(Math.round((seconds * 1000 - Date.now()) / 86_400_000)).toBe(30);
   });
 });
@@ -192,7 +192,7 @@ describe('without certificates', () => {
   test('an exporter listens on loopback', async () => {
     const registry = new Registry();
     expect(serverTls(NONE, SILENT, registry).host).toBe('127.0.0.1');
-    expect(await metric(registry, 'egressd_stream_insecure')).toBe(0);
+    expect(await metric(registry, 'egressd_exporter_stream_insecure')).toBe(0);
   });
 
   test('or everywhere if told so, which is said and is a metric', async () => {
@@ -200,7 +200,7 @@ describe('without certificates', () => {
     const kept = new KeptLog();
     expect(serverTls({ ...NONE, insecure: true }, kept.log, registry).host).toBe('::');
     expect(kept.says('level=warn', 'plain text (insecure)')).toBe(true);
-    expect(await metric(registry, 'egressd_stream_insecure')).toBe(1);
+    expect(await metric(registry, 'egressd_exporter_stream_insecure')).toBe(1);
   });
 
   test.each(['127.0.0.1:6062', 'localhost:6062', '[::1]:6062', '127.8.9.1:1'])('a collector talks to %s', (address) => {
@@ -217,7 +217,7 @@ describe('without certificates', () => {
       const kept = new KeptLog();
       clientTls({ ...NONE, insecure: true }, address, kept.log, registry);
       expect(kept.says('level=warn', 'plain text (insecure)')).toBe(true);
-      expect(await metric(registry, 'egressd_stream_insecure')).toBe(1);
+      expect(await metric(registry, 'egressd_collector_stream_insecure')).toBe(1);
     },
   );
 });

@@ -9,7 +9,7 @@ import { CollectorEnd, ExporterEnd, seeded } from './stream-ends.ts';
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1);
 
 describe('stream', () => {
-  test('brings batches in order, once, and forgets them when they are confirmed', async () => {
+  test('brings batches in order, once, and forgets them when they are committed', async () => {
     await using exporter = await ExporterEnd.start();
     // Nothing breaks here, however slow the machine is.
     await using collector = new CollectorEnd(exporter.port, { timing: STREAM_TIMING });
@@ -18,12 +18,12 @@ describe('stream', () => {
     expect(exporter.numbers).toEqual(upTo(50));
     expect(exporter.txBytes).toBe(collector.txBytes);
     expect(collector.outbox.length).toBe(50);
-    exporter.confirmAll();
-    await until('all confirmed', () => collector.outbox.length === 0);
-    expect(await metric(collector.registry, 'egressd_batches_sent_total')).toBe(50);
-    expect(await metric(collector.registry, 'egressd_batches_resent_total')).toBe(0);
-    expect(await metric(exporter.registry, 'egressd_receiver_batches_total')).toBe(50);
-    expect(await metric(exporter.registry, 'egressd_receiver_streams')).toBe(1);
+    exporter.commitAll();
+    await until('all committed', () => collector.outbox.length === 0);
+    expect(await metric(collector.registry, 'egressd_collector_batches_sent_total')).toBe(50);
+    expect(await metric(collector.registry, 'egressd_collector_batches_resent_total')).toBe(0);
+    expect(await metric(exporter.registry, 'egressd_exporter_receiver_batches_total')).toBe(50);
+    expect(await metric(exporter.registry, 'egressd_exporter_receiver_streams')).toBe(1);
   });
 
   test('tells the exporter who speaks', async () => {
@@ -34,7 +34,7 @@ describe('stream', () => {
     expect(exporter.batches[0]!.collector).toEqual({
       node: 'node-a',
       bootId: 'boot',
-      numbering: 'numbering-1',
+      epoch: 'epoch-1',
       version: 'test',
       settings: { excludeNamespaces: ['kube-system'], groupPublicIps: true, sendTrafficDelta: undefined },
       nodeAddresses: [new Uint8Array(16).fill(7)],
@@ -43,12 +43,12 @@ describe('stream', () => {
     expect(exporter.receiver.collectors.map(({ node }) => node)).toEqual(['node-a']);
   });
 
-  test('the exporter asks for the dialled service in its first answer', async () => {
-    await using exporter = await ExporterEnd.start({ wantDialled: true });
+  test('the exporter asks for the original destination (before DNAT) in its first answer', async () => {
+    await using exporter = await ExporterEnd.start({ wantOriginalDestination: true });
     await using collector = new CollectorEnd(exporter.port);
-    expect(collector.stream.wantDialled).toBe(false);
+    expect(collector.stream.wantOriginalDestination).toBe(false);
     await until('the answer', () => collector.stream.connected);
-    expect(collector.stream.wantDialled).toBe(true);
+    expect(collector.stream.wantOriginalDestination).toBe(true);
   });
 
   test('a batch of many messages is applied as one', async () => {
@@ -64,8 +64,8 @@ describe('stream', () => {
     await using collector = new CollectorEnd(1, { outbox: new Outbox(1000) });
     while (collector.stream.canFreeze) collector.send(100);
     expect(collector.outbox.bytes).toBeLessThan(3000);
-    expect(await metric(collector.registry, 'egressd_batch_bytes_waiting')).toBe(collector.outbox.bytes);
-    expect(await metric(collector.registry, 'egressd_stream_connected')).toBe(0);
+    expect(await metric(collector.registry, 'egressd_collector_batch_bytes_unacked')).toBe(collector.outbox.bytes);
+    expect(await metric(collector.registry, 'egressd_collector_stream_connected')).toBe(0);
   });
 
   test('closing waits until all is applied', async () => {
@@ -75,7 +75,9 @@ describe('stream', () => {
     expect(await collector.stream.close({ deadlineMs: 10_000 })).toEqual({ batches: 0, flowBytes: 0 });
     expect(exporter.numbers).toEqual(upTo(20));
     await until('an end in order', async () => {
-      return (await metric(exporter.registry, 'egressd_receiver_streams_ended_total', { reason: 'closed' })) === 1;
+      return (
+        (await metric(exporter.registry, 'egressd_exporter_receiver_streams_ended_total', { reason: 'closed' })) === 1
+      );
     });
   });
 
@@ -85,14 +87,14 @@ describe('stream', () => {
     expect(await collector.stream.close({ deadlineMs: 50 })).toEqual({ batches: 1, flowBytes: collector.txBytes });
   });
 
-  test('an exporter that stops confirms what is delivered in the end', async () => {
+  test('an exporter that stops commits what is delivered in the end', async () => {
     await using exporter = await ExporterEnd.start();
     await using collector = new CollectorEnd(exporter.port);
     collector.send();
     await until('the batch', () => exporter.batches.length === 1);
     exporter.receiver.stopTaking();
     collector.send();
-    exporter.confirmAll();
+    exporter.commitAll();
     await exporter.receiver.close({ deadlineMs: 1000 });
     await until('the end', () => collector.kept.says('the exporter stops'));
     expect(exporter.numbers).toEqual([1]);
@@ -101,7 +103,7 @@ describe('stream', () => {
 });
 
 describe("what a collector says of its node's kernel", () => {
-  const fine = { accounting: true, timestamps: true, events: 1, countersBackwards: 0, entriesWithoutCounters: 0 };
+  const fine = { accounting: true, timestamps: true, events: 1, counterDecreases: 0, entriesWithoutCounters: 0 };
   const silent = { ...fine, accounting: undefined, timestamps: undefined, events: undefined };
 
   test('arrives as it was told, once, and again when it is another', async () => {
@@ -110,7 +112,7 @@ describe("what a collector says of its node's kernel", () => {
     collector.stream.tell(fine);
     await until('the first', () => exporter.healths.length === 1);
     collector.stream.tell({ ...fine });
-    const bad = { accounting: false, timestamps: false, events: 2, countersBackwards: 3, entriesWithoutCounters: 4 };
+    const bad = { accounting: false, timestamps: false, events: 2, counterDecreases: 3, entriesWithoutCounters: 4 };
     collector.stream.tell(bad);
     await until('the second', () => exporter.healths.length === 2);
     collector.stream.tell(silent);
@@ -127,9 +129,9 @@ describe("what a collector says of its node's kernel", () => {
     await using proxy = await listening(first.port);
     proxy.proxy.schedule('cut', 1);
     await using collector = new CollectorEnd(proxy.port);
-    for (let countersBackwards = 0; countersBackwards < 50; countersBackwards++)
-      collector.stream.tell({ ...fine, countersBackwards });
-    const newest = { ...fine, countersBackwards: 49 };
+    for (let counterDecreases = 0; counterDecreases < 50; counterDecreases++)
+      collector.stream.tell({ ...fine, counterDecreases });
+    const newest = { ...fine, counterDecreases: 49 };
     await until('the newest', () => first.healths.length > 0);
     expect(first.healths).toEqual([['node-a', newest]]);
 
@@ -143,14 +145,14 @@ describe("what a collector says of its node's kernel", () => {
 });
 
 describe('stream, with one side restarted', () => {
-  test('an exporter that lost its memory gets again what was not confirmed, in order', async () => {
+  test('an exporter that lost its memory gets again what was not committed, in order', async () => {
     await using first = await ExporterEnd.start();
     await using proxy = await listening(first.port);
     await using collector = new CollectorEnd(proxy.port);
     for (let i = 0; i < 4; i++) collector.send();
     await until('the first four', () => first.batches.length === 4);
-    first.confirmAll();
-    await until('their confirmation', () => collector.outbox.length === 0);
+    first.commitAll();
+    await until('their commit', () => collector.outbox.length === 0);
     for (let i = 0; i < 3; i++) collector.send();
     await until('three more', () => first.batches.length === 7);
 
@@ -161,26 +163,26 @@ describe('stream, with one side restarted', () => {
     collector.send();
     await until('the second exporter to have all', () => second.batches.length === 4);
     expect(second.numbers).toEqual([5, 6, 7, 8]);
-    expect(await metric(collector.registry, 'egressd_batches_resent_total')).toBe(3);
-    expect(await metric(second.registry, 'egressd_receiver_batches_missing_total')).toBe(0);
-    second.confirmAll();
-    await until('all confirmed', () => collector.outbox.length === 0);
+    expect(await metric(collector.registry, 'egressd_collector_batches_resent_total')).toBe(3);
+    expect(await metric(second.registry, 'egressd_exporter_receiver_batches_missing_total')).toBe(0);
+    second.commitAll();
+    await until('all committed', () => collector.outbox.length === 0);
   });
 
-  test('a collector that lost its memory begins a new numbering, which counts anew', async () => {
+  test('a collector that lost its memory begins a new epoch, which counts anew', async () => {
     await using exporter = await ExporterEnd.start();
     const first = new CollectorEnd(exporter.port);
     first.send();
     first.send();
     await until('two batches', () => exporter.batches.length === 2);
     await first.stream.close({ deadlineMs: 0 });
-    await using second = new CollectorEnd(exporter.port, { numbering: 'numbering-2' });
+    await using second = new CollectorEnd(exporter.port, { epoch: 'epoch-2' });
     second.send();
     await until('the third', () => exporter.batches.length === 3);
     expect(exporter.numbers).toEqual([1, 2, 1]);
     expect(exporter.txBytes).toBe(first.txBytes + second.txBytes);
-    exporter.confirmAll();
-    await until('the confirmation', () => second.outbox.length === 0);
+    exporter.commitAll();
+    await until('the commit', () => second.outbox.length === 0);
   });
 
   test('both restarted: only what nobody has is gone', async () => {
@@ -191,7 +193,7 @@ describe('stream, with one side restarted', () => {
     await firstExporter[Symbol.asyncDispose]();
     await firstCollector[Symbol.asyncDispose]();
     await using exporter = await ExporterEnd.start();
-    await using collector = new CollectorEnd(exporter.port, { numbering: 'numbering-2' });
+    await using collector = new CollectorEnd(exporter.port, { epoch: 'epoch-2' });
     collector.send();
     await until('the batch', () => exporter.batches.length === 1);
     expect(exporter.txBytes).toBe(collector.txBytes);
@@ -208,8 +210,8 @@ describe('stream, with faults', () => {
       for (let i = 0; i < 5; i++) collector.send(200, 1000);
       await until('all batches', () => exporter.batches.length === 5);
       await until('another connection', () => proxy.proxy.accepted >= 2 && collector.stream.connected);
-      exporter.confirmAll();
-      await until('all confirmed', () => collector.outbox.length === 0);
+      exporter.commitAll();
+      await until('all committed', () => collector.outbox.length === 0);
       expect(exporter.numbers).toEqual(upTo(5));
       expect(exporter.txBytes).toBe(collector.txBytes);
     });
@@ -224,7 +226,7 @@ describe('stream, with faults', () => {
       proxy.proxy.schedule(FAULTS[Math.floor(random() * FAULTS.length)]!, Math.floor(random() * 20_000));
       proxy.proxy.strike(FAULTS[Math.floor(random() * FAULTS.length)]!);
       for (let i = random() * 8; i > 0; i--) collector.send(Math.floor(random() * 300), 1000);
-      if (random() < 0.5) exporter.confirmAll();
+      if (random() < 0.5) exporter.commitAll();
       const accepted = proxy.proxy.accepted;
       await until('another connection', () => proxy.proxy.accepted > accepted);
     }
@@ -232,14 +234,14 @@ describe('stream, with faults', () => {
     await until('the last batch', () => exporter.numbers.at(-1) === last);
     expect(exporter.numbers).toEqual(upTo(last));
     expect(exporter.txBytes).toBe(collector.txBytes);
-    await until('all confirmed', () => {
-      exporter.confirmAll();
+    await until('all committed', () => {
+      exporter.commitAll();
       return collector.outbox.length === 0;
     });
-    expect(await metric(exporter.registry, 'egressd_receiver_batches_missing_total')).toBe(0);
+    expect(await metric(exporter.registry, 'egressd_exporter_receiver_batches_missing_total')).toBe(0);
   });
 
-  test(`and exporters that lose their memory: what is not confirmed comes again, nothing else (EGRESSD_SEED=${seed})`, async () => {
+  test(`and exporters that lose their memory: what is not committed comes again, nothing else (EGRESSD_SEED=${seed})`, async () => {
     const random = seeded(seed + 1);
     let exporter = await ExporterEnd.start();
     await using proxy = await listening(exporter.port);
@@ -250,7 +252,7 @@ describe('stream, with faults', () => {
       const newest = collector.outbox.newest;
       for (let i = random() * 6; i >= 0; i--) collector.send(Math.floor(random() * 300), 1000);
       await until('some of them', () => (exporter.numbers.at(-1) ?? 0) > newest);
-      if (random() < 0.7) exporter.confirmAll();
+      if (random() < 0.7) exporter.commitAll();
       await exporter[Symbol.asyncDispose]();
       for (const number of exporter.numbers) applied.add(number);
       expect(exporter.numbers).toEqual(exporter.numbers.map((_, i) => exporter.numbers[0]! + i));

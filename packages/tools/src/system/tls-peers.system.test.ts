@@ -61,7 +61,7 @@ function collector({ port }: ExporterEnd, given: ChannelCredentials, node = 'nod
 
 /** How many handshakes the exporter has counted. */
 const failed = (exporter: ExporterEnd, reason: string) =>
-  metric(exporter.registry, 'egressd_receiver_handshakes_failed_total', { reason });
+  metric(exporter.registry, 'egressd_exporter_receiver_handshakes_failed_total', { reason });
 
 describe('an exporter refuses a collector', () => {
   test.each<[string, Partial<Wanted>, string | undefined]>([
@@ -106,7 +106,7 @@ describe('an exporter refuses a collector', () => {
     await using client = collector(exporter, clientShowing(await shown({ purpose: 'client' })));
     client.send();
     await until('the batch', () => exporter.batches.length === 1);
-    const counted = await exporter.registry.getSingleMetric('egressd_receiver_handshakes_failed_total')!.get();
+    const counted = await exporter.registry.getSingleMetric('egressd_exporter_receiver_handshakes_failed_total')!.get();
     expect(counted.values).toEqual([]);
   });
 });
@@ -157,7 +157,7 @@ describe('a certificate that names nodes', () => {
       await until('a line', () => client.kept.says('reason=permission_denied', words));
       expect(exporter.kept.says('level=warn', words, 'reason=refused')).toBe(true);
       expect(
-        await metric(exporter.registry, 'egressd_receiver_streams_ended_total', { reason: 'refused' }),
+        await metric(exporter.registry, 'egressd_exporter_receiver_streams_ended_total', { reason: 'refused' }),
       ).toBeGreaterThan(0);
       expect(exporter.batches.length).toBe(0);
     }
@@ -173,7 +173,9 @@ describe('a certificate that names nodes', () => {
     await until('a line', () => liar.kept.says('reason=permission_denied'));
     rightful.send();
     await until('another batch', () => exporter.batches.length === 2);
-    expect(await metric(exporter.registry, 'egressd_receiver_streams_ended_total', { reason: 'superseded' })).toBe(0);
+    expect(
+      await metric(exporter.registry, 'egressd_exporter_receiver_streams_ended_total', { reason: 'superseded' }),
+    ).toBe(0);
   });
 });
 

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { Bug } from '@egressd/flow/bug';
 import { type Daemons, readMetrics } from '@egressd/world/daemons/daemons';
 import { sumOf } from '@egressd/world/daemons/metric-text';
 import { NODES } from '@egressd/world/network/layout';
@@ -54,7 +55,7 @@ export function makeContext({ world, daemons, traffic, stage, seed, good }: Scen
   const metric: Context['metric'] = async (daemon, name, labels) =>
     sumOf(await readMetrics(world, daemon), name, labels);
   const there = <T>(thing: T | undefined, name: string): T => {
-    if (thing === undefined) throw new Error(`BUG: the row uses ${name} and has not asked for it`);
+    if (thing === undefined) throw new Bug(`the row uses ${name} and has not asked for it`);
     return thing;
   };
   return {

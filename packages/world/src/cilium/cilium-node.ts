@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseAddress } from '@egressd/flow/address';
+import { Bug } from '@egressd/flow/bug';
 import type { BpfFolder, BpfTestMap } from './bpf-maps.ts';
 import { ENDPOINT_INFO_BYTES, endpointInfo, endpointKey } from './entries.ts';
 
@@ -79,7 +80,7 @@ export class CiliumNode {
 
   putInto(name: string, entries: readonly RawEntry[]): void {
     const map = this.#maps.get(name);
-    if (map === undefined) throw new Error(`BUG: no map ${name}`);
+    if (map === undefined) throw new Bug(`no map ${name}`);
     map.put(Buffer.concat(entries.map(([key]) => key)), Buffer.concat(entries.map(([, value]) => value)));
   }
 

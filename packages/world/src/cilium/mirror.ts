@@ -62,9 +62,11 @@ function entriesOf(line: string, pods: ReadonlySet<string>, hosts: ReadonlySet<s
   if (pods.has(tuple.source)) {
     entries.push(put(TUPLE_F.out, { ...sent, bits: isLoop ? ENTRY_BITS.loopback : 0 }));
     if (there.destination !== tuple.destination) {
-      const dialled = { destination: there.destination, destinationPort: there.destinationPort };
+      const originalDestination = { destination: there.destination, destinationPort: there.destinationPort };
       // Of a Service's entry, rx_bytes is the backend's number.
-      entries.push(put(TUPLE_F.service, { ...sent, rxPackets: 0, rxBytes: 4711, txPackets: 0, txBytes: 0 }, dialled));
+      entries.push(
+        put(TUPLE_F.service, { ...sent, rxPackets: 0, rxBytes: 4711, txPackets: 0, txBytes: 0 }, originalDestination),
+      );
     }
     const related = { sourcePort: 0, destinationPort: 0, protocol: ICMP[isV6 ? 6 : 4] };
     entries.push(put(TUPLE_F.out | TUPLE_F.related, { ...sent, rxPackets: 0, rxBytes: 0 }, related));

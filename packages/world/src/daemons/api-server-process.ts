@@ -6,9 +6,11 @@
  *
  * RULES, JSON, are what its one user may do. A line on stdin makes something happen: `ORDERS` has them. Ends with stdin.
  */
+
 import { renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Bug } from '@egressd/flow/bug';
 import type { Rule } from '../api-server/access.ts';
 import { type ApiServer, startApiServer } from '../api-server/api-server.ts';
 import type { Fault } from '../api-server/faults.ts';
@@ -121,5 +123,5 @@ async function main(kubeconfig: string, rules: readonly Rule[]): Promise<void> {
 }
 
 const [kubeconfig, rules] = process.argv.slice(2);
-if (kubeconfig === undefined) throw new Error('BUG: no path for the kubeconfig');
+if (kubeconfig === undefined) throw new Bug('no path for the kubeconfig');
 await main(kubeconfig, rules === undefined ? RULES : (JSON.parse(rules) as Rule[]));

@@ -227,7 +227,7 @@ export async function readMetrics(world: World, name: string): Promise<string> {
 
 /** Whether a collector's metrics say that it has read the whole table. */
 function hasRead(metrics: string): boolean {
-  return /^egressd_conntrack_reads_total\{[^}]*result="complete"[^}]*\} [1-9]/m.test(metrics);
+  return /^egressd_collector_conntrack_reads_total\{[^}]*result="complete"[^}]*\} [1-9]/m.test(metrics);
 }
 
 /** What is missing for a good answer. */

@@ -1,3 +1,5 @@
+import { Bug } from '@egressd/flow/bug';
+
 /**
  * Who is in the world and which addresses they have. All of it is constant: each run has its own namespaces.
  *
@@ -102,7 +104,7 @@ export const HOSTS: readonly Host[] = [...PODS, ...NODES, OPS, INTERNET];
 
 function named(name: string): Pod {
   const found = PODS.find((each) => each.name === name);
-  if (found === undefined) throw new Error(`BUG: no pod ${name}`);
+  if (found === undefined) throw new Bug(`no pod ${name}`);
   return found;
 }
 

@@ -1,3 +1,4 @@
+import { Bug } from '@egressd/flow/bug';
 import { GATEWAY, INTERNET, NODES, type Node, OPS } from './layout.ts';
 
 /**
@@ -119,7 +120,7 @@ function podLink(node: Node, pod: string, address: { v4: string; v6: string }): 
 function podRoutes(host: string): string[] {
   const node = NODES.find((each) => each.pods.some((pod) => pod.name === host));
   const pod = node?.pods.find((each) => each.name === host);
-  if (node === undefined || pod === undefined) throw new Error(`BUG: nobody is called ${host}`);
+  if (node === undefined || pod === undefined) throw new Bug(`nobody is called ${host}`);
   return [
     'link set eth0 up',
     `addr add ${pod.address.v4}/32 dev eth0`,

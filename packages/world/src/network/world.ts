@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { Bug } from '@egressd/flow/bug';
 import { type Agent, startAgent } from '../traffic/agent-process.ts';
 import { runCommand, stopProcess } from './commands.ts';
 import { nodeRules } from './kube-proxy.ts';
@@ -76,7 +77,7 @@ function emptyWorld(ns: (host: string) => string, folder: string, agents: Readon
     namespaceFile: (host) => `${NETNS_FOLDER}/${ns(host)}`,
     agent(host) {
       const agent = agents.get(host);
-      if (agent === undefined) throw new Error(`BUG: ${host} has no agent`);
+      if (agent === undefined) throw new Bug(`${host} has no agent`);
       return agent;
     },
     async close() {

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { Bug } from '@egressd/flow/bug';
 import type { AnswerLine, Done, Order } from './orders.ts';
 
 /** An order that could not be carried out, or an agent that is gone. */
@@ -23,8 +24,7 @@ const NODE_FLAGS = ['--max-old-space-size=64', '--max-semi-space-size=2', '--dis
 /** Starts an agent. @param spawn starts the process where it belongs, with pipes */
 export function startAgent(spawn: (command: string, args: readonly string[]) => ChildProcess): Agent {
   const child = spawn(process.execPath, [...NODE_FLAGS, PROGRAM]);
-  if (child.stdin === null || child.stdout === null || child.stderr === null)
-    throw new Error('BUG: an agent without pipes');
+  if (child.stdin === null || child.stdout === null || child.stderr === null) throw new Bug('an agent without pipes');
   const { stdin } = child;
   const open = new Map<number, (answer: AnswerLine) => void>();
   let next = 1;

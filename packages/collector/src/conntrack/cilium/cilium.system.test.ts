@@ -78,8 +78,8 @@ test(
     }
     for (const { name } of NODES) {
       const metrics = await there.agent(name).order({ do: 'http', url: 'http://127.0.0.1:8008/metrics' });
-      expect(metrics.body).toMatch(/^egressd_source_in_use\{.*source="cilium".*\} 1$/m);
-      expect(metrics.body).not.toMatch(/^egressd_source_unusable\{/m);
+      expect(metrics.body).toMatch(/^egressd_collector_source_active\{.*source="cilium".*\} 1$/m);
+      expect(metrics.body).not.toMatch(/^egressd_collector_source_unusable\{/m);
     }
   },
   LIMIT_MS,

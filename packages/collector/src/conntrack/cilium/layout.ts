@@ -34,7 +34,7 @@ export const DIRECTION = {
   in: 1,
   /** For ICMP errors: its counters are a copy of another entry's. */
   related: 2,
-  /** What a client dialled, before a backend was chosen. */
+  /** The Service's own entry, before a backend was chosen. */
   service: 4,
 } as const;
 

@@ -331,7 +331,7 @@ test('a recreated entry counts in full, and raises no alarm about somebody who z
   node.put([entry(100, { sourcePort: 5 }), fresh()]);
   const source = await open();
   const table = new FlowTable(1, 0n);
-  const reducer = new Reducer({ maxPairs: 1024, seed: 1, dialled: false });
+  const reducer = new Reducer({ maxPairs: 1024, seed: 1, originalDestination: false });
   const turn = async () => table.endRead((await source.read((block) => table.apply(block, reducer))).complete);
   await turn();
   node.put([entry(3, { sourcePort: 5 })]);

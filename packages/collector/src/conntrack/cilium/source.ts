@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { stat } from 'node:fs/promises';
+import { Bug } from '@egressd/flow/bug';
 import { inNamespace } from '../../native/netlink-socket.ts';
 import { type AddressSocket, openAddressSocket } from '../node-addresses.ts';
 import type { ConnectionBlock } from '../record.ts';
@@ -49,7 +50,7 @@ class CiliumSource implements ConntrackSource {
   }
 
   async read(onBlock: (block: ConnectionBlock) => void): Promise<ReadReport> {
-    if (this.#reading !== undefined) throw new Error('BUG: a read began before the one before it ended');
+    if (this.#reading !== undefined) throw new Bug('a read began before the one before it ended');
     this.#reading = this.#read(onBlock);
     try {
       return await this.#reading;

@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { Bug } from '@egressd/flow/bug';
 // The worker's native modules: one that no other thread holds is unmapped when a worker ends, under code that still runs.
 import '../../native/netlink-socket.ts';
 import 'netlink/dist/raw.js';
@@ -55,13 +56,13 @@ export abstract class ThreadSource implements ConntrackSource {
   }
 
   async read(onBlock: (block: ConnectionBlock) => void): Promise<ReadReport> {
-    if (this.#onBlock !== undefined) throw new Error('BUG: a read began before the one before it ended');
+    if (this.#onBlock !== undefined) throw new Bug('a read began before the one before it ended');
     this.#onBlock = onBlock;
     this.#blockError = undefined;
     try {
       const answer = await this.#ask('read');
       if (this.#blockError !== undefined) throw this.#blockError;
-      if (answer.kind !== 'read') throw new Error(`BUG: asked for a read, got ${answer.kind}`);
+      if (answer.kind !== 'read') throw new Bug(`asked for a read, got ${answer.kind}`);
       return answer.report;
     } finally {
       this.#onBlock = undefined;
@@ -74,7 +75,7 @@ export abstract class ThreadSource implements ConntrackSource {
 
   async nodeAddresses(): Promise<Uint8Array[]> {
     const answer = await this.#ask('addresses');
-    if (answer.kind !== 'addresses') throw new Error(`BUG: asked for addresses, got ${answer.kind}`);
+    if (answer.kind !== 'addresses') throw new Bug(`asked for addresses, got ${answer.kind}`);
     return answer.addresses;
   }
 

@@ -1,5 +1,7 @@
 /** What every thread that reads a source needs to talk to the main thread. It loads as little as it can, see `worker.ts`. */
+
 import { parentPort } from 'node:worker_threads';
+import { Bug } from '@egressd/flow/bug';
 import { STRIDE } from '../record.ts';
 import { SourceError, type SourceErrorCode } from '../source-error.ts';
 import type { Blocks } from './dump.ts';
@@ -10,10 +12,10 @@ export const BLOCK_RECORDS = 4096;
 /** Blocks that exist: one is filled while others are on their way. A slow reader makes the reading pause. */
 export const BLOCKS = 4;
 
-export const port = parentPort ?? bug('the worker was not started as one');
+export const port = parentPort ?? notAWorker();
 
-function bug(what: string): never {
-  throw new Error(`BUG: ${what}`);
+function notAWorker(): never {
+  throw new Bug('the worker was not started as one');
 }
 
 export function say(message: FromWorker): void {

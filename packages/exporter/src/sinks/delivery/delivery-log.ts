@@ -1,4 +1,4 @@
-import { Backoff, type Log } from '@egressd/daemon/log';
+import { type Log, LogLimiter } from '@egressd/daemon/log';
 import type { SendResult } from '../sink.ts';
 import type { Restored } from './sink-state.ts';
 
@@ -6,13 +6,13 @@ import type { Restored } from './sink-state.ts';
 export class DeliveryLog {
   readonly #sink: string;
   readonly #log: Log;
-  readonly #backoff: Backoff;
+  readonly #logLimiter: LogLimiter;
   #failing = false;
 
   constructor(sink: string, log: Log, now: () => number) {
     this.#sink = sink;
     this.#log = log;
-    this.#backoff = new Backoff(now);
+    this.#logLimiter = new LogLimiter(now);
   }
 
   /** It went on from books of a life before. */
@@ -34,7 +34,7 @@ export class DeliveryLog {
   /** A request will be sent again. */
   retry(result: Exclude<SendResult, { outcome: 'ok' }>, attempt: number, delayMs: number): void {
     this.#failing = true;
-    this.#backoff.limit(`retry ${result.status}`, (leftOut) =>
+    this.#logLimiter.limit(`retry ${result.status}`, (leftOut) =>
       this.#log.warn('sink failed, will be tried again', {
         sink: this.#sink,
         error: result.message,
@@ -48,7 +48,7 @@ export class DeliveryLog {
   /** A request was refused. */
   rejected(result: Extract<SendResult, { outcome: 'rejected' }>): void {
     this.#failing = true;
-    this.#backoff.limit(`rejected ${result.status}`, (leftOut) =>
+    this.#logLimiter.limit(`rejected ${result.status}`, (leftOut) =>
       this.#log.warn('sink refused a request', { sink: this.#sink, error: result.message, leftOut }),
     );
   }
@@ -67,7 +67,7 @@ export class DeliveryLog {
   }
 
   #tellAway(behindMs: number): void {
-    this.#log.error('sink is away too long: batches are confirmed without it from now on', {
+    this.#log.error('sink is away too long: batches are committed without it from now on', {
       sink: this.#sink,
       minutes: Math.round(behindMs / 60_000),
       advice: 'bytes are kept as totals while the exporter runs; check the sink',
@@ -77,7 +77,7 @@ export class DeliveryLog {
   /** Our own mistake: the frame is left, its bytes go with the next. */
   broken(error: unknown): void {
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#backoff.limit('broken', (leftOut) =>
+    this.#logLimiter.limit('broken', (leftOut) =>
       this.#log.error('a snapshot could not be delivered', { sink: this.#sink, error: detail, leftOut }),
     );
   }

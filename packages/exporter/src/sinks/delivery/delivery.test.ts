@@ -163,7 +163,9 @@ describe('Delivery', () => {
     await until(() => accepted.length === 1);
     expect(sink.seen).toEqual(Array(4).fill({ key: 'key-1', samples: ['pod-0=5@60000'] }));
     expect(timers.slept).toEqual([500, 30_000, 2000]);
-    expect(await metric('egressd_sink_retries_total')).toEqual(['egressd_sink_retries_total{sink="text"} 3']);
+    expect(await metric('egressd_exporter_sink_retries_total')).toEqual([
+      'egressd_exporter_sink_retries_total{sink="text"} 3',
+    ]);
   });
 
   test('while one is repeated, only the newest snapshot waits', async () => {
@@ -174,8 +176,8 @@ describe('Delivery', () => {
     expect(new Set(sink.seen.map(({ key, samples }) => `${key} ${samples}`))).toEqual(
       new Set(['key-1 pod-0=100@60000', 'key-2 pod-0=200@180000']),
     );
-    expect(await metric('egressd_sink_superseded_snapshots_total')).toEqual([
-      'egressd_sink_superseded_snapshots_total{sink="text"} 1',
+    expect(await metric('egressd_exporter_sink_superseded_snapshots_total')).toEqual([
+      'egressd_exporter_sink_superseded_snapshots_total{sink="text"} 1',
     ]);
   });
 
@@ -201,7 +203,7 @@ describe('Delivery', () => {
   });
 
   test.each<Mode>(['counter', 'delta'])(
-    '400 to everything: few requests, nothing confirmed, nothing lost: %s',
+    '400 to everything: few requests, nothing committed, nothing lost: %s',
     async (mode) => {
       const { sink, accepted, offer, metric } = setUp(() => refuse('content'));
       offer(60_000, Array(400).fill(5), mode);
@@ -244,7 +246,7 @@ describe('Delivery', () => {
   );
 
   describe('deltas of which an answer was lost are counted', () => {
-    const ambiguous = 'egressd_sink_ambiguous_samples_total';
+    const ambiguous = 'egressd_exporter_sink_ambiguous_samples_total';
     const lines = (fate: string, samples: number) => [`${ambiguous}{sink="text",fate="${fate}"} ${samples}`];
 
     test('accepted when repeated; counters are not counted', async () => {
@@ -321,26 +323,32 @@ describe('Delivery', () => {
     expect(sink.seen.filter(({ samples }) => samples.length <= 30).flatMap(({ samples }) => samples)).toHaveLength(400);
   });
 
-  test('a sink away for long holds no confirmations, until it is back', async () => {
+  test('a sink away for long holds no commits, until it is back', async () => {
     const { sink, delivery, timers, accepted, offer, lines, metric } = setUp(() => AGAIN);
     offer(60_000, [1]);
     await until(() => timers.now() > AWAY_AFTER_MS);
     offer(120_000, [2]);
-    expect(delivery.holdsConfirmation).toBe(false);
-    expect(await metric('egressd_sink_away')).toEqual(['egressd_sink_away{sink="text"} 1']);
-    expect(await metric('egressd_sink_away_total')).toEqual(['egressd_sink_away_total{sink="text"} 1']);
+    expect(delivery.holdsCommit).toBe(false);
+    expect(await metric('egressd_exporter_sink_unavailable')).toEqual([
+      'egressd_exporter_sink_unavailable{sink="text"} 1',
+    ]);
+    expect(await metric('egressd_exporter_sink_outages_total')).toEqual([
+      'egressd_exporter_sink_outages_total{sink="text"} 1',
+    ]);
     expect(lines.filter((line) => line.includes('away too long'))).toHaveLength(1);
     expect(lines.length).toBeLessThan(sink.seen.length + 2);
     sink.answer = () => OK;
     await until(() => accepted.length === 2);
-    expect(delivery.holdsConfirmation).toBe(true);
-    expect(await metric('egressd_sink_pending_seconds')).toEqual(['egressd_sink_pending_seconds{sink="text"} 0']);
+    expect(delivery.holdsCommit).toBe(true);
+    expect(await metric('egressd_exporter_sink_pending_age_seconds')).toEqual([
+      'egressd_exporter_sink_pending_age_seconds{sink="text"} 0',
+    ]);
   });
 
   test('a sink that is only idle is not away', () => {
     const { delivery, timers } = setUp();
     timers.advance(10 * AWAY_AFTER_MS);
-    expect(delivery.holdsConfirmation).toBe(true);
+    expect(delivery.holdsCommit).toBe(true);
   });
 
   test('a sink that hangs costs one request, however many snapshots come', async () => {
@@ -349,10 +357,10 @@ describe('Delivery', () => {
     );
     for (let minute = 1; minute <= 500; minute++) offer(minute * 60_000, [minute, minute]);
     await until(() => sink.seen.length === 1);
-    expect(await metric('egressd_sink_superseded_snapshots_total')).toEqual([
-      'egressd_sink_superseded_snapshots_total{sink="text"} 498',
+    expect(await metric('egressd_exporter_sink_superseded_snapshots_total')).toEqual([
+      'egressd_exporter_sink_superseded_snapshots_total{sink="text"} 498',
     ]);
-    expect(await metric('egressd_sink_series')).toEqual(['egressd_sink_series{sink="text"} 2']);
+    expect(await metric('egressd_exporter_sink_series')).toEqual(['egressd_exporter_sink_series{sink="text"} 2']);
     expect(await delivery.close(0)).toBe(false);
     expect(sink.seen).toHaveLength(1);
   });

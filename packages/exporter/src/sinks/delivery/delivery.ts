@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { type BackoffLimits, backoffMs } from '@egressd/daemon/backoff';
 import type { Log } from '@egressd/daemon/log';
 import type { Standing } from '../../aggregate/image.ts';
 import type { Position, Series, Snapshot } from '../../aggregate/snapshot.ts';
@@ -7,11 +8,13 @@ import { DeliveryLog } from './delivery-log.ts';
 import { type Frame, type Mode, unitsOf } from './frame.ts';
 import type { DropReason, SinkMetrics } from './metrics.ts';
 import { Parts } from './request-splitter.ts';
-import { REAL_TIMERS, retryDelayMs, type Timers } from './retry.ts';
 import { Ledger } from './sink-state.ts';
 import type { LedgerImage } from './sink-state-image.ts';
+import { REAL_TIMERS, type Timers } from './timers.ts';
 
-/** A sink that has not accepted anything for so long no longer holds confirmations: collectors must not run full for it. */
+const BACKOFF: BackoffLimits = { minMs: 1000, maxMs: 60_000 };
+
+/** A sink that has not accepted anything for so long no longer holds commits: collectors must not run full for it. */
 export const AWAY_AFTER_MS = 10 * 60_000;
 /** Longest pause between two attempts while the exporter stops. */
 const CLOSING_RETRY_MS = 250;
@@ -126,7 +129,7 @@ export class Delivery {
   }
 
   /** Whether batches that this sink has not accepted are to wait for it. */
-  get holdsConfirmation(): boolean {
+  get holdsCommit(): boolean {
     return this.#behindMs() <= AWAY_AFTER_MS;
   }
 
@@ -334,16 +337,16 @@ export class Delivery {
       if (result.outcome === 'ok') return { result, maybeStored };
       if (result.outcome === 'retryable') maybeStored ||= result.maybeStored;
       else if (!maybeStored || tellsFate(result, request)) return { result, maybeStored };
-      await this.#pause(attempt, result);
+      await this.#backoff(attempt, result);
       if (!this.#stop.signal.aborted) this.#metrics.retry(this.#sink.name);
     }
     return { result: undefined, maybeStored };
   }
 
-  async #pause(attempt: number, result: Exclude<SendResult, { outcome: 'ok' }>): Promise<void> {
+  async #backoff(attempt: number, result: Exclude<SendResult, { outcome: 'ok' }>): Promise<void> {
     const closing = this.#hurry.signal.aborted;
     const askedMs = result.outcome === 'retryable' ? result.delayMs : undefined;
-    const delayMs = retryDelayMs(attempt, askedMs, this.#random());
+    const delayMs = backoffMs(attempt, BACKOFF, { askedMs, random: this.#random() });
     if (!this.#stop.signal.aborted) this.#diary.retry(result, attempt, delayMs);
     if (closing) await this.#timers.sleep(Math.min(delayMs, CLOSING_RETRY_MS), this.#stop.signal);
     else await this.#timers.sleep(delayMs, this.#hurry.signal);
@@ -361,7 +364,7 @@ export class Delivery {
     return {
       behindSeconds: this.#behindMs() / 1000,
       sinceAcceptedSeconds: (this.#timers.now() - this.#acceptedAt) / 1000,
-      away: !this.holdsConfirmation,
+      away: !this.holdsCommit,
       series: this.#ledger.size,
       folded: this.#ledger.folded,
     };
@@ -369,7 +372,7 @@ export class Delivery {
 
   /** Says when the sink begins or ends to be away. */
   #noteAway(): void {
-    const away = !this.holdsConfirmation;
+    const away = !this.holdsCommit;
     if (away === this.#away) return;
     this.#away = away;
     if (away) this.#metrics.wentAway(this.#sink.name);

@@ -1,3 +1,4 @@
+import { Bug } from '@egressd/flow/bug';
 import { riseOf, type Totals } from '../../aggregate/snapshot.ts';
 import { grown } from './totals.ts';
 
@@ -58,7 +59,7 @@ export class Members {
     const at = member * this.#width + counter;
     const rise = riseOf(totals, row, this.#low[at]!, this.#high[at]!);
     if (rise === 0) return 0;
-    if (rise < 0) throw new Error(`BUG: a total fell by ${-rise}`);
+    if (rise < 0) throw new Bug(`a total fell by ${-rise}`);
     this.#low[at] = totals.low[row]!;
     this.#high[at] = totals.high[row]!;
     return rise;

@@ -58,27 +58,29 @@ export function createSinkMetrics(registry: Registry): SinkMetrics {
     ['sink', 'reason'],
   );
   const ambiguous = counter(
-    'egressd_sink_ambiguous_samples_total',
+    'egressd_exporter_sink_ambiguous_samples_total',
     'Samples of deltas in requests of which an answer was lost (time-out, broken connection, 5xx), by what became of them. A receiver ' +
       'that knows Idempotency-Key, or drops a second sample of the same time, counts them once; another may have counted them twice.',
     ['sink', 'fate'],
   );
   const requests = counter(
-    'egressd_sink_requests_total',
+    'egressd_exporter_sink_requests_total',
     'Requests to a sink by what came of them: ok, retryable (sent again) or rejected, and HTTP status or kind of failure.',
     ['sink', 'outcome', 'status'],
   );
-  const bytes = counter('egressd_sink_request_bytes_total', 'Bytes of request bodies, as sent.', ['sink']);
-  const seconds = counter('egressd_sink_request_seconds_total', 'Time spent waiting for answers.', ['sink']);
-  const retries = counter('egressd_sink_retries_total', 'Requests that were sent again, unchanged.', ['sink']);
+  const bytes = counter('egressd_exporter_sink_request_bytes_total', 'Bytes of request bodies, as sent.', ['sink']);
+  const seconds = counter('egressd_exporter_sink_request_duration_seconds_total', 'Time spent waiting for answers.', [
+    'sink',
+  ]);
+  const retries = counter('egressd_exporter_sink_retries_total', 'Requests that were sent again, unchanged.', ['sink']);
   const superseded = counter(
-    'egressd_sink_superseded_snapshots_total',
+    'egressd_exporter_sink_superseded_snapshots_total',
     'Snapshots that were replaced by the next one before they could be sent: resolution is lost, bytes are not.',
     ['sink'],
   );
   const aways = counter(
-    'egressd_sink_away_total',
-    'Times that a sink was away too long, so that batches are confirmed without it: check the sink.',
+    'egressd_exporter_sink_outages_total',
+    'Times that a sink was away too long, so that batches are committed without it: check the sink.',
     ['sink'],
   );
   const watched = watchStates(registry);
@@ -118,21 +120,23 @@ function watchStates(registry: Registry): Map<string, () => SinkState> {
       },
     });
   gauge(
-    'egressd_sink_pending_seconds',
+    'egressd_exporter_sink_pending_age_seconds',
     'Age of the oldest snapshot that a sink has not accepted; 0 where all are. Growing: the sink is down or too slow.',
     (state) => state.behindSeconds,
   );
   gauge(
-    'egressd_sink_last_accepted_seconds',
+    'egressd_exporter_sink_last_accepted_age_seconds',
     'Time since a sink accepted a whole snapshot, or since the start.',
     (state) => state.sinceAcceptedSeconds,
   );
-  gauge('egressd_sink_away', '1 while a sink is away too long and batches are confirmed without it.', (state) =>
-    state.away ? 1 : 0,
-  );
-  gauge('egressd_sink_series', 'Series at the receiver of a sink.', (state) => state.series);
   gauge(
-    'egressd_sink_folded_series',
+    'egressd_exporter_sink_unavailable',
+    '1 while a sink is away too long and batches are committed without it.',
+    (state) => (state.away ? 1 : 0),
+  );
+  gauge('egressd_exporter_sink_series', 'Series at the receiver of a sink.', (state) => state.series);
+  gauge(
+    'egressd_exporter_sink_folded_series',
     'Live series without room at a sink, folded into ~other: raise maxSeries of the sink if they matter.',
     (state) => state.folded,
   );

@@ -1,4 +1,4 @@
-import { Backoff, type Log } from '@egressd/daemon/log';
+import { type Log, LogLimiter } from '@egressd/daemon/log';
 import type { Mode } from './frame.ts';
 
 /** What is said of each way to send. */
@@ -18,12 +18,12 @@ const WAYS = {
 /** Settles what sinks send from what each collector's `send-traffic-delta` says, and tells the log. */
 export class ModeChoice {
   readonly #log: Log;
-  readonly #backoff: Backoff;
+  readonly #logLimiter: LogLimiter;
   #said: keyof typeof WAYS | undefined;
 
   constructor(log: Log, now: () => number) {
     this.#log = log;
-    this.#backoff = new Backoff(now);
+    this.#logLimiter = new LogLimiter(now);
   }
 
   /**
@@ -43,7 +43,7 @@ export class ModeChoice {
 
   #tellDisagreement(asked: readonly (boolean | undefined)[], sends: string): void {
     const count = (value: boolean | undefined) => asked.filter((each) => each === value).length;
-    this.#backoff.limit('disagree', () =>
+    this.#logLimiter.limit('disagree', () =>
       this.#log.warn('collectors disagree on send-traffic-delta', {
         true: count(true),
         false: count(false),

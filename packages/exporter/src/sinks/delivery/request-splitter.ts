@@ -1,3 +1,5 @@
+import { Bug } from '@egressd/flow/bug';
+
 /** Units that are tried alone where the first request of a frame is refused: none taken, and the fault is not in the units. */
 export const PROBES = 8;
 /** After so many refused alone in a row, the rest of their request is left for the next frame. */
@@ -117,7 +119,7 @@ export class Parts {
 
   #pop(): Part {
     const part = this.#stack.pop();
-    if (part === undefined) throw new Error('BUG: no part is being sent');
+    if (part === undefined) throw new Bug('no part is being sent');
     return part;
   }
 }

@@ -70,7 +70,7 @@ export function imageOfFrame(frame: Frame, left: readonly Part[]): FrameImage {
   return { mode, timeMs, slots, kinds, values, paused, young, starts: first, left: bounds };
 }
 
-/** The frame of an image. It is of no position: what was confirmed before is not confirmed again. */
+/** The frame of an image. It is of no position: what was committed before is not committed again. */
 export function frameOf(image: LedgerImage, identities: readonly (string | undefined)[]): Frame | undefined {
   const { frame, origin, counters } = image;
   if (frame === undefined) return undefined;

@@ -1,3 +1,4 @@
+import { Bug } from '@egressd/flow/bug';
 import type { Standing } from '../../aggregate/image.ts';
 import {
   type Counter,
@@ -256,7 +257,7 @@ export class Ledger {
     const slotOf = new Uint32Array(series.length);
     for (let row = 0; row < series.length; row++) {
       const member = this.#members.find(series[row]!.id);
-      if (member === undefined) throw new Error('BUG: an image of books that have not absorbed all series');
+      if (member === undefined) throw new Bug('an image of books that have not absorbed all series');
       slotOf[row] = this.#members.slotOf(member);
     }
     const kinds = new Uint8Array(identities.length);

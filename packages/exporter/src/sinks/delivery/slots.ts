@@ -1,3 +1,4 @@
+import { Bug } from '@egressd/flow/bug';
 import { riseOf, totalOf } from '../../aggregate/snapshot.ts';
 import { FREE_SLOT, type LedgerImage } from './sink-state-image.ts';
 import { addTo, type GrowingTotals, grown, setTo } from './totals.ts';
@@ -56,7 +57,7 @@ export class Slots {
 
   free(slot: number): void {
     const identity = this.identities[slot];
-    if (identity === undefined) throw new Error(`BUG: slot ${slot} is free already`);
+    if (identity === undefined) throw new Bug(`slot ${slot} is free already`);
     this.#byIdentity.delete(identity);
     this.identities[slot] = undefined;
     this.members[slot] = 0;

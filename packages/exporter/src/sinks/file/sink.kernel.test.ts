@@ -61,9 +61,9 @@ test('a full disk: counted and said, tried again, nothing torn, nothing lost, no
   for (let round = 2; round <= 4; round++) offer(round);
   await until(() => lines.length > 0);
   expect(lines[0]).toContain(`${path}: cannot be written (ENOSPC): the disk is full`);
-  expect(await metric(registry, 'egressd_sink_requests_total', { status: 'ENOSPC' })).toBeGreaterThan(0);
+  expect(await metric(registry, 'egressd_exporter_sink_requests_total', { status: 'ENOSPC' })).toBeGreaterThan(0);
   expect(statSync(path).size).toBe(whole);
-  expect(delivery.holdsConfirmation).toBe(true);
+  expect(delivery.holdsCommit).toBe(true);
 
   rmSync(join(disk, 'other'));
   offer(5);

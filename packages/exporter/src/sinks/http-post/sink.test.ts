@@ -5,7 +5,7 @@ import { type Answer, type Received, status, TestReceiver } from '@egressd/world
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Accepted, Delivery } from '../delivery/delivery.ts';
 import { createSinkMetrics } from '../delivery/metrics.ts';
-import type { Timers } from '../delivery/retry.ts';
+import type { Timers } from '../delivery/timers.ts';
 import { decodeBatch } from '../items/testing.ts';
 import { STARTED_MS, testSeries, testSnapshot, until } from '../testing.ts';
 import type { HttpSinkSettings } from './settings.ts';
@@ -198,8 +198,8 @@ describe('an answer that is lost', () => {
       expect(sent[0]).toBe(sent[1]);
       const byKey = new Map(receiver.requests.map((request) => [request.headers['idempotency-key'], request]));
       expect(sumOf([...byKey.values()])).toEqual({ 'pod-0': 9, 'pod-1': 9, 'pod-2': 9 });
-      expect(await metric('egressd_sink_ambiguous_samples_total')).toEqual([
-        'egressd_sink_ambiguous_samples_total{sink="saas",fate="repeated"} 3',
+      expect(await metric('egressd_exporter_sink_ambiguous_samples_total')).toEqual([
+        'egressd_exporter_sink_ambiguous_samples_total{sink="saas",fate="repeated"} 3',
       ]);
     },
   );
@@ -229,7 +229,7 @@ describe('an answer that says it was not stored', () => {
     await until(() => accepted.includes(120_000));
     const kept = receiver.requests.slice(refused);
     expect(sumOf(kept)).toEqual({ 'pod-0': 9, 'pod-1': 9, 'pod-2': 9 });
-    expect(await metric('egressd_sink_ambiguous_samples_total')).toEqual([]);
+    expect(await metric('egressd_exporter_sink_ambiguous_samples_total')).toEqual([]);
   });
 
   test('413 is split until it fits', async () => {

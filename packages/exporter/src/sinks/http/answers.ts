@@ -1,4 +1,4 @@
-import { parseRetryAfter } from '../delivery/retry.ts';
+import { parseRetryAfter } from '@egressd/daemon/backoff';
 import type { Fault, SendResult } from '../sink.ts';
 import type { HttpAnswer, HttpFailure, HttpFailureKind } from './client.ts';
 

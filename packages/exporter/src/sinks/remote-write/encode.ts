@@ -1,3 +1,4 @@
+import { Bug } from '@egressd/flow/bug';
 import type { Counter } from '../../aggregate/snapshot.ts';
 import { END, type Frame, NOTHING } from '../delivery/frame.ts';
 import { type LabelWriter, metricNameLabel, varintLength, writeVarint } from './labels.ts';
@@ -97,8 +98,7 @@ function writeSample(into: Buffer, at: number, value: number | Uint8Array, times
 }
 
 function encodeTimestamp(timeMs: number): Uint8Array {
-  if (!(timeMs >= MIN_TIME_MS && timeMs <= MAX_TIME_MS))
-    throw new Error(`BUG: ${timeMs} is not a time of our days in ms`);
+  if (!(timeMs >= MIN_TIME_MS && timeMs <= MAX_TIME_MS)) throw new Bug(`${timeMs} is not a time of our days in ms`);
   const bytes = new Uint8Array(TIMESTAMP_BYTES);
   let rest = timeMs;
   for (let i = 0; i < TIMESTAMP_BYTES; i++) {

@@ -4,7 +4,7 @@ import { type Answer, decodeWrite, labelsOf, status, TestReceiver } from '@egres
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Accepted, Delivery } from '../delivery/delivery.ts';
 import { createSinkMetrics } from '../delivery/metrics.ts';
-import type { Timers } from '../delivery/retry.ts';
+import type { Timers } from '../delivery/timers.ts';
 import { STARTED_MS, testSeries, testSnapshot, until } from '../testing.ts';
 import type { RemoteWriteSettings } from './settings.ts';
 import { createRemoteWriteSink } from './sink.ts';
@@ -66,7 +66,7 @@ function setUp(changes: Partial<RemoteWriteSettings> = {}) {
   });
   const requests = async () =>
     [
-      ...(await registry.getSingleMetricAsString('egressd_sink_requests_total')).matchAll(
+      ...(await registry.getSingleMetricAsString('egressd_exporter_sink_requests_total')).matchAll(
         /outcome="(\w+)",status="(\w+)"/g,
       ),
     ].map(([, outcome, code]) => `${outcome} ${code}`);

@@ -43,13 +43,13 @@ function begin(options: Partial<KeepOptions> = {}) {
   });
   const aggregate = new Aggregate();
   const take = (timeMs: number) => {
-    const position = new Map([['node-a', { numbering: 'n', number: timeMs }]]);
+    const position = new Map([['node-a', { epoch: 'n', number: timeMs }]]);
     const snapshot = aggregate.snapshot(timeMs, position);
-    const nodes = [{ node: 'node-a', seenMs: 1, sequences: [{ numbering: 'n', applied: timeMs, confirmed: 0 }] }];
+    const nodes = [{ node: 'node-a', seenMs: 1, sequences: [{ epoch: 'n', applied: timeMs, committed: 0 }] }];
     kept.take(snapshot, { mode: undefined, nodes, totals: aggregate.image(snapshot) });
   };
   const metric = async (name: string) => {
-    const { values } = await registry.getSingleMetric(`egressd_state_${name}`)!.get();
+    const { values } = await registry.getSingleMetric(`egressd_exporter_checkpoint_${name}`)!.get();
     return Object.fromEntries(
       values.filter(({ value }) => value > 0).map(({ labels, value }) => [labels.outcome ?? name, value]),
     );
@@ -173,12 +173,12 @@ describe('a disk that fails', () => {
     expect(existsSync(file.path)).toBe(true);
     file.full = true;
     expect(await kept.durable(signal)).toBe(true);
-    expect([kept.givenUp, existsSync(file.path), await metric('given_up')]).toEqual([true, false, { given_up: 1 }]);
+    expect([kept.givenUp, existsSync(file.path), await metric('degraded')]).toEqual([true, false, { degraded: 1 }]);
     expect(lines).toContain('the state directory is given up');
     file.full = false;
     take(6000);
     expect(await kept.durable(signal)).toBe(true);
-    expect([kept.givenUp, kept.kept?.timeMs, await metric('given_up')]).toEqual([false, 6000, {}]);
+    expect([kept.givenUp, kept.kept?.timeMs, await metric('degraded')]).toEqual([false, 6000, {}]);
   });
 
   test('is waited for, however long, where what is old cannot be removed', async () => {

@@ -1,5 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import { Backoff, type Log } from '@egressd/daemon/log';
+import { type Log, LogLimiter } from '@egressd/daemon/log';
+import { sleep } from '@egressd/daemon/sleep';
+import { Bug } from '@egressd/flow/bug';
 import type { Registry } from 'prom-client';
 import type { Position, Series, Snapshot } from '../../aggregate/snapshot.ts';
 import type { LedgerImage } from '../../sinks/delivery/sink-state-image.ts';
@@ -16,7 +17,7 @@ import { type CheckpointMetrics, createCheckpointMetrics } from './metrics.ts';
 
 /** A longer file is neither written nor read. `npm run bench` says how many bytes a series takes: this is room for millions. */
 const MAX_CHECKPOINT_BYTES = 1024 * 1024 * 1024;
-/** A disk may fail for so long before the exporter goes on without it: until then nothing is sent nor confirmed. */
+/** A disk may fail for so long before the exporter goes on without it: until then nothing is sent nor committed. */
 export const GRACE_MS = 60_000;
 /** Pause between two attempts to write, while it fails. */
 const RETRY_MS = 2000;
@@ -35,7 +36,7 @@ interface Books {
 export interface KeepOptions {
   /** The state directory; made where it is missing. */
   readonly folder: string;
-  /** It goes with the pod: what it alone has is not to be confirmed. */
+  /** It goes with the pod: what it alone has is not to be committed. */
   readonly ephemeral: boolean;
   /** By name. Their books are those of the last snapshot taken, or later. */
   readonly sinks: ReadonlyMap<string, Books>;
@@ -65,7 +66,7 @@ interface Waiter {
  * A checkpoint is captured in one turn of the event loop: the totals of the last snapshot, which batches are in them, and the books of
  * every sink, which have absorbed just that snapshot. The reasoning:
  *
- * - A batch is confirmed once a checkpoint on the disk has it in its totals. What comes after that checkpoint comes again from the
+ * - A batch is committed once a checkpoint on the disk has it in its totals. What comes after that checkpoint comes again from the
  *   collectors, and nobody has seen it.
  * - A frame is sent once a checkpoint on the disk has it (see `Delivery`). So whatever a sink has ever seen, a restart knows.
  * - There is no log of batches: the collectors keep them until the checkpoint that holds them. They are the log.
@@ -79,7 +80,7 @@ export class KeptCheckpoint {
   readonly #options: KeepOptions;
   readonly #file: NonNullable<KeepOptions['file']>;
   readonly #metrics: CheckpointMetrics;
-  readonly #backoff = new Backoff();
+  readonly #logLimiter = new LogLimiter();
   readonly #closing = new AbortController();
   readonly #waiters = new Set<Waiter>();
   #snapshot: (Kept & { readonly series: readonly Series[]; readonly counted: Buffer }) | undefined;
@@ -122,7 +123,7 @@ export class KeptCheckpoint {
     } catch (error) {
       this.#metrics.read('unreadable');
       const advice =
-        'totals begin at zero, and what was confirmed and not delivered is lost; see the permissions of -state-dir';
+        'totals begin at zero, and what was committed and not delivered is lost; see the permissions of -state-dir';
       log.error('the checkpoint cannot be read', { path, error: describe(error), advice });
     }
     return undefined;
@@ -182,8 +183,7 @@ export class KeptCheckpoint {
       const wish = this.#newest;
       const done = await this.#attempt(wish);
       if (!done && this.#closing.signal.aborted) this.#end(wish, false);
-      else if (!done)
-        await pause(this.#options.retryMs ?? RETRY_MS, undefined, { signal: this.#closing.signal }).catch(() => {});
+      else if (!done) await sleep(this.#options.retryMs ?? RETRY_MS, this.#closing.signal);
     }
     this.#working = undefined;
   }
@@ -209,7 +209,7 @@ export class KeptCheckpoint {
   }
 
   #capture(): Kept & { readonly pieces: readonly Buffer[] } {
-    if (this.#snapshot === undefined) throw new Error('BUG: a checkpoint before the first snapshot');
+    if (this.#snapshot === undefined) throw new Bug('a checkpoint before the first snapshot');
     const { timeMs, position, series, counted } = this.#snapshot;
     const sinks = new Map(Array.from(this.#options.sinks, ([name, books]) => [name, books.image(series)]));
     return { timeMs, position, pieces: encodeCheckpoint(counted, sinks) };
@@ -235,8 +235,8 @@ export class KeptCheckpoint {
       await this.#file.remove();
     } catch (error) {
       this.#setGivenUp(false);
-      this.#backoff.limit('stuck', () =>
-        this.#options.log.error('nothing is sent nor confirmed: the checkpoint can neither be written nor removed', {
+      this.#logLimiter.limit('stuck', () =>
+        this.#options.log.error('nothing is sent nor committed: the checkpoint can neither be written nor removed', {
           path: this.#file.path,
           error: describe(error),
           advice:
@@ -260,7 +260,7 @@ export class KeptCheckpoint {
   }
 
   #tellFailed(error: unknown): void {
-    this.#backoff.limit('failed', (leftOut) =>
+    this.#logLimiter.limit('failed', (leftOut) =>
       this.#options.log.error(
         'the checkpoint cannot be written; is the disk full, or is -state-dir not ours to write?',
         {
@@ -294,7 +294,7 @@ export class KeptCheckpoint {
       path: this.#file.path,
       why: WHY[reason],
       aside,
-      advice: 'what was confirmed and not delivered is lost; collectors send the rest again',
+      advice: 'what was committed and not delivered is lost; collectors send the rest again',
     });
   }
 }
@@ -308,5 +308,5 @@ const WHY: Readonly<Record<Refusal, string>> = {
 /** What a failure says; where the program itself is wrong, where. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error.message.startsWith('BUG') || error instanceof TypeError ? (error.stack ?? error.message) : error.message;
+  return error instanceof Bug || error instanceof TypeError ? (error.stack ?? error.message) : error.message;
 }

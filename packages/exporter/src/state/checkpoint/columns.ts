@@ -1,3 +1,5 @@
+import { Bug } from '@egressd/flow/bug';
+
 /** Bytes that are not what they should be: cut off, changed, or never ours. */
 export class Malformed extends Error {
   override readonly name = 'Malformed';
@@ -66,7 +68,7 @@ function widthOf(numbers: Numbers): Width {
   let most = 0;
   for (let at = 0; at < numbers.length; at++) {
     const number = numbers[at]!;
-    if (!(number >= 0) || Math.floor(number) !== number) throw new Error(`BUG: ${number} in a column`);
+    if (!(number >= 0) || Math.floor(number) !== number) throw new Bug(`${number} in a column`);
     if (number > most) most = number;
   }
   if (most === 0) return 0;

@@ -84,12 +84,12 @@ function live(steps: readonly (typeof step extends fc.Arbitrary<infer Step> ? St
     if (accept < part.kinds.length && refuse) books.refused(part, accept);
     if (refuse && frame.starts !== undefined) books.withhold(frame);
     if (bytes % 3 === 0) books.settled();
-    ledger.open(`node-${from}`, `numbering-${to}`, nowMs);
+    ledger.open(`node-${from}`, `epoch-${to}`, nowMs);
     ledger.apply(`node-${from}`, ledger.standing(`node-${from}`).applied + 1 + (at % 2), nowMs);
   }
   const image = () => ({
     mode: steps[0]?.mode,
-    nodes: ledger.image((_, numbering) => (numbering === 'numbering-2' ? 2 : undefined)),
+    nodes: ledger.image((_, epoch) => (epoch === 'epoch-2' ? 2 : undefined)),
     totals: aggregate.image(snapshot),
     sinks: new Map([['a sink', books.image(snapshot.series, left)]]),
   });

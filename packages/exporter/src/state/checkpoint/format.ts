@@ -4,7 +4,7 @@ import type { Mode } from '../../sinks/delivery/frame.ts';
 import type { LedgerImage } from '../../sinks/delivery/sink-state-image.ts';
 import type { NodeImage } from '../batch-offsets.ts';
 import { Malformed, Reader, Writer } from './columns.ts';
-import { readNumberings, writeNumberings } from './epochs.ts';
+import { readEpochs, writeEpochs } from './epochs.ts';
 import { readBooks, writeBooks } from './sink-states.ts';
 import { readTotals, writeTotals } from './totals.ts';
 
@@ -45,7 +45,7 @@ export type Read =
 export function encodeCounted({ mode, nodes, totals }: CountedImage): Buffer {
   const into = new Writer();
   into.number(MODES.indexOf(mode));
-  writeNumberings(into, nodes);
+  writeEpochs(into, nodes);
   writeTotals(into, totals);
   return into.bytes();
 }
@@ -95,7 +95,7 @@ function readBody(body: Buffer): Checkpoint {
   const counted = body.subarray(8, 8 + length);
   const [of, from] = [new Reader(counted), new Reader(body.subarray(8 + length))];
   const mode = MODES[of.number(MODES.length - 1)];
-  const [nodes, totals] = [readNumberings(of), readTotals(of)];
+  const [nodes, totals] = [readEpochs(of), readTotals(of)];
   const sinks = new Map(from.texts().map((name) => [name, readBooks(from, totals.ids.length)]));
   if (!of.atEnd || !from.atEnd) throw new Malformed('more than there should be');
   return { mode, nodes, totals, sinks, counted };

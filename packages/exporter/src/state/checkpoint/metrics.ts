@@ -19,31 +19,34 @@ export function createCheckpointMetrics(registry: Registry): CheckpointMetrics {
   const registers = [registry];
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
   const reads = new Counter({
-    name: 'egressd_state_reads_total',
-    help: 'Reads of the checkpoint at the start, by outcome: restored; none: a first start; damaged, version, foreign: it was put aside and totals begin at zero, so what was confirmed and not delivered is lost; unreadable: the same, see the permissions of -state-dir.',
+    name: 'egressd_exporter_checkpoint_reads_total',
+    help: 'Reads of the checkpoint at the start, by outcome: restored; none: a first start; damaged, version, foreign: it was put aside and totals begin at zero, so what was committed and not delivered is lost; unreadable: the same, see the permissions of -state-dir.',
     labelNames: ['outcome'],
     registers,
   });
   const writes = new Counter({
-    name: 'egressd_state_writes_total',
-    help: 'Writes of the checkpoint by outcome: written, or failed (the log says why: is the disk of -state-dir full, or may it not be written?). While they fail nothing is sent nor confirmed, for a minute at most.',
+    name: 'egressd_exporter_checkpoint_writes_total',
+    help: 'Writes of the checkpoint by outcome: written, or failed (the log says why: is the disk of -state-dir full, or may it not be written?). While they fail nothing is sent nor committed, for a minute at most.',
     labelNames: ['outcome'],
     registers,
   });
   for (const outcome of READ_OUTCOMES) reads.inc({ outcome }, 0);
   for (const outcome of ['written', 'failed']) writes.inc({ outcome }, 0);
   const series = gauge(
-    'egressd_state_series_restored',
+    'egressd_exporter_checkpoint_series_restored',
     'Series whose totals went on from the checkpoint at the start.',
   );
-  const bytes = gauge('egressd_state_bytes', 'Size of the last checkpoint.');
-  const seconds = gauge('egressd_state_write_seconds', 'How long the last checkpoint took until it was on the disk.');
+  const bytes = gauge('egressd_exporter_checkpoint_bytes', 'Size of the last checkpoint.');
+  const seconds = gauge(
+    'egressd_exporter_checkpoint_last_write_duration_seconds',
+    'How long the last checkpoint took until it was on the disk.',
+  );
   const writtenAt = gauge(
-    'egressd_state_written_timestamp_seconds',
-    'When the last checkpoint was written, Unix time. It is every exportInterval at least; much older: see egressd_state_writes_total.',
+    'egressd_exporter_checkpoint_written_timestamp_seconds',
+    'When the last checkpoint was written, Unix time. It is every exportInterval at least; much older: see egressd_exporter_checkpoint_writes_total.',
   );
   const givenUp = gauge(
-    'egressd_state_given_up',
+    'egressd_exporter_checkpoint_degraded',
     '1 while the state directory is given up because it cannot be written: the exporter goes on as without one, until a checkpoint can be written again. Make room on the disk, or see its permissions.',
   );
   return {

@@ -54,14 +54,14 @@ async function live(serviceRangesAgainMs = MINUTE_MS): Promise<OwnerRegistry> {
     lines += line;
   });
   const access = { kind: 'kubeconfig', files: [kubeconfig] } as const;
-  const pauses = { minMs: 5, maxMs: 40 };
+  const backoff = { minMs: 5, maxMs: 40 };
   const source = owners.source('kubernetes');
   const kubernetes: Kubernetes = followKubernetes({
     access,
     owners: source,
     registry,
     log,
-    pauses,
+    backoff,
     serviceRangesAgainMs,
   });
   stop = async () => {

@@ -60,7 +60,7 @@ function who({ owners }: Run, atMs: number): string {
 }
 
 async function counted({ registry }: Run, what: 'reads' | 'writes'): Promise<Record<string, number>> {
-  const { values } = await registry.getSingleMetric(`egressd_address_history_${what}_total`)!.get();
+  const { values } = await registry.getSingleMetric(`egressd_exporter_ip_history_${what}_total`)!.get();
   return Object.fromEntries(
     values.filter(({ value }) => value > 0).map(({ labels, value }) => [labels.outcome, value]),
   );

@@ -1,4 +1,5 @@
-import { Backoff, type Log } from '@egressd/daemon/log';
+import { type Log, LogLimiter } from '@egressd/daemon/log';
+import { Bug } from '@egressd/flow/bug';
 import type { Registry } from 'prom-client';
 import type { AddressHistory } from '../../owners/history-image.ts';
 import { StateFile } from '../file.ts';
@@ -38,7 +39,7 @@ export class KeptHistory {
   readonly #now: () => number;
   readonly #file: StateFile;
   readonly #metrics: HistoryMetrics;
-  readonly #backoff: Backoff;
+  readonly #logLimiter: LogLimiter;
   #timer: NodeJS.Timeout | undefined;
   /** Writes run one after the other. */
   #writing: Promise<void> = Promise.resolve();
@@ -48,7 +49,7 @@ export class KeptHistory {
     this.#now = options.now ?? Date.now;
     this.#file = new StateFile(options.folder, 'address-history', MAX_HISTORY_BYTES);
     this.#metrics = createHistoryMetrics(options.registry);
-    this.#backoff = new Backoff(this.#now);
+    this.#logLimiter = new LogLimiter(this.#now);
   }
 
   /** Restores what is there, and begins to keep. */
@@ -122,7 +123,7 @@ export class KeptHistory {
       this.#metrics.written(now, history.leftOut);
     } catch (error) {
       this.#metrics.failed();
-      this.#backoff.limit('failed', (leftOut) =>
+      this.#logLimiter.limit('failed', (leftOut) =>
         log.error('the address history cannot be written; is the disk full, or is -state-dir not ours to write?', {
           path: this.#file.path,
           error: describe(error),
@@ -142,6 +143,6 @@ const WHY: Readonly<Record<Refusal, string>> = {
 /** What a failure says, with the file system's code. */
 function describe(error: unknown): string {
   const { message = String(error) } = error as Partial<Error>;
-  if (message.startsWith('BUG')) throw error;
+  if (error instanceof Bug) throw error;
   return message;
 }

@@ -15,24 +15,24 @@ export interface HistoryMetrics {
 export function createHistoryMetrics(registry: Registry): HistoryMetrics {
   const registers = [registry];
   const reads = new Counter({
-    name: 'egressd_address_history_reads_total',
+    name: 'egressd_exporter_ip_history_reads_total',
     help: 'Reads of the address history at the start, by outcome: restored; none: a first start; damaged, version, foreign: it was put aside, and what was moved before the start by pods that are gone is unknown; unreadable: see the permissions of -state-dir.',
     labelNames: ['outcome'],
     registers,
   });
   const writes = new Counter({
-    name: 'egressd_address_history_writes_total',
+    name: 'egressd_exporter_ip_history_writes_total',
     help: 'Writes of the address history by outcome: written, or failed (the log says why: is the disk of -state-dir full, or may it not be written?).',
     labelNames: ['outcome'],
     registers,
   });
   const leftOut = new Counter({
-    name: 'egressd_address_history_left_out_total',
+    name: 'egressd_exporter_ip_history_spans_omitted_total',
     help: 'Ended times that were left out of an address history because it holds 200,000; counted at every write.',
     registers,
   });
   const time = new Gauge({
-    name: 'egressd_address_history_written_timestamp_seconds',
+    name: 'egressd_exporter_ip_history_written_timestamp_seconds',
     help: 'When the address history was last written, Unix time. It is every minute.',
     registers,
   });

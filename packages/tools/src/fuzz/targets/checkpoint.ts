@@ -68,7 +68,7 @@ function seed(): Uint8Array {
 /** The exporter's checkpoint. */
 export const CHECKPOINT: Target = {
   name: 'checkpoint',
-  about: "the exporter's file of totals, numberings and what each sink was given",
+  about: "the exporter's file of totals, epochs and what each sink was given",
   seeds: () => [seed()],
   words: ['egressd checkpoint\n', 'sink', 'node-a', 'first'],
   mend(input) {

@@ -9,10 +9,10 @@ import {
 } from '@egressd/collector/state/connections-file';
 import { must, type Target } from '../target.ts';
 
-const IDENTITY = { node: 'node-a', bootId: 'boot', source: 'netfilter net:[1]', numbering: 'one' };
+const IDENTITY = { node: 'node-a', bootId: 'boot', source: 'netfilter net:[1]', epoch: 'one' };
 const KEPT: KeptBatch = {
   node: 'node-a',
-  numbering: 'one',
+  epoch: 'one',
   batch: { number: 7, messages: [Buffer.from('rows'), Buffer.from('')], bytes: 4, rows: 1, flowBytes: 5, frozenMs: 9 },
 };
 
@@ -70,10 +70,10 @@ function bytesOf(image: ConnectionsImage): Buffer {
 /** Where the checksum of a batch's file stands; it is of all behind it. */
 const BATCH_CHECKSUM_AT = 12;
 
-/** A batch that waits for its confirmation. */
+/** A batch that waits for its commit. */
 export const BATCH_FILE: Target = {
   name: 'batch-file',
-  about: "the collector's file of a batch that is not confirmed",
+  about: "the collector's file of a batch that is not committed",
   seeds: () => [new Uint8Array(Buffer.concat(encodeBatchFile(KEPT)))],
   mend(input) {
     const file = Buffer.from(input);

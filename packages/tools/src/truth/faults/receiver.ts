@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { Bug } from '@egressd/flow/bug';
 import { NODE } from '@egressd/world/daemons/daemon-command';
 import { INTERNET, OPS } from '@egressd/world/network/layout';
 import type { World } from '@egressd/world/network/world';
@@ -46,7 +47,7 @@ export async function startReceiver(world: World): Promise<FaultyReceiver> {
   const [command = '', ...args] = NODE;
   const child = world.spawn(OPS.name, command, [...args, PROGRAM], { stdio: 'pipe' });
   const { stdin, stdout, stderr } = child;
-  if (stdin === null || stdout === null) throw new Error('BUG: a receiver without pipes');
+  if (stdin === null || stdout === null) throw new Bug('a receiver without pipes');
   let lastWords = '';
   stderr?.on('data', (chunk: Buffer) => {
     lastWords = `${lastWords}${chunk.toString('utf8')}`.slice(-2000);

@@ -6,11 +6,11 @@ const TIMES = 8;
 
 /** @throws Unproven where the exporter has not noticed */
 async function noticed({ metric }: Context, before: number): Promise<void> {
-  const failures = await metric('exporter', 'egressd_kubernetes_failures_total');
+  const failures = await metric('exporter', 'egressd_exporter_kubernetes_request_failures_total');
   prove(failures > before, 'the exporter has not noticed that anything was wrong');
 }
 
-const failuresSoFar = ({ metric }: Context) => metric('exporter', 'egressd_kubernetes_failures_total');
+const failuresSoFar = ({ metric }: Context) => metric('exporter', 'egressd_exporter_kubernetes_request_failures_total');
 
 /** What the API server is told, over and over. */
 function told(orders: readonly string[]): Row['fault'] {

@@ -14,7 +14,7 @@ async function each(names: readonly string[], act: (name: string) => Promise<voi
 /** @throws Unproven where a daemon has not noticed that its disk is full */
 async function failedWrites({ metric }: Context, names: readonly string[]): Promise<void> {
   for (const name of names) {
-    const failed = await metric(name, 'egressd_state_writes_total', { outcome: 'failed' });
+    const failed = await metric(name, 'egressd_collector_state_writes_total', { outcome: 'failed' });
     prove(failed > 0, `no write of ${name} failed`);
   }
 }
@@ -59,12 +59,12 @@ export const DISK_ROWS: readonly Row[] = [
       await each(nodes, (name) => disks.fill(name));
       await pause(GIVEN_UP_MS);
       prove(
-        (await collectors('egressd_state_given_up')) === nodes.length,
+        (await collectors('egressd_collector_state_degraded')) === nodes.length,
         'the collectors have not given up their state',
       );
       await each(nodes, (name) => disks.free(name));
       await pause(8000);
-      prove((await collectors('egressd_state_given_up')) === 0, 'the state is not whole again');
+      prove((await collectors('egressd_collector_state_degraded')) === 0, 'the state is not whole again');
       for (const collector of context.daemons.collectors) {
         await collector.end('SIGKILL');
         await collector.start();

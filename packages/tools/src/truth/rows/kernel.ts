@@ -27,14 +27,14 @@ async function switchOff({ world, traffic, random, metric, pause }: Context): Pr
     3,
   );
   await pause(2000);
-  const said = await metric(NODE_A.name, 'egressd_conntrack_switch', SWITCH);
+  const said = await metric(NODE_A.name, 'egressd_collector_conntrack_sysctl', SWITCH);
   prove(said === 0, 'the collector does not say that accounting is off');
-  const shown = await metric(NODE_A.name, 'egressd_conntrack_entries_skipped', NO_COUNTERS);
+  const shown = await metric(NODE_A.name, 'egressd_collector_conntrack_entries_skipped', NO_COUNTERS);
   const missing = riseOn(NODE_A, before, await countedOn(world, NODE_A));
   await setSwitches(world, NODE_A.name, { [ACCOUNTING]: 1 });
   traffic.start();
   const reason = 'connections that were opened while nf_conntrack_acct was off have no counters, as long as they live';
-  const metricName = 'egressd_conntrack_entries_skipped{reason="no_counters"}';
+  const metricName = 'egressd_collector_conntrack_entries_skipped{reason="no_counters"}';
   return { bound: async () => ({ ...missing, whole: true, reason, metric: metricName, shown }) };
 }
 
@@ -45,7 +45,7 @@ function deleting(...args: string[]): (context: Context) => Promise<Expectation>
       await world.run(NODE_A.name, 'conntrack', args);
       await pause(random.between(300, 1500));
     }
-    const deleted = () => metric(NODE_A.name, 'egressd_conntrack_entries_deleted_total');
+    const deleted = () => metric(NODE_A.name, 'egressd_collector_conntrack_entries_deleted_total');
     prove((await deleted()) > 0, 'no connection was deleted');
     const packets = DELETES * PACKETS_A_DELETE;
     return {
@@ -53,7 +53,7 @@ function deleting(...args: string[]): (context: Context) => Promise<Expectation>
         bytes: packets * LARGEST_PACKET,
         packets,
         reason: `packets that pass between the last word of a deleted entry and its end, at most ${PACKETS_A_DELETE} each of ${DELETES} times`,
-        metric: 'egressd_conntrack_entries_deleted_total',
+        metric: 'egressd_collector_conntrack_entries_deleted_total',
         shown: await deleted(),
       }),
     };

@@ -85,12 +85,12 @@ async function replaced(context: Context): Promise<Expectation> {
     const pods = await bytesByPod(daemons, ADDRESS);
     const all = bytesOf(ADDRESS, await readReferences(world), NODE_A);
     const [one = 0, other = 0, nobody = 0] = ['first', 'second', ''].map((name) => pods.get(name));
-    const shown = await metric('exporter', 'egressd_unknown_bytes_total');
+    const shown = await metric('exporter', 'egressd_exporter_unknown_owner_bytes_total');
     if (one + other + nobody !== all)
       return `${all} bytes by the kernel, ${one} + ${other} + ${nobody} in the database`;
     if (one < before || other < all - after || nobody > after - before)
       return 'more went to the wrong pod than moved around the change';
-    return nobody > 0 && shown < nobody ? 'egressd_unknown_bytes_total does not show it' : undefined;
+    return nobody > 0 && shown < nobody ? 'egressd_exporter_unknown_owner_bytes_total does not show it' : undefined;
   };
   return { compare: () => compareWithGuests(world, daemons, [{ node: NODE_A, address: ADDRESS }]), wrong };
 }

@@ -18,7 +18,7 @@ function behaving(behaviour: Behaviour, ms: number): Pick<Row, 'with' | 'daemons
       await pause(ms);
       const met = await receiver.behave('well');
       if (behaviour === 'away') {
-        const failed = await metric('exporter', 'egressd_sink_requests_total', { outcome: 'retryable' });
+        const failed = await metric('exporter', 'egressd_exporter_sink_requests_total', { outcome: 'retryable' });
         prove(failed > 0, 'the exporter sent nothing while nobody listened');
       } else prove(met[behaviour] > 0, `no request met a receiver that was ${behaviour}`);
     },

@@ -43,10 +43,15 @@ async function away({ world, daemons, traffic, random, pause, metric }: Context)
   const missing = riseOn(NODE_A, before, await countedOn(world, NODE_A));
   await collector?.start();
   traffic.start();
-  const shown = await metric(NODE_A.name, 'egressd_state_reads_total', { outcome: 'restored' });
+  const shown = await metric(NODE_A.name, 'egressd_collector_state_reads_total', { outcome: 'restored' });
   const reason = 'connections that were opened and forgotten while no collector listened';
   return {
-    bound: async () => ({ ...missing, reason, metric: 'egressd_state_reads_total{outcome="restored"}', shown }),
+    bound: async () => ({
+      ...missing,
+      reason,
+      metric: 'egressd_collector_state_reads_total{outcome="restored"}',
+      shown,
+    }),
   };
 }
 
@@ -59,7 +64,7 @@ export const RESTART_ROWS: readonly Row[] = [
   },
   {
     name: 'exporter-killed-ephemeral',
-    does: 'The same ten times, where its directory goes with its pod (-state-ephemeral): it confirms only what the database has.',
+    does: 'The same ten times, where its directory goes with its pod (-state-ephemeral): it commits only what the database has.',
     daemons: { stateDirectories: true, exporterFlags: ['-state-ephemeral'] },
     fault: (context) => killOften(context.daemons.exporter, 10, context),
   },

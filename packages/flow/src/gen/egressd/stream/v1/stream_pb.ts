@@ -1,19 +1,19 @@
 // The contract between collector and exporter.
 //
 // A stream is opened by the collector. It says Hello, the exporter answers Welcome, then batches travel one way and
-// progress the other:
+// acks the other:
 //
 //   collector                                 exporter
-//   Hello{node, numbering, settings}    --->
-//                                       <---  Welcome{applied, confirmed}
-//   Health{accounting, ...}             --->                       once, and when it has changed
+//   Hello{node, epoch, settings}        --->
+//                                       <---  Welcome{applied, committed}
+//   NodeHealth{accounting, ...}         --->                       once, and when it has changed
 //   BatchPart{number 7, part 0}         --->
 //   BatchPart{number 7, part 1, last}   --->
-//                                       <---  Progress{applied 7}        it is in memory: do not send it again on this stream
-//                                       <---  Progress{confirmed 7}      it can no longer be lost: forget it
+//                                       <---  Ack{applied 7}        it is in memory: do not send it again on this stream
+//                                       <---  Ack{committed 7}      it can no longer be lost: forget it
 //
 // A batch is frozen: sent again it is the same to the byte. An exporter that lost its memory answers applied = 0 and
-// gets every batch that was not confirmed once more.
+// gets every batch that was not committed once more.
 //
 // After Welcome either side ignores messages of a kind that it does not know: so kinds can be added.
 
@@ -29,7 +29,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file egressd/stream/v1/stream.proto.
  */
 export const file_egressd_stream_v1_stream: GenFile = /*@__PURE__*/
-  fileDesc("Ch5lZ3Jlc3NkL3N0cmVhbS92MS9zdHJlYW0ucHJvdG8SEWVncmVzc2Quc3RyZWFtLnYxIqEBCg5EZWxpdmVyUmVxdWVzdBIpCgVoZWxsbxgBIAEoCzIYLmVncmVzc2Quc3RyZWFtLnYxLkhlbGxvSAASLAoEcGFydBgCIAEoCzIcLmVncmVzc2Quc3RyZWFtLnYxLkJhdGNoUGFydEgAEisKBmhlYWx0aBgDIAEoCzIZLmVncmVzc2Quc3RyZWFtLnYxLkhlYWx0aEgAQgkKB21lc3NhZ2UirwEKD0RlbGl2ZXJSZXNwb25zZRItCgd3ZWxjb21lGAEgASgLMhouZWdyZXNzZC5zdHJlYW0udjEuV2VsY29tZUgAEi8KCHByb2dyZXNzGAIgASgLMhsuZWdyZXNzZC5zdHJlYW0udjEuUHJvZ3Jlc3NIABIxCglyZWplY3Rpb24YAyABKAsyHC5lZ3Jlc3NkLnN0cmVhbS52MS5SZWplY3Rpb25IAEIJCgdtZXNzYWdlIrwBCgVIZWxsbxIQCghwcm90b2NvbBgBIAEoDRIXCg9vbGRlc3RfcHJvdG9jb2wYAiABKA0SDAoEbm9kZRgDIAEoCRIPCgdib290X2lkGAQgASgJEhEKCW51bWJlcmluZxgFIAEoCRIPCgd2ZXJzaW9uGAYgASgJEi0KCHNldHRpbmdzGAcgASgLMhsuZWdyZXNzZC5zdHJlYW0udjEuU2V0dGluZ3MSFgoObm9kZV9hZGRyZXNzZXMYCCADKAwieAoIU2V0dGluZ3MSGgoSZXhjbHVkZV9uYW1lc3BhY2VzGAEgAygJEhgKEGdyb3VwX3B1YmxpY19pcHMYAiABKAgSHwoSc2VuZF90cmFmZmljX2RlbHRhGAMgASgISACIAQFCFQoTX3NlbmRfdHJhZmZpY19kZWx0YSJVCgdXZWxjb21lEhAKCHByb3RvY29sGAEgASgNEg8KB2FwcGxpZWQYAiABKAQSEQoJY29uZmlybWVkGAMgASgEEhQKDHdhbnRfZGlhbGxlZBgEIAEoCCK2AQoGSGVhbHRoEhcKCmFjY291bnRpbmcYASABKAhIAIgBARIXCgp0aW1lc3RhbXBzGAIgASgISAGIAQESEwoGZXZlbnRzGAMgASgNSAKIAQESGgoSY291bnRlcnNfYmFja3dhcmRzGAQgASgEEiAKGGVudHJpZXNfd2l0aG91dF9jb3VudGVycxgFIAEoBEINCgtfYWNjb3VudGluZ0INCgtfdGltZXN0YW1wc0IJCgdfZXZlbnRzIi4KCFByb2dyZXNzEg8KB2FwcGxpZWQYASABKAQSEQoJY29uZmlybWVkGAIgASgEIisKCVJlamVjdGlvbhIOCgZudW1iZXIYASABKAQSDgoGcmVhc29uGAIgASgJIqoCCglCYXRjaFBhcnQSDgoGbnVtYmVyGAEgASgEEgwKBHBhcnQYAiABKA0SDAoEbGFzdBgDIAEoCBIPCgdmcm9tX21zGAQgASgEEg0KBXRvX21zGAUgASgEEgwKBHJvd3MYBiABKA0SEQoJYWRkcmVzc2VzGAcgASgMEg4KBnNvdXJjZRgIIAEoDBITCgtkZXN0aW5hdGlvbhgJIAEoDBIQCghwcm90b2NvbBgKIAEoDBIQCgh0eF9ieXRlcxgLIAEoDBISCgp0eF9wYWNrZXRzGAwgASgMEhAKCHJ4X2J5dGVzGA0gASgMEhIKCnJ4X3BhY2tldHMYDiABKAwSFwoPZGlhbGxlZF9hZGRyZXNzGA8gASgMEhQKDGRpYWxsZWRfcG9ydBgQIAEoDDJjCgtGbG93U2VydmljZRJUCgdEZWxpdmVyEiEuZWdyZXNzZC5zdHJlYW0udjEuRGVsaXZlclJlcXVlc3QaIi5lZ3Jlc3NkLnN0cmVhbS52MS5EZWxpdmVyUmVzcG9uc2UoATABYgZwcm90bzM");
+  fileDesc("Ch5lZ3Jlc3NkL3N0cmVhbS92MS9zdHJlYW0ucHJvdG8SEWVncmVzc2Quc3RyZWFtLnYxIqUBCg5EZWxpdmVyUmVxdWVzdBIpCgVoZWxsbxgBIAEoCzIYLmVncmVzc2Quc3RyZWFtLnYxLkhlbGxvSAASLAoEcGFydBgCIAEoCzIcLmVncmVzc2Quc3RyZWFtLnYxLkJhdGNoUGFydEgAEi8KBmhlYWx0aBgDIAEoCzIdLmVncmVzc2Quc3RyZWFtLnYxLk5vZGVIZWFsdGhIAEIJCgdtZXNzYWdlIqUBCg9EZWxpdmVyUmVzcG9uc2USLQoHd2VsY29tZRgBIAEoCzIaLmVncmVzc2Quc3RyZWFtLnYxLldlbGNvbWVIABIlCgNhY2sYAiABKAsyFi5lZ3Jlc3NkLnN0cmVhbS52MS5BY2tIABIxCglyZWplY3Rpb24YAyABKAsyHC5lZ3Jlc3NkLnN0cmVhbS52MS5SZWplY3Rpb25IAEIJCgdtZXNzYWdlIrgBCgVIZWxsbxIQCghwcm90b2NvbBgBIAEoDRIXCg9vbGRlc3RfcHJvdG9jb2wYAiABKA0SDAoEbm9kZRgDIAEoCRIPCgdib290X2lkGAQgASgJEg0KBWVwb2NoGAUgASgJEg8KB3ZlcnNpb24YBiABKAkSLQoIc2V0dGluZ3MYByABKAsyGy5lZ3Jlc3NkLnN0cmVhbS52MS5TZXR0aW5ncxIWCg5ub2RlX2FkZHJlc3NlcxgIIAMoDCJ4CghTZXR0aW5ncxIaChJleGNsdWRlX25hbWVzcGFjZXMYASADKAkSGAoQZ3JvdXBfcHVibGljX2lwcxgCIAEoCBIfChJzZW5kX3RyYWZmaWNfZGVsdGEYAyABKAhIAIgBAUIVChNfc2VuZF90cmFmZmljX2RlbHRhImIKB1dlbGNvbWUSEAoIcHJvdG9jb2wYASABKA0SDwoHYXBwbGllZBgCIAEoBBIRCgljb21taXR0ZWQYAyABKAQSIQoZd2FudF9vcmlnaW5hbF9kZXN0aW5hdGlvbhgEIAEoCCK5AQoKTm9kZUhlYWx0aBIXCgphY2NvdW50aW5nGAEgASgISACIAQESFwoKdGltZXN0YW1wcxgCIAEoCEgBiAEBEhMKBmV2ZW50cxgDIAEoDUgCiAEBEhkKEWNvdW50ZXJfZGVjcmVhc2VzGAQgASgEEiAKGGVudHJpZXNfd2l0aG91dF9jb3VudGVycxgFIAEoBEINCgtfYWNjb3VudGluZ0INCgtfdGltZXN0YW1wc0IJCgdfZXZlbnRzIikKA0FjaxIPCgdhcHBsaWVkGAEgASgEEhEKCWNvbW1pdHRlZBgCIAEoBCIrCglSZWplY3Rpb24SDgoGbnVtYmVyGAEgASgEEg4KBnJlYXNvbhgCIAEoCSK8AgoJQmF0Y2hQYXJ0Eg4KBm51bWJlchgBIAEoBBIMCgRwYXJ0GAIgASgNEgwKBGxhc3QYAyABKAgSDwoHZnJvbV9tcxgEIAEoBBINCgV0b19tcxgFIAEoBBIMCgRyb3dzGAYgASgNEhEKCWFkZHJlc3NlcxgHIAEoDBIOCgZzb3VyY2UYCCABKAwSEwoLZGVzdGluYXRpb24YCSABKAwSEAoIcHJvdG9jb2wYCiABKAwSEAoIdHhfYnl0ZXMYCyABKAwSEgoKdHhfcGFja2V0cxgMIAEoDBIQCghyeF9ieXRlcxgNIAEoDBISCgpyeF9wYWNrZXRzGA4gASgMEhwKFG9yaWdpbmFsX2Rlc3RpbmF0aW9uGA8gASgMEiEKGW9yaWdpbmFsX2Rlc3RpbmF0aW9uX3BvcnQYECABKAwyYwoLRmxvd1NlcnZpY2USVAoHRGVsaXZlchIhLmVncmVzc2Quc3RyZWFtLnYxLkRlbGl2ZXJSZXF1ZXN0GiIuZWdyZXNzZC5zdHJlYW0udjEuRGVsaXZlclJlc3BvbnNlKAEwAWIGcHJvdG8z");
 
 /**
  * @generated from message egressd.stream.v1.DeliverRequest
@@ -52,9 +52,9 @@ export type DeliverRequest = Message<"egressd.stream.v1.DeliverRequest"> & {
     case: "part";
   } | {
     /**
-     * @generated from field: egressd.stream.v1.Health health = 3;
+     * @generated from field: egressd.stream.v1.NodeHealth health = 3;
      */
-    value: Health;
+    value: NodeHealth;
     case: "health";
   } | { case: undefined; value?: undefined };
 };
@@ -81,10 +81,10 @@ export type DeliverResponse = Message<"egressd.stream.v1.DeliverResponse"> & {
     case: "welcome";
   } | {
     /**
-     * @generated from field: egressd.stream.v1.Progress progress = 2;
+     * @generated from field: egressd.stream.v1.Ack ack = 2;
      */
-    value: Progress;
-    case: "progress";
+    value: Ack;
+    case: "ack";
   } | {
     /**
      * @generated from field: egressd.stream.v1.Rejection rejection = 3;
@@ -134,11 +134,12 @@ export type Hello = Message<"egressd.stream.v1.Hello"> & {
   bootId: string;
 
   /**
-   * Names the sequence of batch numbers: a random UUID, new whenever a collector starts without the state of the last.
+   * The producer's epoch, within which batches are numbered: a random UUID, new whenever a collector starts without the state
+   * of the process before.
    *
-   * @generated from field: string numbering = 5;
+   * @generated from field: string epoch = 5;
    */
-  numbering: string;
+  epoch: string;
 
   /**
    * Version of the collector, for the log.
@@ -212,25 +213,25 @@ export type Welcome = Message<"egressd.stream.v1.Welcome"> & {
   protocol: number;
 
   /**
-   * Last batch of this numbering that the exporter has applied; 0: none. The next one expected is the one after it.
+   * Last batch of this epoch that the exporter has applied; 0: none. The next one expected is the one after it.
    *
    * @generated from field: uint64 applied = 2;
    */
   applied: bigint;
 
   /**
-   * Last batch of this numbering that the exporter can no longer lose; 0: none.
+   * Last batch of this epoch that the exporter can no longer lose; 0: none.
    *
-   * @generated from field: uint64 confirmed = 3;
+   * @generated from field: uint64 committed = 3;
    */
-  confirmed: bigint;
+  committed: bigint;
 
   /**
-   * The exporter wants the columns of the dialled service.
+   * The exporter wants the columns of the original destination (before DNAT).
    *
-   * @generated from field: bool want_dialled = 4;
+   * @generated from field: bool want_original_destination = 4;
    */
-  wantDialled: boolean;
+  wantOriginalDestination: boolean;
 };
 
 /**
@@ -241,11 +242,11 @@ export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
   messageDesc(file_egressd_stream_v1_stream, 4);
 
 /**
- * What the collector's last read says of the kernel that counts. Each takes the place of the one before.
+ * What the collector's last read found of the node's kernel. Each message replaces the one before.
  *
- * @generated from message egressd.stream.v1.Health
+ * @generated from message egressd.stream.v1.NodeHealth
  */
-export type Health = Message<"egressd.stream.v1.Health"> & {
+export type NodeHealth = Message<"egressd.stream.v1.NodeHealth"> & {
   /**
    * nf_conntrack_acct and nf_conntrack_timestamp. Not set: the kernel does not say.
    *
@@ -266,12 +267,12 @@ export type Health = Message<"egressd.stream.v1.Health"> & {
   events?: number | undefined;
 
   /**
-   * Connections whose counters fell, since this numbering began: somebody else on the node zeroes them, or, without
+   * Connections whose counters fell since this epoch began: another reader on the node zeroes them (CTRZERO), or, without
    * timestamps, another connection took the same ports.
    *
-   * @generated from field: uint64 counters_backwards = 4;
+   * @generated from field: uint64 counter_decreases = 4;
    */
-  countersBackwards: bigint;
+  counterDecreases: bigint;
 
   /**
    * Entries of the last read without counters: opened before accounting was on.
@@ -282,32 +283,38 @@ export type Health = Message<"egressd.stream.v1.Health"> & {
 };
 
 /**
- * Describes the message egressd.stream.v1.Health.
- * Use `create(HealthSchema)` to create a new message.
+ * Describes the message egressd.stream.v1.NodeHealth.
+ * Use `create(NodeHealthSchema)` to create a new message.
  */
-export const HealthSchema: GenMessage<Health> = /*@__PURE__*/
+export const NodeHealthSchema: GenMessage<NodeHealth> = /*@__PURE__*/
   messageDesc(file_egressd_stream_v1_stream, 5);
 
 /**
- * @generated from message egressd.stream.v1.Progress
+ * How far the exporter has come, with the batches of this epoch. Each message replaces the one before.
+ *
+ * @generated from message egressd.stream.v1.Ack
  */
-export type Progress = Message<"egressd.stream.v1.Progress"> & {
+export type Ack = Message<"egressd.stream.v1.Ack"> & {
   /**
+   * In the totals, in memory.
+   *
    * @generated from field: uint64 applied = 1;
    */
   applied: bigint;
 
   /**
-   * @generated from field: uint64 confirmed = 2;
+   * Can no longer be lost: the collector may evict it.
+   *
+   * @generated from field: uint64 committed = 2;
    */
-  confirmed: bigint;
+  committed: bigint;
 };
 
 /**
- * Describes the message egressd.stream.v1.Progress.
- * Use `create(ProgressSchema)` to create a new message.
+ * Describes the message egressd.stream.v1.Ack.
+ * Use `create(AckSchema)` to create a new message.
  */
-export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
+export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
   messageDesc(file_egressd_stream_v1_stream, 6);
 
 /**
@@ -346,7 +353,7 @@ export const RejectionSchema: GenMessage<Rejection> = /*@__PURE__*/
  */
 export type BatchPart = Message<"egressd.stream.v1.BatchPart"> & {
   /**
-   * 1, 2, 3 ... within a numbering.
+   * 1, 2, 3 ... within an epoch.
    *
    * @generated from field: uint64 number = 1;
    */
@@ -399,7 +406,7 @@ export type BatchPart = Message<"egressd.stream.v1.BatchPart"> & {
   source: Uint8Array;
 
   /**
-   * Index in the dictionary of who answered (for a translated connection the real one, not the virtual address).
+   * Index in the dictionary of who answered: behind DNAT the real endpoint, not the virtual address.
    *
    * @generated from field: bytes destination = 9;
    */
@@ -435,17 +442,17 @@ export type BatchPart = Message<"egressd.stream.v1.BatchPart"> & {
   rxPackets: Uint8Array;
 
   /**
-   * Only where Welcome.want_dialled: 1 + index of the address that the source dialled where it differs from the
-   * destination, else 0; and the port that it dialled, else 0.
+   * Only where Welcome.want_original_destination: 1 + index of the original destination (before DNAT: the Service's address that
+   * the source connected to) where it differs from the destination, else 0; and the original destination port, else 0.
    *
-   * @generated from field: bytes dialled_address = 15;
+   * @generated from field: bytes original_destination = 15;
    */
-  dialledAddress: Uint8Array;
+  originalDestination: Uint8Array;
 
   /**
-   * @generated from field: bytes dialled_port = 16;
+   * @generated from field: bytes original_destination_port = 16;
    */
-  dialledPort: Uint8Array;
+  originalDestinationPort: Uint8Array;
 };
 
 /**

@@ -1,0 +1,46 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import { DeliverRequestSchema, type NodeHealth as NodeHealthMessage } from './gen/egressd/stream/v1/stream_pb.ts';
+
+/** What a collector's last read found of its node's kernel (`NodeHealth` of stream.proto). undefined: the kernel does not say. */
+export interface NodeHealth {
+  /** `nf_conntrack_acct`. */
+  readonly accounting: boolean | undefined;
+  /** `nf_conntrack_timestamp`. */
+  readonly timestamps: boolean | undefined;
+  /** `nf_conntrack_events`: 0 none, 1 all, 2 only of connections opened while a listener was there. */
+  readonly events: number | undefined;
+  /** Connections whose counters fell since this epoch began. */
+  readonly counterDecreases: number;
+  /** Entries of the last read without counters: opened before accounting was on. */
+  readonly entriesWithoutCounters: number;
+}
+
+/** First byte of a DeliverRequest that is a NodeHealth: field 3, length-delimited (Protocol Buffers encoding, "Message Structure"). */
+const NODE_HEALTH_TAG = (3 << 3) | 2;
+
+/** The encoded DeliverRequest that reports it. */
+export function encodeNodeHealth(health: NodeHealth): Uint8Array {
+  const { accounting, timestamps, events, counterDecreases, entriesWithoutCounters } = health;
+  const value = {
+    ...(accounting === undefined ? {} : { accounting }),
+    ...(timestamps === undefined ? {} : { timestamps }),
+    ...(events === undefined ? {} : { events }),
+    counterDecreases: BigInt(counterDecreases),
+    entriesWithoutCounters: BigInt(entriesWithoutCounters),
+  };
+  return toBinary(DeliverRequestSchema, create(DeliverRequestSchema, { message: { case: 'health', value } }));
+}
+
+/** Whether bytes that could not be decoded were meant as a NodeHealth: no traffic is lost with it. */
+export function isNodeHealth(bytes: Uint8Array): boolean {
+  return bytes[0] === NODE_HEALTH_TAG;
+}
+
+/** @returns undefined where it is malformed: a number beyond 2^53 */
+export function readNodeHealth(message: NodeHealthMessage): NodeHealth | undefined {
+  const counterDecreases = Number(message.counterDecreases);
+  const entriesWithoutCounters = Number(message.entriesWithoutCounters);
+  if (!Number.isSafeInteger(counterDecreases) || !Number.isSafeInteger(entriesWithoutCounters)) return undefined;
+  const { accounting, timestamps, events } = message;
+  return { accounting, timestamps, events, counterDecreases, entriesWithoutCounters };
+}
