@@ -82,7 +82,7 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
       packages: ['@egressd/flow', '@egressd/daemon', '@grpc/grpc-js', '@bufbuild/protobuf', 'prom-client'],
       types: ['reducer', 'state'],
     },
-    'read-schedule': {},
+    'read-schedule': { packages: ['@egressd/daemon'] },
     'hand-over': { packages: ['@egressd/daemon'], rooms: ['state'], types: ['flow-table', 'stream'] },
     init: { packages: ['@egressd/daemon'], rooms: ['native', 'conntrack/netfilter'] },
     'dump-ct': {
@@ -131,9 +131,9 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
       rooms: ['owners'],
     },
     certificates: { packages: ['@egressd/daemon', 'pkijs', 'asn1js'], rooms: ['kube'] },
-    'node-problems/node-problems': { types: ['receiver'], pure: true },
+    'node-problems/node-problems': { packages: ['@egressd/flow'], pure: true },
     'node-problems': {
-      packages: ['@egressd/daemon', 'prom-client'],
+      packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'],
       rooms: ['node-problems/node-problems'],
       types: ['receiver', 'kube'],
     },
