@@ -10,10 +10,10 @@ import { Collector } from './collector.ts';
 import { type ConnectionBlock, FLAG, STRIDE, WORD } from './conntrack/record.ts';
 import {
   type ConntrackSource,
-  type EndsListener,
-  NOTHING_AMISS,
+  type ConntrackSysctls,
+  type DestroyListener,
+  NO_LOSS,
   type ReadReport,
-  type SourceSwitches,
   type TableState,
 } from './conntrack/source.ts';
 import { SourceError } from './conntrack/source-error.ts';
@@ -33,21 +33,21 @@ function setUp() {
     fails: false,
     lines: [] as string[],
     sent: [] as FrozenBatch[],
-    told: [] as NodeHealth[],
+    healths: [] as NodeHealth[],
     withoutCounters: 0,
     sourceName: 'netfilter' as 'netfilter' | 'cilium',
-    switches: { accounting: true, timestamps: true, events: 1 } as SourceSwitches,
+    sysctls: { accounting: true, timestamps: true, events: 1 } as ConntrackSysctls,
     table: undefined as TableState | undefined,
     asked: 0,
-    listener: undefined as EndsListener | undefined,
+    listener: undefined as DestroyListener | undefined,
   };
   const stream = {
     connected: true,
     canFreeze: true,
     wantOriginalDestination: false,
-    begin: (_rename: Parameters<Stream['begin']>[0]): readonly FrozenBatch[] => [],
+    beginEpoch: (_renumber: Parameters<Stream['beginEpoch']>[0]): readonly FrozenBatch[] => [],
     send: (batch: FrozenBatch) => void world.sent.push(batch),
-    tell: (health: NodeHealth) => void world.told.push(health),
+    reportHealth: (health: NodeHealth) => void world.healths.push(health),
   };
   const registry = new Registry();
   const collector = new Collector({
@@ -55,7 +55,7 @@ function setUp() {
     stream,
     epoch: new Epoch(),
     metrics: createCollectorMetrics(registry, {
-      switches: () => ({ accounting: true, timestamps: false, events: undefined }),
+      sysctls: () => ({ accounting: true, timestamps: false, events: undefined }),
       table: () => world.table,
     }),
     log: createLog('debug', (line) => world.lines.push(line)),
@@ -74,10 +74,10 @@ function setUp() {
     await (last ? collector.finish() : collector.read());
     return world.sent.flatMap(rows);
   };
-  /** The kernel tells the end of a connection: no dump has it any more. */
+  /** The kernel sends a DESTROY event: no dump has the connection any more. */
   const end = (to: string, bytes: number) => {
     world.connections.delete(to);
-    world.listener?.ended(block(new Map([[to, bytes]])));
+    world.listener?.onDestroy(block(new Map([[to, bytes]])));
   };
   return { world, stream, registry, turn, end };
 }
@@ -88,8 +88,8 @@ interface PlayedWorld {
   readonly fails: boolean;
   readonly withoutCounters: number;
   readonly sourceName: 'netfilter' | 'cilium';
-  readonly switches: SourceSwitches;
-  listener: EndsListener | undefined;
+  readonly sysctls: ConntrackSysctls;
+  listener: DestroyListener | undefined;
 }
 
 function playedSource(world: PlayedWorld): ConntrackSource {
@@ -102,10 +102,10 @@ function playedSource(world: PlayedWorld): ConntrackSource {
       onBlock(block(world.connections, world.sourceName === 'netfilter'));
       return report(world.complete, world.connections.size, world.withoutCounters);
     },
-    follow(listener) {
+    subscribe(listener) {
       world.listener = listener;
     },
-    switches: () => world.switches,
+    sysctls: () => world.sysctls,
     nodeAddresses: async () => [],
     close: async () => {},
   };
@@ -158,18 +158,16 @@ describe('a turn', () => {
     expect(await turn({ '10.0.0.2': 15, '10.0.0.3': 7 })).toEqual(['.2 5 10000-15000', '.3 7 10000-15000']);
   });
 
-  test('another source begins with a baseline, and that is said', async () => {
+  test('another source begins with a baseline, and that is logged', async () => {
     const { turn, world } = setUp();
     await turn({ '10.0.0.2': 10 });
     world.sourceName = 'cilium';
     expect(await turn({ '10.0.0.2': 500 })).toEqual([]);
     expect(await turn({ '10.0.0.2': 503, '10.0.0.3': 7 })).toEqual(['.2 3 10000-15000', '.3 7 10000-15000']);
-    expect(world.lines.join('')).toMatch(
-      /level=warn msg="connections come from another source now.* before=netfilter now=cilium/,
-    );
+    expect(world.lines.join('')).toMatch(/level=warn msg="source of connections changed.* before=netfilter now=cilium/);
   });
 
-  test('while nobody listens one batch holds a minute', async () => {
+  test('while the exporter is unavailable one batch holds a minute', async () => {
     const { turn, stream } = setUp();
     stream.connected = false;
     expect(await turn({ '10.0.0.2': 10 })).toEqual([]);
@@ -187,7 +185,7 @@ describe('a turn', () => {
     expect(await turn()).toEqual(['.2 30 0-1205000']);
   });
 
-  test('the last one is handed over whoever listens', async () => {
+  test('the last one is handed over also where the exporter is unavailable', async () => {
     const { turn, stream } = setUp();
     stream.connected = false;
     stream.canFreeze = false;
@@ -200,28 +198,28 @@ describe('a turn', () => {
     expect(await turn({ '10.0.0.2': 10 })).toEqual(['.2 10 0-5000']);
     world.complete = true;
     expect(await turn({ '10.0.0.3': 7 })).toEqual(['.3 7 0-10000']);
-    expect(world.lines.join('')).toContain('the next read goes on" interrupted=3');
+    expect(world.lines.join('')).toContain('reason=read_incomplete interrupted=3');
   });
 
-  test('a read that fails is said and counted; the next brings what it missed', async () => {
+  test('a read that fails is logged and counted; the next brings what it missed', async () => {
     const { turn, world, registry } = setUp();
     world.fails = true;
     expect(await turn({ '10.0.0.2': 10 })).toEqual([]);
     world.fails = false;
     expect(await turn()).toEqual(['.2 10 0-10000']);
-    expect(world.lines.join('')).toContain('no such thing');
+    expect(world.lines.join('')).toMatch(/reason=read_failed error=".*no such thing"/);
     expect(await registry.metrics()).toContain('egressd_collector_conntrack_reads_total{result="failed"} 1');
   });
 
-  test('tells after each read how the kernel counts, and nothing where it failed', async () => {
+  test('reports after each read how the kernel counts, and nothing where it failed', async () => {
     const { turn, world } = setUp();
     await turn({ '10.0.0.2': 10 });
-    world.switches = { accounting: false, timestamps: undefined, events: 2 };
+    world.sysctls = { accounting: false, timestamps: undefined, events: 2 };
     world.withoutCounters = 3;
     await turn({ '10.0.0.2': 4 });
     world.fails = true;
     await turn();
-    expect(world.told).toEqual([
+    expect(world.healths).toEqual([
       { accounting: true, timestamps: true, events: 1, counterDecreases: 0, entriesWithoutCounters: 0 },
       { accounting: false, timestamps: undefined, events: 2, counterDecreases: 1, entriesWithoutCounters: 3 },
     ]);
@@ -238,9 +236,9 @@ describe('a turn', () => {
     expect(await turn({ '10.0.0.2': 150 })).toEqual(['.2 50 20000-25000']);
   });
 
-  test('cleaning up forgets what ended and keeps the rest exact', async () => {
+  test('a sweep evicts what ended and keeps the rest exact', async () => {
     const { turn, world, registry } = setUp();
-    world.switches = { ...world.switches, events: 0 };
+    world.sysctls = { ...world.sysctls, events: 0 };
     await turn({ '10.0.0.2': 10, '10.0.0.3': 10 });
     world.connections.delete('10.0.0.2');
     for (let i = 0; i < 5; i++) await turn();
@@ -250,7 +248,7 @@ describe('a turn', () => {
   });
 });
 
-describe('the end of a connection', () => {
+describe('the DESTROY event of a connection', () => {
   test('brings its last bytes, also where no read has seen it', async () => {
     const { turn, end, registry } = setUp();
     await turn({ '10.0.0.2': 10 });
@@ -262,7 +260,7 @@ describe('the end of a connection', () => {
     expect(await registry.metrics()).toMatch(/egressd_collector_conntrack_destroy_events_total 3\n/);
   });
 
-  test('that is not told is waited for, ten minutes by the reads', async () => {
+  test('that does not come is waited for, ten minutes by the reads', async () => {
     const { turn, world, end } = setUp();
     await turn({ '10.0.0.2': 10 });
     world.connections.delete('10.0.0.2');
@@ -271,33 +269,33 @@ describe('the end of a connection', () => {
     expect(await turn()).toEqual(['.2 7 505000-510000']);
   });
 
-  test('is not waited for where the kernel tells none', async () => {
+  test('is not waited for where the kernel sends none', async () => {
     const { turn, world, registry } = setUp();
-    world.switches = { ...world.switches, events: 0 };
+    world.sysctls = { ...world.sysctls, events: 0 };
     await turn({ '10.0.0.2': 10 });
     world.connections.delete('10.0.0.2');
     for (let i = 0; i < 30; i++) await turn();
     expect(await registry.metrics()).toMatch(/egressd_collector_flow_table_connections 0\n/);
   });
 
-  test('many of them are forgotten soon, between reads too', async () => {
+  test('many of them are evicted soon, between reads too', async () => {
     const { turn, end, registry } = setUp();
     await turn();
     const ended = 20_000;
     for (let i = 0; i < ended; i++) end(`10.1.${i >> 8}.${i & 255}`, 1);
     const bytes = (await turn()).reduce((sum, row) => sum + Number(row.split(' ')[1]), 0);
     expect(bytes).toBe(ended);
-    const remembered = /egressd_collector_flow_table_ended_connections (\d+)/.exec(await registry.metrics())!;
-    expect(Number(remembered[1])).toBeLessThan(ended / 2);
+    const tombstones = /egressd_collector_flow_table_ended_connections (\d+)/.exec(await registry.metrics())!;
+    expect(Number(tombstones[1])).toBeLessThan(ended / 2);
   });
 
-  test('what was amiss with some is counted; where ends were lost the next read is to come sooner', async () => {
+  test('losses are counted; where events were lost the next read is to come sooner', async () => {
     const { world, registry } = setUp();
-    world.listener!.endsAmiss({ ...NOTHING_AMISS, deleted: 3 });
+    world.listener!.onEventLoss({ ...NO_LOSS, deleted: 3 });
     expect(world.asked).toBe(0);
-    world.listener!.endsAmiss({ ...NOTHING_AMISS, overruns: 1, lost: 70 });
+    world.listener!.onEventLoss({ ...NO_LOSS, overruns: 1, lost: 70 });
     expect(world.asked).toBe(1);
-    expect(world.lines.join('')).toContain('lost=70');
+    expect(world.lines.join('')).toContain('reason=events_lost overruns=1 lost=70');
     const text = await registry.metrics();
     expect(text).toMatch(/egressd_collector_conntrack_entries_deleted_total 3\n/);
     expect(text).toMatch(/egressd_collector_conntrack_event_overruns_total 1\n/);
@@ -315,7 +313,7 @@ test("the kernel's table is shown as it is", async () => {
   expect(text).toContain('egressd_collector_conntrack_statistics_total{name="drop"} 3');
 });
 
-test('the switches are shown as they are', async () => {
+test('the sysctls are shown as they are', async () => {
   const { registry } = setUp();
   const text = await registry.metrics();
   expect(text).toContain('egressd_collector_conntrack_sysctl{name="nf_conntrack_acct"} 1');

@@ -21,7 +21,7 @@ function sourceOf(blocks: readonly (readonly number[])[], report: Partial<ReadRe
         ...report,
       };
     },
-    switches: () => ({ accounting: true, timestamps: true, events: 1 }),
+    sysctls: () => ({ accounting: true, timestamps: true, events: 1 }),
     nodeAddresses: async () => [],
     close: async () => {},
   };

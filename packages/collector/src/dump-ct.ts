@@ -1,11 +1,11 @@
+import type { Log } from '@egressd/daemon/log';
 import { formatRecord } from './conntrack/format.ts';
 import type { ConnectionBlock } from './conntrack/record.ts';
 import type { ConntrackSource, ReadReport } from './conntrack/source.ts';
 import { SourceError } from './conntrack/source-error.ts';
 
 /**
- * `-dump-ct`: reads all connections once and writes them, see `formatBlock`. Nothing is written of an attempt that
- * was given up.
+ * `-dump-ct`: reads all connections once and writes them, see `formatBlock`. Nothing is written of an attempt that was abandoned.
  * @param write takes a chunk of whole lines; what it returns is waited for, so that a slow pipe does not fill the memory
  * @throws SourceError where the source cannot be read, or not as a whole
  */
@@ -28,15 +28,19 @@ export async function dumpConnections(
 
 /**
  * The lines of a whole block, each with its end: two for a connection of netfilter's, forward and backward, one for one of Cilium's.
- * Also what `-log-entries` logs, line by line.
  */
-export function formatBlock(block: ConnectionBlock, source: ConntrackSource['name']): string {
+function formatBlock(block: ConnectionBlock, source: ConntrackSource['name']): string {
   let text = '';
   for (let i = 0; i < block.count; i++) {
     const [forward, backward] = formatRecord(block, i);
     text += source === 'cilium' ? `${forward}\n` : `${forward}\n${backward}\n`;
   }
   return text;
+}
+
+/** `-log-entries`: logs the same lines of a block at level debug. */
+export function logBlock(block: ConnectionBlock, source: ConntrackSource['name'], log: Log): void {
+  for (const entry of formatBlock(block, source).split('\n')) if (entry !== '') log.debug('entry', { entry });
 }
 
 /** The chunks of the last attempt: the ones at the end that hold `entries` records together. */

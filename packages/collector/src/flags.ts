@@ -13,7 +13,7 @@ import {
 } from '@egressd/daemon/flag-kinds';
 import { defineFlags, type Environment, type ParsedFlags, parseFlags, type Values } from '@egressd/daemon/flags';
 
-/** A read takes most of a second on a full table; an hour is longer than anybody wants to wait for a number. */
+/** A read takes most of a second on a full table; an hour is longer than a figure may be late. */
 const READ_INTERVAL = { min: 100, max: 3_600_000 };
 const CLEANUP_INTERVAL = { min: 1000, max: 86_400_000 };
 /** A pair takes about 100 bytes: at the upper bound some 1.6 GB. */
@@ -32,7 +32,7 @@ export const COLLECTOR_FLAGS = defineFlags({
   'conntrack-events': choice(
     ['on', 'off', 'lossless'],
     'on',
-    "Listen for the end of each connection, so that what it moved since the last read counts too: on, off or lossless. lossless: the kernel keeps an ended connection until its end was told; where the collector stands still, these fill the node's table until a watchdog steps in.",
+    "Read the kernel's DESTROY event of each connection that ends, so that what it moved since the last read counts too: on, off or lossless. lossless: the kernel keeps an ended connection until its event was delivered; where the collector stalls, these fill the node's table until a watchdog steps in.",
   ),
   'host-pid': boolean(false, "Read the host's network namespace through process 1 although the pod has its own."),
   'exclude-namespaces': list(['kube-system'], 'Pods in these namespaces, separated by commas, are not reported.'),
@@ -43,7 +43,7 @@ export const COLLECTOR_FLAGS = defineFlags({
   'max-pairs': integer(
     262_144,
     MAX_PAIRS,
-    'Most pairs of addresses held until they are delivered; beyond it public addresses are merged, then all.',
+    'Cardinality limit: most pairs of addresses held until they are delivered; beyond it public addresses are merged, then all.',
   ),
   'exporter-address': address('127.0.0.1:6062', 'Where to stream to, HOST:PORT.'),
   'tls-cert-file': optionalText(
@@ -57,12 +57,12 @@ export const COLLECTOR_FLAGS = defineFlags({
   'log-entries': boolean(false, 'Log raw entries at level debug.'),
   init: boolean(
     false,
-    'Run once as the init container: switch on accounting, timestamps and events of conntrack, and exit.',
+    'Run once as the init container: enable the sysctls nf_conntrack_acct, nf_conntrack_timestamp and nf_conntrack_events, and exit.',
   ),
   'init-cgroupv2': boolean(false, 'With -init: mount cgroup v2 where it is not.'),
   'state-dir': optionalText(
     'directory',
-    'Keeps across restarts what was counted and what the exporter has not committed; not set: a restart begins afresh.',
+    'Keeps across restarts what was counted and what the exporter has not committed; not set: a restart starts from a baseline.',
   ),
   'cilium-clock-source': choice(
     ['jiffies', 'ktime'],

@@ -29,10 +29,10 @@ beforeEach(async () => {
 });
 afterEach(() => run('ip', ['netns', 'del', NAME]));
 
-test('switches on what the kernel has, in this namespace', async () => {
+test('enables what the kernel has, in this namespace', async () => {
   const out = await init('sysctl -qw net.netfilter.nf_conntrack_acct=0', 'cgroupv2: false');
   expect(out).toMatch(/^0\n/);
-  expect(out).toMatch(/switch=nf_conntrack_acct before=0 now=1/);
+  expect(out).toMatch(/sysctl=nf_conntrack_acct before=0 now=1/);
   const files = ['acct', 'timestamp', 'events'].map((name) => `/proc/sys/net/netfilter/nf_conntrack_${name}`);
   expect((await run('ip', ['netns', 'exec', NAME, 'cat', ...files])).stdout).toBe('1\n1\n1\n');
 });
@@ -40,7 +40,7 @@ test('switches on what the kernel has, in this namespace', async () => {
 test('a read-only proc is an error that says what to do', async () => {
   const out = await init('mount -t proc -o ro proc /proc', 'cgroupv2: false');
   expect(out).toMatch(/^1\n/);
-  expect(out).toMatch(/level=error .*switch=nf_conntrack_acct .*read-only: mount the host's/);
+  expect(out).toMatch(/level=error .*sysctl=nf_conntrack_acct .*read-only: mount the host's/);
 });
 
 test('mounts cgroup v2 where it is not', async () => {

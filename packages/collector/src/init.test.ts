@@ -19,48 +19,48 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
-/** A proc with the switches of a namespace. */
-function proc(name: string, switches: Readonly<Record<string, number>>): string {
+/** A proc with the sysctls of a namespace. */
+function proc(name: string, sysctls: Readonly<Record<string, number>>): string {
   const folder = join(root, name, 'sys/net/netfilter');
   mkdirSync(folder, { recursive: true });
-  for (const [file, value] of Object.entries(switches)) writeFileSync(join(folder, file), `${value}\n`);
+  for (const [file, value] of Object.entries(sysctls)) writeFileSync(join(folder, file), `${value}\n`);
   return join(root, name);
 }
-const switchOf = (name: string, file: string) =>
+const sysctlOf = (name: string, file: string) =>
   readFileSync(join(root, name, 'sys/net/netfilter', file), 'utf8').trim();
 
 const ALL = { nf_conntrack_acct: 0, nf_conntrack_timestamp: 0, nf_conntrack_events: 2 };
 
-describe('switches', () => {
-  test('are all set to 1, and each is said', () => {
+describe('sysctls', () => {
+  test('are all set to 1, and each is logged', () => {
     expect(runInit({ cgroupv2: false, procRoots: [proc('proc', ALL)], log })).toBe(0);
-    expect(Object.keys(ALL).map((file) => switchOf('proc', file))).toEqual(['1', '1', '1']);
+    expect(Object.keys(ALL).map((file) => sysctlOf('proc', file))).toEqual(['1', '1', '1']);
     expect(lines).toMatchObject([
-      { level: 'info', switch: 'nf_conntrack_acct', before: '0', now: '1' },
-      { level: 'info', switch: 'nf_conntrack_timestamp', before: '0', now: '1' },
-      { level: 'info', switch: 'nf_conntrack_events', before: '2', now: '1' },
+      { level: 'info', sysctl: 'nf_conntrack_acct', before: '0', now: '1' },
+      { level: 'info', sysctl: 'nf_conntrack_timestamp', before: '0', now: '1' },
+      { level: 'info', sysctl: 'nf_conntrack_events', before: '2', now: '1' },
     ]);
   });
   test("are the host's where its proc is mounted", () => {
     const procRoots = [proc('hostproc', ALL), proc('proc', ALL)];
     expect(runInit({ cgroupv2: false, procRoots, log })).toBe(0);
-    expect([switchOf('hostproc', 'nf_conntrack_acct'), switchOf('proc', 'nf_conntrack_acct')]).toEqual(['1', '0']);
+    expect([sysctlOf('hostproc', 'nf_conntrack_acct'), sysctlOf('proc', 'nf_conntrack_acct')]).toEqual(['1', '0']);
   });
   test('are our own where it is not', () => {
     const procRoots = [join(root, 'hostproc'), proc('proc', ALL)];
     expect(runInit({ cgroupv2: false, procRoots, log })).toBe(0);
-    expect(switchOf('proc', 'nf_conntrack_acct')).toBe('1');
+    expect(sysctlOf('proc', 'nf_conntrack_acct')).toBe('1');
   });
   test('no timestamps: a warning', () => {
     const procRoots = [proc('proc', { nf_conntrack_acct: 0, nf_conntrack_events: 1 })];
     expect(runInit({ cgroupv2: false, procRoots, log })).toBe(0);
-    expect(lines.filter(({ level }) => level === 'warn')).toMatchObject([{ switch: 'nf_conntrack_timestamp' }]);
+    expect(lines.filter(({ level }) => level === 'warn')).toMatchObject([{ sysctl: 'nf_conntrack_timestamp' }]);
   });
   test('no accounting: an error that says what to do', () => {
     const procRoots = [proc('proc', { nf_conntrack_timestamp: 0, nf_conntrack_events: 1 })];
     expect(runInit({ cgroupv2: false, procRoots, log })).toBe(1);
     const error = expect.stringContaining('nf_conntrack');
-    expect(lines.filter(({ level }) => level === 'error')).toMatchObject([{ switch: 'nf_conntrack_acct', error }]);
+    expect(lines.filter(({ level }) => level === 'error')).toMatchObject([{ sysctl: 'nf_conntrack_acct', error }]);
   });
 });
 

@@ -3,10 +3,10 @@ import type { Log } from '@egressd/daemon/log';
 import { mountKernelFiles } from './native/mount.ts';
 
 /** What `-init` does, and where. The paths are for tests. */
-export interface InitOptions {
+interface InitOptions {
   /** `-init-cgroupv2`: also mount cgroup v2 where it is not. */
   readonly cgroupv2: boolean;
-  /** The host's proc as the chart mounts it, and the own one: the first that has conntrack's switches is written. */
+  /** The host's proc as the chart mounts it, and the own one: the first that has conntrack's sysctls is written. */
   readonly procRoots?: readonly string[];
   readonly cgroupRoots?: readonly string[];
   readonly log: Log;
@@ -17,49 +17,50 @@ const PROC_ROOTS = ['/hostproc', '/proc'];
 /** Where cgroup v2 may be already, and, last, where it is mounted where it is not. */
 const CGROUP_ROOTS = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified', '/run/egressd/cgroupv2'];
 
-interface Switch {
-  readonly file: string;
+/** One under `/proc/sys/net/netfilter`. */
+interface Sysctl {
+  readonly name: string;
   readonly value: string;
   readonly why: string;
   /** Without it nothing can be counted. */
   readonly required: boolean;
 }
 
-const SWITCHES: readonly Switch[] = [
-  { file: 'nf_conntrack_acct', value: '1', why: 'connections have counters', required: true },
-  { file: 'nf_conntrack_timestamp', value: '1', why: 'a connection is told from a later one alike', required: false },
-  { file: 'nf_conntrack_events', value: '1', why: 'the end of every connection is told', required: false },
+const SYSCTLS: readonly Sysctl[] = [
+  { name: 'nf_conntrack_acct', value: '1', why: 'connections have counters', required: true },
+  { name: 'nf_conntrack_timestamp', value: '1', why: 'connections have a start time', required: false },
+  { name: 'nf_conntrack_events', value: '1', why: 'the kernel sends DESTROY events', required: false },
 ];
 
 /**
- * `-init`: switches on what the collector needs of the kernel, once, before it starts.
+ * `-init`: enables the sysctls that the collector needs, once, before it starts.
  * @returns the exit code: 0, or 1 where connections will not be counted or cgroup v2 could not be mounted; the log says why
  */
 export function runInit(options: InitOptions): 0 | 1 {
   const { log } = options;
-  const root = findSwitches(options.procRoots ?? PROC_ROOTS);
-  const done = SWITCHES.map((one) => turnOn(root, one, log));
+  const root = sysctlRoot(options.procRoots ?? PROC_ROOTS);
+  const done = SYSCTLS.map((one) => enableSysctl(root, one, log));
   const mounted = options.cgroupv2 ? mountCgroup2(options.cgroupRoots ?? CGROUP_ROOTS, log) : true;
-  return mounted && done.every((ok, i) => ok || !SWITCHES[i]!.required) ? 0 : 1;
+  return mounted && done.every((ok, i) => ok || !SYSCTLS[i]!.required) ? 0 : 1;
 }
 
-function findSwitches(procRoots: readonly string[]): string {
+function sysctlRoot(procRoots: readonly string[]): string {
   const paths = procRoots.map((root) => `${root}/sys/net/netfilter`);
   return paths.find((path) => existsSync(path)) ?? paths.at(-1)!;
 }
 
-/** @returns whether the switch is on now */
-function turnOn(root: string, { file, value, why, required }: Switch, log: Log): boolean {
-  const path = `${root}/${file}`;
+/** @returns whether the sysctl is enabled now */
+function enableSysctl(root: string, { name, value, why, required }: Sysctl, log: Log): boolean {
+  const path = `${root}/${name}`;
   try {
     const before = readFileSync(path, 'latin1').trim();
     if (before !== value) writeFileSync(path, `${value}\n`);
-    log.info('conntrack switch set', { switch: file, before, now: value, why });
+    log.info('sysctl set', { sysctl: name, before, now: value, why });
     return true;
   } catch (error) {
-    const fields = { switch: file, path, why, error: explain(error) };
-    if (required) log.error('cannot set a conntrack switch that is needed', fields);
-    else log.warn('cannot set a conntrack switch, going on without', fields);
+    const fields = { sysctl: name, path, why, error: explain(error) };
+    if (required) log.error('cannot set a required sysctl', fields);
+    else log.warn('cannot set a sysctl, going on without', fields);
     return false;
   }
 }
@@ -67,7 +68,7 @@ function turnOn(root: string, { file, value, why, required }: Switch, log: Log):
 /** What an error of the file system means here, and what to do. */
 function explain(error: unknown): string {
   const { code = '', message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return 'no such switch: load the module nf_conntrack, or the kernel is built without it';
+  if (code === 'ENOENT') return 'no such sysctl: load the module nf_conntrack, or the kernel is built without it';
   if (code === 'EROFS') return "read-only: mount the host's /proc at /hostproc, or run privileged";
   if (code === 'EACCES' || code === 'EPERM') return 'not permitted: run privileged, as root';
   return message;
@@ -91,7 +92,11 @@ function mountCgroup2(roots: readonly string[], log: Log): boolean {
     return true;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    log.error('cannot mount cgroup v2: run privileged, or leave -init-cgroupv2 out', { path, error: message });
+    log.error('cannot mount cgroup v2', {
+      path,
+      error: message,
+      advice: 'run privileged, or leave -init-cgroupv2 out',
+    });
     return false;
   }
 }

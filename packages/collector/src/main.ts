@@ -5,7 +5,8 @@ import { createLog } from '@egressd/daemon/log';
 import { COMMIT, VERSION } from '@egressd/daemon/version';
 import { COLLECTOR_FLAGS, notices, parseCollectorFlags } from './flags.ts';
 import { runInit } from './init.ts';
-import { printConnections, startCollector } from './start.ts';
+import { printConnections } from './start/print-connections.ts';
+import { startCollector } from './start/start.ts';
 
 const flags = commandLineOrExit(
   {

@@ -9,11 +9,11 @@ import { Collector } from './collector.ts';
 import { FLAG, STRIDE, WORD } from './conntrack/record.ts';
 import type { ConntrackSource } from './conntrack/source.ts';
 import { createCollectorMetrics } from './metrics.ts';
+import { StateDirectory } from './state/directory.ts';
 import { Epoch } from './state/epoch.ts';
 import type { FrozenBatch } from './state/frozen-batch.ts';
-import { createStateMetrics } from './state/metrics.ts';
+import { createCollectorStateMetrics } from './state/metrics.ts';
 import { restore } from './state/restore.ts';
-import { State } from './state/state.ts';
 import { MemoryDisk, OPEN } from './state/testing.ts';
 import { Outbox } from './stream/outbox.ts';
 
@@ -37,7 +37,7 @@ class Kernel {
       const entries = this.open.size;
       return { complete: true, startedNs: 0n, entries, skipped, interrupted: 0, overrun: 0, durationMs: 1 };
     },
-    switches: () => ({ accounting: true, timestamps: true, events: 1 }),
+    sysctls: () => ({ accounting: true, timestamps: true, events: 1 }),
     nodeAddresses: async () => [],
     close: async () => {},
   };
@@ -103,11 +103,11 @@ async function startProcess(kernel: Kernel, disk: MemoryDisk, bootId = HERE.boot
   const restored = await restore(disk, here);
   const epoch = new Epoch(restored.epoch);
   const registry = new Registry();
-  const { source, ...whoever } = here;
-  const identity = { ...whoever, epoch: epoch.name };
-  const metrics = createStateMetrics(registry);
+  const { source, ...rest } = here;
+  const identity = { ...rest, epoch: epoch.name };
+  const metrics = createCollectorStateMetrics(registry);
   const timing = { graceMs: 0, retryMs: 0, retryWholeMs: 0 };
-  const state = new State({
+  const state = new StateDirectory({
     disk,
     identity,
     source: () => source,
@@ -117,15 +117,15 @@ async function startProcess(kernel: Kernel, disk: MemoryDisk, bootId = HERE.boot
     log: SILENT,
     timing,
   });
-  const outbox = new Outbox(undefined, (numbers) => state.forget(numbers));
+  const outbox = new Outbox(undefined, (numbers) => state.discard(numbers));
   outbox.restore(restored.batches, epoch.last);
   const stream = {
     connected: true,
     canFreeze: true,
     wantOriginalDestination: false,
-    begin: (rename: Parameters<Outbox['begin']>[0]) => outbox.begin(rename),
+    beginEpoch: (renumber: Parameters<Outbox['beginEpoch']>[0]) => outbox.beginEpoch(renumber),
     send: (batch: FrozenBatch) => outbox.push(batch),
-    tell: () => {},
+    reportHealth: () => {},
   };
   const collector = new Collector({
     source: kernel.source,
@@ -155,9 +155,9 @@ function settled({ collector, disk }: Process): Promise<void> {
 function deliver({ outbox, epoch }: Process, exporter: Exporter, batches = Number.POSITIVE_INFINITY): void {
   const applied = exporter.applied.get(epoch.name) ?? 0;
   // What the exporter has was sent from here, as far as is known here.
-  expect(applied).toBeLessThanOrEqual(outbox.shown);
-  for (const batch of outbox.behind(0).slice(0, batches)) {
-    outbox.show(batch.number);
+  expect(applied).toBeLessThanOrEqual(outbox.lastSent);
+  for (const batch of outbox.allAfter(0).slice(0, batches)) {
+    outbox.markSent(batch.number);
     exporter.take(epoch.name, batch);
   }
 }
@@ -214,7 +214,7 @@ async function play(steps: readonly Step[]): Promise<[tuple: number, expected: n
         moved.add(step.tuple);
         break;
       case 'end':
-        // What ends before it was handed over is lost where nobody listens for ends.
+        // What ends before it was handed over is lost without DESTROY events.
         if (!moved.has(step.tuple)) kernel.open.delete(step.tuple);
         break;
       case 'turn':
@@ -224,7 +224,7 @@ async function play(steps: readonly Step[]): Promise<[tuple: number, expected: n
         deliver(process, exporter, step.batches);
         break;
       case 'commit':
-        process.outbox.commit(Math.min(exporter.applied.get(process.epoch.name) ?? 0, process.outbox.shown));
+        process.outbox.commit(Math.min(exporter.applied.get(process.epoch.name) ?? 0, process.outbox.lastSent));
         break;
       case 'slow':
         release();
@@ -302,7 +302,7 @@ describe('an exporter that has more than the state directory knows of', () => {
 
   /** What the exporter says to Hello. */
   const ahead = ({ outbox, epoch }: Process, exporter: Exporter) =>
-    (exporter.applied.get(epoch.name) ?? 0) > outbox.shown;
+    (exporter.applied.get(epoch.name) ?? 0) > outbox.lastSent;
 
   test('since the disk had failed: what moved since the restart arrives, once', async () => {
     const { kernel, exporter, process } = await setUp();
@@ -318,7 +318,7 @@ describe('an exporter that has more than the state directory knows of', () => {
     kernel.move(2, 70);
     await turn(next, kernel);
     expect(ahead(next, exporter)).toBe(true);
-    await next.collector.renumber();
+    await next.collector.beginEpoch();
     expect(ahead(next, exporter)).toBe(false);
     await turn(next, kernel);
     deliver(next, exporter);
@@ -345,7 +345,7 @@ describe('an exporter that has more than the state directory knows of', () => {
     expect(next.restored.outcome).toBe('restored');
     await turn(next, kernel);
     expect(ahead(next, exporter)).toBe(true);
-    await next.collector.renumber();
+    await next.collector.beginEpoch();
     kernel.move(1, 3);
     await turn(next, kernel);
     deliver(next, exporter);

@@ -42,7 +42,7 @@ describe('against a Map', () => {
             model = new Map([...model].filter(([kept]) => kept % part !== 0));
             expect(renumbered.filter((index) => index !== 0).length).toBe(model.size);
           } else {
-            // To keys that nobody has.
+            // To keys that no record has.
             table.rekey((records, at) => {
               records[at] = records[at]! + 1000;
             });

@@ -63,7 +63,7 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
       rooms: ['native', 'conntrack/record', 'conntrack/source', 'conntrack/source-error', 'conntrack/node-addresses'],
     },
     conntrack: {
-      packages: ['@egressd/flow', '@egressd/daemon'],
+      packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'],
       rooms: ['conntrack/record', 'conntrack/source', 'conntrack/source-error'],
     },
     'flow-table': { rooms: ['word-table', 'conntrack/record'], pure: true },
@@ -86,11 +86,11 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
     'hand-over': { packages: ['@egressd/daemon'], rooms: ['state'], types: ['flow-table', 'stream'] },
     init: { packages: ['@egressd/daemon'], rooms: ['native', 'conntrack/netfilter'] },
     'dump-ct': {
-      packages: ['@egressd/flow'],
+      packages: ['@egressd/daemon'],
       rooms: ['conntrack', 'conntrack/record', 'conntrack/source-error'],
       types: ['conntrack/source'],
     },
-    metrics: { packages: ['prom-client'], types: ['conntrack', 'flow-table', 'reducer'] },
+    metrics: { packages: ['prom-client'], rooms: ['conntrack'], types: ['conntrack/source', 'flow-table', 'reducer'] },
     start: { packages: ['@egressd/daemon'], rooms: EVERY_ROOM },
     collector: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },
     main: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },

@@ -37,12 +37,12 @@ function source(name: 'netfilter' | 'cilium'): ConntrackSource {
       if (world[name] !== 'works') throw new SourceError(world[name], `${name}: ${world[name]}`);
       return REPORT;
     },
-    switches: () => ({ accounting: undefined, timestamps: undefined, events: undefined }),
+    sysctls: () => ({ accounting: undefined, timestamps: undefined, events: undefined }),
     nodeAddresses: async () => [],
     async close() {
       open.splice(open.indexOf(name), 1);
     },
-    ...(name === 'netfilter' ? { follow: () => said.push('followed') } : {}),
+    ...(name === 'netfilter' ? { subscribe: () => said.push('subscribed') } : {}),
   };
 }
 
@@ -75,11 +75,11 @@ describe('at the start', () => {
     expect(chosen.unusable).toBeUndefined();
   });
 
-  test('Cilium at work: its maps', async () => {
+  test('Cilium is active: its maps', async () => {
     const chosen = await choose();
     expect(chosen.name).toBe('cilium');
     expect(said).toEqual([
-      `info msg="source of connections" chosen=cilium seen="Cilium's maps, one counter a direction" why="Cilium is at work"`,
+      `info msg="source of connections" chosen=cilium seen="Cilium's maps, one counter a direction" why="Cilium is active"`,
     ]);
     expect([forced, open]).toEqual([false, ['cilium']]);
   });
@@ -170,13 +170,13 @@ describe('later', () => {
     expect(open).toEqual(['cilium']);
   });
 
-  test('who follows ends follows those of each source that tells them', async () => {
+  test('a subscriber gets the DESTROY events of each source that has them', async () => {
     const chosen = await choose();
-    chosen.follow({ ended() {}, endsAmiss() {} });
-    expect(chosen.tellsEnds).toBe(false);
+    chosen.subscribe({ onDestroy() {}, onEventLoss() {} });
+    expect(chosen.deliversDestroyEvents).toBe(false);
     world.cilium = 'stale';
     await read(chosen);
-    expect(chosen.tellsEnds).toBe(true);
-    expect(said.filter((line) => line === 'followed')).toHaveLength(1);
+    expect(chosen.deliversDestroyEvents).toBe(true);
+    expect(said.filter((line) => line === 'subscribed')).toHaveLength(1);
   });
 });

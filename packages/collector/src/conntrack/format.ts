@@ -7,7 +7,7 @@ const ICMPV6 = 58;
 
 /**
  * The two flows of a record as lines of `-dump-ct`, without an end:
- * `proto=6 src=IP:PORT dst=IP:PORT tx_bytes=N rx_bytes=N expires=DURATION`, forward, then backward. The destination is who
+ * `proto=6 src=IP:PORT dst=IP:PORT tx_bytes=N rx_bytes=N expires=DURATION`, forward, then backward. The destination is the one that
  * really answered. Protocols without ports have port 0. A connection without a timeout, since hardware or the kernel's flow
  * table forwards it, expires in `0s`.
  */

@@ -5,7 +5,7 @@ import { createRtNetlink, type RtNetlinkSocket } from 'netlink/dist/rt/rt.js';
 /** `RT_SCOPE_UNIVERSE` of linux/rtnetlink.h: valid everywhere, not only on a link or on the machine. */
 const GLOBAL = 0;
 const ANSWER_TIMEOUT_MS = 5000;
-/** Global by scope where somebody said so, but the same on every node. */
+/** Global by scope where so configured, but the same on every node. */
 const LINK_LOCAL: readonly Range[] = ['169.254.0.0/16', 'fe80::/10'].map((text) => parseRange(text)!);
 
 /** A socket for the addresses of the network namespace that it was opened in. */

@@ -8,7 +8,7 @@
  *          9      original ports: source << 16 | destination; ICMP: id << 16 | type << 8 | code; else 0
  *         10..11  identity: start time in ns since the epoch (low, high), or the kernel's id and 0 where timestamps are off
  *       ──────── words 0..11 are the key: two records with the same key are the same connection
- *         12..15  reply source           who really answered
+ *         12..15  reply source           the one that answered (behind DNAT)
  *         16      reply ports, as word 9
  *         17..18  packets, original direction (low, high)     19..20  bytes, original direction
  *         21..22  packets, reply direction                    23..24  bytes, reply direction

@@ -8,8 +8,8 @@ export type SourceErrorCode =
   | 'unsupported'
   /** Cilium: its maps are not there. */
   | 'absent'
-  /** Cilium: its maps are there and hold no entry that tells what they count. */
-  | 'untold'
+  /** Cilium: its maps are there and hold no entry that shows what they count. */
+  | 'undetermined'
   /** Cilium: nothing in its maps has moved for a while; they are left from one that was removed. */
   | 'stale'
   /** Cilium: keys or values have sizes that are not known. */
@@ -22,10 +22,10 @@ export type SourceErrorCode =
   | 'directions_summed'
   /** Cilium: the counters are not as any known version keeps them. */
   | 'layout_unknown'
-  /** Anything else the kernel said. */
+  /** Any other error of the kernel. */
   | 'system';
 
-/** The message says what, where and what to do. */
+/** A source cannot be read. The message says what, where and what to do. */
 export class SourceError extends Error {
   override readonly name = 'SourceError';
   readonly code: SourceErrorCode;

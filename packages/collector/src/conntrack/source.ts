@@ -1,6 +1,6 @@
 import type { ConnectionBlock } from './record.ts';
 
-/** Why an entry was left out of a read. */
+/** Why an entry was left out of a read, or of the DESTROY events. */
 export type SkipReason =
   /** No counters: opened before `nf_conntrack_acct` was on. */
   | 'no_counters'
@@ -10,7 +10,7 @@ export type SkipReason =
   | 'loopback';
 
 /** Why an entry of Cilium's maps was left out of a read, beside those. */
-export type MapSkipReason =
+type MapSkipReason =
   /** The Service's own entry, before a backend was chosen; the flow to the backend has an entry of its own. */
   | 'service'
   /** For ICMP errors; it has no counters of its own. */
@@ -18,67 +18,69 @@ export type MapSkipReason =
   /** The same flow's entry at its source is read. */
   | 'counted_at_source';
 
-/** What one read of all connections was like. */
+/** How one read of all connections went. */
 export interface ReadReport {
   /** The last attempt saw the whole table. Where false, a connection that was not seen may still be there. */
   readonly complete: boolean;
-  /** When the first attempt began: ns since the epoch, by the clock that the kernel's start times are in. */
+  /** When the first attempt began: ns since the Unix epoch, by the clock that the kernel's start times are in. */
   readonly startedNs: bigint;
   /** Records delivered by the last attempt. */
   readonly entries: number;
-  /** By reason, of the last attempt. */
+  /** Entries left out by the last attempt, by reason. */
   readonly skipped: Readonly<
     Record<'no_counters' | 'undecodable', number> & Partial<Record<SkipReason | MapSkipReason, number>>
   >;
-  /** Attempts given up because the table changed under the dump (`NLM_F_DUMP_INTR`). */
+  /** Attempts abandoned because the table changed under the dump (`NLM_F_DUMP_INTR`). */
   readonly interrupted: number;
-  /** Attempts given up because the socket's buffer overran (`ENOBUFS`). */
+  /** Attempts abandoned because the socket's buffer overran (`ENOBUFS`). */
   readonly overrun: number;
-  /** Times that the reading of a map began anew, since the key it stood at was deleted. */
+  /** Times that iterating a BPF map restarted from its first key, because the key it stood at was deleted. */
   readonly restarted?: number;
   readonly durationMs: number;
 }
 
-/** State of the kernel's switches, as the source found them. undefined: not known. */
-export interface SourceSwitches {
+/** The sysctls of conntrack that counting depends on (`/proc/sys/net/netfilter`). undefined: not known. */
+export interface ConntrackSysctls {
+  /** `nf_conntrack_acct`: connections have counters. */
   readonly accounting: boolean | undefined;
+  /** `nf_conntrack_timestamp`: connections have a start time. */
   readonly timestamps: boolean | undefined;
-  /** `nf_conntrack_events`: 0 none, 1 all, 2 only for connections opened while somebody listens. */
+  /** `nf_conntrack_events`: 0 none, 1 all, 2 only for connections opened while a listener was there. */
   readonly events: number | undefined;
 }
 
-/** Of a source that knows of no switches. */
-export const NO_SWITCHES: SourceSwitches = { accounting: undefined, timestamps: undefined, events: undefined };
+/** Of a source to which the sysctls do not apply. */
+export const UNKNOWN_SYSCTLS: ConntrackSysctls = { accounting: undefined, timestamps: undefined, events: undefined };
 
 /** The kernel's table as a whole. undefined: the kernel does not say. */
 export interface TableState {
-  /** Connections in it, those too that expired and were not removed yet. */
+  /** Connections in it (`nf_conntrack_count`), those too that expired and were not removed yet. */
   readonly entries: number | undefined;
-  /** How many it may hold; of the machine, not of the namespace. */
+  /** How many it may hold (`nf_conntrack_max`); of the machine, not of the namespace. */
   readonly limit: number | undefined;
   /** What the kernel counted since its start, in this namespace. */
   readonly statistics: Readonly<Record<TableStatistic, number>> | undefined;
 }
 
-/** Columns of `/proc/net/stat/nf_conntrack` that tell of traffic without an entry. */
+/** Columns of `/proc/net/stat/nf_conntrack` that count traffic without an entry. */
 export const TABLE_STATISTICS = ['invalid', 'insert_failed', 'drop', 'early_drop'] as const;
 export type TableStatistic = (typeof TABLE_STATISTICS)[number];
 
-/** What was amiss with the ends of connections, since the last report. */
-export interface EndsReport {
-  /** Ended by somebody's order (`conntrack -D`, `-F`), not by themselves. */
+/** DESTROY events that are not as they should be, since the last report. */
+export interface EventLossReport {
+  /** Connections deleted by a process (`conntrack -D`, `-F`) instead of by the kernel. */
   readonly deleted: number;
   /** Times that the socket's buffer overran (`ENOBUFS`). */
   readonly overruns: number;
-  /** Ends that were lost so, where the kernel says. */
+  /** Events lost to overruns, where the kernel says how many. */
   readonly lost: number;
-  /** Times that nobody listened for a while: the thread that reads was started anew. */
+  /** Times without a listener for a while, because the reading thread was restarted. */
   readonly gaps: number;
-  /** Ends that were not delivered, by reason. */
+  /** Events received and not delivered, by reason. */
   readonly skipped: Readonly<Record<SkipReason, number>>;
 }
 
-export const NOTHING_AMISS: EndsReport = {
+export const NO_LOSS: EventLossReport = {
   deleted: 0,
   overruns: 0,
   lost: 0,
@@ -86,30 +88,30 @@ export const NOTHING_AMISS: EndsReport = {
   skipped: { no_counters: 0, undecodable: 0, loopback: 0 },
 };
 
-/** Why the kernel was told not to keep ended connections until their end was told, as `lossless` has it. */
-export type Suspension =
+/** Why lossless delivery of DESTROY events (`-conntrack-events=lossless`) was suspended. */
+export type LosslessSuspension =
   /** The kernel's table is nearly full. */
   | 'table'
-  /** Nobody read for some seconds. */
+  /** The socket was not read for some seconds. */
   | 'stall'
   /** The watchdog has ended, or cannot be started. */
   | 'watchdog';
-export type LosslessChange = Suspension | 'resumed';
+export type LosslessChange = LosslessSuspension | 'resumed';
 
-/** Who is told of connections that end. */
-export interface EndsListener {
-  /** They have ended, and these are their final counters. The block may not be kept. */
-  ended(block: ConnectionBlock): void;
+/** Gets the kernel's DESTROY events: connections that left its table, whether they closed, expired or were deleted. */
+export interface DestroyListener {
+  /** Connections with their final counters. The block may not be kept. */
+  onDestroy(block: ConnectionBlock): void;
   /** Comes after the blocks that it is about. */
-  endsAmiss(report: EndsReport): void;
-  /** The kernel keeps ended connections from now on, or why it no longer does. */
-  losslessChanged?(change: LosslessChange): void;
+  onEventLoss(report: EventLossReport): void;
+  /** The kernel keeps ended connections until their DESTROY event was delivered (`resumed`), or why it no longer does. */
+  onLosslessChange?(change: LosslessChange): void;
 }
 
 /**
- * Where connections come from: the kernel's table by netlink today, other tables and our own counting later. All deliver the
- * same records with running totals, so a connection that is delivered twice does no harm, and a source can be exchanged for
- * another that knows the same identity.
+ * Where connections come from: the kernel's table by netlink, Cilium's maps, our own counting later. All deliver the same records
+ * with running totals, so a connection that is delivered twice does no harm, and a source can be exchanged for another that knows
+ * the same identity.
  */
 export interface ConntrackSource {
   readonly name: 'netfilter' | 'cilium' | 'ebpf';
@@ -121,15 +123,15 @@ export interface ConntrackSource {
    */
   read(onBlock: (block: ConnectionBlock) => void): Promise<ReadReport>;
   /**
-   * Tells from the first read on, during reads and between them, which connections have ended. An end may come before a record
-   * of the same connection that was read earlier, and, rarely, twice. Not there: this source does not know of ends.
+   * Delivers DESTROY events from the first read on, during reads and between them. An event may come before a record of the same
+   * connection that was read earlier, and, rarely, twice. Missing: this source has no such events.
    */
-  follow?(listener: EndsListener): void;
-  /** Where `follow` is there: false while this source knows of no ends all the same. */
-  readonly tellsEnds?: boolean;
-  /** Reads the switches anew. */
-  switches(): SourceSwitches;
-  /** Reads how full the table is anew. Not there, or undefined: this source does not know. */
+  subscribe?(listener: DestroyListener): void;
+  /** Where `subscribe` is there: false while the source in use has no such events all the same. */
+  readonly deliversDestroyEvents?: boolean;
+  /** Reads the sysctls anew. */
+  sysctls(): ConntrackSysctls;
+  /** Reads how full the table is anew. Missing, or undefined: this source does not know. */
   table?(): TableState | undefined;
   /** Addresses of the node that the source reads, 16 bytes each: changes with its interfaces. */
   nodeAddresses(): Promise<Uint8Array[]>;

@@ -80,7 +80,7 @@ describe('what moved', () => {
       [0, 100, 120],
     ],
     [
-      'zeroed by somebody else: what it shows is new',
+      'zeroed by another process: what it shows is new',
       [[], [{ tuple: 1, start: 1, tx: 100 }], [{ tuple: 1, start: 1, tx: 40 }]],
       [0, 100, 40],
     ],
@@ -120,11 +120,11 @@ describe('what moved', () => {
     expect(pairs.sums.get(1)).toEqual([7, 0, 0, 0]);
   });
 
-  test('without any identity fallen counters are another connection, not somebody who zeroes them', () => {
+  test('without any identity fallen counters are another connection, not zeroing', () => {
     const table = new FlowTable(1, FIRST_READ);
     const pairs = new Sums();
     for (const tx of [50, 20, 30]) table.apply(block({ tuple: 1, id: 0, tx }), pairs);
-    expect([table.recreated, table.backwards]).toEqual([1, 0]);
+    expect([table.recreated, table.counterDecreases]).toEqual([1, 0]);
     expect(pairs.sums.get(1)?.[0]).toBe(20 + 10);
   });
 
@@ -146,11 +146,11 @@ describe('what moved', () => {
     expect(read(true, { tuple: 1, id: 0, tx: 5 })).toEqual([5, 0]);
   });
 
-  test('counters that went backwards are counted', () => {
+  test('counters that fell are counted', () => {
     const table = new FlowTable(1, FIRST_READ);
     table.apply(block({ tuple: 1, start: 1, tx: 50 }), new Sums());
     table.apply(block({ tuple: 1, start: 1, tx: 20 }), new Sums());
-    expect(table.backwards).toBe(1);
+    expect(table.counterDecreases).toBe(1);
   });
 
   test('a whole life of connections adds up to their last counters', () => {
@@ -225,13 +225,13 @@ describe('sweep', () => {
 });
 
 describe('connections that have ended', () => {
-  /** Tells ends and reads by turns: `read` or `end`, and what it delivers. @returns tx bytes of tuple 1 at each step */
-  function tell(...steps: ['read' | 'end' | 'stale', Connection][]): number[] {
+  /** Applies DESTROY events and reads by turns: `read` or `end`, and what it delivers. @returns tx bytes of tuple 1 at each step */
+  function play(...steps: ['read' | 'end' | 'stale', Connection][]): number[] {
     const table = new FlowTable(1, FIRST_READ);
     table.endRead(true);
     return steps.map(([kind, connection]) => {
       const pairs = new Sums();
-      if (kind === 'end') table.end(block(connection), pairs);
+      if (kind === 'end') table.applyDestroyed(block(connection), pairs);
       else table.apply(block(connection), pairs);
       if (kind === 'read') table.endRead(true);
       return pairs.sums.get(1)?.[0] ?? 0;
@@ -250,7 +250,7 @@ describe('connections that have ended', () => {
       [100, 30],
     ],
     [
-      'told twice: once',
+      'an event that comes twice: once',
       [
         ['end', at(100, 3)],
         ['end', at(100, 3)],
@@ -278,7 +278,7 @@ describe('connections that have ended', () => {
       [100, 90, 80],
     ],
     [
-      'zeroed by somebody else: what it shows is new',
+      'zeroed by another process: what it shows is new',
       [
         ['read', at(100, 3)],
         ['end', at(20, 3)],
@@ -294,12 +294,12 @@ describe('connections that have ended', () => {
       ],
       [100, 0, 0],
     ],
-  ])('%s', (_, steps, expected) => expect(tell(...steps)).toEqual(expected));
+  ])('%s', (_, steps, expected) => expect(play(...steps)).toEqual(expected));
 
   test.each<[string, ['read' | 'end' | 'stale', Connection][], number[]]>([
     ['never read: in full', [['end', at(100)]], [100]],
     [
-      'the next with the same id, told by its end: in full',
+      'the next with the same id, by its DESTROY event: in full',
       [
         ['end', at(100)],
         ['end', at(100)],
@@ -327,7 +327,7 @@ describe('connections that have ended', () => {
       [100, 0, 40, 20],
     ],
     [
-      'the next with the same id, swallowed by the read and told by its end',
+      'the next with the same id, swallowed by the read, by its DESTROY event',
       [
         ['end', at(100)],
         ['read', at(40)],
@@ -335,12 +335,12 @@ describe('connections that have ended', () => {
       ],
       [100, 0, 60],
     ],
-  ])('without timestamps: %s', (_, steps, expected) => expect(tell(...steps)).toEqual(expected));
+  ])('without timestamps: %s', (_, steps, expected) => expect(play(...steps)).toEqual(expected));
 
   test('without timestamps, before the first read has ended: the baseline', () => {
     const table = new FlowTable(1, FIRST_READ);
     const pairs = new Sums();
-    table.end(block({ tuple: 1, tx: 100 }), pairs);
+    table.applyDestroyed(block({ tuple: 1, tx: 100 }), pairs);
     expect(pairs.sums.size).toBe(0);
   });
 
@@ -348,7 +348,7 @@ describe('connections that have ended', () => {
     const table = new FlowTable(1, FIRST_READ);
     const used: number[] = [];
     table.apply(block({ tuple: 1, start: 1, tx: 10 }, { tuple: 2, start: 1, tx: 10 }), new Sums());
-    table.end(block({ tuple: 1, start: 1, tx: 10 }), new Sums());
+    table.applyDestroyed(block({ tuple: 1, start: 1, tx: 10 }), new Sums());
     table.endRead(true);
     expect(table.sweep(1, (pair) => used.push(pair))).toBe(0);
     expect(used).toEqual([2]);
@@ -363,13 +363,13 @@ describe('connections that have ended', () => {
     const ended = Array.from({ length: 20_000 }, (_, i) => ({ tuple: i + 2, start: 1, tx: 10 }));
     table.apply(block({ tuple: 1, start: 1, tx: 10 }), new Sums());
     table.endRead(true);
-    expect(table.crowded).toBe(false);
-    table.end(block(...ended), new Sums());
-    expect([table.size, table.tombstones, table.crowded]).toEqual([1, 20_000, true]);
+    expect(table.wantsSweep).toBe(false);
+    table.applyDestroyed(block(...ended), new Sums());
+    expect([table.size, table.tombstones, table.wantsSweep]).toEqual([1, 20_000, true]);
     expect(table.sweep(3, () => {})).toBe(0);
-    expect([table.size, table.tombstones, table.crowded]).toEqual([1, 4096, false]);
+    expect([table.size, table.tombstones, table.wantsSweep]).toEqual([1, 4096, false]);
     const pairs = new Sums();
-    table.end(block(...ended.slice(-4096)), pairs);
+    table.applyDestroyed(block(...ended.slice(-4096)), pairs);
     table.apply(block({ tuple: 1, start: 1, tx: 15 }), pairs);
     expect([...pairs.sums]).toEqual([[1, [5, 0, 0, 0]]]);
   });
@@ -378,7 +378,7 @@ describe('connections that have ended', () => {
     const table = new FlowTable(1, FIRST_READ);
     table.endRead(true);
     table.apply(block({ tuple: 1, start: 1, tx: 10 }, { tuple: 2, tx: 10 }), new Sums());
-    table.end(block({ tuple: 1, start: 1, tx: 20 }, { tuple: 2, tx: 20 }), new Sums());
+    table.applyDestroyed(block({ tuple: 1, start: 1, tx: 20 }, { tuple: 2, tx: 20 }), new Sums());
     for (const whole of [false, true]) {
       const image = table.image(whole);
       expect(image.length).toBe(IMAGE_WORDS);
@@ -391,8 +391,8 @@ describe('connections that have ended', () => {
   });
 
   /**
-   * A kernel in small. It hides entries from dumps, dumps entries as they were a while ago, tells ends late and, where connections
-   * have start times, also twice; but what it told before it wrote a record is delivered before that record.
+   * A kernel in small. It hides entries from dumps, dumps entries as they were a while ago, sends DESTROY events late and, where connections
+   * have start times, also twice; but an event sent before it wrote a record is delivered before that record.
    */
   class Kernel {
     readonly counted = new Map<number, number>();
@@ -401,7 +401,7 @@ describe('connections that have ended', () => {
     readonly #images: Uint32Array[] = [];
     readonly #pairs = new Sums();
     readonly #timestamps: boolean;
-    #told: Connection[] = [];
+    #events: Connection[] = [];
     #delivered: Connection[] = [];
     #written: Connection[] | undefined;
     #clock = 1;
@@ -428,7 +428,7 @@ describe('connections that have ended', () => {
 
     end(tuple: number): void {
       const one = this.#live.get(tuple);
-      if (one !== undefined) this.#told.push({ ...one });
+      if (one !== undefined) this.#events.push({ ...one });
       this.#live.delete(tuple);
     }
 
@@ -443,14 +443,14 @@ describe('connections that have ended', () => {
     }
 
     drain(): void {
-      this.#table.end(block(...this.#told), this.#pairs);
-      this.#delivered.push(...this.#told);
-      this.#told = [];
+      this.#table.applyDestroyed(block(...this.#events), this.#pairs);
+      this.#delivered.push(...this.#events);
+      this.#events = [];
     }
 
     repeat(which: number): void {
       const ended = this.#delivered[which % Math.max(1, this.#delivered.length)];
-      if (ended !== undefined && this.#timestamps) this.#table.end(block(ended), this.#pairs);
+      if (ended !== undefined && this.#timestamps) this.#table.applyDestroyed(block(ended), this.#pairs);
     }
 
     endRead(sweep: boolean): void {
@@ -460,7 +460,7 @@ describe('connections that have ended', () => {
       if (sweep) this.#table.sweep(100, () => {});
     }
 
-    /** Another process goes on from the images. Nobody repeats to it what the one before was told. */
+    /** Another process goes on from the images. It does not get the events of the one before. */
     restart(seed: number): void {
       this.endRead(false);
       this.#images.push(this.#table.image(this.#images.length === 0));
@@ -469,7 +469,7 @@ describe('connections that have ended', () => {
       this.#delivered = [];
     }
 
-    /** What was told of each tuple in the end: two reads later, since without timestamps one may be late. */
+    /** What was counted of each tuple in the end: two reads later, since without timestamps one may be late. */
     settle(): Map<number, number> {
       this.drain();
       for (let i = 0; i < 3; i++) {
@@ -571,7 +571,7 @@ describe('an image', () => {
 
   test('the end of one that is older than the first read of all, and that no read has seen, moves nothing', () => {
     const pairs = new Sums();
-    later().end(block({ tuple: 1, start: -9, tx: 100 }, { tuple: 2, start: 9, tx: 200 }), pairs);
+    later().applyDestroyed(block({ tuple: 1, start: -9, tx: 100 }, { tuple: 2, start: 9, tx: 200 }), pairs);
     expect([...pairs.sums].filter(([, [tx]]) => tx > 0)).toEqual([[2, [200, 20, 0, 0]]]);
   });
 

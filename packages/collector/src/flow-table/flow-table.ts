@@ -13,7 +13,7 @@ export interface Moved {
   counters: Float64Array;
 }
 
-/** What takes the bytes: the reducer. */
+/** What gets the bytes: the reducer. */
 export interface Pairs {
   /** The number of the pair of the connection at `words[at...]`; 1 or more. */
   pairOf(words: Uint32Array, at: number): number;
@@ -32,23 +32,24 @@ export interface Pairs {
  * A connection that is delivered twice in a read moves nothing the second time; one that is missing keeps its counters until
  * `sweep`. A tuple that comes back with another start is another connection, and its whole count is new.
  *
- * One that ended stays for a while as a tombstone: its pair is `ENDED` + the place of its end in the order of all ends, modulo
- * 2^31. A dump that was under way may still deliver it as it was before, and an end may be told twice: neither counts again.
+ * One that ended (DESTROY event) stays for a while as a tombstone: its pair is `ENDED` + the place of its end in the order of all
+ * ends, modulo 2^31. A dump that was under way may still deliver it as it was before, and an event may come twice: neither counts
+ * again.
  *
  * Where connections carry no start time, another one with the same ports has the same key, since the kernel uses its memory, and
  * so its ids, again. Then a tombstone swallows what the dump under way delivers, or the first after the end, and no more: a later
  * record is another connection's and counts in full, as every end does. So the other one is late by a read at the most; if
- * it ends first, its own end tells all of it. What is not told from one end told twice is another connection's end.
+ * it ends first, its own DESTROY event has all of it. An event that comes twice cannot be told apart from another connection's.
  *
  * An image is what outlives the process: `image` copies out the records, without pairs, that changed since the image before, and
  * `restore` puts them into the table of a later process, in the order of the images.
  */
 export class FlowTable {
-  /** Connections that somebody else zeroed (`CTRZERO`): their counters went backwards although they are the same. */
-  backwards = 0;
+  /** Connections whose counters fell although they are the same: another process read them with zeroing (`CTRZERO`). */
+  counterDecreases = 0;
   /**
    * The same in records without any identity, as Cilium's: another connection that follows one with the same ports. One whose
-   * counters have grown past its predecessor's already cannot be told from it; then only the difference counts.
+   * counters have grown past its predecessor's already is taken for it; then only the difference counts.
    */
   recreated = 0;
   /** Connections whose counters moved in the read that is under way or has ended last. */
@@ -95,10 +96,11 @@ export class FlowTable {
   }
 
   /** A sweep is worth its cost: there are many tombstones, also compared with the rest. */
-  get crowded(): boolean {
-    return this.#tombstones > Math.max(MIN_CROWD, this.size / 2);
+  get wantsSweep(): boolean {
+    return this.#tombstones > Math.max(MIN_TOMBSTONES, this.size / 2);
   }
 
+  /** Bytes of the arrays. */
   get byteLength(): number {
     return this.#table.byteLength + this.#seen.byteLength + this.#changed.byteLength;
   }
@@ -108,6 +110,7 @@ export class FlowTable {
     return (BigInt(this.#baselineHigh) << 32n) | BigInt(this.#baselineLow);
   }
 
+  /** No whole read has ended yet: what it shows of connections without a start time is their baseline. */
   get baseline(): boolean {
     return this.#baseline;
   }
@@ -141,7 +144,7 @@ export class FlowTable {
 
   /**
    * Takes in the connections of an image. What they counted until then has been handed over: only what is more counts. Without start
-   * times one that took the place of another while nobody watched, with the same id too, counts only what it has more than that one.
+   * times one that took the place of another between two processes, with the same id too, counts only what it has more than that one.
    */
   restore(image: Uint32Array): void {
     this.#makeRoom(image.length / IMAGE_WORDS);
@@ -185,18 +188,18 @@ export class FlowTable {
   }
 
   /**
-   * Takes in connections that have ended, with their final counters: what moved since they were seen last goes to `pairs`. One that
+   * Takes in connections of DESTROY events, with their final counters: what moved since they were seen last goes to `pairs`. One that
    * no read has seen counts in full, unless it began before the first read: that one hid from it, expired, and has moved nothing
    * since.
    */
-  end(block: ConnectionBlock, pairs: Pairs): void {
+  applyDestroyed(block: ConnectionBlock, pairs: Pairs): void {
     const { words, count } = block;
     this.#makeRoom(count);
-    for (let at = 0, end = count * STRIDE; at < end; at += STRIDE) this.#endOne(words, at, pairs);
+    for (let at = 0, end = count * STRIDE; at < end; at += STRIDE) this.#destroy(words, at, pairs);
     pairs.add(this.#moved);
   }
 
-  #endOne(words: Uint32Array, at: number, pairs: Pairs): void {
+  #destroy(words: Uint32Array, at: number, pairs: Pairs): void {
     const hasStart = (words[at + WORD.flags]! & FLAG.start) !== 0;
     let index = this.#table.find(words, at);
     if (index < 0) {
@@ -260,10 +263,10 @@ export class FlowTable {
   }
 
   /**
-   * Drops connections that the last `reads` whole reads did not see, and tombstones but the last `KEPT_TOMBSTONES`. Not while a read
+   * Evicts connections that the last `reads` whole reads did not see, and tombstones but the last `KEPT_TOMBSTONES`. Not while a read
    * is under way: it may still deliver connections that have ended.
    * @param use is called with the pair of every connection that is kept
-   * @returns number of connections dropped, tombstones not counted
+   * @returns number of connections evicted, tombstones not counted
    */
   sweep(reads: number, use: (pair: number) => void): number {
     const before = this.size;
@@ -342,13 +345,13 @@ export class FlowTable {
     if (records[base + PAIR]! >= ENDED && !this.#isAnother(base, words, at)) return;
     const last = base + COUNTERS;
     const now = at + WORD.originalPackets;
-    let txPackets = rise(records, last, words, now);
-    let txBytes = rise(records, last + 2, words, now + 2);
-    let rxPackets = rise(records, last + 4, words, now + 4);
-    let rxBytes = rise(records, last + 6, words, now + 6);
+    let txPackets = increase(records, last, words, now);
+    let txBytes = increase(records, last + 2, words, now + 2);
+    let rxPackets = increase(records, last + 4, words, now + 4);
+    let rxBytes = increase(records, last + 6, words, now + 6);
     if (txPackets < 0 || txBytes < 0 || rxPackets < 0 || rxBytes < 0) {
-      // The same connection zeroed by somebody else, or without a start time perhaps another one: what it shows is new.
-      if (hasIdentity(words, at)) this.backwards++;
+      // The same connection zeroed by another process, or without a start time perhaps another one: what it shows is new.
+      if (hasIdentity(words, at)) this.counterDecreases++;
       else this.recreated++;
       txPackets = total(words, now);
       txBytes = total(words, now + 2);
@@ -374,12 +377,12 @@ export class FlowTable {
 /** Marks the pair of a connection that has ended: numbers of pairs are far below. */
 const ENDED = 0x8000_0000;
 /**
- * The last ones that ended are remembered over every sweep: where a dump begins right after an end was told, the kernel may not have
- * taken the entry out of its table yet.
+ * The last tombstones outlive every sweep: where a dump begins right after a DESTROY event, the kernel may not have taken the entry out
+ * of its table yet.
  */
 const KEPT_TOMBSTONES = 4096;
-/** So many tombstones are no crowd: at 2,000 ends a second a sweep every eight seconds. */
-const MIN_CROWD = 16_384;
+/** Fewer tombstones are not worth a sweep: at 2,000 ends a second that is one every eight seconds. */
+const MIN_TOMBSTONES = 16_384;
 
 /** Words 17 to 24 of a record are kept as they are. */
 const COUNTER_WORDS = 8;
@@ -433,6 +436,6 @@ function total(words: Uint32Array, at: number): number {
 }
 
 /** The difference of two counters: exact, since it is below 2^53 even where they are not. */
-function rise(before: Uint32Array, b: number, after: Uint32Array, a: number): number {
+function increase(before: Uint32Array, b: number, after: Uint32Array, a: number): number {
   return (after[a + 1]! - before[b + 1]!) * 0x1_0000_0000 + (after[a]! - before[b]!);
 }

@@ -1,25 +1,13 @@
-/**
- * Every call into libbpf: maps that somebody else has pinned are opened for reading only, and read in batches. A call costs some
- * microseconds: one for thousands of entries, and one an entry only where the kernel knows no batches.
- */
+/** Pinned BPF maps, opened by libbpf for reading only, and the description of their types (BTF). */
 import { constants } from 'node:os';
 import { DataType } from 'ffi-rs';
-import { SourceError, type SourceErrorCode } from '../conntrack/source-error.ts';
-import {
-  closeFd,
-  errnoName,
-  type NativeMemory,
-  native,
-  nativeInThread,
-  nativeMemory,
-  nullPointer,
-  openPackaged,
-} from './library.ts';
+import { bpfError } from './bpf-error.ts';
+import { closeFd, native, nativeMemory, openPackaged } from './library.ts';
 
 /** Debian's name for the library, and of the package that holds it. */
-export const BPF_LIBRARY_FILE = 'libbpf.so.1';
+const BPF_LIBRARY_FILE = 'libbpf.so.1';
 const LIBRARY_PACKAGE = 'libbpf1';
-const LIBRARY = 'libbpf';
+export const LIBBPF = 'libbpf';
 
 /** `enum bpf_map_type` of linux/bpf.h: the two that can be read as a table. */
 export const BPF_MAP_TYPE_HASH = 1;
@@ -40,32 +28,14 @@ const INFO_BTF_ID = 64;
 const INFO_BTF_VALUE_TYPE_ID = 72;
 /** `struct bpf_btf_info` of linux/bpf.h: pointer, size, id, name, length of the name, whether it is the kernel's. */
 const BTF_INFO_BYTES = 32;
-/** A description of all of Cilium's types takes some hundred kilobytes. */
+/** BTF of all of Cilium's types takes some hundred kilobytes. */
 const MAX_BTF_BYTES = 4 * 1024 * 1024;
-/** What a batch goes on at: a number of 32 bits for hash maps (kernel/bpf/hashtab.c), a key for others. */
-const CURSOR_BYTES = 64;
+const { I32, U32, U8Array, String: Text } = DataType;
+const objGet = native<number>(LIBBPF, 'bpf_obj_get_opts', I32, [Text, U8Array]);
+const infoByFd = native<number>(LIBBPF, 'bpf_obj_get_info_by_fd', I32, [I32, U8Array, U8Array]);
+const btfFdById = native<number>(LIBBPF, 'bpf_btf_get_fd_by_id', I32, [U32]);
 
-const { ENOENT, EPERM, EACCES, ENOSPC, EINVAL, ENOSYS } = constants.errno;
-/** The kernel's own, not of POSIX: this kind of map knows no batches. */
-const ENOTSUPP = 524;
-
-const { External, I32, U32, U8Array, String: Text } = DataType;
-const objGet = native<number>(LIBRARY, 'bpf_obj_get_opts', I32, [Text, U8Array]);
-const infoByFd = native<number>(LIBRARY, 'bpf_obj_get_info_by_fd', I32, [I32, U8Array, U8Array]);
-const lookupBatch = nativeInThread<number>(LIBRARY, 'bpf_map_lookup_batch', I32, [
-  I32,
-  External,
-  External,
-  External,
-  External,
-  External,
-  External,
-]);
-const getNextKey = native<number>(LIBRARY, 'bpf_map_get_next_key', I32, [I32, External, External]);
-const lookupElem = native<number>(LIBRARY, 'bpf_map_lookup_elem', I32, [I32, External, External]);
-const btfFdById = native<number>(LIBRARY, 'bpf_btf_get_fd_by_id', I32, [U32]);
-
-/** A map that is open, and what the kernel says of it. */
+/** An open map, and what the kernel says of it. */
 export interface BpfMap {
   readonly fd: number;
   /** Another number: another map, though it may be pinned at the same path. */
@@ -82,7 +52,7 @@ export interface BpfMap {
 
 /** Loads libbpf. @throws SourceError where it is not installed */
 export function openLibbpf(file: string = BPF_LIBRARY_FILE): void {
-  openPackaged(LIBRARY, file, LIBRARY_PACKAGE);
+  openPackaged(LIBBPF, file, LIBRARY_PACKAGE);
 }
 
 /**
@@ -95,13 +65,13 @@ export function openPinnedMap(path: string): BpfMap | undefined {
   options.writeBigUInt64LE(BigInt(OBJ_GET_OPTS_BYTES));
   options.writeUInt32LE(BPF_F_RDONLY, 8);
   const fd = objGet(path, options).value;
-  if (fd === -ENOENT) return undefined;
+  if (fd === -constants.errno.ENOENT) return undefined;
   if (fd < 0) throw bpfError(`cannot open the BPF map ${path}`, -fd);
   const info = Buffer.alloc(MAP_INFO_BYTES);
   const got = infoByFd(fd, info, lengthOf(info)).value;
   if (got < 0) {
     closeFd(fd);
-    throw bpfError(`cannot ask for the sizes of the BPF map ${path}`, -got);
+    throw bpfError(`cannot get the sizes of the BPF map ${path}`, -got);
   }
   return {
     fd,
@@ -137,142 +107,4 @@ export function readBtf(id: number): Buffer | undefined {
     memory.free();
     closeFd(fd);
   }
-}
-
-/** Why a batch brought nothing: the kernel or the map knows none, or more entries share a place in the hash than there was room for. */
-export type NoBatch = 'unsupported' | 'no_room';
-
-/** Entries, one behind the other: keys packed, values each at a multiple of 8 bytes. */
-export interface RawEntries {
-  readonly keys: Buffer;
-  readonly values: Buffer;
-  readonly count: number;
-}
-
-/**
- * Memory for entries of maps with keys of one size, and where the reading of a map stands.
- *
- *   half 0   | keys | values | <── the kernel fills one, in a thread of the pool
- *   half 1   | keys | values | <── while the entries of the other are looked at
- */
-export interface EntryBuffers {
-  /** Begins anew. */
-  rewind(): void;
-  /**
-   * The next entries of the map, as many as a half has room for. They stay until the second batch after them is asked for. Not to be
-   * asked for while one is under way. `last`: there are no more.
-   */
-  batch(map: BpfMap): Promise<(RawEntries & { readonly last: boolean }) | NoBatch>;
-  /** The next entry alone, until the next is asked for. `gone`: its key came, but it was deleted meanwhile. */
-  single(map: BpfMap): RawEntries | 'gone' | 'last';
-  /** Makes room for twice as many; what is in the buffers is lost, where the reading stands is not. */
-  grow(): void;
-  /** Not while a batch is under way. */
-  free(): void;
-}
-
-/** Takes memory for two times `capacity` entries. libbpf must be open. */
-export function entryBuffers(keyBytes: number, valueBytes: number, capacity: number): EntryBuffers {
-  return new NativeEntries(keyBytes, Math.ceil(valueBytes / 8) * 8, capacity);
-}
-
-interface Half {
-  readonly keys: NativeMemory;
-  readonly values: NativeMemory;
-}
-
-class NativeEntries implements EntryBuffers {
-  readonly #keyBytes: number;
-  readonly #valueBytes: number;
-  #capacity: number;
-  #halves: [Half, Half];
-  #next: 0 | 1 = 0;
-  /** Where a batch began and where the next does: they change places with every call. */
-  #from = nativeMemory(CURSOR_BYTES);
-  #to = nativeMemory(CURSOR_BYTES);
-  readonly #count = nativeMemory(8);
-  readonly #nothing = nullPointer();
-  #begun = false;
-
-  constructor(keyBytes: number, valueBytes: number, capacity: number) {
-    this.#capacity = capacity;
-    this.#keyBytes = keyBytes;
-    this.#valueBytes = valueBytes;
-    this.#halves = [this.#half(), this.#half()];
-  }
-
-  rewind(): void {
-    this.#begun = false;
-  }
-
-  async batch({ fd }: BpfMap): Promise<(RawEntries & { last: boolean }) | NoBatch> {
-    const { keys, values } = this.#halves[this.#next];
-    this.#count.bytes.writeUInt32LE(this.#capacity);
-    const from = this.#begun ? this.#from.at : this.#nothing;
-    const { value } = await lookupBatch(fd, from, this.#to.at, keys.at, values.at, this.#count.at, this.#nothing);
-    if (value === -EINVAL || value === -ENOTSUPP || value === -ENOSYS) return 'unsupported';
-    if (value === -ENOSPC) return 'no_room';
-    if (value < 0 && value !== -ENOENT) throw bpfError('cannot read a BPF map', -value);
-    this.#turn();
-    this.#next = this.#next === 0 ? 1 : 0;
-    return { keys: keys.bytes, values: values.bytes, count: this.#count.bytes.readUInt32LE(), last: value < 0 };
-  }
-
-  single({ fd }: BpfMap): RawEntries | 'gone' | 'last' {
-    const { keys, values } = this.#halves[0];
-    const next = getNextKey(fd, this.#begun ? this.#from.at : this.#nothing, this.#to.at).value;
-    if (next === -ENOENT) return 'last';
-    if (next < 0) throw bpfError('cannot read a BPF map', -next);
-    this.#turn();
-    this.#from.bytes.copy(keys.bytes, 0, 0, this.#keyBytes);
-    const found = lookupElem(fd, this.#from.at, values.at).value;
-    if (found === -ENOENT) return 'gone';
-    if (found < 0) throw bpfError('cannot read a BPF map', -found);
-    return { keys: keys.bytes, values: values.bytes, count: 1 };
-  }
-
-  grow(): void {
-    this.#capacity *= 2;
-    this.#freeHalves();
-    this.#halves = [this.#half(), this.#half()];
-  }
-
-  free(): void {
-    this.#freeHalves();
-    for (const memory of [this.#count, this.#from, this.#to]) memory.free();
-  }
-
-  #half(): Half {
-    return {
-      keys: nativeMemory(this.#keyBytes * this.#capacity),
-      values: nativeMemory(this.#valueBytes * this.#capacity),
-    };
-  }
-
-  #freeHalves(): void {
-    for (const { keys, values } of this.#halves) {
-      keys.free();
-      values.free();
-    }
-  }
-
-  #turn(): void {
-    [this.#from, this.#to] = [this.#to, this.#from];
-    this.#begun = true;
-  }
-}
-
-/** The error that an errno of the kernel stands for: what was tried, what the kernel said, and what to do. */
-export function bpfError(what: string, errno: number): SourceError {
-  const code = errorCode(errno);
-  const hints: Partial<Record<SourceErrorCode, string>> = {
-    permission: ': run as root; kernels before 5.19 also want the capability BPF, those before 5.8 SYS_ADMIN',
-    unsupported: ': the kernel does not know this',
-  };
-  return new SourceError(code, `${what}: ${errnoName(errno)}${hints[code] ?? ''}`);
-}
-
-function errorCode(errno: number): SourceErrorCode {
-  if (errno === EPERM || errno === EACCES) return 'permission';
-  return [EINVAL, ENOSYS, ENOTSUPP].includes(errno) ? 'unsupported' : 'system';
 }

@@ -1,22 +1,13 @@
-/** The socket of end events: opened by libnetfilter_conntrack too, received from without waiting. */
+/** The netlink socket of DESTROY events: opened by libnetfilter_conntrack too, received from without waiting. */
 import { fstatSync } from 'node:fs';
 import { openLibc } from './library.ts';
-import {
-  getsockopt,
-  kernelError,
-  LIBRARY_FILE,
-  lengthOf,
-  MSG_DONTWAIT,
-  openNetlink,
-  receive,
-  receiveMemory,
-  SOL_SOCKET,
-  setsockopt,
-} from './netlink-socket.ts';
+import { netlinkError } from './netlink-error.ts';
+import { getsockopt, LIBRARY_FILE, openNetlink, SOL_SOCKET, setsockopt } from './netlink-socket.ts';
+import { lengthOf, MSG_DONTWAIT, receive, receiveMemory } from './recvmmsg.ts';
 
 /**
- * Bytes of events that may wait for us; the kernel doubles it for its own bookkeeping. 1,280 bytes of that for an event of 244: so
- * some hundred thousand of them.
+ * Bytes of events that the kernel may queue for us; it doubles them for its own bookkeeping. 1,280 bytes of that for an event of 244: some
+ * hundred thousand of them.
  */
 export const EVENT_BUFFER_BYTES = 64 * 1024 * 1024;
 
@@ -32,10 +23,10 @@ const SO_RCVBUFFORCE = 33;
 const SOL_NETLINK = 270;
 const NETLINK_BROADCAST_ERROR = 4;
 
-/** A socket that the kernel tells the end of every connection on. */
+/** A socket that the kernel sends a DESTROY event to for every connection that leaves its table. */
 export interface EventSocket {
   readonly fd: number;
-  /** Its inode: by that it is found in `/proc/net/netlink`. */
+  /** Its inode, by which `/proc/net/netlink` lists it. */
   readonly inode: number;
   /** The datagrams of the last `receive`, as words. */
   readonly datagrams: readonly Uint32Array[];
@@ -47,8 +38,9 @@ export interface EventSocket {
 }
 
 /**
- * Opens one in the network namespace of the calling thread. `NETLINK_LISTEN_ALL_NSID` stays off: pods' own tables would be told too.
- * @param bufferBytes of events that may wait
+ * Opens one in the network namespace of the calling thread. `NETLINK_LISTEN_ALL_NSID` stays off: it would bring the events
+ * of pods' own tables too.
+ * @param bufferBytes of events that the kernel may queue
  * @param file of libnetfilter_conntrack
  */
 export function openEventSocket(bufferBytes: number, file: string = LIBRARY_FILE): EventSocket {
@@ -73,8 +65,8 @@ export function openEventSocket(bufferBytes: number, file: string = LIBRARY_FILE
 }
 
 /**
- * With `on` the kernel keeps an entry until its end has been told on this socket: nothing is lost, and while nobody reads the
- * node's table fills with dead entries.
+ * With `on` the kernel keeps an entry until its DESTROY event has been queued on this socket: nothing is lost, and without a reader
+ * the node's table fills with dead entries.
  * @param fd of an event socket; may be one that was inherited
  */
 export function setLossless(fd: number, on: boolean): void {
@@ -82,7 +74,7 @@ export function setLossless(fd: number, on: boolean): void {
   const value = Buffer.alloc(4);
   value.writeInt32LE(on ? 1 : 0);
   const { value: result, errnoCode } = setsockopt(fd, SOL_NETLINK, NETLINK_BROADCAST_ERROR, value, value.length);
-  if (result !== 0) throw kernelError('cannot set NETLINK_BROADCAST_ERROR on the socket of end events', errnoCode);
+  if (result !== 0) throw netlinkError('cannot set NETLINK_BROADCAST_ERROR on the socket of DESTROY events', errnoCode);
 }
 
 /** Whether `setLossless` is on: a watchdog in another process may have switched it off. */

@@ -1,4 +1,4 @@
-/** What every call into a shared library needs: a function by its name, and the words for what the kernel refused. */
+/** What every call into a shared library needs (FFI): functions by name, memory, and the names of errnos. */
 import { constants, endianness } from 'node:os';
 import { createExternalBuffer, DataType, type JsExternal, load, open } from 'ffi-rs';
 import { SourceError } from '../conntrack/source-error.ts';
@@ -11,7 +11,7 @@ export interface Result<T> {
   readonly errnoCode: number;
 }
 
-/** A function of a shared library, as one that takes its arguments and gives its result and errno. */
+/** A function of a shared library, as one that takes its arguments and returns its result and errno. */
 export function native<T>(library: string, funcName: string, retType: DataType, paramsType: DataType[]) {
   const call = { library, funcName, retType, paramsType, paramsValue: [] as unknown[], errno: true as const };
   return (...args: unknown[]): Result<T> => {
@@ -20,7 +20,7 @@ export function native<T>(library: string, funcName: string, retType: DataType, 
   };
 }
 
-/** The same in a thread of libuv's pool: for calls that take milliseconds. What they write to must stay until they are through. */
+/** The same in a thread of libuv's pool: for calls that take milliseconds. What they write to must stay until they return. */
 export function nativeInThread<T>(library: string, funcName: string, retType: DataType, paramsType: DataType[]) {
   const call = { library, funcName, retType, paramsType, errno: true as const, runInNewThread: true as const };
   return (...args: unknown[]): Promise<Result<T>> =>
@@ -61,14 +61,14 @@ export function nullPointer(): JsExternal {
 /** `CLOCK_MONOTONIC_COARSE` of linux/time.h: it goes forward with every tick of the kernel. */
 const CLOCK_MONOTONIC_COARSE = 6;
 
-/** How long a tick (jiffy) of this kernel is: containers see no file that says it. libc must be open. */
+/** How long a tick (jiffy) of this kernel is, ns: containers see no file that says it. libc must be open. */
 export function tickNanoseconds(): number {
   const timespec = Buffer.alloc(16);
   clockGetres(CLOCK_MONOTONIC_COARSE, timespec);
   return Number(timespec.readBigInt64LE(8));
 }
 
-/** Closes a descriptor that a library has opened: Node.js warns of those that it does not know. */
+/** Closes a descriptor that a library has opened: Node.js warns of those that it did not open itself. */
 export function closeFd(fd: number): void {
   close(fd);
 }
@@ -76,19 +76,20 @@ export function closeFd(fd: number): void {
 const opened = new Set<string>();
 
 /** Opens a shared library once. @throws what `ffi-rs` throws where it cannot be loaded */
-export function openLibrary(library: string, path: string): void {
+function openLibrary(library: string, path: string): void {
   if (opened.has(path)) return;
   open({ library, path });
   opened.add(path);
 }
 
+/** Opens libc once: before the first call into it. */
 export function openLibc(): void {
   openLibrary(LIBC, 'libc.so.6');
 }
 
 /**
  * Opens libc, and a library of a Debian package.
- * @throws SourceError where it is not installed, or the machine is not one that what comes from the kernel is decoded on
+ * @throws SourceError where it is not installed, or the machine is not little-endian, as the decoders expect
  */
 export function openPackaged(library: string, file: string, debianPackage: string): void {
   if (endianness() !== 'LE')

@@ -15,7 +15,7 @@ import { WordTable } from '../word-table.ts';
  *
  * Pair 0 does not exist: it is the connections' "not looked up yet". Pair 1 is the unknown: `::` to `::`, protocol 0.
  *
- * Bounded: beyond `maxPairs` a new pair's public ends become `0.0.0.0` or `::`; beyond a quarter more it is the unknown pair.
+ * Cardinality limit: beyond `maxPairs` a new pair's public ends become `0.0.0.0` or `::`; beyond a quarter more it is the unknown pair.
  */
 export class Reducer {
   /** Connections that were folded because there were too many pairs: into a public end, into the unknown pair. */
@@ -56,7 +56,7 @@ export class Reducer {
     return this.#addresses.byteLength + this.#pairs.byteLength + this.#changed.byteLength + this.#pending.byteLength;
   }
 
-  /** The pair of a connection: who opened it and who really answered. @see Pairs.pairOf of the flow table */
+  /** The pair of a connection: who opened it and, behind DNAT, who answered. @see Pairs.pairOf of the flow table */
   pairOf(words: Uint32Array, at: number): number {
     if (this.#keyOf(words, at, false, false)) {
       const known = this.#pairs.find(this.#key, 0);
@@ -124,14 +124,14 @@ export class Reducer {
   }
 
   /**
-   * Forgets pairs that no connection uses and that have nothing pending, and addresses that no pair uses.
+   * Evicts pairs that no connection uses and that have nothing pending, and addresses that no pair uses.
    * @param used by number of the pair: not 0 where a connection uses it
    * @returns by old number of a pair: its new number, or 0
    */
   compact(used: Uint8Array): Uint32Array {
-    const waiting = new Uint8Array(this.#pairs.count);
-    for (const pair of this.#changed.subarray(0, this.#rows)) waiting[pair] = 1;
-    const renumbered = this.#pairs.retain((i) => i === UNKNOWN_PAIR - 1 || used[i + 1] !== 0 || waiting[i] === 1);
+    const isPending = new Uint8Array(this.#pairs.count);
+    for (const pair of this.#changed.subarray(0, this.#rows)) isPending[pair] = 1;
+    const renumbered = this.#pairs.retain((i) => i === UNKNOWN_PAIR - 1 || used[i + 1] !== 0 || isPending[i] === 1);
     this.#movePending(renumbered);
     this.#compactAddresses();
     const numbers = new Uint32Array(renumbered.length + 1);

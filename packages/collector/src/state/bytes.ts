@@ -1,5 +1,5 @@
 /** Why a file of the state directory cannot be used. */
-export type Refusal =
+export type StateRefusal =
   /** Something else wrote it. */
   | 'foreign'
   /** Another version of egressd wrote it. */
@@ -7,28 +7,31 @@ export type Refusal =
   /** It is cut off, or was changed. */
   | 'damaged';
 
-export const REFUSALS: readonly Refusal[] = ['foreign', 'version', 'damaged'];
+/** All of them. */
+export const STATE_REFUSALS: readonly StateRefusal[] = ['foreign', 'version', 'damaged'];
 
-/** What a reader throws where the bytes cannot be what they say they are. Never leaves the decoders. */
-export class Refused extends Error {
-  override readonly name = 'Refused';
-  readonly reason: Refusal;
+/** What a reader throws where the bytes cannot be what they claim to be. Never leaves the decoders. */
+export class StateRefusalError extends Error {
+  override readonly name = 'StateRefusalError';
+  readonly reason: StateRefusal;
 
-  constructor(reason: Refusal) {
+  constructor(reason: StateRefusal) {
     super(reason);
     this.reason = reason;
   }
 }
 
 /** A file decoded, or why not. */
-export type Decoded<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: Refusal };
+export type Decoded<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly reason: StateRefusal };
 
-/** Runs a decoder. */
+/** Runs a decoder. @returns what it decoded, or why it refused */
 export function decoded<T>(decode: () => T): Decoded<T> {
   try {
     return { ok: true, value: decode() };
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
+    if (!(error instanceof StateRefusalError)) throw error;
     return { ok: false, reason: error.reason };
   }
 }
@@ -56,7 +59,7 @@ export class ByteReader {
   /** A whole number, 0 or more, that a double holds exactly. */
   count(): number {
     const value = this.#view.getFloat64(this.#take(8), true);
-    if (!Number.isSafeInteger(value) || value < 0) throw new Refused('damaged');
+    if (!Number.isSafeInteger(value) || value < 0) throw new StateRefusalError('damaged');
     return value;
   }
 
@@ -75,7 +78,7 @@ export class ByteReader {
   }
 
   #take(length: number): number {
-    if (length > this.left) throw new Refused('damaged');
+    if (length > this.left) throw new StateRefusalError('damaged');
     const at = this.#at;
     this.#at += length;
     return at;

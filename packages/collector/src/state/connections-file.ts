@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
-import { ByteReader, ByteWriter, type Decoded, decoded, Refused } from './bytes.ts';
+import { ByteReader, ByteWriter, type Decoded, decoded, StateRefusalError } from './bytes.ts';
 
-/** What the connections belong to: of any other they say nothing. */
+/** What the connections belong to: they are of use for nothing else. */
 export interface Identity {
   readonly node: string;
   /** Of the kernel that counts: /proc/sys/kernel/random/boot_id. */
@@ -23,18 +23,18 @@ export interface ConnectionsImage {
   readonly firstReadNs: bigint;
   /** @see FlowTable.baseline */
   readonly baseline: boolean;
-  /** @see FlowTable.backwards */
-  readonly backwards: number;
+  /** @see FlowTable.counterDecreases */
+  readonly counterDecreases: number;
   /** @see FlowTable.image */
   readonly words: Uint32Array;
 }
 
 /** The file, read. */
-export interface KeptConnections {
+export interface SavedConnections {
   readonly identity: Identity;
   /** The first is whole. */
   readonly images: readonly [ConnectionsImage, ...ConnectionsImage[]];
-  /** The last frame was cut off: whoever wrote it was killed. It is left out. */
+  /** The last frame was cut off, as its writer was killed: it is left out. */
   readonly torn: boolean;
 }
 
@@ -57,22 +57,22 @@ const BASELINE = 2;
  *
  *   identity   node, boot id, source, epoch (each: length u32, UTF-8), zeros up to a multiple of 4
  *   frame      length of the body u32 | CRC-32 of the body u32 | body
- *   body       number f64 | since f64 | first read i64 | backwards f64 | connections u32 | flags u32 (1: whole, 2: baseline)
+ *   body       number f64 | since f64 | first read i64 | counter decreases f64 | connections u32 | flags u32 (1: whole, 2: baseline)
  *              | connections, 80 bytes each: words 0..11 and 17..24 of record.ts
  */
 export function encodeConnections(identity: Identity, image: ConnectionsImage): readonly Uint8Array[] {
   const { node, bootId, source, epoch } = identity;
   const texts = Buffer.concat(new ByteWriter().text(node).text(bootId).text(source).text(epoch).take());
   // Filled up with zeros, so that the connections lie where a view of words can be.
-  const told = Buffer.concat([texts], texts.length + (-texts.length & 3));
-  const head = new ByteWriter().bytes(MAGIC).u32(VERSION).u32(told.length).bytes(told).u32(crc32(told));
+  const padded = Buffer.concat([texts], texts.length + (-texts.length & 3));
+  const head = new ByteWriter().bytes(MAGIC).u32(VERSION).u32(padded.length).bytes(padded).u32(crc32(padded));
   return [...head.take(), ...encodeFrame(image)];
 }
 
 /** One more frame. */
 export function encodeFrame(image: ConnectionsImage): readonly Uint8Array[] {
-  const { whole, number, sinceMs, firstReadNs, baseline, backwards, words } = image;
-  const head = new ByteWriter().count(number).count(sinceMs).i64(firstReadNs).count(backwards);
+  const { whole, number, sinceMs, firstReadNs, baseline, counterDecreases, words } = image;
+  const head = new ByteWriter().count(number).count(sinceMs).i64(firstReadNs).count(counterDecreases);
   head.u32(words.length / CONNECTION_WORDS).u32((whole ? WHOLE : 0) | (baseline ? BASELINE : 0));
   const body = [...head.take(), new Uint8Array(words.buffer, words.byteOffset, words.byteLength)];
   const checksum = body.reduce((sum, part) => crc32(part, sum), 0);
@@ -85,16 +85,16 @@ export function encodeFrame(image: ConnectionsImage): readonly Uint8Array[] {
   ];
 }
 
-/** Reads the file. Pure; any bytes may come. A frame that is cut off at the end is left out, one that was changed is refused. */
-export function decodeConnections(bytes: Uint8Array): Decoded<KeptConnections> {
+/** Reads the file. Any bytes may come. A frame that is cut off at the end is left out, one that was changed is refused. */
+export function decodeConnections(bytes: Uint8Array): Decoded<SavedConnections> {
   return decoded(() => {
     const reader = new ByteReader(bytes);
-    if (reader.left < HEAD_BYTES) throw new Refused('damaged');
-    if (!MAGIC.equals(reader.bytes(MAGIC.length))) throw new Refused('foreign');
-    if (reader.u32() !== VERSION) throw new Refused('version');
-    const told = reader.bytes(reader.u32());
-    if (crc32(told) !== reader.u32()) throw new Refused('damaged');
-    const identity = readIdentity(new ByteReader(told));
+    if (reader.left < HEAD_BYTES) throw new StateRefusalError('damaged');
+    if (!MAGIC.equals(reader.bytes(MAGIC.length))) throw new StateRefusalError('foreign');
+    if (reader.u32() !== VERSION) throw new StateRefusalError('version');
+    const padded = reader.bytes(reader.u32());
+    if (crc32(padded) !== reader.u32()) throw new StateRefusalError('damaged');
+    const identity = readIdentity(new ByteReader(padded));
     const images: ConnectionsImage[] = [];
     let torn = false;
     while (reader.left > 0 && !torn) {
@@ -103,7 +103,7 @@ export function decodeConnections(bytes: Uint8Array): Decoded<KeptConnections> {
       else images.push(readImage(new ByteReader(body), images.at(-1)));
     }
     const [first, ...rest] = images;
-    if (first === undefined) throw new Refused('damaged');
+    if (first === undefined) throw new StateRefusalError('damaged');
     return { identity, images: [first, ...rest], torn };
   });
 }
@@ -119,19 +119,25 @@ function readFrame(reader: ByteReader): Uint8Array | undefined {
   const checksum = reader.u32();
   if (length > reader.left) return undefined;
   const body = reader.bytes(length);
-  if (crc32(body) !== checksum) throw new Refused('damaged');
+  if (crc32(body) !== checksum) throw new StateRefusalError('damaged');
   return body;
 }
 
 /** The first is whole, and numbers do not fall. */
 function readImage(reader: ByteReader, before: ConnectionsImage | undefined): ConnectionsImage {
-  const [number, sinceMs, firstReadNs, backwards] = [reader.count(), reader.count(), reader.i64(), reader.count()];
+  const [number, sinceMs, firstReadNs, counterDecreases] = [
+    reader.count(),
+    reader.count(),
+    reader.i64(),
+    reader.count(),
+  ];
   const [count, flags] = [reader.u32(), reader.u32()];
   const whole = (flags & WHOLE) !== 0;
   const baseline = (flags & BASELINE) !== 0;
   const fits = reader.left === count * CONNECTION_WORDS * 4 && flags <= (WHOLE | BASELINE);
-  if (!fits || number < (before?.number ?? 0) || (before === undefined && !whole)) throw new Refused('damaged');
-  return { whole, number, sinceMs, firstReadNs, baseline, backwards, words: asWords(reader.bytes(reader.left)) };
+  if (!fits || number < (before?.number ?? 0) || (before === undefined && !whole))
+    throw new StateRefusalError('damaged');
+  return { whole, number, sinceMs, firstReadNs, baseline, counterDecreases, words: asWords(reader.bytes(reader.left)) };
 }
 
 /** Where they do not lie at a multiple of four they are copied. */

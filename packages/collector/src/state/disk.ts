@@ -2,8 +2,8 @@ import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } fro
 import { dirname, join } from 'node:path';
 
 /** A longer file is not read: three million connections take half of it. */
-export const MAX_FILE_BYTES = 512 * 1024 * 1024;
-/** What others have to do with who talks to whom: nothing. */
+const MAX_FILE_BYTES = 512 * 1024 * 1024;
+/** Who talks to whom is nothing for other users of the node to read. */
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 
@@ -17,7 +17,7 @@ export interface Disk {
   writeThrough(name: string, parts: readonly Uint8Array[]): Promise<void>;
   /** Writes into a file that is there, from `at` on. When this resolves it outlives the process, perhaps not the machine. */
   append(name: string, at: number, parts: readonly Uint8Array[]): Promise<void>;
-  /** Puts another file in the place of one, at once: whoever is killed leaves the one or the other. Outlives the process. */
+  /** Puts another file in the place of one, atomically: a kill leaves the one or the other. Outlives the process. */
   replace(name: string, parts: readonly Uint8Array[]): Promise<void>;
   /** Removes a file if it is there. */
   remove(name: string): Promise<void>;
@@ -25,7 +25,7 @@ export interface Disk {
   putAside(name: string, as: string): Promise<void>;
 }
 
-/** The real one. */
+/** The folder of `-state-dir`. */
 export class FolderDisk implements Disk {
   readonly #folder: string;
 

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 
 /**
- * The names and numbers of batches: an epoch is begun whenever a collector starts without the state of the one before, and
- * counts 1, 2, 3 ... within itself.
+ * The present epoch (as a producer's epoch: a UUID, new whenever a collector starts without its state) and the batch numbers within
+ * it, from 1.
  */
 export class Epoch {
   #name: string;
   #last: number;
 
-  /** @param before the epoch that this one goes on with */
+  /** @param before the epoch to continue */
   constructor(before: { readonly name: string; readonly last: number } = { name: randomUUID(), last: 0 }) {
     this.#name = before.name;
     this.#last = before.last;

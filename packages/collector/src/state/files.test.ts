@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { IMAGE_WORDS } from '../flow-table/flow-table.ts';
-import { decodeBatchFile, encodeBatchFile, type KeptBatch } from './batch-file.ts';
+import { decodeBatchFile, encodeBatchFile, type SavedBatch } from './batch-file.ts';
 import {
   CONNECTION_WORDS,
   type ConnectionsImage,
@@ -20,12 +20,12 @@ const image = fc.record({
   sinceMs: count,
   firstReadNs: fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }),
   baseline: fc.boolean(),
-  backwards: count,
+  counterDecreases: count,
   words: fc
     .array(fc.nat(0xffff_ffff), { maxLength: 5 })
     .map((some) => Uint32Array.from(some.flatMap((word) => Array<number>(CONNECTION_WORDS).fill(word)))),
 });
-const batch: fc.Arbitrary<KeptBatch> = fc
+const batch: fc.Arbitrary<SavedBatch> = fc
   .record({
     node: fc.string(),
     epoch: fc.uuid(),
@@ -57,7 +57,7 @@ const SMALL: ConnectionsImage = {
   sinceMs: 1000,
   firstReadNs: 5n,
   baseline: false,
-  backwards: 0,
+  counterDecreases: 0,
   words: new Uint32Array(CONNECTION_WORDS).fill(9),
 };
 
@@ -142,7 +142,7 @@ describe('a file that was changed', () => {
   });
 });
 
-const ONE: KeptBatch = {
+const ONE: SavedBatch = {
   node: 'a',
   epoch: 'b',
   batch: { number: 1, messages: [Buffer.from('some bytes')], bytes: 10, rows: 1, flowBytes: 5, frozenMs: 0 },

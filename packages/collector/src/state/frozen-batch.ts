@@ -14,7 +14,7 @@ export interface FrozenBatch {
   /** Length of all messages. */
   readonly bytes: number;
   readonly rows: number;
-  /** L3 bytes that the rows stand for, both directions: what is lost where the exporter rejects the batch. */
+  /** L3 bytes that the rows account for, both directions: what is lost where the exporter rejects the batch. */
   readonly flowBytes: number;
   /** When it was frozen: Unix milliseconds. */
   readonly frozenMs: number;
@@ -33,7 +33,7 @@ export function freezeBatch(
   return { number: span.number, messages, bytes: lengthOf(messages), rows: columns.rows, flowBytes, frozenMs: nowMs };
 }
 
-/** The same rows under another number: only for a batch that nobody has seen under its own. */
+/** The same rows under another number: only for a batch that was never sent under its own. */
 export function renumbered(batch: FrozenBatch, number: number): FrozenBatch {
   const messages = batch.messages.map((bytes) => {
     const request = fromBinary(DeliverRequestSchema, bytes);

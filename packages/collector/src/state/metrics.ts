@@ -1,54 +1,54 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { REFUSALS, type Refusal } from './bytes.ts';
+import { STATE_REFUSALS, type StateRefusal } from './bytes.ts';
 
-/** How the connections of the process before were found. */
-export type ReadOutcome =
+/** How reading the connections of the process before ended. */
+export type StateReadOutcome =
   | 'restored'
   | 'none'
   | 'other_boot'
   | 'other_source'
   | 'other_node'
-  | Refusal
+  | StateRefusal
   | 'unreadable'
   | 'locked';
-const OUTCOMES: readonly ReadOutcome[] = [
+const OUTCOMES: readonly StateReadOutcome[] = [
   'restored',
   'none',
   'other_boot',
   'other_source',
   'other_node',
-  ...REFUSALS,
+  ...STATE_REFUSALS,
   'unreadable',
   'locked',
 ];
 
 /** Why a batch in the state directory is not sent. */
-export type DropReason = Refusal | 'other_node' | 'other_epoch' | 'ahead';
+export type BatchDropReason = StateRefusal | 'other_node' | 'other_epoch' | 'ahead';
 
-/** What is counted about the state directory. */
-export interface StateMetrics {
-  read(outcome: ReadOutcome): void;
-  dropped(reason: DropReason, batches?: number): void;
+/** Metrics of the collector's state directory. */
+export interface CollectorStateMetrics {
+  countRead(outcome: StateReadOutcome): void;
+  countDropped(reason: BatchDropReason, batches?: number): void;
   /** A hand-over begins to be written. */
-  begun(): void;
-  /** It is written, or the disk was given up. */
-  ended(): void;
-  written(bytes: number): void;
-  failed(): void;
+  startWrite(): void;
+  /** It is written, or the state is degraded. */
+  endWrite(): void;
+  countWritten(bytes: number): void;
+  countFailed(): void;
   /** @param bytes in the directory now */
-  size(bytes: number): void;
-  givenUp(now: boolean): void;
+  setSize(bytes: number): void;
+  setDegraded(degraded: boolean): void;
 }
 
-/** Creates them. */
-export function createStateMetrics(registry: Registry): StateMetrics {
+/** Registers them. */
+export function createCollectorStateMetrics(registry: Registry): CollectorStateMetrics {
   const registers = [registry];
   const counter = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
     new Counter({ name, help, labelNames, registers });
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
   const reads = counter(
     'egressd_collector_state_reads_total',
-    'Reads of -state-dir at the start, by outcome. restored: connections go on where they were; none: a first start; other_boot, other_source: what is counted is another table, as meant. The rest begins as a first start does: damaged, version, foreign, other_node: the file is put aside (.bad); unreadable: see the permissions; locked: another collector uses the directory, end it.',
+    'Reads of -state-dir at the start, by outcome. restored: connections continue where they were; none: a first start; other_boot, other_source: another conntrack table is counted, as meant. The rest starts from a baseline as a first start does: damaged, version, foreign, other_node: the file is put aside (.bad); unreadable: see the permissions; locked: another collector uses the directory, end it.',
     'outcome',
   );
   const dropped = counter(
@@ -58,14 +58,14 @@ export function createStateMetrics(registry: Registry): StateMetrics {
   );
   const writes = counter(
     'egressd_collector_state_writes_total',
-    'Hand-overs written to -state-dir, by outcome. failed: is the disk full, or may it not be written? The log says it. Batches wait half a minute for the disk, then they go out without.',
+    'Hand-overs written to -state-dir, by outcome. failed: the disk is full, or may not be written; see the log. Batches wait half a minute for the disk, then they are sent without.',
     'outcome',
   );
   const bytes = counter('egressd_collector_state_written_bytes_total', 'Bytes written to -state-dir.');
   let begun: number | undefined;
   const seconds = new Gauge({
     name: 'egressd_collector_state_last_write_duration_seconds',
-    help: 'How long the hand-over that is being written to -state-dir has taken so far, or else the last one took. Reading does not wait for it, sending does: is the disk too slow?',
+    help: 'How long the hand-over that is being written to -state-dir has taken so far, or else the last one took. Reading does not wait for it, sending does: a high value means a slow disk.',
     registers,
     collect() {
       if (begun !== undefined) this.set((performance.now() - begun) / 1000);
@@ -75,28 +75,28 @@ export function createStateMetrics(registry: Registry): StateMetrics {
     'egressd_collector_state_bytes',
     'Bytes in -state-dir: connections, and batches that are not committed.',
   );
-  const givenUp = gauge(
+  const degraded = gauge(
     'egressd_collector_state_degraded',
-    '1 while the disk of -state-dir fails and nothing is kept: a restart now begins as a first start does. Make room, or look after the disk: it mends by itself.',
+    '1 while the disk of -state-dir fails and nothing is saved: a restart now starts from a baseline. Make room, or repair the disk: the collector recovers by itself.',
   );
   for (const outcome of OUTCOMES) reads.inc({ outcome }, 0);
   for (const outcome of ['written', 'failed']) writes.inc({ outcome }, 0);
   return {
-    read: (outcome) => reads.inc({ outcome }),
-    dropped: (reason, batches = 1) => dropped.inc({ reason }, batches),
-    begun() {
+    countRead: (outcome) => reads.inc({ outcome }),
+    countDropped: (reason, batches = 1) => dropped.inc({ reason }, batches),
+    startWrite() {
       begun = performance.now();
     },
-    ended() {
+    endWrite() {
       if (begun !== undefined) seconds.set((performance.now() - begun) / 1000);
       begun = undefined;
     },
-    written(length) {
+    countWritten(length) {
       writes.inc({ outcome: 'written' });
       bytes.inc(length);
     },
-    failed: () => writes.inc({ outcome: 'failed' }),
-    size: (now) => size.set(now),
-    givenUp: (now) => givenUp.set(now ? 1 : 0),
+    countFailed: () => writes.inc({ outcome: 'failed' }),
+    setSize: (now) => size.set(now),
+    setDegraded: (now) => degraded.set(now ? 1 : 0),
   };
 }

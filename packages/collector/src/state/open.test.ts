@@ -7,7 +7,7 @@ import { Registry } from 'prom-client';
 import { CONNECTION_WORDS } from './connections-file.ts';
 import { type OpenStateOptions, openState } from './open.ts';
 
-const HERE = { node: 'node-a', bootId: 'boot-1' };
+const IDENTITY = { node: 'node-a', bootId: 'boot-1' };
 const source = () => 'netfilter net:[1]';
 const BATCH = { number: 1, messages: [Buffer.from('rows')], bytes: 4, rows: 1, flowBytes: 5, frozenMs: 0 };
 const IMAGE = {
@@ -16,7 +16,7 @@ const IMAGE = {
   sinceMs: 1,
   firstReadNs: 5n,
   baseline: false,
-  backwards: 0,
+  counterDecreases: 0,
   words: new Uint32Array(CONNECTION_WORDS),
 };
 
@@ -35,27 +35,36 @@ async function open(options: Partial<OpenStateOptions> = {}) {
   const registry = new Registry();
   const log = createLog('debug', (line) => lines.push(line));
   const stopping = new AbortController().signal;
-  const opened = await openState({ folder, here: HERE, source, log, registry, stopping, lockWaitMs: 150, ...options });
+  const opened = await openState({
+    folder,
+    identity: IDENTITY,
+    source,
+    log,
+    registry,
+    stopping,
+    lockWaitMs: 150,
+    ...options,
+  });
   return { ...opened, said: lines.join(''), metrics: await registry.metrics() };
 }
 
-test('without a directory nothing is kept', async () => {
+test('without a directory nothing is saved', async () => {
   expect(await open({ folder: undefined })).toMatchObject({ state: undefined, restored: undefined, said: '' });
 });
 
-test('what one process kept the next finds, and nobody else may read it', async () => {
+test('what one process saved the next finds, and no other user may read it', async () => {
   const first = await open();
-  await first.state?.handOver({ ...BATCH, number: first.epoch.next() }, IMAGE);
+  await first.state?.save({ ...BATCH, number: first.epoch.next() }, IMAGE);
   await first.close();
   const modes = ['.', 'connections', 'batches', 'batches/1'].map(async (name) => (await stat(join(folder, name))).mode);
   expect((await Promise.all(modes)).map((mode) => (mode & 0o777).toString(8))).toEqual(['700', '600', '700', '600']);
 
   const second = await open();
-  expect(second.said).toContain('what was counted is restored');
+  expect(second.said).toMatch(/msg="state restored.* outcome=restored batches=1 last_batch=1/);
   expect(second.epoch).toMatchObject({ name: first.epoch.name, last: 1 });
   expect(second.restored?.batches).toEqual([BATCH]);
   expect(second.metrics).toContain('egressd_collector_state_reads_total{outcome="restored"} 1');
-  second.state?.forget([1]);
+  second.state?.discard([1]);
   await second.close();
   expect(await readdir(join(folder, 'batches'))).toEqual([]);
 });
@@ -64,7 +73,7 @@ test('only one process at a time', async () => {
   const first = await open();
   const second = await open();
   expect(second.state).toBeUndefined();
-  expect(second.said).toContain('another collector uses the state directory');
+  expect(second.said).toContain('outcome=locked');
   expect(second.metrics).toContain('egressd_collector_state_reads_total{outcome="locked"} 1');
   await first.close();
 });
@@ -78,7 +87,7 @@ test('one that is about to end is waited for', async () => {
   await close();
 });
 
-test('a start that is told to end waits no longer', async () => {
+test('a start that is to stop waits no longer', async () => {
   const first = await open();
   const stopping = new AbortController();
   const second = open({ lockWaitMs: 20_000, stopping: stopping.signal });
@@ -87,19 +96,19 @@ test('a start that is told to end waits no longer', async () => {
   await first.close();
 });
 
-test('what cannot be a directory is said, and the collector does without', async () => {
+test('what cannot be a directory is logged, and the collector does without', async () => {
   await writeFile(folder, 'a file');
   const { state, said, metrics } = await open();
   expect(state).toBeUndefined();
-  expect(said).toContain('the state directory cannot be used');
+  expect(said).toContain('outcome=unreadable');
   expect(metrics).toContain('egressd_collector_state_reads_total{outcome="unreadable"} 1');
 });
 
-test('a damaged file is said', async () => {
+test('a damaged file is logged', async () => {
   await (await open()).close();
   await writeFile(join(folder, 'connections'), 'egrsconn but no more');
   const { said, metrics, close } = await open();
-  expect(said).toContain('its file is put aside (connections.bad)');
+  expect(said).toMatch(/outcome=version.* file=connections.bad/);
   expect(metrics).toContain('egressd_collector_state_reads_total{outcome="version"} 1');
   await close();
 });

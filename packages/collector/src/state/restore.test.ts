@@ -16,7 +16,7 @@ function batch(number: number, owner: { node?: string; epoch?: string; frozenMs?
 
 function connections(number: number, here = HERE): Uint8Array {
   const words = new Uint32Array(CONNECTION_WORDS);
-  const image = { whole: true, number, sinceMs: 1, firstReadNs: 5n, baseline: false, backwards: 0, words };
+  const image = { whole: true, number, sinceMs: 1, firstReadNs: 5n, baseline: false, counterDecreases: 0, words };
   return Buffer.concat(encodeConnections({ ...here, epoch: 'one' }, image));
 }
 
@@ -26,7 +26,7 @@ async function restored(files: Record<string, Uint8Array>) {
   const { outcome, epoch, batches, connections: kept, dropped } = await restore(disk, HERE);
   return {
     outcome,
-    goesOn: kept !== undefined,
+    continues: kept !== undefined,
     epoch: epoch && `${epoch.name} ${epoch.last}`,
     batches: batches.map(({ number }) => number),
     dropped: Object.fromEntries(dropped),
@@ -39,7 +39,7 @@ const BATCHES = { 'batches/4': batch(4), 'batches/5': batch(5) };
 test('nothing: a first start', async () =>
   expect(await restored({})).toEqual({
     outcome: 'none',
-    goesOn: false,
+    continues: false,
     epoch: undefined,
     batches: [],
     dropped: {},
@@ -50,7 +50,7 @@ describe('the same boot', () => {
   test('goes on where it was', async () =>
     expect(await restored({ connections: connections(5), ...BATCHES })).toMatchObject({
       outcome: 'restored',
-      goesOn: true,
+      continues: true,
       epoch: 'one 5',
       batches: [4, 5],
       files: ['batches/4', 'batches/5', 'connections'],
@@ -71,11 +71,11 @@ describe('the same boot', () => {
     expect(await restored({ connections: connections(4), ...torn })).toMatchObject({ batches: [4], dropped: {} });
   });
 
-  test('another table: the connections begin afresh, the numbers go on behind every batch', async () => {
+  test('another table: connections start from a baseline, the numbers continue after every batch', async () => {
     const other = connections(4, { ...HERE, source: 'netfilter net:[2]' });
     expect(await restored({ connections: other, ...BATCHES })).toMatchObject({
       outcome: 'other_source',
-      goesOn: false,
+      continues: false,
       epoch: 'one 5',
       batches: [4, 5],
       files: ['batches/4', 'batches/5'],
@@ -86,10 +86,10 @@ describe('the same boot', () => {
 describe('another boot', () => {
   const before = connections(5, { ...HERE, bootId: 'boot-0' });
 
-  test('the connections begin afresh, the batches go out', async () =>
+  test('connections start from a baseline, the batches go out', async () =>
     expect(await restored({ connections: before, ...BATCHES })).toMatchObject({
       outcome: 'other_boot',
-      goesOn: false,
+      continues: false,
       epoch: 'one 5',
       batches: [4, 5],
       files: ['batches/4', 'batches/5'],
@@ -101,14 +101,14 @@ describe('another boot', () => {
 
 describe('what cannot be used is put aside and counted', () => {
   test.each<[string, Uint8Array, string]>([
-    ['foreign', Buffer.from('somebody put this here'), 'foreign'],
+    ['foreign', Buffer.from('written by another program'), 'foreign'],
     ['cut off in its head', connections(5).subarray(0, 40), 'damaged'],
     ['empty', new Uint8Array(), 'damaged'],
     ['of another node', connections(5, ELSEWHERE), 'other_node'],
   ])('connections: %s', async (_, file, outcome) =>
     expect(await restored({ connections: file, ...BATCHES })).toMatchObject({
       outcome,
-      goesOn: false,
+      continues: false,
       epoch: 'one 5',
       batches: [4, 5],
       files: ['batches/4', 'batches/5', 'connections.bad'],

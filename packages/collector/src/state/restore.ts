@@ -1,28 +1,28 @@
-import { decodeBatchFile, type KeptBatch } from './batch-file.ts';
-import type { Decoded, Refusal } from './bytes.ts';
-import { decodeConnections, type Identity, type KeptConnections } from './connections-file.ts';
+import { decodeBatchFile, type SavedBatch } from './batch-file.ts';
+import type { Decoded, StateRefusal } from './bytes.ts';
+import { decodeConnections, type Identity, type SavedConnections } from './connections-file.ts';
 import type { Disk } from './disk.ts';
 import type { FrozenBatch } from './frozen-batch.ts';
-import type { DropReason, ReadOutcome } from './metrics.ts';
+import type { BatchDropReason, StateReadOutcome } from './metrics.ts';
 
 /** Names in the state directory. */
 export const CONNECTIONS = 'connections';
-export const BATCHES = 'batches';
+const BATCHES = 'batches';
 
-/** Who starts here. */
-export type Here = Omit<Identity, 'epoch'>;
+/** What the collector that starts belongs to. */
+export type CurrentIdentity = Omit<Identity, 'epoch'>;
 
 /** What a state directory gives to a collector that starts. */
 export interface Restored {
-  readonly outcome: ReadOutcome;
-  /** undefined: a new one is begun. */
+  readonly outcome: StateReadOutcome;
+  /** undefined: a new one begins. */
   readonly epoch: { readonly name: string; readonly last: number } | undefined;
   /** What the exporter has not committed as far as is known here, oldest first. */
   readonly batches: readonly FrozenBatch[];
-  /** undefined: the connections begin afresh. */
-  readonly connections: KeptConnections | undefined;
+  /** undefined: connections start from a baseline. */
+  readonly connections: SavedConnections | undefined;
   /** Batches that are not sent, by reason. */
-  readonly dropped: ReadonlyMap<DropReason, number>;
+  readonly dropped: ReadonlyMap<BatchDropReason, number>;
 }
 
 /**
@@ -33,19 +33,19 @@ export interface Restored {
  *  - Same boot, same table: the connections are as in the last image that is whole, N. Batches up to N may have been sent, and are in
  *    the outbox; those behind N were never sent, are removed, and what was in them is counted again, since the connections are of
  *    before. The kernel keeps what was written for as long as it runs, flushed or not, so images need not be flushed.
- *  - Another boot, or no image that can be used: the connections begin afresh, so nothing is counted again. Every batch that is whole
- *    goes out. Batches are flushed before they are sent and committed in order: if any is not committed, the newest that was ever
- *    sent is there, and the numbers go on behind it. If none is there, nothing is left to say under the old epoch.
+ *  - Another boot, or no image that can be used: the connections start from a baseline, so nothing is counted again. Every batch that
+ *    is whole goes out. Batches are flushed before they are sent and committed in order: if any is not committed, the newest that was ever
+ *    sent is there, and the numbers continue after it. If none is there, the old epoch has nothing left to send.
  */
-export async function restore(disk: Disk, here: Here): Promise<Restored> {
-  const dropped = new Map<DropReason, number>();
-  const drop = (reason: DropReason) => void dropped.set(reason, 1 + (dropped.get(reason) ?? 0));
+export async function restore(disk: Disk, current: CurrentIdentity): Promise<Restored> {
+  const dropped = new Map<BatchDropReason, number>();
+  const drop = (reason: BatchDropReason) => void dropped.set(reason, 1 + (dropped.get(reason) ?? 0));
   const read = await readConnections(disk);
-  const outcome = judge(read, here);
+  const outcome = outcomeOf(read, current);
   const connections = outcome === 'restored' && read?.ok ? read.value : undefined;
   if (read !== undefined && connections === undefined) await retire(disk, outcome);
   const newest = connections?.images.at(-1)?.number;
-  const found = await readBatches(disk, here, newest, drop);
+  const found = await readBatches(disk, current, newest, drop);
   const name = connections?.identity.epoch ?? newestOf(found)?.epoch;
   const batches: FrozenBatch[] = [];
   for (const { epoch, batch } of found) {
@@ -64,22 +64,22 @@ export function batchName(number: number): string {
   return `${BATCHES}/${number}`;
 }
 
-async function readConnections(disk: Disk): Promise<Decoded<KeptConnections> | undefined> {
+async function readConnections(disk: Disk): Promise<Decoded<SavedConnections> | undefined> {
   const bytes = await disk.read(CONNECTIONS);
   return bytes === undefined ? undefined : decodeConnections(bytes);
 }
 
-function judge(read: Decoded<KeptConnections> | undefined, here: Here): ReadOutcome {
+function outcomeOf(read: Decoded<SavedConnections> | undefined, current: CurrentIdentity): StateReadOutcome {
   if (read === undefined) return 'none';
   if (!read.ok) return read.reason;
   const { node, bootId, source } = read.value.identity;
-  if (node !== here.node) return 'other_node';
-  if (bootId !== here.bootId) return 'other_boot';
-  return source === here.source ? 'restored' : 'other_source';
+  if (node !== current.node) return 'other_node';
+  if (bootId !== current.bootId) return 'other_boot';
+  return source === current.source ? 'restored' : 'other_source';
 }
 
-/** Takes a file of connections out of the way that says nothing about those that are there now. */
-async function retire(disk: Disk, outcome: ReadOutcome): Promise<void> {
+/** Removes a file of connections that does not describe the present table, or puts it aside where that was not meant. */
+async function retire(disk: Disk, outcome: StateReadOutcome): Promise<void> {
   if (outcome === 'other_boot' || outcome === 'other_source') await disk.remove(CONNECTIONS);
   else await disk.putAside(CONNECTIONS, `${CONNECTIONS}.bad`);
 }
@@ -87,11 +87,11 @@ async function retire(disk: Disk, outcome: ReadOutcome): Promise<void> {
 /** Batches up to `newest` that can be sent for this node, in order; the rest is removed or put aside. */
 async function readBatches(
   disk: Disk,
-  here: Here,
+  current: CurrentIdentity,
   newest = Number.POSITIVE_INFINITY,
-  drop: (reason: DropReason) => void,
-): Promise<KeptBatch[]> {
-  const found: KeptBatch[] = [];
+  drop: (reason: BatchDropReason) => void,
+): Promise<SavedBatch[]> {
+  const found: SavedBatch[] = [];
   for (const number of await batchNumbers(disk)) {
     const name = batchName(number);
     // Never sent: what it holds is counted again.
@@ -100,7 +100,7 @@ async function readBatches(
       continue;
     }
     const read = checked(decodeBatchFile((await disk.read(name)) ?? new Uint8Array()), number);
-    if (read.ok && read.value.node === here.node) found.push(read.value);
+    if (read.ok && read.value.node === current.node) found.push(read.value);
     else if (read.ok) {
       drop('other_node');
       await disk.remove(name);
@@ -121,13 +121,13 @@ async function batchNumbers(disk: Disk): Promise<number[]> {
 }
 
 /** A file that was given another number is not what it was. */
-function checked(read: Decoded<KeptBatch>, number: number): Decoded<KeptBatch> {
-  const damaged: Refusal = 'damaged';
+function checked(read: Decoded<SavedBatch>, number: number): Decoded<SavedBatch> {
+  const damaged: StateRefusal = 'damaged';
   return read.ok && read.value.batch.number !== number ? { ok: false, reason: damaged } : read;
 }
 
-function newestOf(batches: readonly KeptBatch[]): KeptBatch | undefined {
-  return batches.reduce<KeptBatch | undefined>(
+function newestOf(batches: readonly SavedBatch[]): SavedBatch | undefined {
+  return batches.reduce<SavedBatch | undefined>(
     (newest, one) => (newest !== undefined && newest.batch.frozenMs > one.batch.frozenMs ? newest : one),
     undefined,
   );

@@ -14,19 +14,25 @@ function filled(...numbers: number[]): Outbox {
 }
 
 describe('outbox', () => {
-  test('counts what waits', () => {
+  test('counts unacked batches', () => {
     const outbox = filled(1, 2, 3);
     expect([outbox.length, outbox.bytes, outbox.newest, outbox.ageMs(5000)]).toEqual([3, 30, 3, 4000]);
   });
 
   test('is empty at first', () => {
     const outbox = new Outbox();
-    expect([outbox.length, outbox.bytes, outbox.newest, outbox.ageMs(5000), outbox.room]).toEqual([0, 0, 0, 0, true]);
+    expect([outbox.length, outbox.bytes, outbox.newest, outbox.ageMs(5000), outbox.hasRoom]).toEqual([
+      0,
+      0,
+      0,
+      0,
+      true,
+    ]);
   });
 
   test('an age is never negative, whatever the clock does', () => expect(filled(9).ageMs(0)).toBe(0));
 
-  test('forgets up to what is committed', () => {
+  test('discards up to what is committed', () => {
     const outbox = filled(1, 2, 3);
     outbox.commit(2);
     expect([outbox.length, outbox.bytes, outbox.after(0)?.number]).toEqual([1, 10, 3]);
@@ -34,7 +40,7 @@ describe('outbox', () => {
     expect([outbox.length, outbox.bytes, outbox.after(0)]).toEqual([0, 0, undefined]);
   });
 
-  test('an old or zero commit forgets nothing', () => {
+  test('an old or zero commit discards nothing', () => {
     const outbox = filled(3, 4);
     outbox.commit(0);
     outbox.commit(2);
@@ -44,8 +50,8 @@ describe('outbox', () => {
   test('finds the next to send', () => {
     const outbox = filled(1, 2, 3);
     expect([outbox.after(0)?.number, outbox.after(2)?.number, outbox.after(3)]).toEqual([1, 3, undefined]);
-    expect(outbox.behind(1).map((one) => one.number)).toEqual([2, 3]);
-    expect(outbox.behind(3)).toEqual([]);
+    expect(outbox.allAfter(1).map((one) => one.number)).toEqual([2, 3]);
+    expect(outbox.allAfter(3)).toEqual([]);
   });
 
   test('a rejected batch leaves a hole', () => {
@@ -58,40 +64,40 @@ describe('outbox', () => {
   test('has room until its bytes are used up, and again when they are committed', () => {
     const outbox = new Outbox(20);
     outbox.push(batch(1, 19));
-    expect(outbox.room).toBe(true);
+    expect(outbox.hasRoom).toBe(true);
     outbox.push(batch(2, 500));
-    expect(outbox.room).toBe(false);
+    expect(outbox.hasRoom).toBe(false);
     outbox.commit(2);
-    expect(outbox.room).toBe(true);
+    expect(outbox.hasRoom).toBe(true);
   });
 
-  test('tells which batches nobody will ask for again', () => {
-    const forgotten: (readonly number[])[] = [];
-    const outbox = new Outbox(100, (numbers) => forgotten.push(numbers));
+  test('reports which batches were committed or rejected', () => {
+    const discarded: (readonly number[])[] = [];
+    const outbox = new Outbox(100, (numbers) => discarded.push(numbers));
     for (const number of [1, 2, 3, 4]) outbox.push(batch(number));
     outbox.commit(2);
     outbox.commit(2);
     outbox.reject(3);
     outbox.reject(3);
-    expect(forgotten).toEqual([[1, 2], [3]]);
+    expect(discarded).toEqual([[1, 2], [3]]);
   });
 
-  test('goes on where another one ended: what may have been sent counts as shown', () => {
+  test('continues where another one ended: what may have been sent counts as sent', () => {
     const outbox = new Outbox(100);
     outbox.restore([batch(3), batch(4)], 5);
-    expect([outbox.length, outbox.bytes, outbox.newest, outbox.shown]).toEqual([2, 20, 5, 5]);
+    expect([outbox.length, outbox.bytes, outbox.newest, outbox.lastSent]).toEqual([2, 20, 5, 5]);
     outbox.push(batch(6));
-    outbox.show(6);
-    outbox.show(3);
-    expect(outbox.shown).toBe(6);
+    outbox.markSent(6);
+    outbox.markSent(3);
+    expect(outbox.lastSent).toBe(6);
   });
 
-  test('another epoch: what was shown is forgotten, the rest gets new numbers', () => {
+  test('another epoch: what was sent is discarded, the rest gets new numbers', () => {
     const outbox = filled(1, 2, 3, 4);
-    outbox.show(2);
-    const left = outbox.begin((one, number) => (one.number === 3 ? undefined : { ...one, number }));
+    outbox.markSent(2);
+    const left = outbox.beginEpoch((one, number) => (one.number === 3 ? undefined : { ...one, number }));
     expect(left.map(({ number, frozenMs }) => [number, frozenMs])).toEqual([[1, 4000]]);
-    expect([outbox.length, outbox.bytes, outbox.newest, outbox.shown]).toEqual([1, 10, 1, 0]);
+    expect([outbox.length, outbox.bytes, outbox.newest, outbox.lastSent]).toEqual([1, 10, 1, 0]);
   });
 
   test('numbers only go up', () => {

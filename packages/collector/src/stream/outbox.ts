@@ -1,61 +1,62 @@
 import { Bug } from '@egressd/flow/bug';
 import type { FrozenBatch } from '../state/frozen-batch.ts';
 
-/** Encoded batches that may wait for their commit. Above it nothing more is frozen: the reducer merges instead. */
+/** Encoded bytes of unacked batches. Beyond it nothing more is frozen (backpressure): the reducer merges instead. */
 export const OUTBOX_BYTES = 64 * 1024 * 1024;
 
 /**
- * Batches that the exporter has not committed, oldest first. Rejected ones leave holes in the numbers.
+ * Unacked batches: those that the exporter has not committed, oldest first. Rejected ones leave holes in the numbers.
  *
  *    committed            applied (kept, not sent again)      sent or to be sent
- *   (forgotten)  |  5   6   8                            |  9   10   11  <- push
+ *   (discarded)  |  5   6   8                            |  9   10   11  <- push
  */
 export class Outbox {
   readonly #maxBytes: number;
   readonly #batches: FrozenBatch[] = [];
-  readonly #onForgotten: (numbers: readonly number[]) => void;
+  readonly #onDiscarded: (numbers: readonly number[]) => void;
   #bytes = 0;
   #newest = 0;
-  #shown = 0;
+  #lastSent = 0;
 
-  /** @param onForgotten hears which batches nobody will ask for again */
-  constructor(maxBytes: number = OUTBOX_BYTES, onForgotten: (numbers: readonly number[]) => void = () => {}) {
+  /** @param onDiscarded gets the numbers of batches that were committed or rejected */
+  constructor(maxBytes: number = OUTBOX_BYTES, onDiscarded: (numbers: readonly number[]) => void = () => {}) {
     this.#maxBytes = maxBytes;
-    this.#onForgotten = onForgotten;
+    this.#onDiscarded = onDiscarded;
   }
 
   /**
-   * Goes on where a process before ended, before anything is pushed.
+   * Continues where the process before ended. To be called before anything is pushed.
    * @param batches that were not committed, oldest first
    * @param newest number of the last batch that may have been sent
    */
   restore(batches: readonly FrozenBatch[], newest: number): void {
     for (const batch of batches) this.push(batch);
     this.#newest = newest;
-    this.#shown = newest;
+    this.#lastSent = newest;
   }
 
   /**
-   * Begins another epoch: 1, 2, 3 ... What the exporter may have had under the numbers before is forgotten.
-   * @param rename gives a batch that was not sent its new number, or undefined: it is forgotten too
+   * Begins another epoch: 1, 2, 3 ... Batches that may have been sent are discarded.
+   * @param renumber gives a batch that was not sent its new number, or undefined: it is discarded too
+   * @returns the batches of the new epoch
    */
-  begin(rename: (batch: FrozenBatch, number: number) => FrozenBatch | undefined): readonly FrozenBatch[] {
-    const unseen = this.behind(this.#shown);
+  beginEpoch(renumber: (batch: FrozenBatch, number: number) => FrozenBatch | undefined): readonly FrozenBatch[] {
+    const unsent = this.allAfter(this.#lastSent);
     this.#batches.length = 0;
-    this.#bytes = this.#newest = this.#shown = 0;
-    for (const batch of unseen) {
-      const renamed = rename(batch, this.#newest + 1);
-      if (renamed !== undefined) this.push(renamed);
+    this.#bytes = this.#newest = this.#lastSent = 0;
+    for (const batch of unsent) {
+      const renumbered = renumber(batch, this.#newest + 1);
+      if (renumbered !== undefined) this.push(renumbered);
     }
     return [...this.#batches];
   }
 
-  /** Whether another batch may be frozen. One batch has room whatever its size, so that a small cap cannot stop all. */
-  get room(): boolean {
+  /** Whether another batch may be frozen. One batch has room whatever its size, so that a small limit cannot stop all. */
+  get hasRoom(): boolean {
     return this.#bytes < this.#maxBytes;
   }
 
-  /** Batches that wait for their commit. */
+  /** Unacked batches. */
   get length(): number {
     return this.#batches.length;
   }
@@ -70,17 +71,17 @@ export class Outbox {
     return this.#newest;
   }
 
-  /** Number of the last batch that the exporter may have seen, of this process or one before; 0: none. */
-  get shown(): number {
-    return this.#shown;
+  /** Number of the last batch that may have been sent, by this process or one before; 0: none. */
+  get lastSent(): number {
+    return this.#lastSent;
   }
 
   /** The batch is about to be sent. */
-  show(number: number): void {
-    this.#shown = Math.max(this.#shown, number);
+  markSent(number: number): void {
+    this.#lastSent = Math.max(this.#lastSent, number);
   }
 
-  /** Milliseconds since the oldest was frozen; 0 where nothing waits. */
+  /** Milliseconds since the oldest was frozen; 0 where there is none. */
   ageMs(nowMs: number): number {
     const oldest = this.#batches[0];
     return oldest === undefined ? 0 : Math.max(0, nowMs - oldest.frozenMs);
@@ -94,34 +95,34 @@ export class Outbox {
     this.#bytes += batch.bytes;
   }
 
-  /** Forgets every batch up to `number`. */
+  /** The exporter has committed every batch up to `number`: discards them. */
   commit(number: number): void {
     const committed = this.#batches.splice(0, this.#indexAfter(number));
     for (const batch of committed) this.#bytes -= batch.bytes;
-    if (committed.length > 0) this.#onForgotten(committed.map((batch) => batch.number));
+    if (committed.length > 0) this.#onDiscarded(committed.map((batch) => batch.number));
   }
 
-  /** The oldest batch behind `number`: the next to send where `number` is the last that was sent or applied. */
+  /** The oldest batch after `number`: the next to send where `number` is the last that was sent or applied. */
   after(number: number): FrozenBatch | undefined {
     return this.#batches[this.#indexAfter(number)];
   }
 
-  /** All batches behind `number`, oldest first. */
-  behind(number: number): readonly FrozenBatch[] {
+  /** All batches after `number`, oldest first. */
+  allAfter(number: number): readonly FrozenBatch[] {
     return this.#batches.slice(this.#indexAfter(number));
   }
 
-  /** Forgets one batch that the exporter will never take, and returns it; undefined where it is not here. */
+  /** Discards a batch that the exporter rejected, and returns it; undefined where it is not here. */
   reject(number: number): FrozenBatch | undefined {
     const at = this.#batches.findIndex((batch) => batch.number === number);
     if (at === -1) return undefined;
     const [batch] = this.#batches.splice(at, 1);
     this.#bytes -= batch!.bytes;
-    this.#onForgotten([number]);
+    this.#onDiscarded([number]);
     return batch;
   }
 
-  /** Where the first batch behind `number` is: they are in order, so halves will do. */
+  /** Where the first batch after `number` is: a binary search, since they are in order. */
   #indexAfter(number: number): number {
     let low = 0;
     let high = this.#batches.length;

@@ -1,8 +1,8 @@
-/** Lets others wait until something happens. */
+/** An event that async code waits for. */
 export class Signal {
   readonly #waiters = new Set<() => void>();
 
-  /** It happened: all who wait go on. */
+  /** It happened: every waiter resumes. */
   raise(): void {
     for (const resolve of this.#waiters) resolve();
     this.#waiters.clear();

@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { describe, expect, test } from '@jest/globals';
-import { endingOf } from './stream-end.ts';
+import { streamEndOf } from './stream-end.ts';
 
 /** Details as grpc-js 1.14 words them. */
 const NO_CONNECTION = 'No connection established. Last error: ';
@@ -41,6 +41,6 @@ describe('the end of a stream', () => {
       'Name resolution failed for target dns:exporter:6062',
     ],
   ])('status %i, %j: %s, %j', (code, details, reason, text) =>
-    expect(endingOf(code, details)).toEqual({ reason, text }),
+    expect(streamEndOf(code, details)).toEqual({ reason, text }),
   );
 });

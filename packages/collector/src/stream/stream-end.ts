@@ -1,14 +1,14 @@
 import { status } from '@grpc/grpc-js';
 
-/** Why a stream ended: the `reason` of `egressd_collector_streams_ended_total`. */
+/** Why a stream ended: the `reason` of `egressd_collector_streams_ended_total`, and of the log line. */
 export type EndReason =
-  /** Nobody answers there, the network is broken, or the exporter is not ready. */
+  /** No answer there, the network is broken, or the exporter is not ready. */
   | 'unavailable'
   /** The two sides cannot agree on certificates. */
   | 'tls'
-  /** Somebody answers there who is not an egressd exporter. */
+  /** The server there is not an egressd exporter. */
   | 'unimplemented'
-  /** The exporter does not believe that we speak for this node. */
+  /** The exporter does not accept that we send for this node. */
   | 'permission_denied'
   /** The two sides know no common protocol. */
   | 'protocol'
@@ -16,13 +16,13 @@ export type EndReason =
   | 'resource_exhausted'
   /** Another collector said Hello for the same node. */
   | 'superseded'
-  /** What one side said is not what `stream.proto` says. */
+  /** A message that `stream.proto` does not allow. */
   | 'invalid'
   /** The exporter has more batches of this epoch than were sent from here. */
   | 'ahead'
   /** No Welcome in time. */
   | 'no_welcome'
-  /** Batches were sent, and neither taken nor applied for too long. */
+  /** Batches were sent, and no progress was made for too long. */
   | 'stalled'
   /** The exporter ended the stream in order. */
   | 'closed'
@@ -31,13 +31,13 @@ export type EndReason =
   | 'other';
 
 /** The end of a stream, for one log line. */
-export interface Ending {
+export interface StreamEnd {
   readonly reason: EndReason;
-  /** What happened, in the words of whoever noticed. */
+  /** What happened, in the words of the side that noticed. */
   readonly text: string;
 }
 
-/** By reason: what the reader of the log can do. */
+/** By reason: what the operator can do. */
 export const ADVICE: Readonly<Record<EndReason, string>> = {
   unavailable:
     'check that the exporter runs and is ready, that exporter-address is its gRPC port, and that both sides or none use TLS (a certificate that it does not trust can look like this too)',
@@ -72,17 +72,17 @@ const BY_STATUS: Readonly<Partial<Record<status, EndReason>>> = {
 };
 
 /** What TLS errors have in common in the words of Node and OpenSSL. */
-const TLS_WORDS = /certificate|self-signed|altnames|\bssl\b|\btls|EPROTO|_CERT_|CERT_/i;
+const TLS_ERROR = /certificate|self-signed|altnames|\bssl\b|\btls|EPROTO|_CERT_|CERT_/i;
 
 /** The end that a gRPC status means. */
-export function endingOf(code: status, details: string): Ending {
+export function streamEndOf(code: status, details: string): StreamEnd {
   const reason = BY_STATUS[code] ?? 'other';
-  const text = details === '' ? `status ${status[code] ?? code}` : tidy(details);
-  return { reason: reason === 'unavailable' && TLS_WORDS.test(text) ? 'tls' : reason, text };
+  const text = details === '' ? `status ${status[code] ?? code}` : unwrap(details);
+  return { reason: reason === 'unavailable' && TLS_ERROR.test(text) ? 'tls' : reason, text };
 }
 
-/** What gRPC and OpenSSL wrap around the one thing that a reader needs. */
-function tidy(details: string): string {
+/** Without what gRPC and OpenSSL wrap around the actual error. */
+function unwrap(details: string): string {
   return details
     .replace(/^No connection established\. Last error: (Error: )?/, 'no connection: ')
     .replace(/\s*(\(\d{4}-[\dT:.-]+Z\))?\.?\s*Resolution note:\s*$/, '')

@@ -8,27 +8,27 @@ import type { StreamSettings } from '@egressd/flow/stream-settings';
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Registry } from 'prom-client';
 import type { FrozenBatch } from '../state/frozen-batch.ts';
-import { STREAM_TIMING, type StreamTiming } from './connection.ts';
-import { Delivery } from './delivery.ts';
-import { createStreamMetrics, type StreamMetrics } from './metrics.ts';
+import { BatchSender } from './batch-sender.ts';
+import { type CollectorStreamMetrics, createCollectorStreamMetrics } from './metrics.ts';
 import { Outbox } from './outbox.ts';
 import { Signal } from './signal.ts';
-import { ADVICE, type Ending } from './stream-end.ts';
+import { ADVICE, type StreamEnd } from './stream-end.ts';
+import { STREAM_TIMING, type StreamTiming } from './timing.ts';
 
-/** Longest pause between attempts while the stream is being closed, and how long the exporter has to end it in order. */
-const CLOSING_PAUSE_MS = 250;
+/** Longest backoff while the stream is being closed, and how long the exporter has to end it in order. */
+const CLOSING_BACKOFF_MS = 250;
 const FINISH_MS = 500;
 
-/** Who speaks, and to whom. */
+/** The two ends of the stream, and what goes with its Hello. */
 export interface StreamOptions {
   /** `host:port` of the exporter. */
   readonly address: string;
-  /** Asked before each attempt, so that renewed certificates are used. What it throws is logged, and tried again. */
+  /** Called before each attempt, so that renewed certificates are used. What it throws is logged, and tried again. */
   readonly credentials: () => ChannelCredentials;
   readonly node: string;
   readonly bootId: string;
-  /** Asked at each attempt. */
-  readonly epoch: string;
+  /** The present epoch, by name: may be another at the next attempt. */
+  readonly epoch: { readonly name: string };
   readonly version: string;
   readonly settings: StreamSettings;
   /** The node's own addresses as they are now, 16 bytes each. */
@@ -36,34 +36,32 @@ export interface StreamOptions {
   readonly log: Log;
   readonly registry: Registry;
   readonly outbox?: Outbox;
-  /** The exporter has more batches of this epoch than were sent from here: another epoch is to begin. */
-  readonly onAhead?: () => void;
   readonly timing?: Partial<StreamTiming>;
   readonly random?: () => number;
 }
 
 /**
  * Brings batches to the exporter: each once where nothing breaks, again where something did, in order, unchanged, until it is
- * committed.
+ * committed. The stream connects and reconnects; one `BatchSender` sends on each connection.
  *
- *    attempt -> Hello -> Welcome{applied, committed} -> batches behind `applied` -> Ack ... -> end
- *       ^                                                                                          |
- *       +------------------------------- pause, longer each time ----------------------------------+
+ *    attempt -> Hello -> Welcome{applied, committed} -> batches after `applied` -> Ack ... -> end
+ *       ^                                                                                       |
+ *       +------------------------------------ backoff ------------------------------------------+
  */
 export class Stream {
   readonly #options: StreamOptions;
   readonly #timing: StreamTiming;
   readonly #outbox: Outbox;
-  readonly #metrics: StreamMetrics;
+  readonly #metrics: CollectorStreamMetrics;
   /** Failed attempts in a row. */
   #failures = 0;
   readonly #logLimiter = new LogLimiter();
-  /** The delivery changed, or there is none any more. */
+  /** The sender changed, or there is none any more. */
   readonly #changed = new Signal();
   /** `close` was called, or is done waiting. */
   readonly #stopping = new Signal();
-  #delivery: Delivery | undefined;
-  /** The newest that was told, encoded. */
+  #sender: BatchSender | undefined;
+  /** The newest NodeHealth, encoded. */
   #health: Uint8Array | undefined;
   #running: Promise<void> | undefined;
   #closing = false;
@@ -73,48 +71,51 @@ export class Stream {
     this.#options = options;
     this.#timing = { ...STREAM_TIMING, ...options.timing };
     this.#outbox = options.outbox ?? new Outbox();
-    this.#metrics = createStreamMetrics(options.registry, this.#outbox, () => this.connected);
+    this.#metrics = createCollectorStreamMetrics(options.registry, this.#outbox, () => this.connected);
   }
 
-  /** Begins to connect, and keeps at it until `close`. */
-  start(): void {
-    this.#running ??= this.#run();
+  /**
+   * Begins to connect, and keeps at it until `close`.
+   * @param onAhead the exporter has more batches of this epoch than were sent from here: another epoch is to begin
+   */
+  start(onAhead: () => void = () => {}): void {
+    this.#running ??= this.#run(onAhead);
   }
 
   /** The exporter has answered and takes batches. While it does not, few large batches are better than many. */
   get connected(): boolean {
-    return this.#delivery?.connected ?? false;
+    return this.#sender?.connected ?? false;
   }
 
   /** Another batch may be frozen. Where not, let the reducer merge: nothing is lost. */
   get canFreeze(): boolean {
-    return this.#outbox.room;
+    return this.#outbox.hasRoom;
   }
 
   /** The exporter asked for the columns of the original destination (before DNAT). */
   get wantOriginalDestination(): boolean {
-    return this.#delivery?.wantOriginalDestination ?? false;
+    return this.#sender?.wantOriginalDestination ?? false;
   }
 
   /** Takes a batch, whose number must be higher than all before. It goes out when its turn comes. */
   send(batch: FrozenBatch): void {
     this.#outbox.push(batch);
-    this.#delivery?.wake();
+    this.#sender?.wake();
   }
 
-  /** Begins another epoch, on another stream. @see Outbox.begin */
-  begin(rename: Parameters<Outbox['begin']>[0]): readonly FrozenBatch[] {
-    const batches = this.#outbox.begin(rename);
-    this.#delivery?.end({ reason: 'closed', text: 'another epoch begins' });
+  /** Begins another epoch, on another connection. @see Outbox.beginEpoch */
+  beginEpoch(renumber: Parameters<Outbox['beginEpoch']>[0]): readonly FrozenBatch[] {
+    const batches = this.#outbox.beginEpoch(renumber);
+    this.#sender?.end({ reason: 'closed', text: 'another epoch begins' });
     return batches;
   }
 
-  /** Takes how the node's kernel counts. The newest goes out on every stream, and again when it differs. */
-  tell(health: NodeHealth): void {
+  /** Takes how the node's kernel counts. The newest goes out on every connection, and again when it differs. */
+  reportHealth(health: NodeHealth): void {
     const message = encodeNodeHealth(health);
     if (this.#health === undefined || Buffer.compare(message, this.#health) !== 0) this.#health = message;
     // Also where it is the same: the one before may have found no room.
-    this.#delivery?.wake();
+    this.#sender?.wake();
   }
 
   /**
@@ -132,33 +133,33 @@ export class Stream {
     return { batches: left.length, flowBytes: left.reduce((sum, batch) => sum + batch.flowBytes, 0) };
   }
 
-  /** What an exporter that lost its memory, or went away, might not have. */
+  /** What an exporter that lost its memory, or is unavailable, might not have. */
   #notApplied(): readonly FrozenBatch[] {
-    return this.#outbox.behind(this.connected ? this.#delivery!.applied : 0);
+    return this.#outbox.allAfter(this.connected ? this.#sender!.applied : 0);
   }
 
   /** Lets the exporter end the stream in order if it does so soon. */
   async #stop(): Promise<void> {
     this.#stopped = true;
     this.#stopping.raise();
-    const ended = { reason: 'closed', text: 'closed by this side' } as const;
-    if (this.connected) this.#delivery?.finish();
-    else this.#delivery?.end(ended);
-    const timer = setTimeout(() => this.#delivery?.end(ended), FINISH_MS);
+    const end = { reason: 'closed', text: 'closed by this side' } as const;
+    if (this.connected) this.#sender?.finish();
+    else this.#sender?.end(end);
+    const timer = setTimeout(() => this.#sender?.end(end), FINISH_MS);
     await this.#running;
     clearTimeout(timer);
   }
 
-  async #run(): Promise<void> {
+  async #run(onAhead: () => void): Promise<void> {
     while (!this.#stopped) {
       const began = Date.now();
-      const ending = await this.#attempt();
+      const end = await this.#attempt();
       if (this.#stopped) return;
-      this.#report(ending);
-      if (ending.reason === 'ahead') this.#options.onAhead?.();
+      this.#logEnd(end);
+      if (end.reason === 'ahead') onAhead();
       if (Date.now() - began >= this.#timing.steadyMs) this.#failures = 0;
       const waitMs = this.#backoffMs();
-      await this.#stopping.wait(this.#closing ? Math.min(waitMs, CLOSING_PAUSE_MS) : waitMs);
+      await this.#stopping.wait(this.#closing ? Math.min(waitMs, CLOSING_BACKOFF_MS) : waitMs);
     }
   }
 
@@ -170,7 +171,7 @@ export class Stream {
   }
 
   /** One connection, from its attempt to its end. */
-  async #attempt(): Promise<Ending> {
+  async #attempt(): Promise<StreamEnd> {
     const { address, log } = this.#options;
     let credentials: ChannelCredentials;
     try {
@@ -178,13 +179,13 @@ export class Stream {
     } catch (error) {
       return { reason: 'tls_files', text: error instanceof Error ? error.message : String(error) };
     }
-    let said = false;
+    let logged = false;
     const onChange = (): void => {
-      if (delivery.connected && !said) this.#welcomed(delivery);
-      said ||= delivery.connected;
+      if (sender.connected && !logged) this.#logEstablished(sender);
+      logged ||= sender.connected;
       this.#changed.raise();
     };
-    const delivery = new Delivery({
+    const sender = new BatchSender({
       address,
       credentials,
       hello: encodeHello(this.#options),
@@ -195,33 +196,29 @@ export class Stream {
       log,
       onChange,
     });
-    this.#delivery = delivery;
-    const ending = await delivery.ended;
-    this.#delivery = undefined;
-    return ending;
+    this.#sender = sender;
+    const end = await sender.ended;
+    this.#sender = undefined;
+    return end;
   }
 
-  #welcomed(delivery: Delivery): void {
+  #logEstablished({ applied }: BatchSender): void {
     const { address, log } = this.#options;
-    const waiting = this.#outbox.behind(delivery.applied).length;
-    this.#logLimiter.limit('welcome', (leftOut) =>
-      log.info('the exporter takes batches', {
-        exporter: address,
-        applied: delivery.applied,
-        waiting,
-        left_out: leftOut,
-      }),
+    const pending = this.#outbox.allAfter(applied).length;
+    this.#logLimiter.limit('established', (leftOut) =>
+      log.info('stream to exporter established', { exporter: address, applied, pending, left_out: leftOut }),
     );
   }
 
-  #report({ reason, text }: Ending): void {
+  #logEnd({ reason, text }: StreamEnd): void {
     this.#metrics.countEnd(reason);
     this.#logLimiter.limit(reason, (leftOut) =>
-      this.#options.log.warn(`no stream to the exporter: ${text}`, {
+      this.#options.log.warn('stream to exporter ended', {
         exporter: this.#options.address,
         reason,
+        error: text,
         advice: ADVICE[reason],
-        waiting: this.#outbox.length,
+        unacked: this.#outbox.length,
         left_out: leftOut,
       }),
     );
@@ -235,7 +232,7 @@ function encodeHello({ node, bootId, epoch, version, settings, nodeAddresses }: 
     oldestProtocol: OLDEST_PROTOCOL,
     node,
     bootId,
-    epoch,
+    epoch: epoch.name,
     version,
     nodeAddresses: [...nodeAddresses()],
     settings: {

@@ -27,7 +27,8 @@ for await (const _ of createInterface({ input: process.stdin })) {
   const rows = reducer.freeze();
   const wall = process.hrtime.bigint() - began;
   const { user, system } = process.cpuUsage(cpu);
-  if (!report.complete) throw new Error('the table changed while it was read: nobody else may use the namespace');
+  if (!report.complete)
+    throw new Error('the table changed while it was read: no other traffic may be in the namespace');
   const messages = encodeBatch({ number: 1, fromMs: 0, toMs: 1 }, rows, MESSAGE_BYTES);
   const bytes = messages.reduce((sum, message) => sum + message.length, 0);
   const sent = rows.txBytes.reduce((sum, each) => sum + each, 0);

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FLAG, STRIDE, WORD } from '@egressd/collector/conntrack/record';
 import { FlowTable, type Pairs } from '@egressd/collector/flow-table/flow-table';
+import { StateDirectory } from '@egressd/collector/state/directory';
 import { FolderDisk } from '@egressd/collector/state/disk';
 import type { FrozenBatch } from '@egressd/collector/state/frozen-batch';
-import { createStateMetrics } from '@egressd/collector/state/metrics';
+import { createCollectorStateMetrics } from '@egressd/collector/state/metrics';
 import { restore } from '@egressd/collector/state/restore';
-import { State } from '@egressd/collector/state/state';
 import { SILENT } from '@egressd/daemon/log';
 import { Bug } from '@egressd/flow/bug';
 import { Registry } from 'prom-client';
@@ -43,8 +43,8 @@ export async function benchState(count: number): Promise<StateCost> {
   try {
     const registry = new Registry();
     const disk = new FolderDisk(folder);
-    const metrics = createStateMetrics(registry);
-    const state = new State({
+    const metrics = createCollectorStateMetrics(registry);
+    const state = new StateDirectory({
       disk,
       identity: { ...HERE, epoch: 'one' },
       source: () => SOURCE,
@@ -78,7 +78,7 @@ export async function benchState(count: number): Promise<StateCost> {
   }
 }
 
-async function turn(table: FlowTable, state: State, count: number, round: number) {
+async function turn(table: FlowTable, state: StateDirectory, count: number, round: number) {
   move(table, Math.floor(count * BUSY), round + 2);
   const number = round + 1;
   const batch = batchOf(number, Math.floor(count * BUSY) * ROW_BYTES);
@@ -90,14 +90,14 @@ async function turn(table: FlowTable, state: State, count: number, round: number
     sinceMs: 0,
     firstReadNs: 0n,
     baseline: false,
-    backwards: 0,
+    counterDecreases: 0,
     words: table.image(whole),
   };
-  const written = state.handOver(batch, image);
+  const written = state.save(batch, image);
   const copyMs = performance.now() - began;
   await written;
   const writeMs = performance.now() - began;
-  state.forget([number]);
+  state.discard([number]);
   await state.close();
   return { copyMs, writeMs };
 }

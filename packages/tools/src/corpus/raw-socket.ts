@@ -1,4 +1,4 @@
-import { inNamespace } from '@egressd/collector/native/netlink-socket';
+import { inNamespace } from '@egressd/collector/native/netns';
 import { isV4, parseAddress } from '@egressd/flow/address';
 import { DataType, load } from 'ffi-rs';
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { inNamespace, openConntrackSocket } from '@egressd/collector/native/netlink-socket';
+import { openConntrackSocket } from '@egressd/collector/native/netlink-socket';
+import { inNamespace } from '@egressd/collector/native/netns';
 import { Bug } from '@egressd/flow/bug';
 import { CASES, type Case } from './cases.ts';
 import { type LibraryEntry, parseWithLibrary } from './library-parser.ts';

@@ -1,6 +1,7 @@
-import { createCollectorMetrics, createSourceMetrics } from '@egressd/collector/metrics';
-import { createStateMetrics } from '@egressd/collector/state/metrics';
-import { createStreamMetrics } from '@egressd/collector/stream/metrics';
+import { createSourceMetrics } from '@egressd/collector/conntrack/metrics';
+import { createCollectorMetrics } from '@egressd/collector/metrics';
+import { createCollectorStateMetrics } from '@egressd/collector/state/metrics';
+import { createCollectorStreamMetrics } from '@egressd/collector/stream/metrics';
 import { Outbox } from '@egressd/collector/stream/outbox';
 import { SILENT } from '@egressd/daemon/log';
 import { clientTls, serverTls } from '@egressd/daemon/tls';
@@ -29,11 +30,11 @@ export async function selfMetrics(): Promise<Readonly<Record<'collector metrics'
 function collectorRegistry(): Registry {
   const registry = new Registry();
   createCollectorMetrics(registry, {
-    switches: () => ({ accounting: undefined, timestamps: undefined, events: undefined }),
+    sysctls: () => ({ accounting: undefined, timestamps: undefined, events: undefined }),
   });
   createSourceMetrics(registry, { name: 'netfilter', unusable: undefined });
-  createStreamMetrics(registry, new Outbox(), () => false);
-  createStateMetrics(registry);
+  createCollectorStreamMetrics(registry, new Outbox(), () => false);
+  createCollectorStateMetrics(registry);
   clientTls(NO_TLS, LOOPBACK, SILENT, registry);
   return registry;
 }

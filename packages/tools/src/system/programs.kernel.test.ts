@@ -91,10 +91,10 @@ describe('collector', () => {
 
   test('without an exporter it goes on, says so, and ends in order when told to', async () => {
     const { code, error } = await run('collector', ['-read-interval=200ms', '-http-listen-port=0'], {
-      until: /no stream to the exporter/,
+      until: /stream to exporter ended/,
     });
     expect(code).toBe(0);
-    expect(error).toMatch(/level=warn .*no stream to the exporter: .*127\.0\.0\.1:6062/);
+    expect(error).toMatch(/level=warn .*stream to exporter ended.* exporter=127\.0\.0\.1:6062 reason=unavailable/);
     expect(error).toMatch(/msg=stopping reason=SIGTERM/);
   });
 

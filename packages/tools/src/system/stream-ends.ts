@@ -98,7 +98,7 @@ export class CollectorEnd implements AsyncDisposable {
       credentials: () => credentials.createInsecure(),
       node: 'node-a',
       bootId: 'boot',
-      epoch: 'epoch-1',
+      epoch: { name: 'epoch-1' },
       version: 'test',
       settings: { excludeNamespaces: ['kube-system'], groupPublicIps: true, sendTrafficDelta: undefined },
       nodeAddresses: () => [new Uint8Array(16).fill(7)],

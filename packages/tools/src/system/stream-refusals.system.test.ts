@@ -184,7 +184,7 @@ describe('a batch', () => {
     collector.stream.send({ number: 3, messages: batch(3), bytes: 10, rows: 1, flowBytes: 5, frozenMs: 0 });
     await until('the third', () => exporter.numbers.at(-1) === 3);
     expect(exporter.numbers).toEqual([1, 3]);
-    await until('a rejection', () => collector.kept.says('rejected a batch', 'batch=2', 'claims 9 rows'));
+    await until('a rejection', () => collector.kept.says('exporter rejected batch', 'batch=2', 'claims 9 rows'));
     expect(await metric(collector.registry, 'egressd_collector_batches_rejected_total')).toBe(1);
     expect(await metric(collector.registry, 'egressd_collector_traffic_bytes_rejected_total')).toBe(1234);
     expect(
@@ -314,13 +314,13 @@ test('an exporter that does not read for a while gets the newest Health, not all
   collector.stream.send({ number: 1, messages: [big, big, big, big], bytes: 1, rows: 1, flowBytes: 1, frozenMs: 0 });
   const rest = { accounting: true, timestamps: true, events: 1, entriesWithoutCounters: 0 };
   for (let counterDecreases = 1; counterDecreases <= 1000; counterDecreases++) {
-    collector.stream.tell({ ...rest, counterDecreases });
+    collector.stream.reportHealth({ ...rest, counterDecreases });
     await new Promise(setImmediate);
   }
   resume();
   await until('the newest', () => {
     // As after every read.
-    collector.stream.tell({ ...rest, counterDecreases: 1000 });
+    collector.stream.reportHealth({ ...rest, counterDecreases: 1000 });
     return got.at(-1) === 1000;
   });
   expect(got.length).toBeLessThan(100);
@@ -341,7 +341,7 @@ describe('the collector says what is wrong where', () => {
   test('somebody listens who speaks HTTP', async () => {
     using web = await listening((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
     await using collector = new CollectorEnd(web.port);
-    await until('a line', () => collector.kept.says('no stream to the exporter', 'advice='));
+    await until('a line', () => collector.kept.says('stream to exporter ended', 'advice='));
   });
 
   test('a gRPC server listens that is not an exporter', async () => {

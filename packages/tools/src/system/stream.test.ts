@@ -1,5 +1,5 @@
-import { STREAM_TIMING } from '@egressd/collector/stream/connection';
 import { Outbox } from '@egressd/collector/stream/outbox';
+import { STREAM_TIMING } from '@egressd/collector/stream/timing';
 import { FAULTS, FaultProxy } from '@egressd/world/network/fault-proxy';
 import { metric, until } from '@egressd/world/observe';
 import { describe, expect, test } from '@jest/globals';
@@ -98,7 +98,7 @@ describe('stream', () => {
     await exporter.receiver.close({ deadlineMs: 1000 });
     await until('the end', () => collector.kept.says('the exporter stops'));
     expect(exporter.numbers).toEqual([1]);
-    expect(collector.outbox.behind(0).map((batch) => batch.number)).toEqual([2]);
+    expect(collector.outbox.allAfter(0).map((batch) => batch.number)).toEqual([2]);
   });
 });
 
@@ -109,13 +109,13 @@ describe("what a collector says of its node's kernel", () => {
   test('arrives as it was told, once, and again when it is another', async () => {
     await using exporter = await ExporterEnd.start();
     await using collector = new CollectorEnd(exporter.port);
-    collector.stream.tell(fine);
+    collector.stream.reportHealth(fine);
     await until('the first', () => exporter.healths.length === 1);
-    collector.stream.tell({ ...fine });
+    collector.stream.reportHealth({ ...fine });
     const bad = { accounting: false, timestamps: false, events: 2, counterDecreases: 3, entriesWithoutCounters: 4 };
-    collector.stream.tell(bad);
+    collector.stream.reportHealth(bad);
     await until('the second', () => exporter.healths.length === 2);
-    collector.stream.tell(silent);
+    collector.stream.reportHealth(silent);
     await until('the third', () => exporter.healths.length === 3);
     expect(exporter.healths).toEqual([
       ['node-a', fine],
@@ -130,7 +130,7 @@ describe("what a collector says of its node's kernel", () => {
     proxy.proxy.schedule('cut', 1);
     await using collector = new CollectorEnd(proxy.port);
     for (let counterDecreases = 0; counterDecreases < 50; counterDecreases++)
-      collector.stream.tell({ ...fine, counterDecreases });
+      collector.stream.reportHealth({ ...fine, counterDecreases });
     const newest = { ...fine, counterDecreases: 49 };
     await until('the newest', () => first.healths.length > 0);
     expect(first.healths).toEqual([['node-a', newest]]);
@@ -176,7 +176,7 @@ describe('stream, with one side restarted', () => {
     first.send();
     await until('two batches', () => exporter.batches.length === 2);
     await first.stream.close({ deadlineMs: 0 });
-    await using second = new CollectorEnd(exporter.port, { epoch: 'epoch-2' });
+    await using second = new CollectorEnd(exporter.port, { epoch: { name: 'epoch-2' } });
     second.send();
     await until('the third', () => exporter.batches.length === 3);
     expect(exporter.numbers).toEqual([1, 2, 1]);
@@ -193,7 +193,7 @@ describe('stream, with one side restarted', () => {
     await firstExporter[Symbol.asyncDispose]();
     await firstCollector[Symbol.asyncDispose]();
     await using exporter = await ExporterEnd.start();
-    await using collector = new CollectorEnd(exporter.port, { epoch: 'epoch-2' });
+    await using collector = new CollectorEnd(exporter.port, { epoch: { name: 'epoch-2' } });
     collector.send();
     await until('the batch', () => exporter.batches.length === 1);
     expect(exporter.txBytes).toBe(collector.txBytes);
@@ -262,7 +262,7 @@ describe('stream, with faults', () => {
     await using lastExporter = exporter;
     const last = collector.send();
     await until('the last batch', () => lastExporter.numbers.at(-1) === last);
-    expect(lastExporter.numbers).toEqual(collector.outbox.behind(0).map(({ number }) => number));
+    expect(lastExporter.numbers).toEqual(collector.outbox.allAfter(0).map(({ number }) => number));
     for (const number of lastExporter.numbers) applied.add(number);
     expect([...applied].sort((a, b) => a - b)).toEqual(upTo(last));
   });

@@ -77,7 +77,7 @@ describe('an exporter refuses a collector', () => {
       await until('the batch', () => exporter.batches.length === 1);
       return;
     }
-    await until('a line', () => client.kept.says('no stream to the exporter'));
+    await until('a line', () => client.kept.says('stream to exporter ended'));
     await until('a count', async () => (await failed(exporter, 'certificate')) > 0);
     expect(exporter.kept.says('level=warn', 'TLS handshake failed', 'reason=certificate', `text=${why}`)).toBe(true);
     expect(exporter.batches.length).toBe(0);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { memberNames } from './btf.ts';
-import { layoutOfMembers } from './survey.ts';
+import { layoutOfMembers } from './inspect.ts';
 
 /** A description of types, as a compiler writes it. `[kind, members]`: members are names and types. */
 function btf(

@@ -1,5 +1,5 @@
 /**
- * The names of a struct's members, from a description of types as the kernel keeps it (BTF: Documentation/bpf/btf.rst).
+ * The names of a struct's members, from BTF, the kernel's description of types (Documentation/bpf/btf.rst).
  *
  *   header   | magic 0xeb9f u16 | version u8 | flags u8 | length u32 | types: offset u32, length u32 | strings: offset u32, length u32 |
  *   type     | name u32 | info u32: members (16 bits), kind (bits 24 to 28) | size or type u32 | by kind more |      numbered from 1

@@ -1,9 +1,9 @@
-/** The unit that Cilium says when an entry expires in. */
+/** The unit of an entry's lifetime: jiffies >> 8, or seconds since boot. */
 export type ClockSource = 'jiffies' | 'ktime';
 
 /** The kernel's clocks at one moment. */
 export interface KernelTime {
-  /** `CLOCK_MONOTONIC`, seconds: what `bpf_ktime_get_ns` tells. */
+  /** `CLOCK_MONOTONIC`, seconds: the clock of `bpf_ktime_get_ns`. */
   readonly seconds: number;
   /** How many jiffies a second has in this kernel. */
   readonly tickRate: number;
@@ -39,8 +39,8 @@ export function clockAt(source: ClockSource, now: KernelTime): Clock {
 
 /**
  * Which clock some entries' lifetimes are of: the one by which more of them are alive, each with no more than any entry has left.
- * Where no entry is alive by either, the only one that could have told such times since boot.
- * @returns undefined where they do not tell
+ * Where no entry is alive by either, the only one that can have had such times since boot.
+ * @returns undefined where they do not show it
  */
 export function clockSourceOf(lifetimes: Iterable<number>, now: KernelTime): ClockSource | undefined {
   const ktime = clockAt('ktime', now);
@@ -59,6 +59,7 @@ export function clockSourceOf(lifetimes: Iterable<number>, now: KernelTime): Clo
   return ktime.secondsLeft(latest) > LONGEST_LIFETIME_SECONDS ? 'jiffies' : undefined;
 }
 
+/** Whether an entry has not expired, and has no more left than any entry may. */
 export function isAlive(clock: Clock, lifetime: number): boolean {
   const left = clock.secondsLeft(lifetime);
   return left > 0 && left <= LONGEST_LIFETIME_SECONDS;

@@ -16,8 +16,8 @@ import fc from 'fast-check';
 import { recordFields } from '../record-fields.ts';
 import { type ClockSource, clockAt } from './clock.ts';
 import { decodeEntries, newBlock, startTally, viewEntries } from './decode.ts';
-import { Endpoints, REMEMBERED_SECONDS } from './endpoints.ts';
-import { layoutOf, noEvidence, testimonyOf } from './layout.ts';
+import { Endpoints, EVICT_AFTER_SECONDS } from './endpoints.ts';
+import { classifyEntry, layoutOf, noCounts } from './layout.ts';
 
 const POD = '10.1.0.1';
 const OTHER_POD = '10.1.0.2';
@@ -46,10 +46,10 @@ function decode(
 ) {
   const [keys, values] = [0, 1].map((side) => Uint8Array.from(Buffer.concat(entries.map((entry) => entry[side]!))));
   const tally = startTally();
-  const reading = { endpoints: known, clock: clockAt(clock, NOW), tally };
+  const context = { endpoints: known, clock: clockAt(clock, NOW), tally };
   const family = entries[0]![0].length === 14 ? 4 : 6;
   const block = newBlock(family, Math.max(1, entries.length));
-  const { count } = decodeEntries(viewEntries(family, keys!, values!), 0, entries.length, 0, block, reading);
+  const { count } = decodeEntries(viewEntries(family, keys!, values!), 0, entries.length, 0, block, context);
   return { records: Array.from({ length: count }, (_, i) => recordFields({ words: block, count }, i)), tally };
 }
 
@@ -169,7 +169,7 @@ describe('a flow counts once', () => {
     expect(decode([service, related, relatedIn])).toMatchObject({ records: [], tally: { service: 1, related: 2 } });
   });
 
-  test('an endpoint that went is remembered as long as its entries may live, then forgotten', () => {
+  test('an endpoint that went is kept as long as its entries may live, then evicted', () => {
     const known = endpoints([POD, OTHER_POD]);
     const incoming = entry({ destination: OTHER_POD, flags: TUPLE_F.in });
     const later = (now: number) => {
@@ -177,7 +177,7 @@ describe('a flow counts once', () => {
       known.expire(now);
       return decode([incoming], known).records.length;
     };
-    expect([later(60), later(REMEMBERED_SECONDS), later(REMEMBERED_SECONDS + 1)]).toEqual([0, 0, 1]);
+    expect([later(60), later(EVICT_AFTER_SECONDS), later(EVICT_AFTER_SECONDS + 1)]).toEqual([0, 0, 1]);
     expect(known.size).toBe(1);
   });
 });
@@ -185,8 +185,8 @@ describe('a flow counts once', () => {
 describe('entries that are not of this layout are left out', () => {
   const summed: SummedEntry = { packets: 9, bytes: 9000, lifetime: 1 };
 
-  test.each<[string, RawEntry, keyof ReturnType<typeof noEvidence>]>([
-    ['no counters', entry({}, { rxPackets: 0, rxBytes: 0, txPackets: 0, txBytes: 0 }), 'silent'],
+  test.each<[string, RawEntry, keyof ReturnType<typeof noCounts>]>([
+    ['no counters', entry({}, { rxPackets: 0, rxBytes: 0, txPackets: 0, txBytes: 0 }), 'zero'],
     [
       'IN, both directions together',
       [tupleBytes(tuple({ source: REMOTE, destination: POD, flags: 1 })), summedBytes(summed)],
@@ -197,14 +197,14 @@ describe('entries that are not of this layout are left out', () => {
       [tupleBytes(tuple()), summedBytes({ ...summed, natAddress: Buffer.from('0a000001', 'hex') })],
       'summed',
     ],
-    ['bytes without packets', entry({}, { txPackets: 0 }), 'strange'],
-    ['packets smaller than their headers', entry({}, { txBytes: 67 }), 'strange'],
-    ['packets larger than any', entry({}, { txBytes: 2 * 600_000 }), 'strange'],
+    ['bytes without packets', entry({}, { txPackets: 0 }), 'unknown'],
+    ['packets smaller than their headers', entry({}, { txBytes: 67 }), 'unknown'],
+    ['packets larger than any', entry({}, { txBytes: 2 * 600_000 }), 'unknown'],
   ])('%s', (_, raw, kind) => {
     const { records, tally } = decode([raw]);
     expect(records).toEqual([]);
-    expect(tally.evidence).toEqual({ ...noEvidence(), [kind]: 1 });
-    expect([tally.no_counters, tally.undecodable]).toEqual(kind === 'silent' ? [1, 0] : [0, 1]);
+    expect(tally.layoutCounts).toEqual({ ...noCounts(), [kind]: 1 });
+    expect([tally.no_counters, tally.undecodable]).toEqual(kind === 'zero' ? [1, 0] : [0, 1]);
   });
 
   test('any bytes are decoded without harm, and never to more than there was', () => {
@@ -218,39 +218,39 @@ describe('entries that are not of this layout are left out', () => {
   });
 });
 
-describe('what entries say of the layout', () => {
-  const say = (direction: number, protocol: number, value: Buffer) =>
-    testimonyOf(direction, protocol, 34, new Uint32Array(Uint8Array.from(value).buffer), 0);
+describe('which layout entries are of', () => {
+  const classify = (direction: number, protocol: number, value: Buffer) =>
+    classifyEntry(direction, protocol, 34, new Uint32Array(Uint8Array.from(value).buffer), 0);
   const summed = (part: Partial<SummedEntry> = {}) => summedBytes({ packets: 9, bytes: 9000, lifetime: 1, ...part });
 
   test.each<[string, number, number, Buffer, string]>([
     ['answered', TUPLE_F.out, 6, directedBytes(COUNTED), 'directed'],
     ['IN, not answered', TUPLE_F.in, 17, directedBytes({ ...COUNTED, txPackets: 0, txBytes: 0 }), 'directed'],
-    ['OUT, not answered', TUPLE_F.out, 17, directedBytes({ ...COUNTED, rxPackets: 0, rxBytes: 0 }), 'neutral'],
-    ['OUT, both together, UDP', TUPLE_F.out, 17, summed(), 'neutral'],
+    ['OUT, not answered', TUPLE_F.out, 17, directedBytes({ ...COUNTED, rxPackets: 0, rxBytes: 0 }), 'ambiguous'],
+    ['OUT, both together, UDP', TUPLE_F.out, 17, summed(), 'ambiguous'],
     ['OUT, both together, TCP that was answered', TUPLE_F.out, 6, summed({ rxFlags: 0x12 }), 'summed'],
     ['IN, both together', TUPLE_F.in, 17, summed(), 'summed'],
-    ['off', TUPLE_F.in, 6, summed({ packets: 0, bytes: 0 }), 'silent'],
-    ["a Service's", TUPLE_F.service, 6, summed({ backendId: 5 }), 'none'],
-    ['a loop', TUPLE_F.in, 6, directedBytes({ ...COUNTED, bits: ENTRY_BITS.loopback }), 'none'],
+    ['off', TUPLE_F.in, 6, summed({ packets: 0, bytes: 0 }), 'zero'],
+    ["a Service's", TUPLE_F.service, 6, summed({ backendId: 5 }), 'excluded'],
+    ['a loop', TUPLE_F.in, 6, directedBytes({ ...COUNTED, bits: ENTRY_BITS.loopback }), 'excluded'],
   ])('%s', (_, direction, protocol, value, expected) => {
-    expect(say(direction, protocol, value)).toBe(expected);
+    expect(classify(direction, protocol, value)).toBe(expected);
   });
 
-  test.each<[Partial<ReturnType<typeof noEvidence>>, string]>([
-    [{}, 'untold'],
-    [{ neutral: 5 }, 'untold'],
-    [{ directed: 1, neutral: 5 }, 'directed'],
-    [{ silent: 5 }, 'silent'],
-    [{ silent: 5, directed: 1 }, 'directed'],
-    [{ silent: 5, neutral: 1 }, 'untold'],
+  test.each<[Partial<ReturnType<typeof noCounts>>, string]>([
+    [{}, 'undetermined'],
+    [{ ambiguous: 5 }, 'undetermined'],
+    [{ directed: 1, ambiguous: 5 }, 'directed'],
+    [{ zero: 5 }, 'zero'],
+    [{ zero: 5, directed: 1 }, 'directed'],
+    [{ zero: 5, ambiguous: 1 }, 'undetermined'],
     [{ summed: 1 }, 'summed'],
-    [{ strange: 1 }, 'strange'],
+    [{ unknown: 1 }, 'unknown'],
     [{ directed: 1000, summed: 7 }, 'directed'],
     [{ directed: 100, summed: 7 }, 'summed'],
     [{ directed: 100_000, summed: 8 }, 'summed'],
-    [{ directed: 100_000, strange: 8 }, 'strange'],
-  ])('%j together: %s', (evidence, expected) => {
-    expect(layoutOf({ ...noEvidence(), ...evidence })).toBe(expected);
+    [{ directed: 100_000, unknown: 8 }, 'unknown'],
+  ])('%j together: %s', (counts, expected) => {
+    expect(layoutOf({ ...noCounts(), ...counts })).toBe(expected);
   });
 });

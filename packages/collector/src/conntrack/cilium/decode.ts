@@ -2,17 +2,17 @@ import { FLAG, STRIDE, WORD } from '../record.ts';
 import type { Clock } from './clock.ts';
 import { ENDPOINT, type Endpoints } from './endpoints.ts';
 import {
+  classifyEntry,
   DIRECTION,
   ENTRY_FLAG,
   ETHERNET_BYTES,
-  type Evidence,
   KEY_BYTES_V4,
   KEY_BYTES_V6,
+  type LayoutCounts,
   MAX_FRAME,
   MIN_FRAME_V4,
   MIN_FRAME_V6,
-  noEvidence,
-  testimonyOf,
+  noCounts,
   VALUE_WORDS,
   WORD_FLAGS,
   WORD_LIFETIME,
@@ -55,30 +55,31 @@ export function viewEntries(family: 4 | 6, keys: Uint8Array, values: Uint8Array)
   };
 }
 
-/** What was met in one read. */
+/** Counts of one read. */
 export interface Tally {
-  /** Left out: no flow of their own (a Service's, an ICMP error's, a loop's). */
+  /** Skipped: no flow of their own (a Service's, an ICMP error's, a loop's). */
   service: number;
   related: number;
-  /** Left out: the same flow's other entry, at its source, is read. */
+  /** Skipped: the same flow's other entry, at its source, is read. */
   counted_at_source: number;
-  /** Left out: all counters are 0. */
+  /** Skipped: all counters are 0. */
   no_counters: number;
-  /** Left out: this layout does not explain them. */
+  /** Skipped: this layout does not explain them. */
   undecodable: number;
   /** The latest moment at which an entry expires, in the clock's units. */
   latest: number;
-  /** Of the entries that were left out for their counters. */
-  readonly evidence: Evidence;
+  /** Of the entries that were skipped for their counters. */
+  readonly layoutCounts: LayoutCounts;
 }
 
+/** Nothing read yet. */
 export function startTally(): Tally {
-  const evidence = noEvidence();
-  return { service: 0, related: 0, counted_at_source: 0, no_counters: 0, undecodable: 0, latest: 0, evidence };
+  const layoutCounts = noCounts();
+  return { service: 0, related: 0, counted_at_source: 0, no_counters: 0, undecodable: 0, latest: 0, layoutCounts };
 }
 
-/** What a read decodes with: all of it is the same from its begin to its end. */
-export interface Reading {
+/** What a read decodes with, the same from its begin to its end. */
+export interface DecodeContext {
   readonly endpoints: Endpoints;
   readonly clock: Clock;
   readonly tally: Tally;
@@ -113,7 +114,7 @@ export function decodeEntries(
   to: number,
   zone: number,
   block: Uint32Array,
-  { endpoints, clock, tally }: Reading,
+  { endpoints, clock, tally }: DecodeContext,
 ): { readonly next: number; readonly count: number } {
   const halves = (family === 4 ? KEY_BYTES_V4 : KEY_BYTES_V6) >> 1;
   const minFrame = family === 4 ? MIN_FRAME_V4 : MIN_FRAME_V6;
@@ -156,7 +157,7 @@ export function decodeEntries(
     const original = value + (isIn ? RX : TX);
     const reply = value + (isIn ? TX : RX);
     if (!copyCounters(values, original, reply, minFrame, block, base + originalPackets)) {
-      leaveOut(tally, direction, last & 0xff, minFrame, values, value);
+      skipEntry(tally, direction, last & 0xff, minFrame, values, value);
       continue;
     }
     const protocol = last & 0xff;
@@ -187,7 +188,7 @@ function isToPod(endpoints: Endpoints, block: Uint32Array, base: number): boolea
 }
 
 /**
- * Copies packets and bytes of both directions, without Ethernet headers. Nobody need have answered.
+ * Copies packets and bytes of both directions, without Ethernet headers. The reply direction may be 0.
  * @param original word of the packets of this direction, and `reply` of the other
  * @returns false where these are no counters
  */
@@ -237,7 +238,7 @@ function copyWide(values: Uint32Array, from: number, minFrame: number, block: Ui
   return bytes >= packets * minFrame && bytes <= packets * LARGEST;
 }
 
-function leaveOut(
+function skipEntry(
   tally: Tally,
   direction: number,
   protocol: number,
@@ -245,10 +246,10 @@ function leaveOut(
   values: Uint32Array,
   at: number,
 ): void {
-  const testimony = testimonyOf(direction, protocol, minFrame, values, at);
-  if (testimony === 'silent') tally.no_counters++;
+  const entryClass = classifyEntry(direction, protocol, minFrame, values, at);
+  if (entryClass === 'zero') tally.no_counters++;
   else tally.undecodable++;
-  if (testimony !== 'none') tally.evidence[testimony]++;
+  if (entryClass !== 'excluded') tally.layoutCounts[entryClass]++;
 }
 
 function writeAddressesV4(keys: Uint16Array, key: number, block: Uint32Array, base: number): void {

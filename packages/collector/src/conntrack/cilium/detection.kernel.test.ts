@@ -7,7 +7,7 @@ import { runCommand } from '@egressd/world/network/commands';
 import { newRunName, removeNamespaces } from '@egressd/world/network/runs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 
-/** What a collector finds on a node, by itself and when it is told: the real program, with the node's maps where they belong. */
+/** What a collector finds on a node, by itself and with -ct-mode: the real program, with the node's maps where they belong. */
 const LIMIT_MS = 30_000;
 
 let namespace = '';
@@ -63,7 +63,7 @@ describe('by itself', () => {
     expect(await dump([])).toMatchObject({ code: 0, error: chosen('netfilter', "no maps of Cilium's") });
   });
 
-  test('maps of Cilium at work: those, one line an entry', async () => {
+  test('maps of an active Cilium: those, one line an entry', async () => {
     new CiliumNode(folder, { pods: ['10.1.0.1'] }).put([directed(50)]);
     const { code, out, error } = await dump([]);
     expect({ code, error }).toEqual({ code: 0, error: chosen('cilium', "Cilium's maps, one counter a direction") });
@@ -75,7 +75,7 @@ describe('by itself', () => {
   test.each<[string, string, CiliumNodeOptions, RawEntry[]]>([
     ['new maps that count', 'directions_summed', {}, [summed(5)]],
     ['new maps that do not', 'counters_off', {}, [summed(0)]],
-    ['maps without entries', 'untold', {}, []],
+    ['maps without entries', 'undetermined', {}, []],
     ['maps left from a removed Cilium', 'stale', {}, [directed(-7200)]],
     ['maps of unknown sizes', 'sizes', { valueBytes: 64 }, []],
   ])('%s: netfilter, and why', async (_, reason, options, entries) => {
@@ -88,7 +88,7 @@ describe('by itself', () => {
 
   test('without the right to: netfilter, and which right', async () => {
     new CiliumNode(folder).put([directed(50)]);
-    // Somebody else's, and root without the capabilities that put it above that.
+    // Owned by another user, and root without the capabilities that put it above that.
     await runCommand('chown', ['--recursive', '1', folder.globals]);
     const without = '-dac_override,-dac_read_search';
     const { code, error } = await dump([], ['setpriv', `--bounding-set=${without}`, `--inh-caps=${without}`]);
@@ -97,7 +97,7 @@ describe('by itself', () => {
   });
 });
 
-describe('told by -ct-mode', () => {
+describe('by -ct-mode', () => {
   test('netfilter: maps are not looked at', async () => {
     new CiliumNode(folder, { pods: ['10.1.0.1'] }).put([directed(50)]);
     expect(await dump(['-ct-mode=netfilter'])).toMatchObject({

@@ -18,25 +18,25 @@ const MAPPED = 0xffff_0000;
 
 /**
  * An address stays an endpoint's for so long after the endpoint went: the longest that an entry lives without traffic, so that what
- * is left of its connections is not taken for a stranger's. (Cilium: CT_CONNECTION_LIFETIME_TCP, 21,600 s; later 8,000 s.)
+ * is left of its connections is not taken for those of a remote address. (Cilium: CT_CONNECTION_LIFETIME_TCP, 21,600 s; later 8,000 s.)
  */
-export const REMEMBERED_SECONDS = 21_600;
+export const EVICT_AFTER_SECONDS = 21_600;
 /** Addresses: Cilium's own map holds no more. */
-const MOST_ENDPOINTS = 65_536;
+const MAX_ENDPOINTS = 65_536;
 
-/** Who has an address. */
+/** What has an address. */
 export const ENDPOINT = { none: 0, pod: 1, host: 2 } as const;
-export type EndpointKind = (typeof ENDPOINT)[keyof typeof ENDPOINT];
+type EndpointKind = (typeof ENDPOINT)[keyof typeof ENDPOINT];
 
-/** IPv4 addresses whose owner was asked for lately: nearly every entry is of one of them. A power of two. */
+/** IPv4 addresses that were looked up lately: nearly every entry is of one of them. A power of two. */
 const RECENT = 1024;
 const RECENT_SHIFT = 22;
 
 /**
- * Who lives on the node, by address:
+ * The endpoints of the node, by address:
  *
  *   table    | address: 4 words | kind | when it was last in the map, seconds |
- *   recent   | IPv4 address |      recentKind   | kind |      a slot each, chosen by the address; 0.0.0.0 is nobody's
+ *   recent   | IPv4 address |      recentKind   | kind |      a slot each, chosen by the address; 0.0.0.0 has no endpoint
  */
 export class Endpoints {
   readonly #table: WordTable;
@@ -54,13 +54,13 @@ export class Endpoints {
     return this.#table.count;
   }
 
-  /** Who has the address of four words at `words[at]`. */
+  /** What has the address of four words at `words[at]`. */
   kindOf(words: Uint32Array, at: number): EndpointKind {
     const isV4 = words[at + 2] === MAPPED && words[at] === 0 && words[at + 1] === 0;
     return isV4 ? this.kindOfV4(words[at + 3]! | 0) : this.#find(words, at);
   }
 
-  /** Who has the IPv4 address of one word, as a signed number. */
+  /** What has the IPv4 address of one word, as a signed number. */
   kindOfV4(address: number): EndpointKind {
     const slot = Math.imul(address, 0x9e3779b1) >>> RECENT_SHIFT;
     if (this.#recent[slot] !== address) {
@@ -82,11 +82,11 @@ export class Endpoints {
    * @param now seconds, of any clock that only goes forward
    */
   add(keys: Uint32Array, values: Uint32Array, valueWords: number, count: number, now: number): void {
-    this.#forgetRecent();
+    this.#clearRecent();
     for (let entry = 0; entry < count; entry++) {
       if (!this.#takeKey(keys, entry * KEY_WORDS)) continue;
       const known = this.#table.find(this.#key, 0);
-      if (known < 0 && this.#table.count >= MOST_ENDPOINTS) continue;
+      if (known < 0 && this.#table.count >= MAX_ENDPOINTS) continue;
       const at = (known < 0 ? this.#table.add(this.#key, 0) : known) * this.#table.stride;
       const isHost = (values[entry * valueWords + FLAGS_WORD]! & FLAG_HOST) !== 0;
       this.#table.records[at + 4] = isHost ? ENDPOINT.host : ENDPOINT.pod;
@@ -94,18 +94,18 @@ export class Endpoints {
     }
   }
 
-  /** Forgets endpoints that went long ago. */
+  /** Evicts endpoints that went long ago. */
   expire(now: number): void {
     const { records, stride, count } = this.#table;
     for (let at = 5; at < count * stride; at += stride) {
-      if (now - records[at]! <= REMEMBERED_SECONDS) continue;
-      this.#table.retain((index) => now - records[index * stride + 5]! <= REMEMBERED_SECONDS);
-      this.#forgetRecent();
+      if (now - records[at]! <= EVICT_AFTER_SECONDS) continue;
+      this.#table.retain((index) => now - records[index * stride + 5]! <= EVICT_AFTER_SECONDS);
+      this.#clearRecent();
       return;
     }
   }
 
-  #forgetRecent(): void {
+  #clearRecent(): void {
     this.#recent.fill(0);
     this.#recentKind.fill(ENDPOINT.none);
   }

@@ -51,9 +51,9 @@ export const WORD_TX_PACKETS = 4;
 export const WORD_LIFETIME = 8;
 export const WORD_FLAGS = 9;
 /** TCP flags that were received, in the highest byte. */
-export const WORD_TCP_FLAGS = 10;
+const WORD_TCP_FLAGS = 10;
 
-/** Bytes of the Ethernet header, which Cilium counts and nobody else. */
+/** Bytes of the Ethernet header: Cilium counts it, netfilter does not. */
 export const ETHERNET_BYTES = 14;
 /** The smallest frames there are: an Ethernet and an IP header. */
 export const MIN_FRAME_V4 = ETHERNET_BYTES + 20;
@@ -61,44 +61,44 @@ export const MIN_FRAME_V6 = ETHERNET_BYTES + 40;
 /** The largest: BIG TCP (`GSO_MAX_SIZE` of linux/netdevice.h), 8 times 65,535 bytes, and the header. */
 export const MAX_FRAME = 8 * 65_535 + ETHERNET_BYTES;
 
-/** What one entry says of the layout. */
-export type Testimony =
+/** Which layout of the values explains the counters of one entry. */
+export type EntryClass =
   /** Only the layout with one counter a direction explains it. */
   | 'directed'
   /** Both layouts explain it. */
-  | 'neutral'
+  | 'ambiguous'
   /** All counters are 0. */
-  | 'silent'
+  | 'zero'
   /** The layout with one counter for both directions explains it, and not the other. */
   | 'summed'
   /** Neither does. */
-  | 'strange'
-  /** A Service's, an ICMP error's or a loop's: not asked. */
-  | 'none';
+  | 'unknown'
+  /** A Service's, an ICMP error's or a loop's: not classified. */
+  | 'excluded';
 
 /**
- * What an entry says of the layout.
+ * Which layout explains an entry.
  * @param direction last byte of the key
  * @param protocol of the key
  * @param values words of values, and `at` the entry's first
  */
-export function testimonyOf(
+export function classifyEntry(
   direction: number,
   protocol: number,
   minFrame: number,
   values: Uint32Array,
   at: number,
-): Testimony {
-  if (direction > DIRECTION.in) return 'none';
-  if ((values[at + WORD_FLAGS]! & ENTRY_FLAG.loopback) !== 0) return 'none';
+): EntryClass {
+  if (direction > DIRECTION.in) return 'excluded';
+  if ((values[at + WORD_FLAGS]! & ENTRY_FLAG.loopback) !== 0) return 'excluded';
   const first = counterKind(values, at + WORD_RX_PACKETS, minFrame);
   const second = counterKind(values, at + WORD_TX_PACKETS, minFrame);
-  if (first === 'zero' && second === 'zero') return 'silent';
+  if (first === 'zero' && second === 'zero') return 'zero';
   if (first === 'traffic' && second !== 'other') return 'directed';
-  if (second !== 'traffic') return 'strange';
+  if (second !== 'traffic') return 'unknown';
   // Of an IPv4 address or a backend's number, which later versions keep there, one of the two is 0.
-  if (first === 'other') return isHalf(values, at + WORD_RX_PACKETS) ? 'summed' : 'strange';
-  return hasReceived(direction, protocol, values[at + WORD_TCP_FLAGS]!) ? 'summed' : 'neutral';
+  if (first === 'other') return isHalf(values, at + WORD_RX_PACKETS) ? 'summed' : 'unknown';
+  return hasReceived(direction, protocol, values[at + WORD_TCP_FLAGS]!) ? 'summed' : 'ambiguous';
 }
 
 /** An IN entry is made by what comes in; of TCP the flags that came in are kept. Then the counter of received packets is not 0. */
@@ -125,11 +125,12 @@ export function wide(words: Uint32Array, at: number): number {
   return words[at + 1]! * 0x1_0000_0000 + words[at]!;
 }
 
-/** How many entries said what. */
-export type Evidence = Record<Exclude<Testimony, 'none'>, number>;
+/** Entries by class. */
+export type LayoutCounts = Record<Exclude<EntryClass, 'excluded'>, number>;
 
-export function noEvidence(): Evidence {
-  return { directed: 0, neutral: 0, silent: 0, summed: 0, strange: 0 };
+/** No entries yet. */
+export function noCounts(): LayoutCounts {
+  return { directed: 0, ambiguous: 0, zero: 0, summed: 0, unknown: 0 };
 }
 
 /** What the maps' values are. */
@@ -139,21 +140,21 @@ export type Layout =
   /** One for both directions together: from Cilium 1.16 on. */
   | 'summed'
   /** Nothing is counted. */
-  | 'silent'
-  /** No entry, or none that tells. */
-  | 'untold'
-  /** Something else. */
-  | 'strange';
+  | 'zero'
+  /** No entry, or none that shows it. */
+  | 'undetermined'
+  /** None of those. */
+  | 'unknown';
 
-/** Entries that speak against a layout before it is given up: fewer may have been caught while they were written. */
-export const MOST_AGAINST = 8;
+/** So many entries that contradict a layout refute it: fewer may have been read while they were written. */
+export const CONTRADICTIONS_TO_REJECT = 8;
 
-/** What the entries say together. Where they contradict each other, as after an upgrade of Cilium, the directed ones do not win. */
-export function layoutOf({ directed, neutral, silent, summed, strange }: Evidence): Layout {
-  const against = summed + strange;
-  if (against >= MOST_AGAINST || against * 20 > directed) {
-    if (against > 0) return summed >= strange ? 'summed' : 'strange';
+/** The layout that explains all entries together. Where they contradict each other, as after an upgrade of Cilium, the directed ones do not win. */
+export function layoutOf({ directed, ambiguous, zero, summed, unknown }: LayoutCounts): Layout {
+  const contradictions = summed + unknown;
+  if (contradictions >= CONTRADICTIONS_TO_REJECT || contradictions * 20 > directed) {
+    if (contradictions > 0) return summed >= unknown ? 'summed' : 'unknown';
   }
   if (directed > 0) return 'directed';
-  return silent > 0 && neutral === 0 ? 'silent' : 'untold';
+  return zero > 0 && ambiguous === 0 ? 'zero' : 'undetermined';
 }

@@ -1,10 +1,11 @@
-import { type BpfMap, type EntryBuffers, entryBuffers, type RawEntries } from '../../native/bpf.ts';
-import { Turns } from './turns.ts';
+import type { BpfMap } from '../../native/bpf.ts';
+import { type EntryBuffers, entryBuffers, type RawEntries } from '../../native/bpf-entries.ts';
+import { TimeSlice } from './time-slice.ts';
 
 /** Entries of a batch: so many that a call costs nothing, so few that they stay in the processor's cache. */
 const BATCH_ENTRIES = 16_384;
-/** Steps through a map key by key, in its size, before it is given up: each deleted key may begin it anew. */
-const MOST_ROUNDS = 3;
+/** Steps through a map key by key, in multiples of its size, before it is abandoned: each deleted key may restart it. */
+const MAX_ROUNDS = 3;
 
 /** For tests: batches of another size, or none. */
 export interface BatchOptions {
@@ -16,7 +17,7 @@ export interface BatchOptions {
 export class MapReader {
   /** The last map was read to its end. */
   whole = true;
-  /** Readings that began anew, since a key was deleted under them. */
+  /** Times that iterating restarted from the first key, because the key it stood at was deleted. */
   restarts = 0;
   readonly valueBytes: number;
   readonly #buffers: EntryBuffers;
@@ -28,7 +29,7 @@ export class MapReader {
     this.#buffers = entryBuffers(keyBytes, valueBytes, batchEntries);
   }
 
-  /** The entries of a map, some at a time; they stay until the next are asked for. The kernel looks for those meanwhile. */
+  /** The entries of a map, some at a time; they stay until the next are asked for. The kernel looks those up meanwhile. */
   async *read(map: BpfMap): AsyncGenerator<RawEntries> {
     const buffers = this.#buffers;
     this.whole = true;
@@ -48,13 +49,13 @@ export class MapReader {
         if (got.last) return;
       }
     } finally {
-      // Where the reading is given up, the kernel may still write into the buffers.
+      // Where the caller stops early, the kernel may still write into the buffers.
       await next.catch(() => {});
     }
     yield* this.#singly(map);
   }
 
-  /** The next batch. One that fails while nobody waits for it yet has not failed unheard. */
+  /** The next batch. One that fails before it is awaited is no unhandled rejection. */
   #start(map: BpfMap): ReturnType<EntryBuffers['batch']> {
     const batch = this.#batches ? this.#buffers.batch(map) : Promise.resolve('unsupported' as const);
     batch.catch(() => {});
@@ -65,16 +66,16 @@ export class MapReader {
     this.#buffers.free();
   }
 
-  /** Key by key. A key that is deleted while we stand on it sends us back to the begin: to read twice does no harm. */
+  /** Key by key. Where the key we stand at is deleted the kernel restarts at the first key: to read twice does no harm. */
   async *#singly(map: BpfMap): AsyncGenerator<RawEntries> {
-    const turns = new Turns();
+    const slice = new TimeSlice();
     this.#buffers.rewind();
-    for (let left = map.maxEntries * MOST_ROUNDS; left > 0; left--) {
+    for (let left = map.maxEntries * MAX_ROUNDS; left > 0; left--) {
       const got = this.#buffers.single(map);
       if (got === 'last') return;
       if (got === 'gone') this.restarts++;
       else yield got;
-      if (turns.isDue()) await turns.take();
+      if (slice.isOver()) await slice.yield();
     }
     this.whole = false;
   }

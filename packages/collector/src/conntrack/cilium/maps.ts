@@ -10,14 +10,14 @@ export const MAPS_FOLDER = '/sys/fs/bpf/tc/globals';
 const ENDPOINTS = 'cilium_lxc';
 
 /** A map's family, and what keeps its connections apart: the number of a remote cluster, 0 for this one. */
-interface Named {
+interface MapName {
   readonly name: string;
   readonly family: 4 | 6;
   readonly protocols: 'tcp' | 'any';
   readonly zone: number;
 }
 
-const GLOBAL: Readonly<Record<string, Omit<Named, 'name' | 'zone'>>> = {
+const GLOBAL: Readonly<Record<string, Omit<MapName, 'name' | 'zone'>>> = {
   cilium_ct4_global: { family: 4, protocols: 'tcp' },
   cilium_ct_any4_global: { family: 4, protocols: 'any' },
   cilium_ct6_global: { family: 6, protocols: 'tcp' },
@@ -27,7 +27,7 @@ const GLOBAL: Readonly<Record<string, Omit<Named, 'name' | 'zone'>>> = {
 const PER_CLUSTER = /^cilium_per_cluster_ct_(tcp|any)([46])_(\d{1,5})$/;
 
 /** An open map of connections. */
-export interface ConnectionMap extends Named {
+interface ConnectionMap extends MapName {
   readonly map: BpfMap;
 }
 
@@ -38,13 +38,13 @@ export interface OpenMaps {
   close(): void;
 }
 
-/** Where to look for maps: here, or with `hostPid` and nothing here where process 1 sees them. */
+/** The folder of the maps: the own one, or with `hostPid`, where that is missing, the one that process 1 sees. */
 export function mapsFolder(hostPid: boolean): string {
   return hostPid && !existsSync(MAPS_FOLDER) ? `/proc/1/root${MAPS_FOLDER}` : MAPS_FOLDER;
 }
 
-/** The names of connection maps that are pinned in a folder: cheap, and needs no right to open them. */
-export function pinnedNames(folder: string): Named[] {
+/** The connection maps that are pinned in a folder, by name: cheap, and needs no right to open them. */
+export function pinnedMaps(folder: string): MapName[] {
   let names: string[];
   try {
     names = readdirSync(folder);
@@ -57,7 +57,7 @@ export function pinnedNames(folder: string): Named[] {
   return names.toSorted().flatMap(describe);
 }
 
-function describe(name: string): Named[] {
+function describe(name: string): MapName[] {
   const global = GLOBAL[name];
   if (global !== undefined) return [{ name, zone: 0, ...global }];
   const [, protocols, family, zone] = PER_CLUSTER.exec(name) ?? [];
@@ -67,7 +67,7 @@ function describe(name: string): Named[] {
 
 /**
  * Opens all of them, by their paths: an agent that starts may have pinned others there. libbpf must be open.
- * @throws SourceError: none is there, or one is not what we know
+ * @throws SourceError: none is there, or one has unknown sizes
  */
 export function openMaps(folder: string): OpenMaps {
   const open: BpfMap[] = [];
@@ -80,7 +80,7 @@ export function openMaps(folder: string): OpenMaps {
     return map;
   };
   try {
-    const connections = pinnedNames(folder).flatMap((named) => {
+    const connections = pinnedMaps(folder).flatMap((named) => {
       const map = take(named.name);
       if (map !== undefined) checkSizes(named, map);
       return map === undefined ? [] : [{ ...named, map }];
@@ -90,7 +90,7 @@ export function openMaps(folder: string): OpenMaps {
     if (endpoints === undefined) {
       throw new SourceError(
         'no_endpoints',
-        `Cilium's map ${ENDPOINTS} is not in ${folder}: traffic between two pods of this node cannot be told from other traffic`,
+        `Cilium's map ${ENDPOINTS} is not in ${folder}: traffic between two pods of this node would be counted twice`,
       );
     }
     checkEndpoints(endpoints);
@@ -101,7 +101,7 @@ export function openMaps(folder: string): OpenMaps {
   }
 }
 
-function checkSizes({ name, family }: Named, { type, keyBytes, valueBytes }: BpfMap): void {
+function checkSizes({ name, family }: MapName, { type, keyBytes, valueBytes }: BpfMap): void {
   const known = type === BPF_MAP_TYPE_HASH || type === BPF_MAP_TYPE_LRU_HASH;
   if (known && keyBytes === (family === 4 ? KEY_BYTES_V4 : KEY_BYTES_V6) && valueBytes === VALUE_BYTES) return;
   throw unknownSizes(name, { type, keyBytes, valueBytes });

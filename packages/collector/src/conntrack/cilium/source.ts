@@ -1,30 +1,30 @@
 import { randomInt } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { Bug } from '@egressd/flow/bug';
-import { inNamespace } from '../../native/netlink-socket.ts';
+import { inNamespace } from '../../native/netns.ts';
 import { type AddressSocket, openAddressSocket } from '../node-addresses.ts';
 import type { ConnectionBlock } from '../record.ts';
-import { type ConntrackSource, NO_SWITCHES, type ReadReport } from '../source.ts';
-import { CiliumReading, type CiliumReadingOptions } from './scan.ts';
+import { type ConntrackSource, type ReadReport, UNKNOWN_SYSCTLS } from '../source.ts';
+import { CtMapsReader, type CtMapsReaderOptions } from './ct-maps-reader.ts';
 
 /** Where and how Cilium's maps are read. */
-export interface CiliumOptions extends Omit<CiliumReadingOptions, 'seed'> {
+interface CiliumOptions extends Omit<CtMapsReaderOptions, 'seed'> {
   /** The node's addresses are those of process 1's network namespace instead of the own one. */
   readonly hostPid?: boolean;
 }
 
 /**
- * Opens Cilium's maps. The kernel walks through them in a thread of the pool, while the calling thread decodes what it brought before:
- * records that change from one thread to another cost more than they save (`npm run bench`).
+ * Opens Cilium's maps. The kernel iterates over them in a thread of the pool, while the calling thread decodes the batch before:
+ * records that move from one thread to another cost more than they save (`npm run bench`).
  * @throws SourceError that says why they cannot be read
  */
 export async function openCiliumSource({ hostPid = false, ...rest }: CiliumOptions = {}): Promise<ConntrackSource> {
   const options = { ...rest, seed: randomInt(2 ** 32) };
-  const maps = await CiliumReading.open(options);
+  const reader = await CtMapsReader.open(options);
   try {
-    return new CiliumSource(options, maps, await openAddresses(hostPid));
+    return new CiliumSource(options, reader, await openAddresses(hostPid));
   } catch (error) {
-    maps.close();
+    reader.close();
     throw error;
   }
 }
@@ -38,14 +38,14 @@ async function openAddresses(hostPid: boolean): Promise<AddressSocket> {
 
 class CiliumSource implements ConntrackSource {
   readonly name = 'cilium';
-  readonly #options: CiliumReadingOptions;
+  readonly #options: CtMapsReaderOptions;
   readonly #addresses: AddressSocket;
-  #maps: CiliumReading | undefined;
+  #reader: CtMapsReader | undefined;
   #reading: Promise<ReadReport> | undefined;
 
-  constructor(options: CiliumReadingOptions, maps: CiliumReading, addresses: AddressSocket) {
+  constructor(options: CtMapsReaderOptions, reader: CtMapsReader, addresses: AddressSocket) {
     this.#options = options;
-    this.#maps = maps;
+    this.#reader = reader;
     this.#addresses = addresses;
   }
 
@@ -59,9 +59,9 @@ class CiliumSource implements ConntrackSource {
     }
   }
 
-  /** The maps are never netfilter's: the switches say nothing. */
-  switches() {
-    return NO_SWITCHES;
+  /** The sysctls are netfilter's and do not apply. */
+  sysctls() {
+    return UNKNOWN_SYSCTLS;
   }
 
   nodeAddresses(): Promise<Uint8Array[]> {
@@ -70,23 +70,23 @@ class CiliumSource implements ConntrackSource {
 
   async close(): Promise<void> {
     await this.#reading?.catch(() => undefined);
-    this.#closeMaps();
+    this.#closeReader();
     this.#addresses.close();
   }
 
   async #read(onBlock: (block: ConnectionBlock) => void): Promise<ReadReport> {
-    this.#maps ??= await CiliumReading.open(this.#options);
+    this.#reader ??= await CtMapsReader.open(this.#options);
     try {
-      return await this.#maps.read(onBlock);
+      return await this.#reader.read(onBlock);
     } catch (error) {
-      // The next read looks at the maps anew: they may be others, or of another version of Cilium.
-      this.#closeMaps();
+      // The next read inspects the maps anew: they may be others, or of another version of Cilium.
+      this.#closeReader();
       throw error;
     }
   }
 
-  #closeMaps(): void {
-    this.#maps?.close();
-    this.#maps = undefined;
+  #closeReader(): void {
+    this.#reader?.close();
+    this.#reader = undefined;
   }
 }

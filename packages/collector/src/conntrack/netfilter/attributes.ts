@@ -18,7 +18,7 @@ export type CompiledDecoder = (datagram: Uint32Array, first: number, block: Uint
  * Walking the attributes costs more than all else, and entries of a kind have the same attributes in the same places. So the
  * walk is made once a kind: it gives a shape, and an entry whose headers are word for word those of the shape is not walked.
  *
- *   headers    place, word | place, word | ...      what makes another entry alike
+ *   headers    place, word | place, word | ...      what another entry of the shape has too
  *   places     one for each PLACE, 0 where the value is missing
  *
  * All places count words from the message's first.
@@ -132,19 +132,19 @@ export function createShapes(): Shapes {
 }
 
 /**
- * The shape of an entry: that of an earlier one which is alike, or a new one.
+ * The shape of an entry: that of an earlier one with the same headers, or a new one.
  * @param first the message's first word
  * @param bytes the message's length; the datagram holds it
  */
 export function shapeOf(shapes: Shapes, datagram: Uint32Array, first: number, bytes: number): Shape {
   const known = bytes <= MAX_SHAPE_BYTES ? shapes[bytes >> 2] : undefined;
-  if (known !== undefined && isAlike(known, datagram, first, bytes)) return known;
+  if (known !== undefined && hasShape(known, datagram, first, bytes)) return known;
   const shape = newShape(datagram, first, bytes);
   if (bytes <= MAX_SHAPE_BYTES && shape.attributes !== TOO_MANY) shapes[bytes >> 2] = shape;
   return shape;
 }
 
-function isAlike(shape: Shape, datagram: Uint32Array, first: number, bytes: number): boolean {
+function hasShape(shape: Shape, datagram: Uint32Array, first: number, bytes: number): boolean {
   if (shape.bytes !== bytes) return false;
   const { headers } = shape;
   const end = 2 * shape.attributes;

@@ -1,30 +1,30 @@
 import { FLAG, WORD } from '../record.ts';
 import { type CompiledDecoder, PLACE, REPLY, type Shape } from './attributes.ts';
 
-/** What a compiled decoder answers. */
+/** What a compiled decoder returns. */
 export const DECODED = 0;
-/** The entry is not of this kind: nothing was written. */
-export const NOT_ALIKE = 1;
-/** It is one that `decodeEntry` leaves out, or says why. Part of the record may be written. */
-export const LEFT_OUT = 2;
+/** The entry has another shape: nothing was written. */
+const OTHER_SHAPE = 1;
+/** One that `decodeByShape` skips, or decides about. Part of the record may be written. */
+const SKIPPED = 2;
 
 /**
  * Makes a decoder for entries of one shape: what `decodeEntry` does for them, written out with every place a constant.
  *
  * Most of the time of decoding goes into looking up, in tables, where values lie; here that is in the code. What it saves is in
  * `npm run bench`. The text is made of numbers of our own only, none of them from the entry's payload.
- * @returns undefined for a shape that is left out or too rare to be worth it (no counters, none of IPv4 and IPv6, too many attributes)
+ * @returns undefined for a shape whose entries are skipped or too rare to be worth it (no counters, none of IPv4 and IPv6, too many attributes)
  */
 export function compileDecoder(shape: Shape): CompiledDecoder | undefined {
   if (shape.family === 0 || !shape.counted || shape.attributes < 0) return undefined;
-  const lines = [...alike(shape), ...addresses(shape), ...counters(shape), ...rest(shape), `return ${DECODED};`];
+  const lines = [...sameHeaders(shape), ...addresses(shape), ...counters(shape), ...rest(shape), `return ${DECODED};`];
   return new Function('d', 'f', 'b', 'o', lines.join('\n')) as CompiledDecoder;
 }
 
 /** The entry has the shape's headers, word for word. */
-function alike({ headers, attributes }: Shape): string[] {
+function sameHeaders({ headers, attributes }: Shape): string[] {
   const tests = Array.from({ length: attributes }, (_, i) => `d[f+${headers[2 * i]}]!==${headers[2 * i + 1]}`);
-  return [`if(${tests.join('||')})return ${NOT_ALIKE};`];
+  return [`if(${tests.join('||')})return ${OTHER_SHAPE};`];
 }
 
 /** Word of the datagram at a place of the shape. */
@@ -63,13 +63,13 @@ function addresses(shape: Shape): string[] {
 
 function protocols(shape: Shape): string[] {
   const other = word(shape, PLACE.protocol + REPLY);
-  return [`const p=${word(shape, PLACE.protocol)}&255;`, `if(p!==(${other}&255))return ${LEFT_OUT};`];
+  return [`const p=${word(shape, PLACE.protocol)}&255;`, `if(p!==(${other}&255))return ${SKIPPED};`];
 }
 
-/** Whether both ends are loopback is `decodeEntry`'s to say: here a glance is enough. */
+/** Whether both ends are loopback is for `decodeByShape` to say: here one end that may be is enough. */
 function maybeLoopback(shape: Shape): string[] {
-  if (shape.family === 4) return [`if((${word(shape, PLACE.sourceV4)}&255)===127)return ${LEFT_OUT};`];
-  return [`if(${word(shape, PLACE.sourceV6)}===0)return ${LEFT_OUT};`];
+  if (shape.family === 4) return [`if((${word(shape, PLACE.sourceV4)}&255)===127)return ${SKIPPED};`];
+  return [`if(${word(shape, PLACE.sourceV6)}===0)return ${SKIPPED};`];
 }
 
 function counters(shape: Shape): string[] {

@@ -4,24 +4,24 @@ import fc from 'fast-check';
 import { STRIDE } from '../record.ts';
 import { createShapes } from './attributes.ts';
 import { decodeDatagram, startDump } from './decode.ts';
-import { decodeEvents, startEnds } from './decode-events.ts';
+import { decodeDestroyEvents, newDestroyEvents } from './decode-events.ts';
 
 const FILE = new URL('./testdata/corpus.json', import.meta.url);
 const { recordings } = JSON.parse(readFileSync(FILE, 'utf8')) as { recordings: { datagrams: string[] }[] };
-const ENDS = new URL('./testdata/ends.json', import.meta.url);
-const ends = JSON.parse(readFileSync(ENDS, 'utf8')) as { recordings: { datagram: string }[] };
+const DESTROY_EVENTS = new URL('./testdata/destroy-events.json', import.meta.url);
+const events = JSON.parse(readFileSync(DESTROY_EVENTS, 'utf8')) as { recordings: { datagram: string }[] };
 const datagrams = [
   ...recordings.flatMap((recording) => recording.datagrams),
-  ...ends.recordings.map(({ datagram }) => datagram),
+  ...events.recordings.map(({ datagram }) => datagram),
 ].map((hex) => Buffer.from(hex, 'hex'));
 
 const RECORDS = 4;
 const GUARD = 0xfeed_face;
 
-/** Decodes a datagram to its end, as of a dump and as of end events, and says what must hold whatever is in it. */
+/** Decodes a datagram to its end, as of a dump and as of DESTROY events, and says what must hold whatever is in it. */
 function decodesSafely(datagram: Uint8Array): void {
   holds(datagram, startDump(), decodeDatagram);
-  holds(datagram, startEnds(createShapes()), decodeEvents);
+  holds(datagram, newDestroyEvents(createShapes()), decodeDestroyEvents);
 }
 
 function holds<State extends { at: number; count: number }>(

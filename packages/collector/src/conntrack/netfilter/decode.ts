@@ -21,10 +21,10 @@ const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NLMSG_OVERRUN = 4;
 const NLM_F_DUMP_INTR = 0x10;
-/** `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW` */
-const CONNECTION = 0x0100;
+/** `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW`: an entry of a dump. */
+const CT_NEW = 0x0100;
 
-/** Where a dump stands. Counters are of the whole dump; `at` and `count` of its present datagram and block. */
+/** Where decoding of a dump stands. Counters are of the whole dump; `at` and `count` of its present datagram and block. */
 export interface Dump {
   /** Next byte of the datagram. */
   at: number;
@@ -91,7 +91,7 @@ function decodeMessage(dump: Dump, datagram: Uint32Array, at: number, end: numbe
   if (sequence !== dump.sequence) return;
   if (((typeFlags >>> 16) & NLM_F_DUMP_INTR) !== 0) dump.interrupted = true;
   const type = typeFlags & 0xffff;
-  if (type !== CONNECTION) {
+  if (type !== CT_NEW) {
     decodeControl(dump, type, end - at >= 20 ? -(datagram[word + 4]! | 0) : 0);
     return;
   }

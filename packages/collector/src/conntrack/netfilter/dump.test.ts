@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { type ConntrackSocket, DATAGRAM_BYTES } from '../../native/netlink-socket.ts';
 import { STRIDE } from '../record.ts';
-import { type Blocks, MAX_ATTEMPTS, probe, readAll } from './dump.ts';
+import type { BufferPool } from './buffer-pool.ts';
+import { MAX_ATTEMPTS, probeDump, readAll } from './dump.ts';
 
 const FILE = new URL('./testdata/corpus.json', import.meta.url);
 const { recordings } = JSON.parse(readFileSync(FILE, 'utf8')) as {
@@ -60,13 +61,13 @@ function socketOf(...dumps: readonly (readonly Received[])[]): ConntrackSocket &
 }
 
 /** One block of so many records that comes back at once. */
-function keepBlocks(records: number): Blocks & { counts: number[] } {
+function keepBlocks(records: number): Pick<BufferPool, 'all' | 'take' | 'give'> & { counts: number[] } {
   const counts: number[] = [];
   return {
     counts,
     all: [new Uint32Array(records * STRIDE)],
     take: () => 0,
-    give: (_, count) => counts.push(count),
+    give: (_, count) => void counts.push(count),
   };
 }
 
@@ -96,7 +97,7 @@ describe('a read', () => {
     const report = await readAll(socketOf(WHOLE, WHOLE), keepBlocks(8), () => sizes.shift());
     expect(report).toMatchObject({ complete: true, interrupted: 1 });
   });
-  test('drains ends after it received and before it gives what it received', async () => {
+  test('drains DESTROY events after it received and before it gives what it received', async () => {
     const steps: string[] = [];
     const socket = socketOf(WHOLE);
     const blocks = keepBlocks(8);
@@ -126,10 +127,10 @@ describe('a read', () => {
   });
 });
 
-describe('a probe', () => {
+describe('a probeDump', () => {
   test('asks for no connection', () => {
     const socket = socketOf(WHOLE.slice(-1));
-    probe(socket);
+    probeDump(socket);
     expect(socket.requests).toEqual(['none']);
   });
   test.each([
@@ -137,6 +138,6 @@ describe('a probe', () => {
     ['unsupported', 22],
     ['system', 12],
   ])('%s', (code, errno) => {
-    expect(() => probe(socketOf([refusal(errno)]))).toThrow(expect.objectContaining({ code }));
+    expect(() => probeDump(socketOf([refusal(errno)]))).toThrow(expect.objectContaining({ code }));
   });
 });

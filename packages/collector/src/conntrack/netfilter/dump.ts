@@ -1,24 +1,19 @@
-import { type ConntrackSocket, kernelError } from '../../native/netlink-socket.ts';
+import { netlinkError } from '../../native/netlink-error.ts';
+import type { ConntrackSocket } from '../../native/netlink-socket.ts';
 import { STRIDE } from '../record.ts';
 import type { ReadReport } from '../source.ts';
 import { createShapes } from './attributes.ts';
+import type { BufferPool } from './buffer-pool.ts';
 import { type Dump, decodeDatagram, startDump } from './decode.ts';
 
-/** Kinds of entries met so far: one kernel sends the same ones in every dump. */
+/** Shapes of entries met so far: one kernel sends the same ones in every dump. */
 const SHAPES = createShapes();
 
 /** Dumps of one read, before it is reported as incomplete. */
 export const MAX_ATTEMPTS = 3;
 
-/** Where decoded blocks go, and where empty ones come from, by number: waits while all are on their way. */
-export interface Blocks {
-  readonly all: readonly Uint32Array[];
-  take(): number | Promise<number>;
-  give(block: number, count: number): void;
-}
-
-/** Asks for a dump of nothing, so that a refusal is known before the first read. */
-export function probe(socket: ConntrackSocket): void {
+/** Asks for a dump of nothing, so that a refusal of the kernel is known before the first read. */
+export function probeDump(socket: ConntrackSocket): void {
   const nothing = new Uint32Array(STRIDE);
   const dump = startDump();
   socket.requestDump('none');
@@ -28,10 +23,10 @@ export function probe(socket: ConntrackSocket): void {
       decodeDatagram(dump, words, length, nothing);
     }
   }
-  throwRefusal(dump);
+  throwDumpError(dump);
 }
 
-/** The datagrams that were received, and their lengths; what was lost is noted. */
+/** The datagrams that were received, and their lengths; lost ones are recorded in `dump.overrun`. */
 function* received(
   dump: Dump,
   socket: ConntrackSocket,
@@ -49,12 +44,12 @@ function* received(
 
 /**
  * Dumps the table until a dump is neither interrupted nor overrun, a few times at most.
- * @param drain delivers what is there of ends: called between receiving and decoding, so that an end goes before what the kernel
- *   wrote after it
+ * @param drain delivers the DESTROY events that are there: called between receiving and decoding, so that an event goes before what
+ *   the kernel wrote after it
  */
 export async function readAll(
   socket: ConntrackSocket,
-  blocks: Blocks,
+  pool: Pick<BufferPool, 'all' | 'take' | 'give'>,
   readBuckets: () => number | undefined,
   drain?: () => Promise<void>,
 ): Promise<ReadReport> {
@@ -64,8 +59,8 @@ export async function readAll(
   let overrun = 0;
   for (let attempt = 1; ; attempt++) {
     const before = readBuckets();
-    const { dump, entries } = await readOnce(socket, blocks, drain);
-    // A dump goes on at a bucket's number: where the table was resized meanwhile that is another place, and nothing says so.
+    const { dump, entries } = await readOnce(socket, pool, drain);
+    // A dump continues at a bucket's number: where the table was resized meanwhile that is another place, without NLM_F_DUMP_INTR.
     if (readBuckets() !== before) dump.interrupted = true;
     if (dump.overrun) overrun++;
     else if (dump.interrupted) interrupted++;
@@ -86,32 +81,32 @@ export async function readAll(
 /** One dump, always received to its end: only then may the socket be asked for the next. */
 async function readOnce(
   socket: ConntrackSocket,
-  blocks: Blocks,
+  pool: Pick<BufferPool, 'all' | 'take' | 'give'>,
   drain: (() => Promise<void>) | undefined,
 ): Promise<{ dump: Dump; entries: number }> {
   const dump = startDump(SHAPES);
   let entries = 0;
-  let block = await blocks.take();
+  let block = await pool.take();
   socket.requestDump('all');
   while (!dump.done && dump.errno === 0) {
     const count = socket.receive();
     await drain?.();
     for (const [words, length] of received(dump, socket, count)) {
       for (;;) {
-        decodeDatagram(dump, words, length, blocks.all[block]!);
+        decodeDatagram(dump, words, length, pool.all[block]!);
         if (dump.at >= length) break;
         entries += dump.count;
-        blocks.give(block, dump.count);
+        pool.give(block, dump.count);
         dump.count = 0;
-        block = await blocks.take();
+        block = await pool.take();
       }
     }
   }
-  blocks.give(block, dump.count);
-  throwRefusal(dump);
+  pool.give(block, dump.count);
+  throwDumpError(dump);
   return { dump, entries: entries + dump.count };
 }
 
-function throwRefusal(dump: Dump): void {
-  if (dump.errno !== 0) throw kernelError('the kernel refused a conntrack dump', dump.errno);
+function throwDumpError(dump: Dump): void {
+  if (dump.errno !== 0) throw netlinkError('the kernel refused a conntrack dump', dump.errno);
 }

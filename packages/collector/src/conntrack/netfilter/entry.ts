@@ -8,7 +8,7 @@ const MAPPED = 0xffff_0000;
 /** `::1` in its last word, as it lies in memory. */
 const LAST_OF_LOOPBACK_V6 = 0x0100_0000;
 
-/** A shape that was met so often is compiled: rare ones are not worth it. */
+/** A shape that was met so often is compiled: rare ones are not worth the time. */
 const COMPILE_AFTER = 1000;
 
 /**
@@ -17,7 +17,7 @@ const COMPILE_AFTER = 1000;
  * @param datagram what was received, as words
  * @param first first word of the entry's message
  * @param bytes length of the message; the datagram holds it
- * @returns why there is no record, or undefined
+ * @returns why the entry was skipped, or undefined
  */
 export function decodeEntry(
   shapes: Shapes,
@@ -36,7 +36,7 @@ export function decodeEntry(
   return decodeByShape(shape, datagram, first, block, base);
 }
 
-/** The same step by step: for kinds of entries that are rare. */
+/** The same without a compiled decoder: for rare shapes. */
 export function decodeByShape(
   { family, counted, places }: Shape,
   datagram: Uint32Array,

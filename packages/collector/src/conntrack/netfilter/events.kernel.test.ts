@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type RecordFields, recordFields } from '../record-fields.ts';
-import type { ConntrackSource, EndsReport } from '../source.ts';
+import type { ConntrackSource, EventLossReport } from '../source.ts';
 import { openNetfilterSource } from './source.ts';
 
 /** A namespace of its own for this file, whose loopback has addresses that are not loopback ones. */
@@ -33,19 +33,19 @@ beforeEach(async () => {
   await inside('conntrack', '-F');
 });
 
-/** A source that was read once, and what it told of ends since. */
+/** A source that was read once, and the DESTROY events and losses since. */
 async function listen(options: { eventBufferBytes?: number; events?: 'on' | 'lossless' } = {}) {
   const ended: RecordFields[] = [];
-  const reports: EndsReport[] = [];
+  const reports: EventLossReport[] = [];
   const source = await openNetfilterSource({ namespace: FILE, events: 'on', ...options });
-  source.follow!({
-    ended: (block) => {
+  source.subscribe!({
+    onDestroy: (block) => {
       for (let i = 0; i < block.count; i++) ended.push(recordFields(block, i));
     },
-    endsAmiss: (report) => void reports.push(report),
+    onEventLoss: (report) => void reports.push(report),
   });
   await source.read(() => {});
-  const sum = (of: (report: EndsReport) => number) => reports.reduce((total, report) => total + of(report), 0);
+  const sum = (of: (report: EventLossReport) => number) => reports.reduce((total, report) => total + of(report), 0);
   return { source, ended, reports, sum };
 }
 
@@ -59,7 +59,7 @@ const entriesOf = async (source: ConntrackSource) => (await source.read(() => {}
 const datagrams = (count: number, to = '10.78.1.1') =>
   inside('bash', '-c', `for ((i = 1; i <= ${count}; i++)); do echo > /dev/udp/${to}/$((1000 + i)); done`);
 
-describe('the end of a connection is told with its final counters', () => {
+describe('a DESTROY event has the final counters of a connection', () => {
   test('a refused one, which no read sees', async () => {
     const { source, ended } = await listen();
     await inside('bash', '-c', 'echo > /dev/tcp/10.77.0.2/81').catch(() => {});
@@ -89,7 +89,7 @@ describe('the end of a connection is told with its final counters', () => {
     await source.close();
   });
 
-  test('one that somebody deletes: counted', async () => {
+  test('one that a process deletes: counted', async () => {
     const { source, ended, sum } = await listen();
     await datagrams(3);
     await inside('conntrack', '-D', '-p', 'udp', '--dport', '1001');
@@ -118,20 +118,20 @@ describe('the end of a connection is told with its final counters', () => {
   });
 });
 
-test('nothing is told where nobody listens', async () => {
+test('no events without -conntrack-events', async () => {
   const source = await openNetfilterSource({ namespace: FILE });
-  let told = 0;
-  source.follow!({ ended: () => void told++, endsAmiss: () => void told++ });
+  let calls = 0;
+  source.subscribe!({ onDestroy: () => void calls++, onEventLoss: () => void calls++ });
   await datagrams(1);
   await source.read(() => {});
   await inside('conntrack', '-F');
   await source.read(() => {});
   await sleep(300);
-  expect(told).toBe(0);
+  expect(calls).toBe(0);
   await source.close();
 });
 
-test('ends that the buffer has no room for are counted, and the rest goes on', async () => {
+test('events that the buffer has no room for are counted, and the rest goes on', async () => {
   const { source, ended, sum } = await listen({ eventBufferBytes: 4096 });
   const MANY = 2000;
   await datagrams(MANY);
@@ -145,14 +145,14 @@ test('ends that the buffer has no room for are counted, and the rest goes on', a
   await source.close();
 });
 
-test('a reading thread that dies leaves a gap, which is told', async () => {
+test('a reading thread that dies leaves a gap, which is reported', async () => {
   const code = `
     const { openNetfilterSource } = await import(${SOURCE});
     const { execFileSync } = await import('node:child_process');
     const workers = [];
     process.on('worker', (worker) => workers.push(worker));
     const source = await openNetfilterSource({ events: 'on' });
-    source.follow({ ended: ({ count }) => console.log('ended', count), endsAmiss: ({ gaps }) => console.log('gaps', gaps) });
+    source.subscribe({ onDestroy: ({ count }) => console.log('ended', count), onEventLoss: ({ gaps }) => console.log('gaps', gaps) });
     const read = source.read(() => {});
     workers[0].terminate();
     await read.catch(() => {});
@@ -185,7 +185,7 @@ describe('lossless', () => {
   const LISTENER = `
     const { openNetfilterSource } = await import(${SOURCE});
     const source = await openNetfilterSource({ events: 'lossless', eventBufferBytes: ${eventBufferBytes} });
-    source.follow({ ended: () => {}, endsAmiss: () => {}, losslessChanged: (change) => console.log(change) });
+    source.subscribe({ onDestroy: () => {}, onEventLoss: () => {}, onLosslessChange: (change) => console.log(change) });
     await source.read(() => {});
     process.stdin.resume().on('end', () => source.close());`;
 
@@ -247,7 +247,7 @@ function children(pid: number): number[] {
 
 const commandOf = (pid: number) => textOf(`/proc/${pid}/cmdline`);
 
-/** What a file of proc holds; '' where whom it tells of is gone. */
+/** What a file of proc holds; '' where its process is gone. */
 function textOf(path: string): string {
   try {
     return readFileSync(path, 'latin1');

@@ -4,11 +4,11 @@ import type { EventSocket } from '../../native/event-socket.ts';
 import { STRIDE } from '../record.ts';
 import { type RecordFields, recordFields } from '../record-fields.ts';
 import { createShapes } from './attributes.ts';
-import { decodeEvents, startEnds } from './decode-events.ts';
-import type { Blocks } from './dump.ts';
-import { EndReader } from './events.ts';
+import { BufferPool } from './buffer-pool.ts';
+import { decodeDestroyEvents, newDestroyEvents } from './decode-events.ts';
+import { EventReader } from './events.ts';
 
-const FILE = new URL('./testdata/ends.json', import.meta.url);
+const FILE = new URL('./testdata/destroy-events.json', import.meta.url);
 const { recordings } = JSON.parse(readFileSync(FILE, 'utf8')) as { recordings: { name: string; datagram: string }[] };
 const recorded = (name: string) => Buffer.from(recordings.find((one) => one.name === name)!.datagram, 'hex');
 
@@ -21,16 +21,16 @@ function asWords(...datagrams: Buffer[]): Uint32Array {
 }
 
 function decode(datagram: Buffer) {
-  const ends = startEnds(createShapes());
+  const events = newDestroyEvents(createShapes());
   const words = new Uint32Array(4 * STRIDE);
-  decodeEvents(ends, asWords(datagram), datagram.length, words);
-  expect(ends.at).toBe(datagram.length);
-  const records = Array.from({ length: ends.count }, (_, i) => recordFields({ words, count: ends.count }, i));
-  return { records, deleted: ends.deleted, skipped: ends.skipped };
+  decodeDestroyEvents(events, asWords(datagram), datagram.length, words);
+  expect(events.at).toBe(datagram.length);
+  const records = Array.from({ length: events.count }, (_, i) => recordFields({ words, count: events.count }, i));
+  return { records, deleted: events.deleted, skipped: events.skipped };
 }
 
-describe('an end event of a real kernel', () => {
-  test('of a connection that ended by itself', () => {
+describe('a DESTROY event of a real kernel', () => {
+  test('of a connection that was refused', () => {
     const { records, deleted } = decode(recorded('refused-tcp-v4'));
     expect(records).toMatchObject([
       {
@@ -46,7 +46,7 @@ describe('an end event of a real kernel', () => {
     ]);
     expect(deleted).toBe(0);
   });
-  test('of one that somebody deleted', () => {
+  test('of one that a process deleted', () => {
     const { records, deleted } = decode(recorded('deleted-udp-v6'));
     expect(records).toMatchObject([{ protocol: 17, originalSource: 'fd77::2', originalBytes: 49n, replyBytes: 0n }]);
     expect(deleted).toBe(1);
@@ -61,7 +61,7 @@ describe('an end event of a real kernel', () => {
   });
 });
 
-describe('what is not an end event', () => {
+describe('what is not a DESTROY event', () => {
   const changed = (at: number, value: number) => {
     const datagram = recorded('refused-tcp-v4');
     datagram.writeUInt16LE(value, at);
@@ -98,30 +98,11 @@ function socketOf(...received: (Buffer[] | 'overrun')[]): EventSocket {
   };
 }
 
-/** One block of so many records. What is given counts; it comes back when it is told to. */
-function blockOf(records: number) {
+/** A pool of one block of so many records, with the counts that were given. */
+function poolOf(records: number) {
   const given: number[] = [];
-  let taken = false;
-  let waiting: ((block: number) => void) | undefined;
-  const blocks: Blocks = {
-    all: [new Uint32Array(records * STRIDE)],
-    take() {
-      if (!taken) {
-        taken = true;
-        return 0;
-      }
-      return new Promise((resolve) => {
-        waiting = resolve;
-      });
-    },
-    give: (_, count) => void given.push(count),
-  };
-  const comeBack = () => {
-    if (waiting === undefined) taken = false;
-    else waiting(0);
-    waiting = undefined;
-  };
-  return { blocks, given, comeBack };
+  const pool = new BufferPool([new Uint32Array(records * STRIDE)], 0, 1, (_, count) => void given.push(count));
+  return { pool, given };
 }
 
 describe('a drain', () => {
@@ -129,8 +110,8 @@ describe('a drain', () => {
   const deleted = recorded('deleted-udp-v6');
 
   test('delivers all that is there in one block', async () => {
-    const { blocks, given } = blockOf(8);
-    const reader = new EndReader(socketOf([one, deleted], [one]), blocks, () => 0);
+    const { pool, given } = poolOf(8);
+    const reader = new EventReader(socketOf([one, deleted], [one]), pool, () => 0);
     await reader.drain();
     expect(given).toEqual([3]);
     expect(reader.report()).toMatchObject({ deleted: 1, overruns: 0 });
@@ -138,30 +119,30 @@ describe('a drain', () => {
   });
 
   test('takes no block where nothing is there', async () => {
-    const { blocks, given } = blockOf(8);
-    await new EndReader(socketOf(), blocks, () => 0).drain();
+    const { pool, given } = poolOf(8);
+    await new EventReader(socketOf(), pool, () => 0).drain();
     expect(given).toEqual([]);
   });
 
   test('waits while every block is on its way, and is one drain all the while', async () => {
-    const { blocks, given, comeBack } = blockOf(2);
-    const reader = new EndReader(socketOf([one, one, one], [one]), blocks, () => 0);
+    const { pool, given } = poolOf(2);
+    const reader = new EventReader(socketOf([one, one, one], [one]), pool, () => 0);
     const first = reader.drain();
     expect(reader.drain()).toBe(first);
     for (let i = 0; i < 5; i++) await Promise.resolve();
     expect(given).toEqual([2]);
-    comeBack();
+    pool.recycle(0);
     await reader.drained();
     expect(given).toEqual([2, 2]);
   });
 
   test('counts overruns, and what the kernel lost with each', async () => {
-    const { blocks, given, comeBack } = blockOf(8);
+    const { pool, given } = poolOf(8);
     const lost = [5, 12];
-    const reader = new EndReader(socketOf('overrun', [one], [], 'overrun', [one]), blocks, () => lost.shift());
+    const reader = new EventReader(socketOf('overrun', [one], [], 'overrun', [one]), pool, () => lost.shift());
     await reader.drain();
     expect(reader.report()).toMatchObject({ overruns: 1, lost: 5 });
-    comeBack();
+    pool.recycle(0);
     await reader.drain();
     expect(reader.report()).toMatchObject({ overruns: 1, lost: 7 });
     expect(given).toEqual([1, 1]);

@@ -1,8 +1,8 @@
 import type { EventSocket } from '../../native/event-socket.ts';
-import type { EndsReport } from '../source.ts';
+import type { EventLossReport } from '../source.ts';
 import { createShapes } from './attributes.ts';
-import { decodeEvents, startEnds } from './decode-events.ts';
-import type { Blocks } from './dump.ts';
+import type { BufferPool } from './buffer-pool.ts';
+import { decodeDestroyEvents, newDestroyEvents } from './decode-events.ts';
 
 /**
  * Receive calls of one drain: some thousand events. Where more are coming all the time, a dump goes on between two drains; the
@@ -11,37 +11,37 @@ import type { Blocks } from './dump.ts';
 const MAX_RECEIVES = 256;
 
 /**
- * Reads the ends of connections from the event socket into blocks, between two dumps and between two datagrams of one.
+ * Reads DESTROY events from their socket into blocks, between two dumps and between two datagrams of one.
  *
  *   event socket ──> datagrams ──decode──> block ──> main thread
- *   64 MiB in the kernel: what waits while all blocks are on their way
+ *   64 MiB in the kernel: what is queued while all blocks are on their way
  *
- * What the kernel told before it wrote a dump's datagram is delivered before the records of that datagram: so whoever drains after
- * it received, and before it decodes.
+ * An event that the kernel sent before it wrote a dump's datagram is delivered before the records of that datagram: so the caller
+ * drains after it received, and before it decodes.
  */
-export class EndReader {
+export class EventReader {
   readonly #socket: EventSocket;
-  readonly #blocks: Blocks;
-  #ends = startEnds(createShapes());
-  readonly #lostInAll: () => number | undefined;
+  readonly #pool: Pick<BufferPool, 'all' | 'take' | 'give'>;
+  #events = newDestroyEvents(createShapes());
+  readonly #drops: () => number | undefined;
   readonly #mayLose: () => boolean;
   #draining: Promise<void> | undefined;
   #overruns = 0;
   #lost = 0;
 
   /**
-   * @param lostInAll events that the kernel dropped since the socket was opened; undefined where it does not say
-   * @param mayLose the kernel does not keep what it could not tell
+   * @param drops events that the kernel dropped since the socket was opened; undefined where it does not say
+   * @param mayLose false: an event that found no room is kept by the kernel and sent again (lossless)
    */
   constructor(
     socket: EventSocket,
-    blocks: Blocks,
-    lostInAll: () => number | undefined,
+    pool: Pick<BufferPool, 'all' | 'take' | 'give'>,
+    drops: () => number | undefined,
     mayLose: () => boolean = () => true,
   ) {
     this.#socket = socket;
-    this.#blocks = blocks;
-    this.#lostInAll = lostInAll;
+    this.#pool = pool;
+    this.#drops = drops;
     this.#mayLose = mayLose;
   }
 
@@ -58,19 +58,19 @@ export class EndReader {
     await this.#draining;
   }
 
-  /** What there is to say since the last report, or undefined. To be asked between two drains. */
-  report(): EndsReport | undefined {
-    const { deleted, skipped, shapes } = this.#ends;
+  /** What went wrong since the last report, or undefined. To be called between two drains. */
+  report(): EventLossReport | undefined {
+    const { deleted, skipped, shapes } = this.#events;
     const overruns = this.#overruns;
     if (deleted + overruns + Object.values(skipped).reduce((sum, count) => sum + count) === 0) return undefined;
-    this.#ends = startEnds(shapes);
+    this.#events = newDestroyEvents(shapes);
     this.#overruns = 0;
     return { deleted, overruns, lost: overruns === 0 ? 0 : this.#newlyLost(), gaps: 0, skipped };
   }
 
   #newlyLost(): number {
     const before = this.#lost;
-    this.#lost = this.#lostInAll() ?? before;
+    this.#lost = this.#drops() ?? before;
     return this.#lost - before;
   }
 
@@ -81,7 +81,7 @@ export class EndReader {
       if (received === 0) break;
       if (received === 'overrun') this.#overruns += this.#mayLose() ? 1 : 0;
       else {
-        if (block < 0) block = await this.#blocks.take();
+        if (block < 0) block = await this.#pool.take();
         block = await this.#decode(received, block);
       }
     }
@@ -90,25 +90,25 @@ export class EndReader {
 
   /** @returns the block that is being filled now */
   async #decode(received: number, first: number): Promise<number> {
-    const ends = this.#ends;
+    const events = this.#events;
     let block = first;
     for (let i = 0; i < received; i++) {
       const length = this.#socket.lengthOf(i);
-      ends.at = 0;
-      if (length === 'overrun') ends.skipped.undecodable++;
+      events.at = 0;
+      if (length === 'overrun') events.skipped.undecodable++;
       else
         for (;;) {
-          decodeEvents(ends, this.#socket.datagrams[i]!, length, this.#blocks.all[block]!);
-          if (ends.at >= length) break;
+          decodeDestroyEvents(events, this.#socket.datagrams[i]!, length, this.#pool.all[block]!);
+          if (events.at >= length) break;
           this.#give(block);
-          block = await this.#blocks.take();
+          block = await this.#pool.take();
         }
     }
     return block;
   }
 
   #give(block: number): void {
-    this.#blocks.give(block, this.#ends.count);
-    this.#ends.count = 0;
+    this.#pool.give(block, this.#events.count);
+    this.#events.count = 0;
   }
 }

@@ -1,32 +1,36 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import type { SourceSwitches } from '../source.ts';
+import type { ConntrackSysctls } from '../source.ts';
 
-/** Where a network namespace's switches are: those of the namespace of the thread that opens a file there. */
-export const SWITCHES_PATH = '/proc/sys/net/netfilter';
+/** Conntrack's sysctls: those of the network namespace of the thread that opens a file there. */
+const SYSCTL_PATH = '/proc/sys/net/netfilter';
 
-/** Where other files of the namespace of the calling thread are. */
+/** Other files of the network namespace of the calling thread. */
 const NET_PATH = '/proc/thread-self/net';
 
 /**
- * Descriptors of files under `/proc/sys/net/netfilter` and `/proc/net`. The thread that opens one decides by its network namespace whose switch
- * it is, once: the descriptor may be read anywhere, at any time. undefined: the kernel has no such file.
+ * Descriptors of sysctls under `/proc/sys/net/netfilter`, and of files under `/proc/net`. The network namespace of the thread that
+ * opens one decides, once, whose it is: the descriptor may be read in any thread, at any time. undefined: the kernel has no such file.
  */
-export interface SwitchFiles {
+export interface SysctlFiles {
+  /** `nf_conntrack_acct`. */
   readonly accounting: number | undefined;
+  /** `nf_conntrack_timestamp`. */
   readonly timestamps: number | undefined;
+  /** `nf_conntrack_events`. */
   readonly events: number | undefined;
-  /** Buckets of the kernel's hash table: changes when the table is resized. */
+  /** `nf_conntrack_buckets` of the kernel's hash table: changes when the table is resized. */
   readonly buckets: number | undefined;
-  /** Entries of the table, and how many it may have. */
+  /** `nf_conntrack_count` and `nf_conntrack_max`: entries of the table, and how many it may have. */
   readonly entries: number | undefined;
   readonly limit: number | undefined;
-  /** What the kernel counts of the table, and of netlink sockets: see `table.ts`. */
+  /** `/proc/net/stat/nf_conntrack`, see `statistics.ts`. */
   readonly statistics: number | undefined;
+  /** `/proc/net/netlink`, see `statistics.ts`. */
   readonly sockets: number | undefined;
 }
 
 /** Opens the files in the network namespace of the calling thread. */
-export function openSwitchFiles(): SwitchFiles {
+export function openSysctlFiles(): SysctlFiles {
   return {
     accounting: openFile('nf_conntrack_acct'),
     timestamps: openFile('nf_conntrack_timestamp'),
@@ -39,8 +43,8 @@ export function openSwitchFiles(): SwitchFiles {
   };
 }
 
-/** Reads the switches anew. */
-export function readSwitches(files: SwitchFiles): SourceSwitches {
+/** Reads the sysctls anew. */
+export function readSysctls(files: SysctlFiles): ConntrackSysctls {
   const accounting = readNumber(files.accounting);
   const timestamps = readNumber(files.timestamps);
   return {
@@ -50,7 +54,7 @@ export function readSwitches(files: SwitchFiles): SourceSwitches {
   };
 }
 
-/** The number that a file holds now. */
+/** The number that a file holds now; undefined where there is none. */
 export function readNumber(file: number | undefined): number | undefined {
   if (file === undefined) return undefined;
   const text = Buffer.alloc(32);
@@ -62,6 +66,8 @@ export function readNumber(file: number | undefined): number | undefined {
     return undefined;
   }
 }
+
+const PIECE_BYTES = 16 * 1024;
 
 /** What a file holds now, '' where it cannot be read. Files under `/proc/net` come in pieces. */
 export function readText(file: number | undefined): string {
@@ -80,13 +86,12 @@ export function readText(file: number | undefined): string {
   }
 }
 
-const PIECE_BYTES = 16 * 1024;
-
-export function closeSwitchFiles(files: SwitchFiles): void {
+/** Closes all of them. */
+export function closeSysctlFiles(files: SysctlFiles): void {
   for (const file of Object.values(files)) if (file !== undefined) closeSync(file);
 }
 
-function openFile(name: string, folder = SWITCHES_PATH): number | undefined {
+function openFile(name: string, folder = SYSCTL_PATH): number | undefined {
   try {
     return openSync(`${folder}/${name}`, 'r');
   } catch {

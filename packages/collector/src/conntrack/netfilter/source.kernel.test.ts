@@ -147,10 +147,10 @@ test(`${MANY} connections, each once`, async () => {
   await inside('conntrack', '-F');
 });
 
-test('switches are read anew, and are those of the namespace', async () => {
-  expect(source.switches()).toEqual({ accounting: true, timestamps: true, events: 1 });
+test('sysctls are read anew, and are those of the namespace', async () => {
+  expect(source.sysctls()).toEqual({ accounting: true, timestamps: true, events: 1 });
   await inside('sysctl', '-qw', 'net.netfilter.nf_conntrack_acct=0', 'net.netfilter.nf_conntrack_events=0');
-  expect(source.switches()).toEqual({ accounting: false, timestamps: true, events: 0 });
+  expect(source.sysctls()).toEqual({ accounting: false, timestamps: true, events: 0 });
   await inside('sysctl', '-qw', 'net.netfilter.nf_conntrack_acct=1', 'net.netfilter.nf_conntrack_events=1');
 });
 
@@ -178,7 +178,7 @@ test('host-pid: the namespace of process 1, and no other', async () => {
     const of = async (one: ConntrackSource) => (await one.nodeAddresses()).map((address) => formatAddress(address));
     expect(await of(host)).toContain('10.77.0.1');
     expect(await of(own)).not.toContain('10.77.0.1');
-    expect(host.switches()).toEqual({ accounting: true, timestamps: true, events: 1 });
+    expect(host.sysctls()).toEqual({ accounting: true, timestamps: true, events: 1 });
     await inside('conntrack', '-F');
     await inside('bash', '-c', 'echo > /dev/udp/10.77.0.2/7');
     const ours = async (one: ConntrackSource) =>

@@ -1,19 +1,22 @@
+import { Bug } from '@egressd/flow/bug';
 import { EVENT_BUFFER_BYTES } from '../../native/event-socket.ts';
+import type { ConnectionBlock } from '../record.ts';
 import {
   type ConntrackSource,
-  type EndsListener,
-  NO_SWITCHES,
-  NOTHING_AMISS,
-  type SourceSwitches,
+  type ConntrackSysctls,
+  type DestroyListener,
+  NO_LOSS,
+  type ReadReport,
   type TableState,
+  UNKNOWN_SYSCTLS,
 } from '../source.ts';
-import { readSwitches } from './proc-files.ts';
+import { readSysctls } from './proc-files.ts';
 import { readTable } from './statistics.ts';
-import { type Reader, ThreadSource, type Told, tell } from './thread-source.ts';
-import type { EventsMode, WorkerOptions } from './worker-messages.ts';
+import type { EventsMode, WorkerEvent, WorkerOptions } from './worker-messages.ts';
+import { WorkerThread } from './worker-thread.ts';
 
 /** Where and how the kernel's table is read. */
-export interface NetfilterOptions {
+interface NetfilterOptions {
   /** Read the network namespace of process 1 instead of the own one: for a pod that shares the host's processes only. */
   readonly hostPid?: boolean;
   /** Where proc is mounted. */
@@ -22,9 +25,9 @@ export interface NetfilterOptions {
   readonly namespace?: string;
   /** Another file than Debian's name for libnetfilter_conntrack. */
   readonly library?: string;
-  /** Listen for the ends of connections, from now on. Off unless said. */
+  /** Listen for DESTROY events, from now on. Off unless said. */
   readonly events?: EventsMode;
-  /** Bytes of events that may wait in the kernel: for tests. */
+  /** Bytes of events that the kernel may queue: for tests. */
   readonly eventBufferBytes?: number;
 }
 
@@ -42,42 +45,84 @@ export async function openNetfilterSource(options: NetfilterOptions = {}): Promi
   return source;
 }
 
-class NetfilterSource extends ThreadSource {
+class NetfilterSource implements ConntrackSource {
   readonly name = 'netfilter';
-  protected readonly file = './worker';
+  readonly #thread: WorkerThread;
   readonly #listens: boolean;
-  #listener: EndsListener | undefined;
+  #listener: DestroyListener | undefined;
   #starts = 0;
+  /** Of the read that is under way. */
+  #onBlock: ((block: ConnectionBlock) => void) | undefined;
+  #blockError: unknown;
 
   constructor(options: WorkerOptions) {
-    super(options);
     this.#listens = options.events !== 'off';
+    this.#thread = new WorkerThread(options, {
+      dumped: (block) => this.#deliver(block),
+      destroyed: (block) => this.#listener?.onDestroy(block),
+      other: (event) => this.#notify(event),
+      ready: () => this.#started(),
+    });
   }
 
-  follow(listener: EndsListener): void {
+  start(): Promise<void> {
+    return this.#thread.start();
+  }
+
+  async read(onBlock: (block: ConnectionBlock) => void): Promise<ReadReport> {
+    if (this.#onBlock !== undefined) throw new Bug('a read began before the one before it ended');
+    this.#onBlock = onBlock;
+    this.#blockError = undefined;
+    try {
+      const answer = await this.#thread.request('read');
+      if (this.#blockError !== undefined) throw this.#blockError;
+      if (answer.kind !== 'read') throw new Bug(`asked for a read, got ${answer.kind}`);
+      return answer.report;
+    } finally {
+      this.#onBlock = undefined;
+    }
+  }
+
+  subscribe(listener: DestroyListener): void {
     this.#listener = listener;
   }
 
-  override switches(): SourceSwitches {
-    return this.reader === undefined ? NO_SWITCHES : readSwitches(this.reader.switches);
+  sysctls(): ConntrackSysctls {
+    const { files } = this.#thread;
+    return files === undefined ? UNKNOWN_SYSCTLS : readSysctls(files);
   }
 
   table(): TableState | undefined {
-    return this.reader === undefined ? undefined : readTable(this.reader.switches);
+    const { files } = this.#thread;
+    return files === undefined ? undefined : readTable(files);
   }
 
-  protected override started(): void {
-    if (this.#listens && this.#starts++ > 0) this.#listener?.endsAmiss({ ...NOTHING_AMISS, gaps: 1 });
+  async nodeAddresses(): Promise<Uint8Array[]> {
+    const answer = await this.#thread.request('addresses');
+    if (answer.kind !== 'addresses') throw new Bug(`asked for addresses, got ${answer.kind}`);
+    return answer.addresses;
   }
 
-  protected override told(message: Told, { blocks, worker }: Reader): void {
-    if (message.kind === 'endsAmiss') {
-      this.#listener?.endsAmiss(message.report);
-    } else if (message.kind === 'lossless') {
-      this.#listener?.losslessChanged?.(message.change);
-    } else {
-      this.#listener?.ended({ words: blocks[message.block]!, count: message.count });
-      tell(worker, { kind: 'recycle', block: message.block });
+  close(): Promise<void> {
+    return this.#thread.close();
+  }
+
+  #deliver(block: ConnectionBlock): void {
+    try {
+      this.#onBlock?.(block);
+    } catch (error) {
+      // The dump goes on to its end all the same, and then the read fails.
+      this.#blockError ??= error;
     }
+  }
+
+  #notify(event: Extract<WorkerEvent, { kind: 'eventLoss' | 'lossless' }>): void {
+    if (event.kind === 'eventLoss') this.#listener?.onEventLoss(event.report);
+    else this.#listener?.onLosslessChange?.(event.change);
+  }
+
+  /** Between a worker that died and the next there was no listener. */
+  #started(): void {
+    if (this.#listens && this.#starts++ > 0) this.#listener?.onEventLoss({ ...NO_LOSS, gaps: 1 });
   }
 }

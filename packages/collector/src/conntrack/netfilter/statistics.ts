@@ -1,8 +1,8 @@
 import { TABLE_STATISTICS, type TableState, type TableStatistic } from '../source.ts';
-import { readNumber, readText, type SwitchFiles } from './proc-files.ts';
+import { readNumber, readText, type SysctlFiles } from './proc-files.ts';
 
-/** Reads how full the table is, and what the kernel counted of it. */
-export function readTable(files: SwitchFiles): TableState {
+/** Reads how full the table is (`nf_conntrack_count`, `nf_conntrack_max`), and the kernel's counters of it. */
+export function readTable(files: SysctlFiles): TableState {
   return {
     entries: readNumber(files.entries),
     limit: readNumber(files.limit),
@@ -29,7 +29,7 @@ export function parseStatistics(text: string): Record<TableStatistic, number> | 
 }
 
 /**
- * What a netlink socket lost since it was opened, by `/proc/net/netlink`: the column `Drops` of the line that ends with its inode.
+ * Messages that a netlink socket dropped since it was opened, by `/proc/net/netlink`: the column `Drops` of the line that ends with its inode.
  * @returns undefined where there is no such line
  */
 export function parseDrops(text: string, inode: number): number | undefined {

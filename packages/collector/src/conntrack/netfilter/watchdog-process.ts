@@ -1,25 +1,25 @@
 /**
- * The watchdog of `-conntrack-events=lossless`: where no beat comes by stdin for `STALL_MS`, the kernel is told not to keep ended
- * connections any longer, so that a collector that stands still does not fill the node's table. Ends with its parent.
+ * The watchdog of `-conntrack-events=lossless`: without a heartbeat on stdin for `STALL_MS` it has the kernel keep ended connections
+ * no longer, so that a stalled collector does not fill the node's conntrack table. Ends with its parent.
  */
 import { setLossless } from '../../native/event-socket.ts';
 import { SOCKET_FD } from './watchdog.ts';
 
 /** A dump of a full table, and a busy machine, take less. */
 const STALL_MS = 3000;
-const LOOK_MS = 250;
+const CHECK_INTERVAL_MS = 250;
 
-let beatMs = performance.now();
+let heartbeatMs = performance.now();
 process.stdin.on('data', () => {
-  beatMs = performance.now();
+  heartbeatMs = performance.now();
 });
 process.stdin.on('end', () => {
   // A thread that died may have left the socket open behind it.
   setLossless(SOCKET_FD, false);
   process.exit();
 });
-// Whoever stops the parent stops it too: it goes when the parent has gone.
+// A signal to the parent's process group reaches this process too: it stays until the parent has gone.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
 setInterval(() => {
-  if (performance.now() - beatMs > STALL_MS) setLossless(SOCKET_FD, false);
-}, LOOK_MS);
+  if (performance.now() - heartbeatMs > STALL_MS) setLossless(SOCKET_FD, false);
+}, CHECK_INTERVAL_MS);

@@ -2,23 +2,23 @@ import { spawn } from 'node:child_process';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Another process that switches `setLossless` off where this one stands still: who is stopped cannot watch itself. */
+/** A process that switches `setLossless` off where this one stalls: a stopped process cannot watch itself. */
 export interface Watchdog {
   /** It runs, as far as is known. */
   readonly alive: boolean;
-  /** Somebody reads. Without this for `STALL_MS` it acts. */
-  beat(): void;
+  /** Events are being read. Without a heartbeat for `STALL_MS` it acts. */
+  heartbeat(): void;
   close(): void;
 }
 
-/** It is a small program that waits: no heap to speak of, and no thread that nobody needs. */
+/** A small program that waits: next to no heap, and no spare threads. */
 const FLAGS = [
   '--max-old-space-size=16',
   '--max-semi-space-size=1',
   '--v8-pool-size=1',
   '--disable-warning=ExperimentalWarning',
 ];
-/** Where it finds the event socket: behind stdin, which the beats come by, stdout and stderr. */
+/** Its descriptor of the event socket: behind stdin, which heartbeats come by, stdout and stderr. */
 export const SOCKET_FD = 3;
 
 /** Starts one. It inherits the socket, and ends when this process ends. @param fd of the event socket */
@@ -37,7 +37,7 @@ export function startWatchdog(fd: number): Watchdog {
     get alive() {
       return alive;
     },
-    beat: () => void (alive && child.stdin!.write('.')),
+    heartbeat: () => void (alive && child.stdin!.write('.')),
     close: () => void child.stdin!.end(),
   };
 }

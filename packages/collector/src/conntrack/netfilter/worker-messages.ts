@@ -1,6 +1,6 @@
-import type { EndsReport, LosslessChange, ReadReport } from '../source.ts';
+import type { EventLossReport, LosslessChange, ReadReport } from '../source.ts';
 import type { SourceErrorCode } from '../source-error.ts';
-import type { SwitchFiles } from './proc-files.ts';
+import type { SysctlFiles } from './proc-files.ts';
 
 /** What the worker is started with. */
 export interface WorkerOptions {
@@ -8,16 +8,16 @@ export interface WorkerOptions {
   readonly namespace?: string | undefined;
   /** Another file than Debian's name for libnetfilter_conntrack: for tests. */
   readonly library?: string | undefined;
-  /** Listen for the ends of connections. */
+  /** Whether to listen for DESTROY events. */
   readonly events: EventsMode;
-  /** Bytes of events that may wait in the kernel. */
+  /** Bytes of events that the kernel may queue. */
   readonly eventBufferBytes: number;
 }
 
-/** `lossless`: the kernel keeps a connection until its end was told, under a watchdog. */
+/** `-conntrack-events`. `lossless`: the kernel keeps a connection until its DESTROY event was delivered, under a watchdog. */
 export type EventsMode = 'on' | 'off' | 'lossless';
 
-/** What the worker is asked for. */
+/** What the worker can be asked for. */
 export type Request = 'read' | 'addresses' | 'close';
 
 /** To the worker. Requests are answered with the same `id`. */
@@ -33,24 +33,27 @@ export type Answer =
   | { readonly kind: 'closed'; readonly id: number }
   | { readonly kind: 'failed'; readonly id: number; readonly code: SourceErrorCode; readonly message: string };
 
+/** What the worker posts without being asked: connections, and what happens to their DESTROY events. */
+export type WorkerEvent =
+  /** A block, by its number, has been filled with connections of a dump, and is the receiver's until it sends it back. */
+  | { readonly kind: 'dumped'; readonly block: number; readonly count: number }
+  /** The same with connections of DESTROY events. */
+  | { readonly kind: 'destroyed'; readonly block: number; readonly count: number }
+  /** Comes after the events that were delivered. */
+  | { readonly kind: 'eventLoss'; readonly report: EventLossReport }
+  | { readonly kind: 'lossless'; readonly change: LosslessChange };
+
 /** From the worker. */
 export type FromWorker =
   /** Everything is open; the descriptors stay the worker's. The blocks are memory that both threads see. */
   | {
       readonly kind: 'ready';
-      readonly switches: SwitchFiles;
+      readonly files: SysctlFiles;
       readonly blocks: readonly Uint32Array[];
-      /** The socket of end events. */
+      /** Descriptor of the socket of DESTROY events. */
       readonly eventSocket?: number | undefined;
     }
   /** Something could not be opened, and the worker ends. */
   | { readonly kind: 'unusable'; readonly code: SourceErrorCode; readonly message: string }
-  /** A block, by its number, has been filled with connections, and is the receiver's until it sends it back. */
-  | { readonly kind: 'block'; readonly block: number; readonly count: number }
-  /** The same with connections that have ended. */
-  | { readonly kind: 'ended'; readonly block: number; readonly count: number }
-  /** What was amiss with ends, after those that were delivered. */
-  | { readonly kind: 'endsAmiss'; readonly report: EndsReport }
-  /** The kernel keeps ended connections from now on, or why it no longer does. */
-  | { readonly kind: 'lossless'; readonly change: LosslessChange }
+  | WorkerEvent
   | Answer;

@@ -1,143 +1,126 @@
 /**
- * The thread that owns the netlink sockets. A dump of a full table takes most of a second in the kernel, in calls that block:
- * here they hold up nobody. It loads as little as it can, since every module is loaded a second time.
+ * The thread that owns the netlink sockets. A dump of a full table takes most of a second in the kernel, in calls that block: here
+ * they do not block the event loop of the main thread. It loads as little as it can, since every module is loaded a second time.
  */
 import { stat } from 'node:fs/promises';
-import { workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
+import { Bug } from '@egressd/flow/bug';
 import { type EventSocket, openEventSocket } from '../../native/event-socket.ts';
-import { type ConntrackSocket, inNamespace, openConntrackSocket } from '../../native/netlink-socket.ts';
+import { type ConntrackSocket, openConntrackSocket } from '../../native/netlink-socket.ts';
+import { inNamespace } from '../../native/netns.ts';
 import { type AddressSocket, openAddressSocket } from '../node-addresses.ts';
-import { type Blocks, probe, readAll } from './dump.ts';
-import { EndReader } from './events.ts';
-import { Lossless } from './lossless.ts';
-import { closeSwitchFiles, openSwitchFiles, readNumber, readText, type SwitchFiles } from './proc-files.ts';
-import { parseDrops } from './statistics.ts';
-import { startWatchdog } from './watchdog.ts';
-import type { Request, ToWorker, WorkerOptions } from './worker-messages.ts';
-import { BLOCK_RECORDS, BLOCKS, type Circulation, circulate, newBlocks, port, reason, say } from './worker-port.ts';
+import { SourceError, type SourceErrorCode } from '../source-error.ts';
+import { BufferPool, sharedBlocks } from './buffer-pool.ts';
+import { type EventDrain, startDrain } from './drain.ts';
+import { probeDump, readAll } from './dump.ts';
+import { closeSysctlFiles, openSysctlFiles, readNumber, type SysctlFiles } from './proc-files.ts';
+import type { FromWorker, Request, ToWorker, WorkerOptions } from './worker-messages.ts';
 
-/** The same for ends: a quarter of a second of four thousand a second. */
-const END_BLOCK_RECORDS = 1024;
-const END_BLOCKS = 2;
-/** Between two looks for ends: each wakes the thread. The socket's buffer has room for more than ends in it. */
-const DRAIN_INTERVAL_MS = 250;
+/** Records in a block of a dump: 512 KiB. */
+const DUMP_BLOCK_RECORDS = 4096;
+/** Blocks of dumps: one is filled while others are on their way. A slow reader makes the dump pause. */
+const DUMP_BLOCKS = 4;
+/** The same for DESTROY events: a quarter of a second of four thousand a second. */
+const EVENT_BLOCK_RECORDS = 1024;
+const EVENT_BLOCKS = 2;
 
 const options = workerData as WorkerOptions;
+const port = parentPort ?? notAWorker();
+
+function notAWorker(): never {
+  throw new Bug('the worker was not started as one');
+}
+
+function post(message: FromWorker): void {
+  port.postMessage(message);
+}
 
 /** Sockets and files, all of the namespace that is read. */
 interface Sockets {
   readonly conntrack: ConntrackSocket;
-  /** undefined: nobody wants to know of ends. */
+  /** undefined: DESTROY events are off. */
   readonly events: EventSocket | undefined;
   readonly addresses: AddressSocket;
-  readonly switches: SwitchFiles;
+  readonly files: SysctlFiles;
 }
 
 function openAll(): Sockets {
   const conntrack = openConntrackSocket(options.library);
-  probe(conntrack);
+  probeDump(conntrack);
   const addresses = openAddressSocket();
-  const switches = openSwitchFiles();
-  // Before the first dump: what ends from now on is told.
+  const files = openSysctlFiles();
+  // Before the first dump: what leaves the table from now on gives an event.
   const events = options.events === 'off' ? undefined : openEventSocket(options.eventBufferBytes, options.library);
-  return { conntrack, events, addresses, switches };
+  return { conntrack, events, addresses, files };
 }
 
-function closeAll({ conntrack, events, addresses, switches }: Sockets): void {
+function closeAll({ conntrack, events, addresses, files }: Sockets): void {
   conntrack.close();
   events?.close();
   addresses.close();
-  closeSwitchFiles(switches);
+  closeSysctlFiles(files);
 }
 
-/** What reads connections and their ends. */
+/** What reads connections and their DESTROY events. */
 interface Readers {
   readonly sockets: Sockets;
-  readonly blocks: Circulation;
-  readonly ends: Ends | undefined;
+  readonly dumpPool: BufferPool;
+  /** From the first read on, where events are on. */
+  readonly drain: EventDrain | undefined;
 }
 
-/** Ends are delivered from the first read on, and then now and then. */
-interface Ends {
-  drain(): Promise<void>;
-  /** Waits for the drain that is under way: the socket and its memory are in use until then. */
-  stop(): Promise<void>;
-}
-
-function startEnds({ switches }: Sockets, socket: EventSocket, blocks: Blocks): Ends {
-  const lost = () => parseDrops(readText(switches.sockets), socket.inode);
-  const lossless = options.events === 'lossless' ? keepEnds(switches, socket) : undefined;
-  const reader = new EndReader(socket, blocks, lost, () => lossless?.on !== true);
-  const drain = async () => {
-    await reader.drain();
-    const change = lossless?.look();
-    if (change !== undefined) say({ kind: 'lossless', change });
-    const report = reader.report();
-    if (report !== undefined) say({ kind: 'endsAmiss', report });
-  };
-  const timer = setInterval(drain, DRAIN_INTERVAL_MS);
-  return {
-    drain,
-    async stop() {
-      clearInterval(timer);
-      await reader.drained();
-      lossless?.close();
-    },
-  };
-}
-
-function keepEnds(switches: SwitchFiles, { fd }: EventSocket): Lossless {
-  const fill = () => {
-    const [entries, limit] = [readNumber(switches.entries), readNumber(switches.limit)];
-    return entries === undefined || !limit ? undefined : entries / limit;
-  };
-  return new Lossless({ fd, fill, watch: () => startWatchdog(fd), now: () => performance.now() });
-}
-
-/** Answers requests until it is told to close, or a read fails: the socket may be in the middle of a dump then. */
+/** Answers requests until it is asked to close, or a read fails: the socket may be in the middle of a dump then. */
 function serve(sockets: Sockets): void {
-  const all = [...newBlocks(BLOCKS, BLOCK_RECORDS), ...newBlocks(END_BLOCKS, END_BLOCK_RECORDS)];
-  const blocks = circulate('block', all, 0, BLOCKS);
-  const endBlocks = circulate('ended', all, BLOCKS, all.length);
-  let ends: Ends | undefined;
+  const all = [...sharedBlocks(DUMP_BLOCKS, DUMP_BLOCK_RECORDS), ...sharedBlocks(EVENT_BLOCKS, EVENT_BLOCK_RECORDS)];
+  const dumpPool = new BufferPool(all, 0, DUMP_BLOCKS, (block, count) => post({ kind: 'dumped', block, count }));
+  const eventPool = new BufferPool(all, DUMP_BLOCKS, all.length, (block, count) =>
+    post({ kind: 'destroyed', block, count }),
+  );
+  let drain: EventDrain | undefined;
   port.on('message', (message: ToWorker) => {
     if (message.kind === 'recycle') {
-      if (!blocks.recycle(message.block)) endBlocks.recycle(message.block);
+      if (!dumpPool.recycle(message.block)) eventPool.recycle(message.block);
       return;
     }
-    if (message.kind === 'read' && sockets.events !== undefined) ends ??= startEnds(sockets, sockets.events, endBlocks);
-    answer({ sockets, blocks, ends }, message.kind, message.id).catch(async (error) => {
-      if (message.kind === 'read') await stop({ sockets, ends });
-      say({ kind: 'failed', id: message.id, ...reason(error) });
+    if (message.kind === 'read' && sockets.events !== undefined)
+      drain ??= startDrain(options.events, sockets.files, sockets.events, eventPool, post);
+    answer({ sockets, dumpPool, drain }, message.kind, message.id).catch(async (error) => {
+      if (message.kind === 'read') await stop({ sockets, drain });
+      post({ kind: 'failed', id: message.id, ...failure(error) });
       if (message.kind === 'read') port.close();
     });
   });
-  say({ kind: 'ready', switches: sockets.switches, blocks: all, eventSocket: sockets.events?.fd });
+  post({ kind: 'ready', files: sockets.files, blocks: all, eventSocket: sockets.events?.fd });
 }
 
-async function answer({ sockets, blocks, ends }: Readers, kind: Request, id: number): Promise<void> {
-  const { conntrack, addresses, switches } = sockets;
+async function answer({ sockets, dumpPool, drain }: Readers, kind: Request, id: number): Promise<void> {
+  const { conntrack, addresses, files } = sockets;
   switch (kind) {
     case 'read': {
-      await ends?.drain();
-      const report = await readAll(conntrack, blocks, () => readNumber(switches.buckets), ends?.drain);
-      await ends?.drain();
-      say({ kind, id, report });
+      await drain?.drain();
+      const report = await readAll(conntrack, dumpPool, () => readNumber(files.buckets), drain?.drain);
+      await drain?.drain();
+      post({ kind, id, report });
       break;
     }
     case 'addresses':
-      say({ kind, id, addresses: await addresses.read() });
+      post({ kind, id, addresses: await addresses.read() });
       break;
     case 'close':
-      await stop({ sockets, ends });
-      say({ kind: 'closed', id });
+      await stop({ sockets, drain });
+      post({ kind: 'closed', id });
       port.close();
   }
 }
 
-async function stop({ sockets, ends }: Pick<Readers, 'sockets' | 'ends'>): Promise<void> {
-  await ends?.stop();
+async function stop({ sockets, drain }: Pick<Readers, 'sockets' | 'drain'>): Promise<void> {
+  await drain?.stop();
   closeAll(sockets);
+}
+
+function failure(error: unknown): { code: SourceErrorCode; message: string } {
+  const code = error instanceof SourceError ? error.code : 'system';
+  return { code, message: error instanceof Error ? error.message : String(error) };
 }
 
 try {
@@ -146,5 +129,5 @@ try {
   const { namespace } = options;
   serve(namespace === undefined ? openAll() : inNamespace(namespace, openAll));
 } catch (error) {
-  say({ kind: 'unusable', ...reason(error) });
+  post({ kind: 'unusable', ...failure(error) });
 }

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { decodeBatchFile, encodeBatchFile, type KeptBatch } from '@egressd/collector/state/batch-file';
+import { decodeBatchFile, encodeBatchFile, type SavedBatch } from '@egressd/collector/state/batch-file';
 import {
   CONNECTION_WORDS,
   type ConnectionsImage,
@@ -10,7 +10,7 @@ import {
 import { must, type Target } from '../target.ts';
 
 const IDENTITY = { node: 'node-a', bootId: 'boot', source: 'netfilter net:[1]', epoch: 'one' };
-const KEPT: KeptBatch = {
+const KEPT: SavedBatch = {
   node: 'node-a',
   epoch: 'one',
   batch: { number: 7, messages: [Buffer.from('rows'), Buffer.from('')], bytes: 4, rows: 1, flowBytes: 5, frozenMs: 9 },
@@ -18,7 +18,7 @@ const KEPT: KeptBatch = {
 
 function image(number: number, connections: number): ConnectionsImage {
   const words = new Uint32Array(connections * CONNECTION_WORDS).fill(number);
-  return { whole: number === 1, number, sinceMs: 5, firstReadNs: 5n, baseline: false, backwards: 0, words };
+  return { whole: number === 1, number, sinceMs: 5, firstReadNs: 5n, baseline: false, counterDecreases: 0, words };
 }
 
 const FILE = Buffer.concat([...encodeConnections(IDENTITY, image(1, 2)), ...encodeFrame(image(2, 0))]);

@@ -7,10 +7,10 @@ import { createRegistry } from '@egressd/daemon/metrics';
 import { metric } from '@egressd/world/observe';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { CONNECTION_WORDS } from './connections-file.ts';
+import { StateDirectory } from './directory.ts';
 import { FolderDisk } from './disk.ts';
-import { createStateMetrics } from './metrics.ts';
+import { createCollectorStateMetrics } from './metrics.ts';
 import { restore } from './restore.ts';
-import { State } from './state.ts';
 
 const DISK_BYTES = 256 * 1024;
 const HERE = { node: 'node-a', bootId: 'boot-1', source: 'netfilter net:[1]' };
@@ -36,17 +36,17 @@ function fill(left: number): void {
 test('a full disk: nothing is left that a restart could take for the present; with room again all is kept', async () => {
   const registry = createRegistry();
   const lines: string[] = [];
-  const state = new State({
+  const state = new StateDirectory({
     disk: new FolderDisk(disk),
     identity: { node: HERE.node, bootId: HERE.bootId, epoch: 'one' },
     source: () => HERE.source,
     batches: [],
     restored: false,
-    metrics: createStateMetrics(registry),
+    metrics: createCollectorStateMetrics(registry),
     log: createLog('debug', (line) => lines.push(line)),
     timing: { graceMs: 20, retryMs: 5, retryWholeMs: 0 },
   });
-  const handOver = (number: number) => {
+  const save = (number: number) => {
     const words = new Uint32Array(200 * CONNECTION_WORDS).fill(number);
     const image = {
       whole: state.wantsWhole,
@@ -54,27 +54,27 @@ test('a full disk: nothing is left that a restart could take for the present; wi
       sinceMs: number,
       firstReadNs: 5n,
       baseline: false,
-      backwards: 0,
+      counterDecreases: 0,
       words,
     };
     const messages = [new Uint8Array(8192).fill(number)];
-    return state.handOver({ number, messages, bytes: 8192, rows: 1, flowBytes: 5, frozenMs: 0 }, image);
+    return state.save({ number, messages, bytes: 8192, rows: 1, flowBytes: 5, frozenMs: 0 }, image);
   };
-  await handOver(1);
+  await save(1);
   // Room for the batch, not for the connections.
   fill(16 * 1024);
-  await handOver(2);
+  await save(2);
   expect(lines[0]).toContain('ENOSPC');
   expect(existsSync(join(disk, 'connections'))).toBe(false);
   expect(await metric(registry, 'egressd_collector_state_degraded')).toBe(1);
   // The connections' file has made room: something else takes it.
   rmSync(join(disk, 'other'));
   fill(0);
-  await handOver(3);
+  await save(3);
   expect(await metric(registry, 'egressd_collector_state_degraded')).toBe(1);
 
   rmSync(join(disk, 'other'));
-  await handOver(4);
+  await save(4);
   expect(await metric(registry, 'egressd_collector_state_degraded')).toBe(0);
   expect(readdirSync(join(disk, 'batches')).sort()).toEqual(['1', '2', '3', '4']);
   const { outcome, epoch, batches, connections } = await restore(new FolderDisk(disk), HERE);

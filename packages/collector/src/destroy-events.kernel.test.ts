@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { openNetfilterSource } from './conntrack/netfilter/source.ts';
-import type { EndsReport } from './conntrack/source.ts';
+import type { EventLossReport } from './conntrack/source.ts';
 import { FlowTable, type Moved, type Pairs } from './flow-table/flow-table.ts';
 
 const NAME = `egressd-short-${process.pid}`;
@@ -19,7 +19,7 @@ const SETUP = `
 const run = promisify(execFile);
 const inside = (...command: string[]) => run('ip', ['netns', 'exec', NAME, ...command], { maxBuffer: 2 ** 26 });
 const script = (code: string) => inside(process.execPath, '-e', code);
-const switches = (...settings: string[]) => inside('sysctl', '-qw', ...settings.map((one) => `net.netfilter.${one}`));
+const sysctls = (...settings: string[]) => inside('sysctl', '-qw', ...settings.map((one) => `net.netfilter.${one}`));
 
 beforeAll(async () => {
   await run('ip', ['netns', 'add', NAME]);
@@ -31,7 +31,7 @@ afterAll(async () => {
 beforeEach(async () => {
   await inside('conntrack', '-F');
   await inside('nft', 'reset', 'counters');
-  await switches('nf_conntrack_timestamp=1');
+  await sysctls('nf_conntrack_timestamp=1');
 });
 
 /** What all connections moved, of both directions: as the packets' counter has it. */
@@ -53,8 +53,11 @@ async function count() {
   const source = await openNetfilterSource({ namespace: FILE, events: 'on' });
   const table = new FlowTable(1, BigInt(Date.now()) * 1_000_000n);
   const sum = new Sum();
-  const reports: EndsReport[] = [];
-  source.follow!({ ended: (block) => table.end(block, sum), endsAmiss: (report) => void reports.push(report) });
+  const reports: EventLossReport[] = [];
+  source.subscribe!({
+    onDestroy: (block) => table.applyDestroyed(block, sum),
+    onEventLoss: (report) => void reports.push(report),
+  });
   const read = async () => {
     const report = await source.read((block) => table.apply(block, sum));
     table.endRead(report.complete);
@@ -114,7 +117,7 @@ const THE_SAME_AGAIN = `
 `;
 
 test.each(['with', 'without'])('the same tuple %s a start time, again and again, while reads go on', async (how) => {
-  if (how === 'without') await switches('nf_conntrack_timestamp=0');
+  if (how === 'without') await sysctls('nf_conntrack_timestamp=0');
   const { source, sum, reports, read } = await count();
   const sent = script(THE_SAME_AGAIN);
   let going = true;

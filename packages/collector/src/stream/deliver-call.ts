@@ -1,54 +1,32 @@
 import type { DeliverResponse, Welcome } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
 import { FLOW_SERVICE, OLDEST_PROTOCOL, PROTOCOL } from '@egressd/flow/service';
 import { type ChannelCredentials, Client, type ClientDuplexStream, Metadata } from '@grpc/grpc-js';
-import { type Ending, endingOf } from './stream-end.ts';
+import { type StreamEnd, streamEndOf } from './stream-end.ts';
+import type { StreamTiming } from './timing.ts';
 
-/** Times of a stream, milliseconds. */
-export interface StreamTiming {
-  /** From the attempt to the Welcome. */
-  readonly welcomeMs: number;
-  /** How long what was sent may stay where it is before the stream is given up. */
-  readonly stallMs: number;
-  /** Longest first pause between two attempts, and longest of all. */
-  readonly reconnectMinMs: number;
-  readonly reconnectMaxMs: number;
-  /** A stream that lasted so long was a good one: the next pause is a short one again. */
-  readonly steadyMs: number;
-  /** Pings, and how long to wait for their answer. */
-  readonly keepaliveMs: number;
-  readonly keepaliveTimeoutMs: number;
-}
-
-export const STREAM_TIMING: StreamTiming = {
-  welcomeMs: 20_000,
-  stallMs: 60_000,
-  reconnectMinMs: 500,
-  reconnectMaxMs: 30_000,
-  steadyMs: 10_000,
-  keepaliveMs: 20_000,
-  keepaliveTimeoutMs: 10_000,
-};
-
-/** What a connection tells. Nothing comes after `ended`. */
-export interface ConnectionEvents {
+/** What happens in a call. Nothing comes after `ended`. */
+interface DeliverCallEvents {
   /** @returns why the stream must end, where it must */
-  welcome(welcome: { applied: number; committed: number; wantOriginalDestination: boolean }): Ending | undefined;
+  welcome(welcome: { applied: number; committed: number; wantOriginalDestination: boolean }): StreamEnd | undefined;
   ack(applied: number, committed: number): void;
   rejected(number: number, reason: string): void;
   /** A message of a kind that only newer exporters know. */
   ignored(): void;
-  ended(ending: Ending): void;
+  ended(end: StreamEnd): void;
 }
 
-/** One attempt: a channel of its own, so that certificates are those of now, with one stream, from Hello to its end. */
-export class Connection {
+/**
+ * One gRPC call of `FlowService.Deliver`, from Hello to its end, on a channel of its own, so that each attempt uses the certificates of
+ * its time. Checks the order of messages; what is sent is up to `BatchSender`.
+ */
+export class DeliverCall {
   readonly #client: Client;
   readonly #call: ClientDuplexStream<Uint8Array, DeliverResponse>;
-  readonly #events: ConnectionEvents;
+  readonly #events: DeliverCallEvents;
   readonly #welcomeTimer: NodeJS.Timeout;
   #welcomed = false;
   #open = true;
-  #waiting: (() => void) | undefined;
+  #onDrain: (() => void) | undefined;
 
   /** @param hello the encoded first message */
   constructor(
@@ -56,7 +34,7 @@ export class Connection {
     credentials: ChannelCredentials,
     hello: Uint8Array,
     timing: StreamTiming,
-    events: ConnectionEvents,
+    events: DeliverCallEvents,
   ) {
     this.#events = events;
     this.#client = new Client(address, credentials, channelOptions(timing));
@@ -64,8 +42,8 @@ export class Connection {
     this.#call = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, new Metadata());
     this.#call.on('data', (response: DeliverResponse) => this.#receive(response));
     this.#call.on('drain', () => this.#release());
-    this.#call.on('status', ({ code, details }) => this.end(endingOf(code, details)));
-    // The status says it all; without a listener it would be thrown.
+    this.#call.on('status', ({ code, details }) => this.end(streamEndOf(code, details)));
+    // The status has everything; without a listener the error would be thrown.
     this.#call.on('error', () => {});
     this.#welcomeTimer = setTimeout(
       () => this.end({ reason: 'no_welcome', text: `no answer to Hello within ${timing.welcomeMs} ms` }),
@@ -74,11 +52,12 @@ export class Connection {
     this.#call.write(hello);
   }
 
+  /** It has not ended. */
   get open(): boolean {
     return this.#open;
   }
 
-  /** What was sent is still on its way: nothing should be added that can wait. */
+  /** Backpressure: what was sent is still on its way, nothing should be added that can wait. */
   get full(): boolean {
     return this.#call.writableNeedDrain;
   }
@@ -92,7 +71,7 @@ export class Connection {
   drained(): Promise<void> {
     if (!this.#open || !this.#call.writableNeedDrain) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#waiting = resolve;
+      this.#onDrain = resolve;
     });
   }
 
@@ -102,19 +81,19 @@ export class Connection {
   }
 
   /** Ends the stream from this side; the first end counts. */
-  end(ending: Ending): void {
+  end(end: StreamEnd): void {
     if (!this.#open) return;
     this.#open = false;
     clearTimeout(this.#welcomeTimer);
     this.#call.cancel();
     this.#client.close();
     this.#release();
-    this.#events.ended(ending);
+    this.#events.ended(end);
   }
 
   #release(): void {
-    this.#waiting?.();
-    this.#waiting = undefined;
+    this.#onDrain?.();
+    this.#onDrain = undefined;
   }
 
   #receive(response: DeliverResponse): void {
@@ -123,18 +102,18 @@ export class Connection {
   }
 
   /** @returns why the stream must end, where it must */
-  #take({ message }: DeliverResponse): Ending | undefined {
+  #take({ message }: DeliverResponse): StreamEnd | undefined {
     if (message.case === 'welcome' && !this.#welcomed) return this.#welcome(message.value);
     if (message.case === 'ack' && this.#welcomed)
       this.#events.ack(Number(message.value.applied), Number(message.value.committed));
     else if (message.case === 'rejection' && this.#welcomed)
       this.#events.rejected(Number(message.value.number), message.value.reason);
     else if (message.case === undefined && this.#welcomed) this.#events.ignored();
-    else return { reason: 'invalid', text: `the exporter said ${message.case ?? 'something unknown'} out of turn` };
+    else return { reason: 'invalid', text: `unexpected ${message.case ?? 'unknown message'} from the exporter` };
     return undefined;
   }
 
-  #welcome({ protocol, applied, committed, wantOriginalDestination }: Welcome): Ending | undefined {
+  #welcome({ protocol, applied, committed, wantOriginalDestination }: Welcome): StreamEnd | undefined {
     if (protocol < OLDEST_PROTOCOL || protocol > PROTOCOL) {
       const ours = `this collector speaks ${OLDEST_PROTOCOL} to ${PROTOCOL}`;
       return { reason: 'protocol', text: `the exporter chose protocol ${protocol}; ${ours}` };
@@ -150,11 +129,11 @@ function channelOptions(timing: StreamTiming): Record<string, number> {
     'grpc.keepalive_time_ms': timing.keepaliveMs,
     'grpc.keepalive_timeout_ms': timing.keepaliveTimeoutMs,
     'grpc.keepalive_permit_without_calls': 1,
-    // Attempts, pauses and certificates are ours: nothing is shared with the attempt before.
+    // Attempts, backoff and certificates are ours: nothing is shared with the attempt before.
     'grpc.use_local_subchannel_pool': 1,
     'grpc.enable_retries': 0,
     'grpc.service_config_disable_resolution': 1,
-    // HTTPS_PROXY is for the world outside; the exporter is inside.
+    // HTTPS_PROXY is for the world outside; the exporter is in the cluster.
     'grpc.enable_http_proxy': 0,
   };
 }

@@ -1,14 +1,15 @@
 import type { Log } from '@egressd/daemon/log';
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { FrozenBatch } from '../state/frozen-batch.ts';
-import { Connection, type StreamTiming } from './connection.ts';
-import type { StreamMetrics } from './metrics.ts';
+import { DeliverCall } from './deliver-call.ts';
+import type { CollectorStreamMetrics } from './metrics.ts';
 import type { Outbox } from './outbox.ts';
 import { Signal } from './signal.ts';
-import type { Ending } from './stream-end.ts';
+import type { StreamEnd } from './stream-end.ts';
+import type { StreamTiming } from './timing.ts';
 
-/** What a delivery works with. */
-export interface DeliveryOptions {
+/** What a sender works with. */
+interface BatchSenderOptions {
   readonly address: string;
   readonly credentials: ChannelCredentials;
   /** The encoded Hello. */
@@ -17,55 +18,61 @@ export interface DeliveryOptions {
   readonly outbox: Outbox;
   /** The newest encoded NodeHealth; undefined: none yet. The same bytes are the same object. */
   readonly health: () => Uint8Array | undefined;
-  readonly metrics: StreamMetrics;
+  readonly metrics: CollectorStreamMetrics;
   readonly log: Log;
-  /** Something about this delivery is new: see its properties. */
+  /** One of the sender's properties changed. */
   readonly onChange: () => void;
 }
 
-/** The hand-over on one connection: what goes out, how far the exporter is, and whether anything still moves. */
-export class Delivery {
-  readonly ended: Promise<Ending>;
-  readonly #options: DeliveryOptions;
-  readonly #connection: Connection;
+/**
+ * Sends the batches of the outbox in one call, in order, and commits what the exporter acks. Ends a call that stalls.
+ *
+ *   outbox ──batches──> call ──> exporter
+ *      <──────commit─────┴────────Ack
+ */
+export class BatchSender {
+  readonly ended: Promise<StreamEnd>;
+  readonly #options: BatchSenderOptions;
+  readonly #call: DeliverCall;
   readonly #work = new Signal();
   #welcomed = false;
   #wantOriginalDestination = false;
-  /** The last batch that was begun on this connection, or was at the exporter before. */
+  /** The last batch that was begun in this call, or was at the exporter before. */
   #sent = 0;
   #applied = 0;
-  /** The NodeHealth that went out on this connection. */
-  #toldHealth: Uint8Array | undefined;
+  /** The NodeHealth that was sent in this call. */
+  #sentHealth: Uint8Array | undefined;
   #stall: NodeJS.Timeout | undefined;
 
-  constructor(options: DeliveryOptions) {
+  constructor(options: BatchSenderOptions) {
     this.#options = options;
-    const { promise, resolve } = Promise.withResolvers<Ending>();
+    const { promise, resolve } = Promise.withResolvers<StreamEnd>();
     this.ended = promise;
-    this.#connection = new Connection(options.address, options.credentials, options.hello, options.timing, {
+    this.#call = new DeliverCall(options.address, options.credentials, options.hello, options.timing, {
       welcome: (welcome) => this.#welcome(welcome),
       ack: (applied, committed) => this.#ack(applied, committed),
       rejected: (number, reason) => this.#rejected(number, reason),
       ignored: () => options.metrics.ignored.inc(),
-      ended: (ending) => {
+      ended: (end) => {
         clearTimeout(this.#stall);
         this.#work.raise();
-        resolve(ending);
+        resolve(end);
         options.onChange();
       },
     });
   }
 
-  /** The exporter takes batches. */
+  /** The exporter has answered Hello, and the call is open. */
   get connected(): boolean {
-    return this.#welcomed && this.#connection.open;
+    return this.#welcomed && this.#call.open;
   }
 
+  /** The exporter asked for the columns of the original destination (before DNAT). */
   get wantOriginalDestination(): boolean {
     return this.#wantOriginalDestination;
   }
 
-  /** Last batch that the exporter has, as it said on this connection. */
+  /** Last batch that the exporter has, as it said in this call. */
   get applied(): number {
     return this.#applied;
   }
@@ -77,21 +84,21 @@ export class Delivery {
 
   /** Says that nothing more will come. */
   finish(): void {
-    this.#connection.finish();
+    this.#call.finish();
   }
 
   /** Ends it from this side. */
-  end(ending: Ending): void {
-    this.#connection.end(ending);
+  end(end: StreamEnd): void {
+    this.#call.end(end);
   }
 
-  #welcome(welcome: { applied: number; committed: number; wantOriginalDestination: boolean }): Ending | undefined {
+  #welcome(welcome: { applied: number; committed: number; wantOriginalDestination: boolean }): StreamEnd | undefined {
     const { applied, committed, wantOriginalDestination } = welcome;
-    const { shown } = this.#options.outbox;
-    if (applied > shown)
+    const { lastSent } = this.#options.outbox;
+    if (applied > lastSent)
       return {
         reason: 'ahead',
-        text: `the exporter has batch ${applied}, and ${shown} is the last that was sent from here`,
+        text: `the exporter has batch ${applied}, and ${lastSent} is the last that was sent from here`,
       };
     this.#welcomed = true;
     this.#wantOriginalDestination = wantOriginalDestination;
@@ -102,65 +109,66 @@ export class Delivery {
   }
 
   #ack(applied: number, committed: number): void {
-    // Never believed further than what was sent: batches that nobody has seen must not be forgotten.
+    // Never believed further than what was sent: a batch that was not sent must not be committed.
     this.#applied = Math.max(this.#applied, Math.min(applied, this.#sent));
     this.#options.outbox.commit(Math.min(committed, this.#applied));
-    this.#moved();
+    this.#progressed();
     this.#options.onChange();
   }
 
   #rejected(number: number, reason: string): void {
     const { outbox, metrics, log } = this.#options;
     const batch = outbox.reject(number);
-    this.#moved();
+    this.#progressed();
     if (batch === undefined) return;
     metrics.rejected.inc();
     metrics.rejectedFlowBytes.inc(batch.flowBytes);
-    log.error('the exporter rejected a batch: its bytes are lost to the accounts; please report this', {
+    log.error('exporter rejected batch, its bytes are not accounted', {
       batch: number,
-      reason,
+      error: reason,
       rows: batch.rows,
       flow_bytes: batch.flowBytes,
+      advice: 'please report this',
     });
     this.#options.onChange();
   }
 
-  /** Sends what is in the outbox, in order, for as long as the connection is open. */
+  /** Sends what is in the outbox, in order, for as long as the call is open. */
   async #pump(): Promise<void> {
-    while (this.#connection.open) {
-      this.#tellHealth();
+    while (this.#call.open) {
+      this.#sendHealth();
       const batch = this.#options.outbox.after(this.#sent);
       if (batch === undefined) await this.#work.wait();
       else await this.#send(batch);
     }
   }
 
-  /** Where there is no room it waits for a later turn, when there may be a newer one: batches go first, and none piles up. */
-  #tellHealth(): void {
+  /** Under backpressure it waits for a later turn, when there may be a newer one: batches go first, and health messages never queue up. */
+  #sendHealth(): void {
     const health = this.#options.health();
-    if (health === undefined || health === this.#toldHealth || this.#connection.full) return;
-    this.#toldHealth = health;
-    this.#connection.write(health);
+    if (health === undefined || health === this.#sentHealth || this.#call.full) return;
+    this.#sentHealth = health;
+    this.#call.write(health);
   }
 
   async #send(batch: FrozenBatch): Promise<void> {
     this.#sent = batch.number;
-    this.#options.outbox.show(batch.number);
-    if (this.#stall === undefined) this.#moved();
+    this.#options.outbox.markSent(batch.number);
+    if (this.#stall === undefined) this.#progressed();
     for (const message of batch.messages) {
-      if (!this.#connection.open) return;
-      if (this.#connection.write(message)) continue;
-      await this.#connection.drained();
-      this.#moved();
+      if (!this.#call.open) return;
+      if (this.#call.write(message)) continue;
+      await this.#call.drained();
+      this.#progressed();
     }
     this.#options.metrics.countSent(batch.number);
   }
 
-  /** Something moved: the watchdog starts anew while anything is under way, and sleeps otherwise. */
-  #moved(): void {
+  /** There was progress: the stall timer starts anew while any batch is sent and not applied. */
+  #progressed(): void {
     clearTimeout(this.#stall);
     this.#stall = undefined;
-    if (!this.#connection.open || this.#sent <= this.#applied) return;
+    if (!this.#call.open || this.#sent <= this.#applied) return;
     const { stallMs } = this.#options.timing;
     this.#stall = setTimeout(() => {
       const text = `batch ${this.#applied + 1} was sent and nothing moved for ${stallMs} ms`;

@@ -1,27 +1,30 @@
 import { type Log, LogLimiter } from '@egressd/daemon/log';
+import { sleep } from '@egressd/daemon/sleep';
 import { Bug } from '@egressd/flow/bug';
 import { encodeBatchFile } from './batch-file.ts';
 import { type ConnectionsImage, encodeConnections, encodeFrame, type Identity } from './connections-file.ts';
 import type { Disk } from './disk.ts';
 import type { FrozenBatch } from './frozen-batch.ts';
-import type { StateMetrics } from './metrics.ts';
+import type { CollectorStateMetrics } from './metrics.ts';
 import { batchName, CONNECTIONS } from './restore.ts';
 
-/** How long batches wait for a disk that fails, and how long until it is tried again: milliseconds. */
-export interface StateTiming {
+/** Milliseconds. */
+interface StateTiming {
+  /** How long a hand-over waits for a disk that fails. */
   readonly graceMs: number;
+  /** Between two attempts meanwhile. */
   readonly retryMs: number;
-  /** A hand-over that takes longer is said. */
+  /** A hand-over that takes longer is logged. */
   readonly slowMs: number;
-  /** The same once nothing is kept any more: all has to be written then. */
+  /** Between two attempts while degraded: everything has to be written then. */
   readonly retryWholeMs: number;
 }
 
-export const STATE_TIMING: StateTiming = { graceMs: 30_000, retryMs: 1_000, slowMs: 15_000, retryWholeMs: 15_000 };
+const STATE_TIMING: StateTiming = { graceMs: 30_000, retryMs: 1_000, slowMs: 15_000, retryWholeMs: 15_000 };
 /** Changes may take as much room as the whole image that they follow, and a small one this much. */
 const MIN_FRAMES_BYTES = 1024 * 1024;
 
-export interface StateOptions {
+interface StateDirectoryOptions {
   readonly disk: Disk;
   readonly identity: Omit<Identity, 'source'>;
   /** Which table is read, now: it may change while the collector runs. */
@@ -30,7 +33,7 @@ export interface StateOptions {
   readonly batches: readonly FrozenBatch[];
   /** The connections were restored: their file is there. */
   readonly restored: boolean;
-  readonly metrics: StateMetrics;
+  readonly metrics: CollectorStateMetrics;
   readonly log: Log;
   readonly timing?: Partial<StateTiming>;
   /** Monotonic milliseconds; `performance.now` outside tests. */
@@ -38,19 +41,19 @@ export interface StateOptions {
 }
 
 /**
- * The state directory of a collector at work:
+ * The state directory (`-state-dir`) of a collector at work:
  *
  *   connections   | head | whole image | changes | changes | ...      replaced by a new whole one before the changes outgrow it
  *   batches/41    frozen, and not committed as far as is known here
  *   batches/42
  *
  * What is written in which order, and why that is exact: see `restore`. A disk that fails holds up batches for `graceMs`; then the
- * connections' file is removed, so that a restart does not take it for the present, and batches go out all the same. Tried now and
- * then, the first whole image that can be written makes the state good again.
+ * state is degraded: the connections' file is removed, so that a restart does not take it for the present, and batches go out all the
+ * same. The first whole image that can be written again ends that.
  */
-export class State {
+export class StateDirectory {
   readonly #disk: Disk;
-  readonly #metrics: StateMetrics;
+  readonly #metrics: CollectorStateMetrics;
   readonly #log: Log;
   readonly #timing: StateTiming;
   readonly #now: () => number;
@@ -63,17 +66,16 @@ export class State {
   /** There is one, of this process or the one before, that says what was counted in all batches that were sent. */
   #valid: boolean;
   /** Batches in the directory, with the lengths of their messages. */
-  readonly #kept = new Map<number, number>();
+  readonly #saved = new Map<number, number>();
   /** Batches that are not, and that the exporter has not committed. In order. */
-  #unkept: FrozenBatch[] = [];
+  #unsaved: FrozenBatch[] = [];
   #writing = false;
-  #ending = false;
-  /** Since nothing is kept: when to try again. */
+  readonly #shutdown = new AbortController();
+  /** While degraded: when to try again. */
   #retryAt: number | undefined;
   #removing: Promise<void> = Promise.resolve();
-  #wake: (() => void) | undefined;
 
-  constructor(options: StateOptions) {
+  constructor(options: StateDirectoryOptions) {
     this.#disk = options.disk;
     this.#metrics = options.metrics;
     this.#log = options.log;
@@ -82,11 +84,11 @@ export class State {
     this.#timing = { ...STATE_TIMING, ...options.timing };
     this.#now = options.now ?? (() => performance.now());
     this.#valid = options.restored;
-    for (const { number, bytes } of options.batches) this.#kept.set(number, bytes);
-    this.#metrics.givenUp(false);
+    for (const { number, bytes } of options.batches) this.#saved.set(number, bytes);
+    this.#metrics.setDegraded(false);
   }
 
-  /** The hand-over before is still on its way to the disk: the next has to wait. */
+  /** A hand-over is still on its way to the disk: the next has to wait. */
   get writing(): boolean {
     return this.#writing;
   }
@@ -99,90 +101,93 @@ export class State {
   }
 
   /**
-   * Writes a batch, and the connections as they were when it was frozen. Resolves when the disk has it, or was given up.
+   * Writes a hand-over: a batch, and the connections as they were when it was frozen. Resolves when the disk has it, or the state is
+   * degraded.
    * @param batch undefined: nothing moved, only the image is wanted
-   * @returns whether the batch may be sent. Not where the process ends while the disk fails: what is kept is of before, and so the next
-   *   process counts again what is in the batch
+   * @returns whether the batch may be sent. Not where the process ends while the disk fails: what is saved is of before, and so the
+   *   next process counts again what is in the batch
    */
-  async handOver(batch: FrozenBatch | undefined, image: ConnectionsImage): Promise<boolean> {
+  async save(batch: FrozenBatch | undefined, image: ConnectionsImage): Promise<boolean> {
     if (this.#writing) throw new Bug('a hand-over began before the one before it was written');
     this.#writing = true;
-    this.#metrics.begun();
-    const slow = setTimeout(() => this.#saySlow(), this.#timing.slowMs).unref();
-    if (batch !== undefined) this.#unkept.push(batch);
+    this.#metrics.startWrite();
+    const slow = setTimeout(() => this.#logSlow(), this.#timing.slowMs).unref();
+    if (batch !== undefined) this.#unsaved.push(batch);
     if (image.whole) this.#identity = { ...this.#identity, source: this.#source() };
     try {
-      // While nothing is kept only a whole image can mend that.
-      return this.#length > 0 || image.whole ? await this.#writeOrGiveUp(image) : true;
+      // While degraded only a whole image can end that.
+      return this.#length > 0 || image.whole ? await this.#writeOrDegrade(image) : true;
     } finally {
       clearTimeout(slow);
-      this.#metrics.ended();
+      this.#metrics.endWrite();
       this.#writing = false;
     }
   }
 
-  /** Batches that nobody will ask for again. */
-  forget(numbers: readonly number[]): void {
+  /** Removes batches that were committed or rejected. */
+  discard(numbers: readonly number[]): void {
     const gone = new Set(numbers);
-    this.#unkept = this.#unkept.filter(({ number }) => !gone.has(number));
-    for (const number of gone) this.#kept.delete(number);
+    this.#unsaved = this.#unsaved.filter(({ number }) => !gone.has(number));
+    for (const number of gone) this.#saved.delete(number);
     // Also those that could not be written: a part of them may be there.
     this.#removing = this.#removing.then(() => this.#removeBatches(numbers));
   }
 
   /**
-   * Begins another epoch: nothing that was kept is of use any more. Not while a hand-over is being written.
+   * Begins another epoch: nothing that was saved is of use any more. Not while a hand-over is being written.
    * @param batches of that epoch
    * @param dropped how many were not taken over
    */
-  async begin(epoch: string, batches: readonly FrozenBatch[], dropped: number): Promise<void> {
+  async beginEpoch(epoch: string, batches: readonly FrozenBatch[], dropped: number): Promise<void> {
     if (this.#writing) throw new Bug('an epoch began while a hand-over was being written');
     this.#writing = true;
-    this.#metrics.dropped('ahead', dropped);
+    this.#metrics.countDropped('ahead', dropped);
     this.#identity = { ...this.#identity, epoch };
     this.#length = 0;
     this.#valid = false;
-    this.#unkept = [...batches];
-    const kept = [...this.#kept.keys()];
-    this.#kept.clear();
+    this.#unsaved = [...batches];
+    const saved = [...this.#saved.keys()];
+    this.#saved.clear();
     await this.#attempt(() => this.#disk.remove(CONNECTIONS));
     await this.#removing;
-    await this.#removeBatches(kept);
+    await this.#removeBatches(saved);
     this.#writing = false;
   }
 
-  /** The process is about to end: waits for a disk that fails no longer. */
-  hurry(): void {
-    this.#ending = true;
-    this.#wake?.();
+  /** The process is about to end: a disk that fails is no longer waited for. */
+  beginShutdown(): void {
+    this.#shutdown.abort();
   }
 
-  /** Waits until what was committed is removed. */
+  /** Waits until what was discarded is removed. */
   async close(): Promise<void> {
     await this.#removing;
   }
 
   /** @returns whether the batch may be sent */
-  async #writeOrGiveUp(image: ConnectionsImage): Promise<boolean> {
+  async #writeOrDegrade(image: ConnectionsImage): Promise<boolean> {
     const began = this.#now();
     for (;;) {
       const error = await this.#attempt(() => this.#write(image));
       if (error === undefined) return true;
-      if (this.#ending && this.#valid) return this.#leave();
-      const over = this.#ending || this.#now() - began >= this.#timing.graceMs;
+      if (this.#shutdown.signal.aborted && this.#valid) return this.#holdBack();
+      const over = this.#shutdown.signal.aborted || this.#now() - began >= this.#timing.graceMs;
       if (over || this.#retryAt !== undefined) {
-        await this.#giveUp(error);
+        await this.#degrade(error);
         return true;
       }
-      await this.#pause(this.#timing.retryMs);
+      await sleep(this.#timing.retryMs, this.#shutdown.signal);
     }
   }
 
-  /** Leaves what is kept as it is. Another image would have to be whole: the changes of this one are in no file. */
-  #leave(): boolean {
+  /** Leaves what is saved as it is. Another image would have to be whole: the changes of this one are in no file. */
+  #holdBack(): boolean {
     this.#length = 0;
     this.#log.warn(
-      'the disk fails while the collector ends: the last batch is not sent, the next collector counts it again',
+      'state directory write failed at shutdown, last batch not sent: the next collector counts it again',
+      {
+        reason: 'held_back',
+      },
     );
     return false;
   }
@@ -195,10 +200,12 @@ export class State {
     } catch (error) {
       const { message = String(error) } = error as Partial<Error>;
       if (error instanceof Bug) throw error;
-      this.#metrics.failed();
-      this.#logLimiter.limit('failed', (leftOut) =>
-        this.#log.error('the state directory cannot be written; is its disk full, or is it not ours to write?', {
+      this.#metrics.countFailed();
+      this.#logLimiter.limit('write_failed', (leftOut) =>
+        this.#log.error('state directory write failed', {
+          reason: 'write_failed',
           error: message,
+          advice: 'see whether its disk is full, and the permissions of -state-dir',
           left_out: leftOut,
         }),
       );
@@ -206,9 +213,10 @@ export class State {
     }
   }
 
-  #saySlow(): void {
+  #logSlow(): void {
     this.#logLimiter.limit('slow', (leftOut) =>
-      this.#log.warn('the disk of the state directory is slow: batches wait for it, reading goes on', {
+      this.#log.warn('state directory is slow, batches wait for it; reading goes on', {
+        reason: 'slow',
         left_out: leftOut,
       }),
     );
@@ -229,64 +237,53 @@ export class State {
       bytes += lengthOf(parts);
     }
     this.#valid = true;
-    this.#metrics.written(bytes);
-    this.#tellSize();
+    this.#metrics.countWritten(bytes);
+    this.#reportSize();
     if (this.#retryAt === undefined) return;
     this.#retryAt = undefined;
-    this.#metrics.givenUp(false);
-    this.#log.info('the state directory can be written again: what was counted is kept');
+    this.#metrics.setDegraded(false);
+    this.#log.info('state directory recovered', { reason: 'recovered' });
   }
 
   async #writeBatches(): Promise<number> {
     const { node, epoch } = this.#identity;
     let bytes = 0;
     for (;;) {
-      const batch = this.#unkept[0];
+      const batch = this.#unsaved[0];
       if (batch === undefined) return bytes;
       await this.#disk.writeThrough(batchName(batch.number), encodeBatchFile({ batch, node, epoch }));
-      this.#kept.set(batch.number, batch.bytes);
+      this.#saved.set(batch.number, batch.bytes);
       bytes += batch.bytes;
-      if (this.#unkept[0] === batch) this.#unkept.shift();
+      if (this.#unsaved[0] === batch) this.#unsaved.shift();
       // Committed while it was written: it had gone out before.
-      else this.forget([batch.number]);
+      else this.discard([batch.number]);
     }
   }
 
-  async #giveUp(error: string): Promise<void> {
+  async #degrade(error: string): Promise<void> {
     if (this.#retryAt === undefined) {
-      this.#metrics.givenUp(true);
-      this.#log.error(
-        'nothing is kept in the state directory until its disk works again; batches go out all the same',
-        {
-          error,
-        },
-      );
+      this.#metrics.setDegraded(true);
+      this.#log.error('state directory degraded: nothing is saved until its disk works again, batches are still sent', {
+        reason: 'degraded',
+        error,
+      });
     }
     this.#length = 0;
     this.#valid = false;
     this.#retryAt = this.#now() + this.#timing.retryWholeMs;
     await this.#attempt(() => this.#disk.remove(CONNECTIONS));
-    this.#tellSize();
+    this.#reportSize();
   }
 
   async #removeBatches(numbers: readonly number[]): Promise<void> {
     for (const number of numbers) await this.#attempt(() => this.#disk.remove(batchName(number)));
-    this.#tellSize();
+    this.#reportSize();
   }
 
-  #tellSize(): void {
+  #reportSize(): void {
     let bytes = this.#length;
-    for (const length of this.#kept.values()) bytes += length;
-    this.#metrics.size(bytes);
-  }
-
-  async #pause(ms: number): Promise<void> {
-    if (this.#ending) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
-    this.#wake = resolve;
-    await promise;
-    clearTimeout(timer);
+    for (const length of this.#saved.values()) bytes += length;
+    this.#metrics.setSize(bytes);
   }
 }
 

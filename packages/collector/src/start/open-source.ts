@@ -1,0 +1,24 @@
+import type { Log } from '@egressd/daemon/log';
+import { type ChosenSource, chooseSource } from '../conntrack/choose.ts';
+import { mapsFolder, pinnedMaps } from '../conntrack/cilium/maps.ts';
+import { openCiliumSource } from '../conntrack/cilium/source.ts';
+import { openNetfilterSource } from '../conntrack/netfilter/source.ts';
+import type { EventsMode } from '../conntrack/netfilter/worker-messages.ts';
+import type { CollectorFlags } from '../flags.ts';
+
+/** Opens the source that `-ct-mode` asks for, or the best that there is. @throws SourceError where none can be read */
+export function openSource(
+  { ctMode, hostPid, ciliumClockSource }: CollectorFlags,
+  events: EventsMode,
+  log: Log,
+): Promise<ChosenSource> {
+  const folder = () => mapsFolder(hostPid);
+  return chooseSource({
+    mode: ctMode === 'ebpf' ? undefined : ctMode,
+    openNetfilter: () => openNetfilterSource({ hostPid, events }),
+    openCilium: (forced) => openCiliumSource({ folder: folder(), hostPid, forced, clockSource: ciliumClockSource }),
+    hasCiliumMaps: () => pinnedMaps(folder()).length > 0,
+    log,
+    now: () => performance.now(),
+  });
+}
