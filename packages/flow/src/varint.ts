@@ -3,8 +3,37 @@
  * read without an object or a BigInt per number.
  */
 
-/** The longest varint that is written: 53 bits. */
-export const MAX_VARINT_BYTES = 8;
+import { grown } from './grow.ts';
+
+/** The longest varint that `VarintColumn` writes: 53 bits. */
+const MAX_VARINT_BYTES = 8;
+
+/**
+ * Writes a whole number from 0 to below 2^63 (above 2^53 one that a double holds) as a varint.
+ * @returns its end
+ */
+export function writeVarint(into: Uint8Array, at: number, value: number): number {
+  let end = at;
+  let rest = value;
+  // Beyond 31 bits the operators on 32-bit integers would cut the number off.
+  while (rest >= 0x8000_0000) {
+    into[end++] = (rest % 128) | 0x80;
+    rest = Math.floor(rest / 128);
+  }
+  while (rest >= 0x80) {
+    into[end++] = (rest & 0x7f) | 0x80;
+    rest >>>= 7;
+  }
+  into[end++] = rest;
+  return end;
+}
+
+/** Bytes that `writeVarint` needs for a number. */
+export function varintLength(value: number): number {
+  let length = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 128)) length++;
+  return length;
+}
 
 /** A growing run of bytes that numbers are appended to. */
 export class VarintColumn {
@@ -14,20 +43,7 @@ export class VarintColumn {
   /** Appends a whole number from 0 to 2^53 - 1. */
   push(value: number): void {
     if (this.length + MAX_VARINT_BYTES > this.bytes.length) this.#grow();
-    const bytes = this.bytes;
-    let at = this.length;
-    let rest = value;
-    // Beyond 31 bits the operators on 32-bit integers would cut the number off.
-    while (rest >= 0x8000_0000) {
-      bytes[at++] = (rest % 128) | 0x80;
-      rest = Math.floor(rest / 128);
-    }
-    while (rest >= 0x80) {
-      bytes[at++] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
-    }
-    bytes[at++] = rest;
-    this.length = at;
+    this.length = writeVarint(this.bytes, this.length, value);
   }
 
   /** Appends a byte and the bytes `from` to `to` of another array: at most 17 in all. */
@@ -45,9 +61,7 @@ export class VarintColumn {
   }
 
   #grow(): void {
-    const larger = new Uint8Array(this.bytes.length * 2);
-    larger.set(this.bytes);
-    this.bytes = larger;
+    this.bytes = grown(this.bytes, this.bytes.length * 2);
   }
 }
 
