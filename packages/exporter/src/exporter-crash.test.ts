@@ -8,9 +8,9 @@ import { Exporter } from './exporter.ts';
 import { OwnerRegistry } from './owners/registry.ts';
 import type { Collector, ReceivedBatch } from './receiver/received.ts';
 import { ANSWERS, ChaosDatabase, ChaosEndpoint } from './sinks/delivery/chaos-receivers.testing.ts';
-import { Delivery } from './sinks/delivery/delivery.ts';
 import type { Mode } from './sinks/delivery/frame.ts';
 import { createSinkMetrics } from './sinks/delivery/metrics.ts';
+import { SinkDelivery } from './sinks/delivery/sink-delivery.ts';
 import type { Sink } from './sinks/sink.ts';
 import { STARTED_MS, VirtualTimers } from './sinks/testing.ts';
 import { Ledger } from './state/batch-offsets.ts';
@@ -120,7 +120,7 @@ class Life {
   alive = true;
   readonly #world: World;
   readonly #ledger = new Ledger();
-  readonly #deliveries = new Map<string, Delivery>();
+  readonly #deliveries = new Map<string, SinkDelivery>();
   readonly #exporter: Exporter;
   readonly #state: KeptCheckpoint;
   readonly acceptedMs = new Map<string, number>();
@@ -169,7 +169,7 @@ class Life {
       const delivery = this.#delivery(name, sink);
       const books = restored?.sinks.get(name);
       if (books !== undefined) delivery.resume(books, standing!);
-      else if (standing !== undefined) delivery.begin(standing);
+      else if (standing !== undefined) delivery.startFrom(standing);
       this.#deliveries.set(name, delivery);
     }
     this.#state.begin(restored, standing?.series ?? []);
@@ -185,7 +185,7 @@ class Life {
     return this;
   }
 
-  #delivery(name: string, sink: ChaosDatabase | ChaosEndpoint): Delivery {
+  #delivery(name: string, sink: ChaosDatabase | ChaosEndpoint): SinkDelivery {
     const { wait } = this.#world;
     const send: Sink['send'] = async (request) => {
       await turns(wait());
@@ -199,14 +199,14 @@ class Life {
       encode: (...args: Parameters<Sink['encode']>) => sink.encode(...args),
       identityOf: (...args: Parameters<Sink['identityOf']>) => sink.identityOf(...args),
     });
-    return new Delivery({
+    return new SinkDelivery({
       sink: guarded,
       startedMs: STARTED_MS,
       intervalMs: 60_000,
       metrics: {
         ...createSinkMetrics(new Registry()),
         dropped: (_sink, reason) => {
-          this.#world.givenUp ||= reason === 'given_up';
+          this.#world.givenUp ||= reason === 'series_ended';
         },
       },
       log: SILENT,

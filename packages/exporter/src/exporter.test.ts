@@ -57,8 +57,8 @@ class PlayedState {
 }
 
 function start(wait: boolean, sinks: ReadonlyMap<string, PlayedSink> = new Map(), state?: PlayedState): Exporter {
-  const page = { take: (snapshot: Snapshot) => snapshots.push(snapshot) };
-  return new Exporter({ owners, ledger, wait, sinks, page, state, registry, log: SILENT, now: () => now });
+  const exposition = { update: (snapshot: Snapshot) => snapshots.push(snapshot) };
+  return new Exporter({ owners, ledger, wait, sinks, exposition, state, registry, log: SILENT, now: () => now });
 }
 
 beforeEach(() => {

@@ -1,7 +1,7 @@
 import { type Log, LogLimiter } from '@egressd/daemon/log';
 import type { Registry } from 'prom-client';
 import { Aggregate } from './aggregate/aggregate.ts';
-import type { Standing } from './aggregate/image.ts';
+import type { RestoredTotals } from './aggregate/image.ts';
 import type { Snapshot } from './aggregate/snapshot.ts';
 import { join } from './enrich/enrich.ts';
 import { createExporterMetrics, type ExporterMetrics } from './metrics.ts';
@@ -9,9 +9,9 @@ import { maySpeakFor } from './owners/peer.ts';
 import type { OwnerRegistry } from './owners/registry.ts';
 import { Waiting } from './pending/pending-batches.ts';
 import type { Collector, ReceivedBatch } from './receiver/received.ts';
-import type { Accepted, Delivery } from './sinks/delivery/delivery.ts';
 import type { Mode } from './sinks/delivery/frame.ts';
 import { ModeChoice } from './sinks/delivery/mode-choice.ts';
+import type { Accepted, SinkDelivery } from './sinks/delivery/sink-delivery.ts';
 import type { Ledger } from './state/batch-offsets.ts';
 import type { KeptCheckpoint } from './state/checkpoint/checkpoint-store.ts';
 import type { CountedImage } from './state/checkpoint/format.ts';
@@ -29,7 +29,7 @@ interface Streams {
 export type KeptState = Pick<KeptCheckpoint, 'kept' | 'givenUp' | 'ephemeral' | 'take' | 'close'>;
 
 /** What it needs of a sink's delivery. */
-type SinkDelivery = Pick<Delivery, 'offer' | 'holdsCommit' | 'close'>;
+type ExportTarget = Pick<SinkDelivery, 'offer' | 'holdsCommit' | 'close'>;
 
 export interface ExporterOptions {
   readonly owners: OwnerRegistry;
@@ -37,11 +37,11 @@ export interface ExporterOptions {
   /** Owners may be told a little late: batches wait for them, and `joinWaiting` is called now and then. */
   readonly wait: boolean;
   /** By name. Each calls `accepted` with its own name. */
-  readonly sinks: ReadonlyMap<string, SinkDelivery>;
+  readonly sinks: ReadonlyMap<string, ExportTarget>;
   /** Where totals outlive the process; undefined: nowhere. */
   readonly state?: KeptState | undefined;
   /** `/metrics`, where it shows traffic: takes every snapshot. */
-  readonly page?: { take(snapshot: Snapshot): void } | undefined;
+  readonly exposition?: { update(snapshot: Snapshot): void } | undefined;
   readonly registry: Registry;
   readonly log: Log;
   readonly now?: () => number;
@@ -83,7 +83,7 @@ export class Exporter {
   }
 
   /** Goes on from the state of a life before, before anything else. @returns what totals stand at */
-  restore({ mode, nodes, totals }: CountedImage): Standing {
+  restore({ mode, nodes, totals }: CountedImage): RestoredTotals {
     this.#mode = mode;
     this.#options.ledger.restore(nodes);
     return this.#aggregate.restore(totals);
@@ -124,13 +124,13 @@ export class Exporter {
 
   /** One turn, every export interval: a snapshot of all totals goes to every sink. */
   export(streams: Streams): void {
-    const { owners, ledger, sinks, page, state } = this.#options;
+    const { owners, ledger, sinks, exposition, state } = this.#options;
     const now = this.#now();
     owners.forget(now);
-    this.#aggregate.retire(now, this.#acceptedByAll()?.timeMs ?? 0);
+    this.#aggregate.evictIdle(now, this.#acceptedByAll()?.timeMs ?? 0);
     // What waits is in no total yet: nobody may commit it.
     const snapshot = this.#aggregate.snapshot(now, this.#waiting.withoutHeld(ledger.positions()));
-    page?.take(snapshot);
+    exposition?.update(snapshot);
     const asked = streams.collectors.map(({ settings }) => settings.sendTrafficDelta);
     if (asked.length > 0) this.#mode = this.#modeChoice.choose(asked);
     // It captures the rest at the end of this turn, when all have absorbed the snapshot and those that are idle have frozen a frame.

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { Added, Aggregate } from './aggregate/aggregate.ts';
+import type { AddedFlows, Aggregate } from './aggregate/aggregate.ts';
 import type { Joined, Moved } from './enrich/enrich.ts';
 import { VERDICTS } from './enrich/verdict.ts';
 import type { OwnerRegistry } from './owners/registry.ts';
@@ -8,7 +8,7 @@ import type { ReceivedBatch } from './receiver/received.ts';
 
 /** What the loop records of join, aggregate and owners. */
 export interface ExporterMetrics {
-  count(batch: ReceivedBatch, joined: Joined, added: Added): void;
+  count(batch: ReceivedBatch, joined: Joined, added: AddedFlows): void;
 }
 
 /** Registers them. */

@@ -7,7 +7,7 @@ import { serverTls } from '@egressd/daemon/tls';
 import { VERSION } from '@egressd/daemon/version';
 import { parseRange, type Range } from '@egressd/flow/address';
 import type { Registry } from 'prom-client';
-import type { Standing } from './aggregate/image.ts';
+import type { RestoredTotals } from './aggregate/image.ts';
 import type { ExporterConfig } from './config/config.ts';
 import { Exporter } from './exporter.ts';
 import type { ExporterFlags } from './flags.ts';
@@ -18,14 +18,14 @@ import { NodeProblemWatch } from './node-problems/watch.ts';
 import { OwnerRegistry } from './owners/registry.ts';
 import { type Receiver, startReceiver } from './receiver/receiver.ts';
 import { buildSink } from './sinks/build.ts';
-import { type Accepted, Delivery, type DeliveryOptions } from './sinks/delivery/delivery.ts';
 import { createSinkMetrics } from './sinks/delivery/metrics.ts';
+import { type Accepted, SinkDelivery, type SinkDeliveryOptions } from './sinks/delivery/sink-delivery.ts';
 import { Ledger } from './state/batch-offsets.ts';
 import { KeptCheckpoint } from './state/checkpoint/checkpoint-store.ts';
 import type { Checkpoint } from './state/checkpoint/format.ts';
 import { KeptHistory } from './state/ip-history/ip-history-store.ts';
 import { Locked, lockFolder } from './state/lock.ts';
-import { FlowPage } from './web/traffic-exposition.ts';
+import { TrafficExposition } from './web/traffic-exposition.ts';
 
 /** Of the time that a stop may take: for the sinks to take the last snapshot, and for the streams to end. A last checkpoint comes between. */
 const LAST_DELIVERY_MS = 5_000;
@@ -53,24 +53,33 @@ export async function startExporter({ flags, config, environment, log, lifecycle
   const access = findAccess(flags.kubeconfig, environment);
   const owners = new OwnerRegistry(ownerSources(config, access !== undefined));
   const ledger = new Ledger();
-  const sinks = new Map<string, Delivery>();
-  const page = config.metrics.flows ? new FlowPage({ registry }) : undefined;
+  const sinks = new Map<string, SinkDelivery>();
+  const exposition = config.metrics.flows ? new TrafficExposition({ registry }) : undefined;
   let receiver: Receiver | undefined;
   const state = keptState(flags, sinks, registry, log, () => receiver !== undefined && exporter.commit(receiver));
-  const exporter = new Exporter({ owners, ledger, wait: access !== undefined, sinks, page, state, registry, log });
+  const exporter = new Exporter({
+    owners,
+    ledger,
+    wait: access !== undefined,
+    sinks,
+    exposition,
+    state,
+    registry,
+    log,
+  });
 
   const http = await startHttp({
     port: flags.httpListenPort,
     registry,
     ready: () => notReady(exporter, receiver),
-    extraMetrics: () => page?.text() ?? [],
+    extraMetrics: () => exposition?.text() ?? [],
   });
   lifecycle.onStop('http', () => http.close());
   await lockState(flags, log, lifecycle);
   await keepHistory(flags, owners, log, registry, lifecycle);
   const restored = await state?.load();
   const standing = restored === undefined ? undefined : exporter.restore(restored);
-  if (standing !== undefined) page?.begin(standing);
+  if (standing !== undefined) exposition?.startFrom(standing);
   owners
     .source('settings')
     .replace({ nodes: [], pods: [], clusterRanges: config.clusterRanges.map(rangeOf) }, Date.now());
@@ -190,21 +199,21 @@ function tlsFlags({ tlsCertFile = '', tlsKeyFile = '', tlsCaFile = '', insecure 
 
 /** How deliveries tell and ask the rest. */
 interface DeliverTo {
-  readonly durable: DeliveryOptions['durable'];
+  readonly durable: SinkDeliveryOptions['durable'];
   readonly onAccepted: (name: string, accepted: Accepted) => void;
 }
 
 function makeSinks(
   { config: { sinks, exportIntervalMs }, environment, log }: Pick<Start, 'config' | 'environment' | 'log'>,
   registry: Registry,
-  into: Map<string, Delivery>,
+  into: Map<string, SinkDelivery>,
   { durable, onAccepted }: DeliverTo,
 ): void {
   const metrics = createSinkMetrics(registry);
   const startedMs = Date.now();
   for (const settings of sinks) {
     const sink = buildSink(settings, { version: VERSION, environment });
-    const delivery = new Delivery({
+    const delivery = new SinkDelivery({
       sink,
       startedMs,
       intervalMs: exportIntervalMs,
@@ -219,15 +228,15 @@ function makeSinks(
 
 /** Sinks go on from the state of a life before. One that was not there then is told what is counted from now on. */
 function goOn(
-  sinks: ReadonlyMap<string, Delivery>,
+  sinks: ReadonlyMap<string, SinkDelivery>,
   restored: Checkpoint | undefined,
-  standing: Standing | undefined,
+  standing: RestoredTotals | undefined,
   log: Log,
 ): void {
   if (restored === undefined || standing === undefined) return;
   for (const [name, delivery] of sinks) {
     const books = restored.sinks.get(name);
-    if (books === undefined) delivery.begin(standing);
+    if (books === undefined) delivery.startFrom(standing);
     else delivery.resume(books, standing);
   }
   for (const name of restored.sinks.keys())
@@ -251,7 +260,7 @@ async function lockState({ stateDir }: ExporterFlags, log: Log, lifecycle: Lifec
 /** Totals, books and epochs outlive the process where there is a directory. */
 function keptState(
   { stateDir, stateEphemeral }: ExporterFlags,
-  sinks: ReadonlyMap<string, Delivery>,
+  sinks: ReadonlyMap<string, SinkDelivery>,
   registry: Registry,
   log: Log,
   onChange: () => void,

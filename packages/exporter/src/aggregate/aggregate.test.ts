@@ -171,15 +171,15 @@ describe('idle series', () => {
     return { aggregate, snapshot: aggregate.snapshot(2000, EMPTY) };
   };
 
-  test('are retired once every sink has their last value', () => {
+  test('are evicted once every sink has their last value', () => {
     const { aggregate, snapshot } = start();
-    expect(aggregate.retire(1000 + IDLE_MS, 2000)).toBe(0);
-    expect(aggregate.retire(1001 + IDLE_MS, 1000)).toBe(0);
-    expect(aggregate.retire(1001 + IDLE_MS, 2000)).toBe(1);
+    expect(aggregate.evictIdle(1000 + IDLE_MS, 2000)).toBe(0);
+    expect(aggregate.evictIdle(1001 + IDLE_MS, 1000)).toBe(0);
+    expect(aggregate.evictIdle(1001 + IDLE_MS, 2000)).toBe(1);
     const after = aggregate.snapshot(2_000_000, EMPTY);
     expect(after.series).toEqual([]);
-    expect(after.retired).toEqual(snapshot.series);
-    expect(aggregate.snapshot(3_000_000, EMPTY).retired).toEqual([]);
+    expect(after.evicted).toEqual(snapshot.series);
+    expect(aggregate.snapshot(3_000_000, EMPTY).evicted).toEqual([]);
     expect([aggregate.size, aggregate.endpoints]).toEqual([0, 0]);
   });
 
@@ -187,14 +187,14 @@ describe('idle series', () => {
     const { aggregate } = start();
     // The clock was set back: by its numbers this came before the snapshot.
     aggregate.add(joined([[A, C, 6, 1, 1]]), 500);
-    expect(aggregate.retire(10_000_000, 2000)).toBe(0);
+    expect(aggregate.evictIdle(10_000_000, 2000)).toBe(0);
     const { timeMs } = aggregate.snapshot(10_000_000, EMPTY);
-    expect(aggregate.retire(20_000_000, timeMs)).toBe(1);
+    expect(aggregate.evictIdle(20_000_000, timeMs)).toBe(1);
   });
 
   test('come back as others, from zero', () => {
     const { aggregate, snapshot } = start();
-    aggregate.retire(10_000_000, 2000);
+    aggregate.evictIdle(10_000_000, 2000);
     aggregate.add(joined([[A, C, 6, 7, 0]]), 10_000_001);
     const after = aggregate.snapshot(10_000_002, EMPTY);
     expect(totals(after)).toEqual(['a > c 6 7/0']);
@@ -209,7 +209,7 @@ describe('idle series', () => {
     aggregate.snapshot(2000, EMPTY);
     const grown = rows.filter((_, i) => i % 3 === 1);
     aggregate.add(joined(grown), 5_000_000);
-    expect(aggregate.retire(5_000_001, 2000)).toBe(2000);
+    expect(aggregate.evictIdle(5_000_001, 2000)).toBe(2000);
     expect(aggregate.endpoints).toBe(1001);
     expect(totals(aggregate.snapshot(5_000_002, EMPTY))).toEqual(
       grown.map(([, { owner }, , tx, rx]) => `a > ${owner.pod} 6 ${2 * tx}/${2 * rx}`),
@@ -245,7 +245,7 @@ describe('too many series', () => {
     expect(aggregate.endpoints).toBe(3);
   });
 
-  test('have room again when others are retired', () => {
+  test('have room again when others are evicted', () => {
     const aggregate = new Aggregate({ maxSeries: 1 });
     aggregate.add(
       joined([
@@ -255,7 +255,7 @@ describe('too many series', () => {
       1000,
     );
     aggregate.snapshot(2000, EMPTY);
-    expect(aggregate.retire(10_000_000, 2000)).toBe(2);
+    expect(aggregate.evictIdle(10_000_000, 2000)).toBe(2);
     expect(
       aggregate.add(
         joined([
@@ -280,7 +280,7 @@ test('agrees with a naive model, whatever comes between', () => {
   });
   const step = fc.oneof(
     add,
-    fc.record({ what: fc.constantFrom('snapshot' as const, 'retire' as const), later: fc.nat(IDLE_MS) }),
+    fc.record({ what: fc.constantFrom('snapshot' as const, 'evict' as const), later: fc.nat(IDLE_MS) }),
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), fc.integer({ min: 1, max: 40 }), (steps, maxSeries) => {
@@ -292,7 +292,7 @@ test('agrees with a naive model, whatever comes between', () => {
       let last: Snapshot | undefined;
       const take = () => {
         const snapshot = aggregate.snapshot(now, EMPTY);
-        for (const { id } of snapshot.retired) {
+        for (const { id } of snapshot.evicted) {
           const row = last!.series.findIndex((it) => it.id === id);
           expect(snapshot.series.some((it) => it.id === id)).toBe(false);
           for (const counter of COUNTERS) ended[counter] += totalOf(last!.totals[counter], row);
@@ -323,7 +323,7 @@ test('agrees with a naive model, whatever comes between', () => {
         } else {
           now += it.later;
           if (it.what === 'snapshot') take();
-          else aggregate.retire(now, accepted);
+          else aggregate.evictIdle(now, accepted);
         }
       }
       take();

@@ -2,7 +2,7 @@ import { Bug } from '@egressd/flow/bug';
 import type { Joined, JoinedPart } from '../enrich/enrich.ts';
 import { KEPT } from '../enrich/verdict.ts';
 import { Endpoints, NO_ENDPOINT } from './endpoints.ts';
-import type { AggregateImage, OtherKind, Standing } from './image.ts';
+import type { AggregateImage, OtherKind, RestoredTotals } from './image.ts';
 import { labelsOf } from './labels.ts';
 import { SeriesIndex } from './series-index.ts';
 import {
@@ -17,7 +17,7 @@ import {
 
 /** Live series that are kept. What would be one more is added to a `~other` series. */
 export const MAX_SERIES = 1_000_000;
-/** A series that has not grown for this long is retired, in milliseconds. */
+/** A series that has not grown for this long is evicted, in milliseconds. */
 export const IDLE_MS = 15 * 60_000;
 /**
  * Least time between two snapshots, whatever the clock says: once it was ahead and is set right, time goes on so until it has caught up.
@@ -29,7 +29,7 @@ const ROOM_MS = 2;
 const STRIDE = 2 * COUNTERS.length;
 
 /** What became of a batch. */
-export interface Added {
+export interface AddedFlows {
   /** Flows that were added: directions, not pairs. */
   readonly flows: number;
   /** Of these, those that had to go to a `~other` series. */
@@ -64,7 +64,7 @@ export class Aggregate {
   #series: Series[] = [];
   /** The rows' series as last given away; undefined once there are others. */
   #given: readonly Series[] | undefined;
-  #retired: Series[] = [];
+  #evicted: Series[] = [];
   #nextId = 1;
   #timeMs = 0;
 
@@ -83,7 +83,7 @@ export class Aggregate {
   }
 
   /** Adds the flows of a batch. */
-  add(joined: Joined, nowMs: number): Added {
+  add(joined: Joined, nowMs: number): AddedFlows {
     this.#timeMs = Math.max(this.#timeMs, nowMs);
     let [flows, folded] = [0, 0];
     for (const part of joined.parts) {
@@ -94,15 +94,15 @@ export class Aggregate {
     return { flows, folded };
   }
 
-  /** All live series and their totals now, with what has been retired since the last snapshot. */
+  /** All live series and their totals now, with what has been evicted since the last snapshot. */
   snapshot(nowMs: number, position: Position): Snapshot {
     this.#timeMs = Math.max(this.#timeMs + ROOM_MS, nowMs);
     this.#given ??= this.#series.slice();
-    const retired = this.#retired;
-    this.#retired = [];
+    const evicted = this.#evicted;
+    this.#evicted = [];
     const [txBytes, txPackets, rxBytes, rxPackets] = [0, 1, 2, 3].map((counter) => this.#column(counter));
     const totals = { txBytes: txBytes!, txPackets: txPackets!, rxBytes: rxBytes!, rxPackets: rxPackets! };
-    return { timeMs: this.#timeMs, series: this.#given, totals, retired, position };
+    return { timeMs: this.#timeMs, series: this.#given, totals, evicted, position };
   }
 
   /** All that is known, as it is in the snapshot that was just taken. Valid until anything else is asked for. */
@@ -130,7 +130,7 @@ export class Aggregate {
   }
 
   /** Goes on from an image, before anything was added. @returns what it stands at */
-  restore(image: AggregateImage): Standing {
+  restore(image: AggregateImage): RestoredTotals {
     if (this.#nextId !== 1) throw new Bug('restored over what was counted already');
     this.#timeMs = image.timeMs;
     const ids = image.endpoints.map((end) => this.#endpoints.idOf(end));
@@ -160,7 +160,7 @@ export class Aggregate {
    * @param acceptedUpToMs time of the latest snapshot that every sink has accepted (it, or a later one in its place)
    * @returns how many were ended
    */
-  retire(nowMs: number, acceptedUpToMs: number): number {
+  evictIdle(nowMs: number, acceptedUpToMs: number): number {
     const idleSince = Math.min(Math.max(this.#timeMs, nowMs) - IDLE_MS, acceptedUpToMs);
     const rows = this.#index.rows;
     const kept = new Uint32Array(rows);
@@ -171,7 +171,7 @@ export class Aggregate {
     return rows - count;
   }
 
-  #addPart({ flows, endpoints, verdicts }: JoinedPart): Added {
+  #addPart({ flows, endpoints, verdicts }: JoinedPart): AddedFlows {
     const { rows, source, destination, protocol, txBytes, txPackets, rxBytes, rxPackets } = flows;
     // By index in the part's dictionary: the endpoint's id, where a flow has needed it already.
     const ids = new Uint32Array(endpoints.length);
@@ -260,7 +260,7 @@ export class Aggregate {
     const gone = new Set(this.#series);
     const series = Array.from(kept, (row) => this.#series[row]!);
     for (const it of series) gone.delete(it);
-    this.#retired.push(...gone);
+    this.#evicted.push(...gone);
     this.#releaseAllBut(kept);
     this.#index.keep(kept);
     for (let row = 0; row < kept.length; row++) {

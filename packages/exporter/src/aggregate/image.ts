@@ -34,4 +34,4 @@ export interface AggregateImage {
 }
 
 /** Series and their totals where no time matters: what was restored. */
-export type Standing = Pick<Snapshot, 'series' | 'totals'>;
+export type RestoredTotals = Pick<Snapshot, 'series' | 'totals'>;

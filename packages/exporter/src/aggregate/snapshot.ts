@@ -54,8 +54,8 @@ export interface Snapshot {
   readonly timeMs: number;
   readonly series: readonly Series[];
   readonly totals: Readonly<Record<Counter, Totals>>;
-  /** Series that were in an earlier snapshot and will not come again: idle ones that were retired. */
-  readonly retired: readonly Series[];
+  /** Series that were in an earlier snapshot and will not come again: idle ones that were evicted. */
+  readonly evicted: readonly Series[];
   readonly position: Position;
 }
 
@@ -68,7 +68,7 @@ export function totalOf(totals: Totals, row: number): number {
 }
 
 /** `after - before`, exact while the difference is below 2^53. */
-export function riseOf(after: Totals, row: number, beforeLow: number, beforeHigh: number): number {
+export function increaseOf(after: Totals, row: number, beforeLow: number, beforeHigh: number): number {
   return (after.high[row]! - beforeHigh) * HIGH_UNIT + (after.low[row]! - beforeLow);
 }
 

@@ -6,21 +6,21 @@ import type { SinkSettings } from './settings.ts';
 import type { Sink } from './sink.ts';
 import { createStdoutSink } from './stdout/sink.ts';
 
-/** What all sinks are given. */
-export interface SinkSurroundings {
+/** What every sink gets beside its settings. */
+interface SinkContext {
   /** egressd's version. */
   readonly version: string;
   readonly environment: Environment;
 }
 
-/** The sink that the configuration describes. */
-export function buildSink(sink: SinkSettings, surroundings: SinkSurroundings): Sink {
+/** Makes the sink that the configuration describes. */
+export function buildSink(sink: SinkSettings, context: SinkContext): Sink {
   const { name } = sink;
   switch (sink.kind) {
     case 'prom_remote_write':
-      return createRemoteWriteSink({ name, settings: sink.settings, ...surroundings });
+      return createRemoteWriteSink({ name, settings: sink.settings, ...context });
     case 'http':
-      return createHttpSink({ name, settings: sink.settings, ...surroundings });
+      return createHttpSink({ name, settings: sink.settings, ...context });
     case 'file':
       return createFileSink(name, sink.settings);
     case 'stdout':

@@ -3,7 +3,7 @@ import type { HttpSinkSettings } from './http-post/settings.ts';
 import type { RemoteWriteSettings } from './remote-write/settings.ts';
 import type { StdoutSinkSettings } from './stdout/settings.ts';
 
-/** One sink of the configuration: its name, its kind, and what that kind is told. */
+/** One sink of the configuration: its name, its kind, and the settings of that kind. */
 export type SinkSettings = { readonly name: string } & (
   | { readonly kind: 'prom_remote_write'; readonly settings: RemoteWriteSettings }
   | { readonly kind: 'http'; readonly settings: HttpSinkSettings }

@@ -12,8 +12,8 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Series } from '../aggregate/snapshot.ts';
 import { readConfig } from '../config/load.ts';
 import { buildSink } from './build.ts';
-import { type Accepted, Delivery } from './delivery/delivery.ts';
 import { createSinkMetrics } from './delivery/metrics.ts';
+import { type Accepted, SinkDelivery } from './delivery/sink-delivery.ts';
 import { decodeBatch } from './items/testing.ts';
 import { STARTED_MS, testSeries, testSnapshot, until } from './testing.ts';
 
@@ -67,7 +67,7 @@ function deliveries(configuration: string) {
   const accepted: Record<string, number> = {};
   const all = loaded.config.sinks.map((settings) => {
     const { name } = settings;
-    const delivery = new Delivery({
+    const delivery = new SinkDelivery({
       sink: buildSink(settings, { version: '1.2.3', environment: {} }),
       startedMs: STARTED_MS,
       intervalMs: 1000,
@@ -84,9 +84,9 @@ function deliveries(configuration: string) {
     afterMs: number,
     series: readonly Series[],
     totals: readonly number[],
-    retired: readonly Series[] = [],
+    evicted: readonly Series[] = [],
   ) => {
-    const snapshot = testSnapshot(afterMs, series, totals, retired);
+    const snapshot = testSnapshot(afterMs, series, totals, evicted);
     for (const delivery of all) delivery.offer(snapshot, undefined);
   };
   return { registry, lines, accepted, offer };
@@ -163,13 +163,13 @@ sinks:
   let live = Array.from({ length: 100 }, () => testSeries(next++));
   const play = async (rounds: number, from: number) => {
     for (let round = from; round < from + rounds; round++) {
-      const retired = live.slice(0, 20);
+      const evicted = live.slice(0, 20);
       live = [...live.slice(20), ...Array.from({ length: 20 }, () => testSeries(next++))];
       offer(
         (round + 1) * 1000,
         live,
         live.map(({ id }) => (round + 1) * 1000 + id),
-        retired,
+        evicted,
       );
       await new Promise((resolve) => setImmediate(resolve));
     }

@@ -6,23 +6,23 @@ export interface FrozenRequest {
   readonly body: Uint8Array;
   /** Same for every attempt: `Idempotency-Key`. */
   readonly key: string;
-  /** First unit of the frame that is not in the body; always beyond the first one asked for. */
+  /** First unit of the frame that is not in the body; always beyond `from`. */
   readonly end: number;
-  /** Samples or items in the body; 0: there is nothing to send. */
+  /** Samples or items in the body; 0: nothing to send. */
   readonly samples: number;
 }
 
-/** What came of one attempt. Messages are for the log: what, where, what to do; no secrets. */
+/** The outcome of one attempt. Messages are for the log: what, where, what to do; no secrets. */
 export type SendResult =
   | { readonly outcome: 'ok'; readonly status: string }
-  /** It may work later. */
+  /** It may work later: no answer, a 5xx, 408, 425 or 429. */
   | {
       readonly outcome: 'retryable';
       readonly status: string;
-      /** It may also have worked, and only the answer was lost. */
+      /** It may have been stored, and only the answer was lost. */
       readonly maybeStored: boolean;
-      /** Milliseconds that the receiver asked to wait. */
-      readonly delayMs?: number | undefined;
+      /** Milliseconds that the receiver asked to wait (`Retry-After`). */
+      readonly retryAfterMs?: number | undefined;
       readonly message: string;
     }
   /** The receiver has not stored it this time, and would not if it came again. */
@@ -30,34 +30,34 @@ export type SendResult =
 
 /** Whose fault a rejection is. */
 export type Fault =
-  /** Something in the body: a part of it may do. */
+  /** Something in the body, such as an out-of-order sample: a part of it may be accepted. */
   | 'content'
-  /** The body's size: a part of it may do. */
+  /** The body's size: a part of it may be accepted. */
   | 'size'
   /** Whatever is sent: credentials, address, a method that is not allowed. */
   | 'request';
 
 /** What a request is made of. */
-export type Form =
-  /** Counters one by one, as time series databases keep them: a start before the first sample, a stale marker after the last. */
+type Form =
+  /** Counters one by one, as time series databases keep them: a zero sample before the first, a stale marker after the last. */
   | 'samples'
-  /** Records of a whole series, all its counters together: accepted or refused as one. Nothing is told of starts and ends. */
+  /** Records of a whole series, all its counters together: accepted or refused as one, without zero samples and stale markers. */
   | 'items';
 
-/** A place that snapshots go to. It only encodes and sends: waiting, retrying, splitting and counting wrap it. */
+/** A place that snapshots go to. It only encodes and sends: `SinkDelivery` wraps it with backoff, retries, splitting and counting. */
 export interface Sink {
   readonly name: string;
   readonly form: Form;
-  /** What it sends where no collector says whether traffic is to be sent as deltas. */
-  readonly usualMode: Mode;
+  /** What it sends where no collector sets `send-traffic-delta`. */
+  readonly defaultMode: Mode;
   /** Totals that it sends, in the order of its frames. */
   readonly counters: readonly Counter[];
-  /** Series at the receiver; those beyond are folded into `~other`. */
+  /** Cardinality limit: series at the receiver; those beyond are folded into `~other`. */
   readonly maxSeries: number;
   /** What its identities mean and how they are written: changes with whatever changes them. */
-  readonly scheme: string;
-  /** Where they are kept: changes where another receiver is meant, which has nothing of them. Whoever reads it learns no secret. */
-  readonly receiver: string;
+  readonly identityScheme: string;
+  /** Where they are stored: changes where another receiver is meant, which has nothing of them. Holds no secret. */
+  readonly receiverId: string;
   /**
    * What the receiver sees of a series. Two series with the same identity are one there, so their totals are added.
    * The same labels give the same identity for as long as the sink lives.

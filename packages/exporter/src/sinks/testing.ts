@@ -40,7 +40,7 @@ export function testSnapshot(
   afterMs: number,
   series: readonly Series[],
   totals: readonly number[],
-  retired: readonly Series[] = [],
+  evicted: readonly Series[] = [],
   position: Position = new Map([['node-a', { epoch: 'n', number: afterMs }]]),
 ): Snapshot {
   const column: Totals = {
@@ -48,7 +48,7 @@ export function testSnapshot(
     high: Float64Array.from(totals, (total) => Math.floor(total / HIGH_UNIT)),
   };
   const columns = Object.fromEntries(COUNTERS.map((counter) => [counter, column])) as Snapshot['totals'];
-  return { timeMs: STARTED_MS + afterMs, series, totals: columns, retired, position };
+  return { timeMs: STARTED_MS + afterMs, series, totals: columns, evicted, position };
 }
 
 /** Time that passes only when somebody sleeps: the clock jumps to the end of the shortest sleep, once all else has had its turn. */

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { Registry } from 'prom-client';
 import { HIGH_UNIT, OTHER, type Series, type SeriesLabels, type Snapshot } from '../aggregate/snapshot.ts';
 import { formatLabels } from './exposition.ts';
-import { FlowPage } from './traffic-exposition.ts';
+import { TrafficExposition } from './traffic-exposition.ts';
 
 const WEB: SeriesLabels = {
   src_ip: '10.0.0.1',
@@ -31,7 +31,7 @@ let nextId = 1;
 const series = (labels: Partial<SeriesLabels> = {}): Series => ({ id: nextId++, labels: { ...WEB, ...labels } });
 
 /** A snapshot of series with what they sent and received in all. */
-function snapshot(rows: readonly (readonly [Series, number, number])[], retired: Series[] = []): Snapshot {
+function snapshot(rows: readonly (readonly [Series, number, number])[], evicted: Series[] = []): Snapshot {
   const column = (pick: (row: readonly [Series, number, number]) => number) => ({
     low: Float64Array.from(rows, (row) => pick(row) % HIGH_UNIT),
     high: Float64Array.from(rows, (row) => Math.floor(pick(row) / HIGH_UNIT)),
@@ -43,14 +43,14 @@ function snapshot(rows: readonly (readonly [Series, number, number])[], retired:
     rxBytes: column((row) => row[2]),
     rxPackets: none,
   };
-  return { timeMs: 1, series: rows.map(([it]) => it), totals, retired, position: new Map() };
+  return { timeMs: 1, series: rows.map(([it]) => it), totals, evicted, position: new Map() };
 }
 
 const page = (maxGroups?: number, registry = new Registry()) =>
-  new FlowPage({ registry, ...(maxGroups === undefined ? {} : { maxGroups }) });
+  new TrafficExposition({ registry, ...(maxGroups === undefined ? {} : { maxGroups }) });
 
 /** `src_pod>dst_pod sent/received` a group. */
-function shown(flows: FlowPage): string[] {
+function shown(flows: TrafficExposition): string[] {
   const values = new Map<string, string[]>();
   for (const line of [...flows.text()].join('').split('\n')) {
     const found = /^egressd_(?:transmit|received)_bytes_total\{(.*)\} (\S+)$/.exec(line);
@@ -65,7 +65,7 @@ function shown(flows: FlowPage): string[] {
 describe('groups', () => {
   test('series that differ only in addresses or nodes are one', () => {
     const flows = page();
-    flows.take(
+    flows.update(
       snapshot([
         [series(), 10, 1],
         [series({ src_ip: '10.0.0.2', dst_ip: '10.0.1.2', src_node: 'n3' }), 20, 2],
@@ -78,33 +78,33 @@ describe('groups', () => {
   test('what moved is added once', () => {
     const flows = page();
     const it = series();
-    for (const total of [10, 10, 25]) flows.take(snapshot([[it, total, 0]]));
+    for (const total of [10, 10, 25]) flows.update(snapshot([[it, total, 0]]));
     expect(shown(flows)).toEqual(['web>db 25/0']);
   });
 
-  test('go on when a series behind them is retired, and when one comes back', () => {
+  test('go on when a series behind them is evicted, and when one comes back', () => {
     const flows = page();
     const [first, second] = [series(), series()];
-    flows.take(
+    flows.update(
       snapshot([
         [first, 10, 0],
         [second, 1, 0],
       ]),
     );
-    flows.take(snapshot([[second, 2, 0]], [first]));
+    flows.update(snapshot([[second, 2, 0]], [first]));
     expect(shown(flows)).toEqual(['web>db 12/0']);
-    flows.take(snapshot([], [second]));
+    flows.update(snapshot([], [second]));
     expect(shown(flows)).toEqual(['web>db 12/0']);
-    flows.take(snapshot([[series(), 3, 0]]));
+    flows.update(snapshot([[series(), 3, 0]]));
     expect(shown(flows)).toEqual(['web>db 15/0']);
   });
 
   test('are exact beyond 2^53', () => {
     const flows = page();
     const it = series();
-    flows.take(snapshot([[it, 2 ** 53 - 1, 0]]));
-    for (let i = 0; i < 4; i++) flows.take(snapshot([[series(), 1, 0]]));
-    flows.take(snapshot([[series(), 1, 0]]));
+    flows.update(snapshot([[it, 2 ** 53 - 1, 0]]));
+    for (let i = 0; i < 4; i++) flows.update(snapshot([[series(), 1, 0]]));
+    flows.update(snapshot([[series(), 1, 0]]));
     expect(shown(flows)).toEqual([`web>db ${2 ** 53 + 4}/0`]);
   });
 });
@@ -118,8 +118,8 @@ describe('too many', () => {
     const registry = new Registry();
     const flows = page(2, registry);
     const all = ['a', 'b', 'c', 'd'].map(one);
-    flows.take(snapshot(all.map((it) => [it, 10, 1] as const)));
-    flows.take(snapshot(all.map((it) => [it, 11, 2] as const)));
+    flows.update(snapshot(all.map((it) => [it, 10, 1] as const)));
+    flows.update(snapshot(all.map((it) => [it, 11, 2] as const)));
     expect(shown(flows)).toEqual(['a>db 11/2', 'b>db 11/2', `${OTHER}>${OTHER} 22/4`]);
     expect(await folded(registry)).toBe(2);
   });
@@ -127,15 +127,15 @@ describe('too many', () => {
   test('a group without a live series makes room, the one that is longest idle first', () => {
     const flows = page(2);
     const [a, b] = [one('a'), one('b')];
-    flows.take(
+    flows.update(
       snapshot([
         [a, 1, 0],
         [b, 1, 0],
       ]),
     );
-    flows.take(snapshot([[a, 1, 0]], [b]));
-    flows.take(snapshot([], [a]));
-    flows.take(snapshot([[one('c'), 5, 0]]));
+    flows.update(snapshot([[a, 1, 0]], [b]));
+    flows.update(snapshot([], [a]));
+    flows.update(snapshot([[one('c'), 5, 0]]));
     expect(shown(flows)).toEqual(['a>db 1/0', 'c>db 5/0']);
   });
 
@@ -149,7 +149,7 @@ describe('too many', () => {
       src_zone: '',
       dst_zone: '',
     });
-    flows.take(
+    flows.update(
       snapshot([
         [one('a'), 1, 0],
         [other, 2, 0],
@@ -177,14 +177,14 @@ test('nothing is lost or falls, however series come, grow and go', () => {
         const entry = live.get(key) ?? [series({ src_pod: `p${pod}`, src_ip: `10.0.0.${ip}` }), 0, 0];
         if (retire && live.has(key)) {
           live.delete(key);
-          flows.take(snapshot([...live.values()], [entry[0]]));
+          flows.update(snapshot([...live.values()], [entry[0]]));
           continue;
         }
         entry[1] += bytes;
         sum += bytes;
         live.set(key, entry);
         const before = new Map(shown(flows).map((it) => it.split(' ') as [string, string]));
-        flows.take(snapshot([...live.values()]));
+        flows.update(snapshot([...live.values()]));
         for (const [name, value] of shown(flows).map((it) => it.split(' ') as [string, string]))
           expect(Number.parseInt(value, 10)).toBeGreaterThanOrEqual(Number.parseInt(before.get(name) ?? '0', 10));
       }
@@ -213,7 +213,7 @@ describe('the whole of /metrics', () => {
   test('is as in testdata/metrics.txt', async () => {
     const registry = new Registry();
     const flows = page(3, registry);
-    flows.take(
+    flows.update(
       snapshot([
         [series(), 1500, 40],
         [
@@ -249,7 +249,7 @@ describe('the whole of /metrics', () => {
 
   test('a large one comes in pieces', () => {
     const flows = page();
-    flows.take(snapshot(Array.from({ length: 2000 }, (_, i) => [series({ src_pod: `p${i}` }), 1, 1] as const)));
+    flows.update(snapshot(Array.from({ length: 2000 }, (_, i) => [series({ src_pod: `p${i}` }), 1, 1] as const)));
     const pieces = [...flows.text()];
     expect(pieces.length).toBeGreaterThan(4);
     expect(Math.max(...pieces.map((piece) => piece.length))).toBeLessThan(70_000);

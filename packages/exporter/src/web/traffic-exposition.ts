@@ -1,11 +1,11 @@
 import { protocolName } from '@egressd/flow/protocol';
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { Standing } from '../aggregate/image.ts';
+import type { RestoredTotals } from '../aggregate/image.ts';
 import {
   HIGH_UNIT,
+  increaseOf,
   OTHER,
   otherLabels,
-  riseOf,
   type Series,
   type SeriesLabels,
   type Snapshot,
@@ -37,14 +37,14 @@ interface Member {
 
 /**
  * The traffic as `/metrics` shows it, by pod, namespace, zone and protocol. Each group keeps totals of its own, so that they go
- * on when a series in it is retired.
+ * on when a series in it is evicted.
  *
  *   snapshot: series ──> member: what of it is in the group already
  *                          └──> group: labels as text, totals        idle: groups without a live series, longest first
  *
  * A group stays when its last series is gone, and goes on where it was when one comes back; it makes room only for another.
  */
-export class FlowPage {
+export class TrafficExposition {
   readonly #maxGroups: number;
   readonly #members = new Map<Series, Member>();
   readonly #groups = new Map<string, Group>();
@@ -75,7 +75,7 @@ export class FlowPage {
    * would be wrong unless that is known to the byte: a counter that comes back a little lower is counted again, whole, by whoever reads
    * it; one that comes back at zero is known to be of another process.
    */
-  begin({ series, totals }: Standing): void {
+  startFrom({ series, totals }: RestoredTotals): void {
     for (let row = 0; row < series.length; row++) {
       const member = this.#join(series[row]!);
       member.txLow = totals.txBytes.low[row]!;
@@ -86,18 +86,22 @@ export class FlowPage {
   }
 
   /** Adds what moved since the last snapshot. Needs every snapshot, in order. */
-  take({ series, totals, retired }: Snapshot): void {
+  update({ series, totals, evicted }: Snapshot): void {
     const { txBytes, rxBytes } = totals;
     for (let row = 0; row < series.length; row++) {
       const member = this.#members.get(series[row]!) ?? this.#join(series[row]!);
       const { group } = member;
-      add(group, riseOf(txBytes, row, member.txLow, member.txHigh), riseOf(rxBytes, row, member.rxLow, member.rxHigh));
+      add(
+        group,
+        increaseOf(txBytes, row, member.txLow, member.txHigh),
+        increaseOf(rxBytes, row, member.rxLow, member.rxHigh),
+      );
       member.txLow = txBytes.low[row]!;
       member.txHigh = txBytes.high[row]!;
       member.rxLow = rxBytes.low[row]!;
       member.rxHigh = rxBytes.high[row]!;
     }
-    for (const it of retired) this.#leave(it);
+    for (const it of evicted) this.#leave(it);
   }
 
   /** The text that follows the registry's at `/metrics`, in pieces. */

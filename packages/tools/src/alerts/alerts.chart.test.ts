@@ -35,7 +35,7 @@ const CASES: Readonly<Record<string, { readonly bad: string; readonly values: st
   EgressdStateGivenUp: { bad: 'egressd_collector_state_degraded', values: '1x120', good: '0x120' },
   EgressdSinkBehind: { bad: 'egressd_exporter_sink_pending_age_seconds{sink="a"}', values: '700x120', good: '60x120' },
   EgressdBytesGivenUp: {
-    bad: 'egressd_dropped_events_total{sink="a",reason="given_up"}',
+    bad: 'egressd_dropped_events_total{sink="a",reason="series_ended"}',
     values: '0+1x120',
     good: '5x120',
   },

@@ -1,12 +1,12 @@
 import type { AggregateImage } from '@egressd/exporter/aggregate/image';
 import type { Snapshot } from '@egressd/exporter/aggregate/snapshot';
-import { Ledger } from '@egressd/exporter/sinks/delivery/sink-state';
+import { SinkState } from '@egressd/exporter/sinks/delivery/sink-state';
 import { LabelWriter } from '@egressd/exporter/sinks/remote-write/labels';
 import { encodeCheckpoint, encodeCounted, readCheckpoint } from '@egressd/exporter/state/checkpoint/format';
 import { nsPerItem } from './numbers.ts';
 
 export interface CheckpointResult {
-  /** Nanoseconds a series that the event loop stands still: the totals once an export interval, the sink's books with each checkpoint. */
+  /** Nanoseconds a series that the event loop stands still: the totals once an export interval, the sink's state with each checkpoint. */
   readonly totals: number;
   readonly books: number;
   readonly read: number;
@@ -16,19 +16,19 @@ export interface CheckpointResult {
 /** Writes down what an exporter with one sink knows, with a frame of all series under way, as it is at an export. */
 export function benchCheckpoint(snapshot: Snapshot, image: () => AggregateImage): CheckpointResult {
   const labels = new LabelWriter({ labels: {}, regionLabels: false });
-  const ledger = new Ledger({
+  const state = new SinkState({
     counters: ['txBytes'],
     maxSeries: 1_000_000,
     identityOf: (series) => labels.identityOf(series),
     startedMs: 0,
     intervalMs: 60_000,
   });
-  ledger.absorb(snapshot);
-  ledger.freeze(snapshot.timeMs, 'counter', new Map());
+  state.absorb(snapshot);
+  state.freeze(snapshot.timeMs, 'counter', new Map());
   const count = snapshot.series.length;
   const counted = () => encodeCounted({ mode: 'counter', nodes: [], totals: image() });
   const totals = counted();
-  const checkpoint = () => encodeCheckpoint(totals, new Map([['sink', ledger.image(snapshot.series, [])]]));
+  const checkpoint = () => encodeCheckpoint(totals, new Map([['sink', state.image(snapshot.series, [])]]));
   const bytes = Buffer.concat(checkpoint());
   return {
     totals: nsPerItem(count, counted),

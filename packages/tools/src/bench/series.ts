@@ -2,7 +2,7 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import type { Snapshot } from '@egressd/exporter/aggregate/snapshot';
 import { totalOf } from '@egressd/exporter/aggregate/snapshot';
 import { unitsOf } from '@egressd/exporter/sinks/delivery/frame';
-import { Ledger } from '@egressd/exporter/sinks/delivery/sink-state';
+import { SinkState } from '@egressd/exporter/sinks/delivery/sink-state';
 import { WriteRequestEncoder } from '@egressd/exporter/sinks/remote-write/encode';
 import { LabelWriter } from '@egressd/exporter/sinks/remote-write/labels';
 import { WriteRequestSchema } from '@egressd/flow/gen/prometheus/v1/remote_pb';
@@ -28,7 +28,7 @@ export function benchSeries(snapshot: Snapshot): SeriesResult {
   const settings = { labels: {}, sendReceivedBytesMetric: false, sendPacketsMetric: false, regionLabels: false };
   const labels = new LabelWriter(settings);
   const encoder = new WriteRequestEncoder(labels, COUNTERS);
-  const ledger = new Ledger({
+  const state = new SinkState({
     counters: COUNTERS,
     maxSeries: 1_000_000,
     identityOf: (series) => labels.identityOf(series),
@@ -38,13 +38,13 @@ export function benchSeries(snapshot: Snapshot): SeriesResult {
   let now = snapshot.timeMs;
   const bodies = () => {
     now += 60_000;
-    ledger.absorb({ ...snapshot, timeMs: now });
-    const frame = ledger.freeze(now, 'counter', new Map());
+    state.absorb({ ...snapshot, timeMs: now });
+    const frame = state.freeze(now, 'counter', new Map());
     const made: Uint8Array[] = [];
     for (let from = 0; from < unitsOf(frame); ) {
       const { bytes, end } = encoder.encode(frame, from, unitsOf(frame));
       made.push(bytes.slice());
-      ledger.accepted(frame, from, end);
+      state.accepted(frame, from, end);
       from = end;
     }
     return made;

@@ -1,8 +1,8 @@
 import { SILENT } from '@egressd/daemon/log';
 import { createRegistry } from '@egressd/daemon/metrics';
 import type { Series, SeriesLabels } from '@egressd/exporter/aggregate/snapshot';
-import { Delivery } from '@egressd/exporter/sinks/delivery/delivery';
 import { createSinkMetrics } from '@egressd/exporter/sinks/delivery/metrics';
+import { SinkDelivery } from '@egressd/exporter/sinks/delivery/sink-delivery';
 import type { RemoteWriteSettings } from '@egressd/exporter/sinks/remote-write/settings';
 import { createRemoteWriteSink } from '@egressd/exporter/sinks/remote-write/sink';
 import { STARTED_MS, testSeries, testSnapshot, until } from '@egressd/exporter/sinks/testing';
@@ -71,7 +71,7 @@ async function fill({ writeUrl }: Database, mode: Kept): Promise<void> {
     ...{ sendReceivedBytesMetric: false, sendPacketsMetric: false, regionLabels: false },
   };
   let acceptedMs = 0;
-  const delivery = new Delivery({
+  const delivery = new SinkDelivery({
     sink: createRemoteWriteSink({ name: 'db', settings, version: 'test', environment: {} }),
     startedMs: BEGIN_MS,
     intervalMs: MINUTE_MS,

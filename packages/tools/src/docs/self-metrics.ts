@@ -16,7 +16,7 @@ import { createReceiverMetrics } from '@egressd/exporter/receiver/metrics';
 import { createSinkMetrics } from '@egressd/exporter/sinks/delivery/metrics';
 import { createCheckpointMetrics } from '@egressd/exporter/state/checkpoint/metrics';
 import { createHistoryMetrics } from '@egressd/exporter/state/ip-history/metrics';
-import { FlowPage } from '@egressd/exporter/web/traffic-exposition';
+import { TrafficExposition } from '@egressd/exporter/web/traffic-exposition';
 import { Registry } from 'prom-client';
 
 const NO_TLS = { certFile: '', keyFile: '', caFile: '', insecure: false };
@@ -55,7 +55,7 @@ function exporterRegistry(): Registry {
   createCheckpointMetrics(registry);
   createHistoryMetrics(registry);
   serverTls(NO_TLS, SILENT, registry).stop();
-  new FlowPage({ registry });
+  new TrafficExposition({ registry });
   return registry;
 }
 

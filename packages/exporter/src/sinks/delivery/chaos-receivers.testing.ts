@@ -3,7 +3,7 @@ import { ITEM_COUNTERS, ItemEncoder } from '../items/item-encoder.ts';
 import { PROTOBUF_ITEMS } from '../items/protobuf.ts';
 import { decodeBatch } from '../items/testing.ts';
 import type { Fault, FrozenRequest, SendResult, Sink } from '../sink.ts';
-import { END, type Frame, type Mode, NOTHING } from './frame.ts';
+import { type Frame, type Mode, NO_SAMPLE, STALE } from './frame.ts';
 import { requestKey } from './request-key.ts';
 
 /** Receivers for tests that do everything that receivers do wrong. Nothing else imports this file. */
@@ -17,10 +17,10 @@ export const ANSWERS = ['stored', 'lost', 'answer lost', 'refused', 'too large',
  */
 export class ChaosDatabase implements Sink {
   readonly name = 'chaos';
-  readonly scheme = 'chaos';
-  readonly receiver = 'chaos';
+  readonly identityScheme = 'chaos';
+  readonly receiverId = 'chaos';
   readonly form = 'samples';
-  readonly usualMode = 'counter';
+  readonly defaultMode = 'counter';
   readonly counters = ['txBytes', 'rxBytes'] as const;
   readonly maxSeries = 5;
   answers: (typeof ANSWERS)[number][] = [];
@@ -39,9 +39,9 @@ export class ChaosDatabase implements Sink {
     let samples = 0;
     for (let unit = from; unit < end; unit++) {
       const kind = frame.kinds[unit];
-      if (kind === NOTHING) continue;
+      if (kind === NO_SAMPLE) continue;
       const series = `${frame.identities[Math.floor(unit / 2)]}/${unit % 2}`;
-      body.push([series, frame.timeMs, kind === END ? Number.NaN : frame.values[unit]!]);
+      body.push([series, frame.timeMs, kind === STALE ? Number.NaN : frame.values[unit]!]);
       samples++;
     }
     this.#bodies.set(key, body);
@@ -101,10 +101,10 @@ export class ChaosDatabase implements Sink {
 /** An endpoint that may fail in every way, and that knows a request by its key: what it has it does not take again, nor refuse. */
 export class ChaosEndpoint implements Sink {
   readonly name = 'chaos';
-  readonly scheme = 'chaos';
-  readonly receiver = 'chaos';
+  readonly identityScheme = 'chaos';
+  readonly receiverId = 'chaos';
   readonly form = 'items';
-  readonly usualMode = 'delta';
+  readonly defaultMode = 'delta';
   readonly counters = ITEM_COUNTERS;
   readonly maxSeries = 5;
   answers: (typeof ANSWERS)[number][] = [];

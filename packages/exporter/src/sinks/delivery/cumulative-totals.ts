@@ -1,13 +1,25 @@
+import { grown } from '@egressd/flow/grow';
 import { HIGH_UNIT } from '../../aggregate/snapshot.ts';
 
-/** Running totals that grow in place, `high * 2^52 + low` with `low` below 2^52. */
-export interface GrowingTotals {
+/** Cumulative totals that increase in place, `high * 2^52 + low` with `low` below 2^52. */
+export interface CumulativeTotals {
   low: Float64Array;
   high: Float64Array;
 }
 
+/** Totals of zero. */
+export function zeroTotals(length: number): CumulativeTotals {
+  return { low: new Float64Array(length), high: new Float64Array(length) };
+}
+
+/** Makes room for `length` totals; the new ones are zero. */
+export function growTotals(totals: CumulativeTotals, length: number): void {
+  totals.low = grown(totals.low, length);
+  totals.high = grown(totals.high, length);
+}
+
 /** Adds a whole number from 0 to 2^53 to the total at `at`. */
-export function addTo(totals: GrowingTotals, at: number, amount: number): void {
+export function addTo(totals: CumulativeTotals, at: number, amount: number): void {
   const high = Math.floor(amount / HIGH_UNIT);
   let low = totals.low[at]! + (amount - high * HIGH_UNIT);
   let carry = 0;
@@ -20,14 +32,7 @@ export function addTo(totals: GrowingTotals, at: number, amount: number): void {
 }
 
 /** Sets the total at `at` to a whole number. */
-export function setTo(totals: GrowingTotals, at: number, amount: number): void {
+export function setTo(totals: CumulativeTotals, at: number, amount: number): void {
   totals.high[at] = Math.floor(amount / HIGH_UNIT);
   totals.low[at] = amount - totals.high[at]! * HIGH_UNIT;
-}
-
-/** A larger copy of a column. */
-export function grown<Column extends Float64Array | Uint32Array | Uint8Array>(column: Column, length: number): Column {
-  const larger = new (column.constructor as new (length: number) => Column)(length);
-  larger.set(column);
-  return larger;
 }

@@ -2,7 +2,7 @@ import { type Log, LogLimiter } from '@egressd/daemon/log';
 import type { SendResult } from '../sink.ts';
 import type { Restored } from './sink-state.ts';
 
-/** What a delivery says: what keeps failing is said less and less often, and once when it is over. */
+/** Log lines of a sink's delivery: a failure that repeats is logged less and less often, and once when it is over. */
 export class DeliveryLog {
   readonly #sink: string;
   readonly #log: Log;
@@ -15,70 +15,67 @@ export class DeliveryLog {
     this.#logLimiter = new LogLimiter(now);
   }
 
-  /** It went on from books of a life before. */
+  /** The state of a former process was restored. */
   resumed(outcome: Restored['outcome'], lost: number): void {
+    const sink = this.#sink;
     if (outcome === 'new_receiver')
-      this.#log.info('sink has another receiver than before: its counters begin at zero there', { sink: this.#sink });
-    if (outcome === 'anew')
-      this.#log.info('sink sends other series than before: they begin at zero', { sink: this.#sink });
+      this.#log.info('sink sends to another receiver than before, its counters start at zero there', { sink });
+    if (outcome === 'new_series')
+      this.#log.info('sink sends other series than before, their counters start at zero', { sink });
     if (lost > 0)
-      this.#log.warn(
-        'series had ended that this sink can send no more: what it had not accepted of them is lost to it',
-        {
-          sink: this.#sink,
-          samples: lost,
-        },
-      );
+      this.#log.warn('unaccepted increases of ended series are lost to the sink: it sends other series now', {
+        sink,
+        samples: lost,
+      });
   }
 
   /** A request will be sent again. */
-  retry(result: Exclude<SendResult, { outcome: 'ok' }>, attempt: number, delayMs: number): void {
+  retrying(result: Exclude<SendResult, { outcome: 'ok' }>, attempt: number, delayMs: number): void {
     this.#failing = true;
     this.#logLimiter.limit(`retry ${result.status}`, (leftOut) =>
-      this.#log.warn('sink failed, will be tried again', {
+      this.#log.warn('sink request failed, retrying', {
         sink: this.#sink,
+        status: result.status,
         error: result.message,
         attempt,
-        againInMs: Math.round(delayMs),
-        leftOut,
+        retry_in_ms: Math.round(delayMs),
+        left_out: leftOut,
       }),
     );
   }
 
   /** A request was refused. */
-  rejected(result: Extract<SendResult, { outcome: 'rejected' }>): void {
+  rejected({ status, fault, message }: Extract<SendResult, { outcome: 'rejected' }>): void {
     this.#failing = true;
-    this.#logLimiter.limit(`rejected ${result.status}`, (leftOut) =>
-      this.#log.warn('sink refused a request', { sink: this.#sink, error: result.message, leftOut }),
+    this.#logLimiter.limit(`rejected ${status}`, (leftOut) =>
+      this.#log.warn('sink refused a request', { sink: this.#sink, status, fault, error: message, left_out: leftOut }),
     );
   }
 
   /** A whole frame was accepted. */
-  well(): void {
+  recovered(): void {
     if (!this.#failing) return;
     this.#failing = false;
-    this.#log.info('sink accepts everything again', { sink: this.#sink });
+    this.#log.info('sink recovered, accepts everything', { sink: this.#sink });
   }
 
-  /** The sink begins or ends to be away. */
-  away(away: boolean, behindMs: number): void {
-    if (!away) this.#log.info('sink is back: batches wait for it again', { sink: this.#sink });
-    else this.#tellAway(behindMs);
+  available(): void {
+    this.#log.info('sink is available again, batches wait for it before they are committed', { sink: this.#sink });
   }
 
-  #tellAway(behindMs: number): void {
-    this.#log.error('sink is away too long: batches are committed without it from now on', {
+  unavailable(behindMs: number): void {
+    this.#log.error('sink is unavailable, batches are committed without it', {
       sink: this.#sink,
       minutes: Math.round(behindMs / 60_000),
       advice: 'bytes are kept as totals while the exporter runs; check the sink',
     });
   }
 
-  /** Our own mistake: the frame is left, its bytes go with the next. */
-  broken(error: unknown): void {
+  /** Our own mistake: the frame is abandoned, its bytes go with the next. */
+  failed(error: unknown): void {
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#logLimiter.limit('broken', (leftOut) =>
-      this.#log.error('a snapshot could not be delivered', { sink: this.#sink, error: detail, leftOut }),
+    this.#logLimiter.limit('failed', (leftOut) =>
+      this.#log.error('snapshot could not be delivered', { sink: this.#sink, error: detail, left_out: leftOut }),
     );
   }
 }

@@ -1,84 +1,84 @@
 import type { Position } from '../../aggregate/snapshot.ts';
-import { END, type Frame, type Mode, NOTHING, SAMPLE } from './frame.ts';
-import type { Slots } from './slots.ts';
+import { type Frame, type Mode, NO_SAMPLE, SAMPLE, STALE } from './frame.ts';
+import type { SeriesSlots } from './series-slots.ts';
 
 /** Collects the rows of one frame. */
 export class FrameBuilder {
-  readonly #slots: Slots;
+  readonly #slots: SeriesSlots;
   readonly #origin: string;
   readonly #mode: Mode;
   readonly #timeMs: number;
-  readonly #startMs: number | undefined;
+  readonly #zeroSampleMs: number | undefined;
   readonly #identities: string[] = [];
-  readonly #told: Uint32Array;
+  readonly #rowSlots: Uint32Array;
   readonly #kinds: Uint8Array;
   readonly #values: Float64Array;
-  readonly #startKinds: Uint8Array;
-  readonly #startValues: Float64Array;
-  #begins = false;
-  #paused = 0;
-  #young = 0;
+  readonly #zeroKinds: Uint8Array;
+  readonly #zeroValues: Float64Array;
+  #hasZeroSamples = false;
+  #inBackoff = 0;
+  #deferred = 0;
 
-  /** @param startMs time of start samples; undefined: the receiver wants none */
-  constructor(slots: Slots, origin: string, mode: Mode, timeMs: number, startMs: number | undefined) {
+  /** @param zeroSampleMs time of zero samples; undefined: the receiver wants none */
+  constructor(slots: SeriesSlots, origin: string, mode: Mode, timeMs: number, zeroSampleMs: number | undefined) {
     this.#slots = slots;
     this.#origin = origin;
     this.#mode = mode;
     this.#timeMs = timeMs;
-    this.#startMs = startMs;
-    this.#told = new Uint32Array(slots.size);
+    this.#zeroSampleMs = zeroSampleMs;
+    this.#rowSlots = new Uint32Array(slots.size);
     this.#kinds = new Uint8Array(slots.size * slots.width);
     this.#values = new Float64Array(slots.size * slots.width);
-    this.#startKinds = new Uint8Array(slots.size * slots.width);
-    this.#startValues = new Float64Array(slots.size * slots.width);
+    this.#zeroKinds = new Uint8Array(slots.size * slots.width);
+    this.#zeroValues = new Float64Array(slots.size * slots.width);
   }
 
-  /** Adds what there is to tell of a slot. @returns false: there is nothing, and never will be */
-  tell(slot: number): boolean {
+  /** Adds the samples of a slot, where it has any. @returns false: it has none, and never will */
+  add(slot: number): boolean {
     const slots = this.#slots;
     const { width } = slots;
     const first = slot * width;
-    let risen = false;
-    let begun = false;
+    let increased = false;
+    let started = false;
     for (let unit = first; unit < first + width; unit++) {
       // Above 2^53 the receiver has a rounded total, so the two are compared as it sees them.
-      risen ||= this.#mode === 'delta' ? slots.rise(unit) > 0 : slots.total(unit) !== slots.handed(unit);
-      begun ||= slots.began[unit] === 1;
+      increased ||= this.#mode === 'delta' ? slots.increase(unit) > 0 : slots.total(unit) !== slots.accepted(unit);
+      started ||= slots.started[unit] === 1;
     }
-    const ended = slots.members[slot] === 0;
-    if (ended && !risen && !begun) return false;
-    if (this.#mode === 'delta' && !risen) return true;
-    if (slots.pausedUntilMs[slot]! > this.#timeMs) {
-      this.#paused += width;
+    const ended = slots.liveCount[slot] === 0;
+    if (ended && !increased && !started) return false;
+    if (this.#mode === 'delta' && !increased) return true;
+    if (slots.backoffUntilMs[slot]! > this.#timeMs) {
+      this.#inBackoff += width;
       return true;
     }
-    const ends = ended && !risen;
-    for (let counter = 0; counter < width; counter++) this.#tellUnit(first + counter, counter, ends);
-    this.#told[this.#identities.length] = slot;
+    const stale = ended && !increased;
+    for (let counter = 0; counter < width; counter++) this.#addUnit(first + counter, counter, stale);
+    this.#rowSlots[this.#identities.length] = slot;
     this.#identities.push(slots.identities[slot]!);
     return true;
   }
 
-  #tellUnit(unit: number, counter: number, ends: boolean): void {
+  #addUnit(unit: number, counter: number, stale: boolean): void {
     const slots = this.#slots;
     const at = this.#identities.length * slots.width + counter;
-    const begun = slots.began[unit] === 1;
-    if (ends) {
-      this.#kinds[at] = begun ? END : NOTHING;
+    const started = slots.started[unit] === 1;
+    if (stale) {
+      this.#kinds[at] = started ? STALE : NO_SAMPLE;
     } else if (this.#mode === 'delta') {
-      const rise = slots.rise(unit);
-      if (rise <= 0) return;
+      const increase = slots.increase(unit);
+      if (increase <= 0) return;
       this.#kinds[at] = SAMPLE;
-      this.#values[at] = rise;
-    } else if (!begun && this.#startMs !== undefined && this.#startMs >= this.#timeMs) {
-      this.#young++;
+      this.#values[at] = increase;
+    } else if (!started && this.#zeroSampleMs !== undefined && this.#zeroSampleMs >= this.#timeMs) {
+      this.#deferred++;
     } else {
       this.#kinds[at] = SAMPLE;
       this.#values[at] = slots.total(unit);
-      if (begun || this.#startMs === undefined) return;
-      this.#begins = true;
-      this.#startKinds[at] = SAMPLE;
-      this.#startValues[at] = slots.handed(unit);
+      if (started || this.#zeroSampleMs === undefined) return;
+      this.#hasZeroSamples = true;
+      this.#zeroKinds[at] = SAMPLE;
+      this.#zeroValues[at] = slots.accepted(unit);
     }
   }
 
@@ -91,9 +91,9 @@ export class FrameBuilder {
       width: this.#slots.width,
       rows,
       identities: this.#identities,
-      slots: this.#told.subarray(0, rows),
-      paused: this.#paused,
-      young: this.#young,
+      slots: this.#rowSlots.subarray(0, rows),
+      inBackoff: this.#inBackoff,
+      deferred: this.#deferred,
       position,
     };
     return {
@@ -101,18 +101,18 @@ export class FrameBuilder {
       timeMs: this.#timeMs,
       kinds: this.#kinds.subarray(0, units),
       values: this.#values.subarray(0, units),
-      starts: this.#startsOf(same, units),
+      zeroSamples: this.#zeroSamplesOf(same, units),
     };
   }
 
-  #startsOf(same: Omit<Frame, 'timeMs' | 'kinds' | 'values' | 'starts'>, units: number): Frame | undefined {
-    if (!this.#begins || this.#startMs === undefined) return undefined;
+  #zeroSamplesOf(same: Omit<Frame, 'timeMs' | 'kinds' | 'values' | 'zeroSamples'>, units: number): Frame | undefined {
+    if (!this.#hasZeroSamples || this.#zeroSampleMs === undefined) return undefined;
     return {
       ...same,
-      timeMs: this.#startMs,
-      kinds: this.#startKinds.subarray(0, units),
-      values: this.#startValues.subarray(0, units),
-      starts: undefined,
+      timeMs: this.#zeroSampleMs,
+      kinds: this.#zeroKinds.subarray(0, units),
+      values: this.#zeroValues.subarray(0, units),
+      zeroSamples: undefined,
     };
   }
 }

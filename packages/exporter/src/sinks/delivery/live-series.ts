@@ -1,74 +1,75 @@
 import { Bug } from '@egressd/flow/bug';
-import { riseOf, type Totals } from '../../aggregate/snapshot.ts';
-import { grown } from './totals.ts';
+import { grown } from '@egressd/flow/grow';
+import { increaseOf, type Totals } from '../../aggregate/snapshot.ts';
+import { type CumulativeTotals, growTotals, zeroTotals } from './cumulative-totals.ts';
 
 const FIRST_CAPACITY = 1024;
 
 /**
- * The live series of ours, each with the totals that were read from it last, in columns:
+ * The live series of the aggregate, each with its totals at the last snapshot, in columns:
  *
- *   member              0      1      2
- *   slot                0      1      1      the series at the receiver that it counts into
- *   low, high           member * width + counter
+ *   entry               0      1      2
+ *   slot                0      1      1      the slot at the receiver that it counts into
+ *   low, high           entry * width + counter
  */
-export class Members {
+export class LiveSeries {
   readonly #width: number;
   readonly #byId = new Map<number, number>();
   readonly #free: number[] = [];
   #slot = new Uint32Array(FIRST_CAPACITY);
-  #low: Float64Array;
-  #high: Float64Array;
+  readonly #last: CumulativeTotals;
   #used = 0;
 
+  /** @param width counters a series */
   constructor(width: number) {
     this.#width = width;
-    this.#low = new Float64Array(FIRST_CAPACITY * width);
-    this.#high = new Float64Array(FIRST_CAPACITY * width);
+    this.#last = zeroTotals(FIRST_CAPACITY * width);
   }
 
+  /** The entry of a series; undefined: it is not there. */
   find(id: number): number | undefined {
     return this.#byId.get(id);
   }
 
-  /** A member whose totals were zero. */
+  /** @returns an entry whose last totals are zero */
   add(id: number, slot: number): number {
-    const member = this.#free.pop() ?? this.#used++;
-    if (member >= this.#slot.length) this.#grow();
-    this.#byId.set(id, member);
-    this.#slot[member] = slot;
-    this.#low.fill(0, member * this.#width, (member + 1) * this.#width);
-    this.#high.fill(0, member * this.#width, (member + 1) * this.#width);
-    return member;
+    const entry = this.#free.pop() ?? this.#used++;
+    if (entry >= this.#slot.length) this.#grow();
+    this.#byId.set(id, entry);
+    this.#slot[entry] = slot;
+    this.#last.low.fill(0, entry * this.#width, (entry + 1) * this.#width);
+    this.#last.high.fill(0, entry * this.#width, (entry + 1) * this.#width);
+    return entry;
   }
 
-  /** @returns its slot; undefined where nobody has this id */
+  /** @returns the slot that it counted into; undefined: there is no such series */
   remove(id: number): number | undefined {
-    const member = this.#byId.get(id);
-    if (member === undefined) return undefined;
+    const entry = this.#byId.get(id);
+    if (entry === undefined) return undefined;
     this.#byId.delete(id);
-    this.#free.push(member);
-    return this.#slot[member];
+    this.#free.push(entry);
+    return this.#slot[entry];
   }
 
-  slotOf(member: number): number {
-    return this.#slot[member]!;
+  slotOf(entry: number): number {
+    return this.#slot[entry]!;
   }
 
-  /** What a counter rose by since it was read last; it is read now. */
-  read(member: number, counter: number, totals: Totals, row: number): number {
-    const at = member * this.#width + counter;
-    const rise = riseOf(totals, row, this.#low[at]!, this.#high[at]!);
-    if (rise === 0) return 0;
-    if (rise < 0) throw new Bug(`a total fell by ${-rise}`);
-    this.#low[at] = totals.low[row]!;
-    this.#high[at] = totals.high[row]!;
-    return rise;
+  /** What a counter increased by since the last snapshot; its total in row `row` is the last one from now on. */
+  takeIncrease(entry: number, counter: number, totals: Totals, row: number): number {
+    const at = entry * this.#width + counter;
+    const last = this.#last;
+    const increase = increaseOf(totals, row, last.low[at]!, last.high[at]!);
+    if (increase === 0) return 0;
+    if (increase < 0) throw new Bug(`a total fell by ${-increase}`);
+    last.low[at] = totals.low[row]!;
+    last.high[at] = totals.high[row]!;
+    return increase;
   }
 
   #grow(): void {
-    const members = this.#slot.length * 2;
-    this.#slot = grown(this.#slot, members);
-    this.#low = grown(this.#low, members * this.#width);
-    this.#high = grown(this.#high, members * this.#width);
+    const entries = this.#slot.length * 2;
+    this.#slot = grown(this.#slot, entries);
+    growTotals(this.#last, entries * this.#width);
   }
 }

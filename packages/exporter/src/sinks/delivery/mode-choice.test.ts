@@ -22,12 +22,14 @@ test.each<[(boolean | undefined)[], Mode | undefined, boolean]>([
   expect(lines.some((line) => line.includes('collectors disagree'))).toBe(disagree);
 });
 
-test('what is sent is said at the start and when it changes, with the query for it', () => {
+test('the mode is logged at the start and when it changes, with the query for it', () => {
   const { choice, lines } = setUp();
   for (const asked of [undefined, undefined, true, true, false]) choice.choose([asked]);
   expect(lines).toHaveLength(3);
-  expect(lines[0]).toContain('ask="increase(egressd_transmit_bytes_total[1h])"');
+  expect(lines[0]).toContain('mode=default');
+  expect(lines[0]).toContain('query="increase(egressd_transmit_bytes_total[1h])"');
   expect(lines[0]).toContain('set send-traffic-delta to true at the collectors to keep them');
-  expect(lines[1]).toContain('ask="sum_over_time(egressd_transmit_bytes_total[1h])"');
-  expect(lines[2]).toContain('sends="growing counters"');
+  expect(lines[1]).toContain('mode=delta');
+  expect(lines[1]).toContain('query="sum_over_time(egressd_transmit_bytes_total[1h])"');
+  expect(lines[2]).toContain('mode=counter');
 });

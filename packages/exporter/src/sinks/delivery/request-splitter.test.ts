@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
-import { MAX_REFUSALS, type Part, Parts, PROBES } from './request-splitter.ts';
+import { MAX_REFUSALS, type Part, PROBES, RequestSplitter } from './request-splitter.ts';
 
 /** Sends every part to a receiver that refuses some units; requests hold at most `room` units. */
 function run(units: number, isBad: (unit: number) => boolean, room = 1000) {
-  const parts = new Parts(units);
+  const parts = new RequestSplitter(units);
   const accepted = new Uint8Array(units);
   let requests = 0;
   for (let part = parts.next; part !== undefined; part = parts.next) {
@@ -24,8 +24,8 @@ function holdsBad(part: Part, isBad: (unit: number) => boolean): boolean {
   return false;
 }
 
-describe('Parts', () => {
-  test('an empty frame has none', () => expect(new Parts(0).next).toBeUndefined());
+describe('RequestSplitter', () => {
+  test('an empty frame has none', () => expect(new RequestSplitter(0).next).toBeUndefined());
 
   test.each([
     ['none', []],
@@ -36,8 +36,8 @@ describe('Parts', () => {
     ['a run of ten', [10, 11, 12, 13, 14, 15, 16, 17, 18, 19]],
   ])('%s refused: every other unit is accepted once', (_name, bad: number[]) => {
     const { parts, accepted } = run(2500, (unit) => bad.includes(unit));
-    expect([...parts.alone].sort((a, b) => a - b)).toEqual(bad);
-    expect(parts.unsearched).toBe(0);
+    expect([...parts.isolated].sort((a, b) => a - b)).toEqual(bad);
+    expect(parts.notIsolated).toBe(0);
     for (let unit = 0; unit < 2500; unit++) expect(accepted[unit]).toBe(bad.includes(unit) ? 0 : 1);
   });
 
@@ -45,12 +45,12 @@ describe('Parts', () => {
     const { parts, requests } = run(100_000, () => true);
     expect(requests).toBe(1 + PROBES);
     expect(parts.accepted).toBe(0);
-    expect(parts.alone.length + parts.unsearched).toBe(100_000);
+    expect(parts.isolated.length + parts.notIsolated).toBe(100_000);
   });
 
-  test('a small frame, all refused: each alone', () => {
+  test('a small frame, all refused: each by itself', () => {
     const { parts } = run(3, () => true);
-    expect(parts.alone).toEqual([0, 1, 2]);
+    expect(parts.isolated).toEqual([0, 1, 2]);
     expect(parts.accepted).toBe(0);
   });
 
@@ -58,18 +58,18 @@ describe('Parts', () => {
     const { parts, accepted, requests } = run(100_000, (unit) => unit % 2 === 1);
     expect(requests).toBeLessThan(3 * MAX_REFUSALS);
     expect(Math.max(...accepted)).toBe(1);
-    expect(parts.alone.length + parts.unsearched + parts.accepted).toBe(100_000);
+    expect(parts.isolated.length + parts.notIsolated + parts.accepted).toBe(100_000);
   });
 
   test('a later request all refused: the others go through', () => {
     const { parts } = run(3000, (unit) => unit >= 1000 && unit < 2000);
     expect(parts.accepted).toBe(2000);
-    expect(parts.alone.length).toBeGreaterThan(0);
-    expect(parts.alone.length + parts.unsearched).toBe(1000);
+    expect(parts.isolated.length).toBeGreaterThan(0);
+    expect(parts.isolated.length + parts.notIsolated).toBe(1000);
   });
 
   test('too large a body is halved without searching', () => {
-    const parts = new Parts(1000);
+    const parts = new RequestSplitter(1000);
     const sizes: number[] = [];
     for (let part = parts.next; part !== undefined; part = parts.next) {
       parts.cut(part.to);
@@ -81,14 +81,14 @@ describe('Parts', () => {
       }
     }
     expect(sizes).toEqual([125, 125, 125, 125, 125, 125, 125, 125]);
-    expect(parts.alone).toEqual([]);
+    expect(parts.isolated).toEqual([]);
   });
 
   test('giving up leaves the rest', () => {
-    const parts = new Parts(10);
+    const parts = new RequestSplitter(10);
     parts.cut(4);
-    parts.giveUp();
+    parts.abandon();
     expect(parts.next).toBeUndefined();
-    expect(parts.unsearched).toBe(10);
+    expect(parts.notIsolated).toBe(10);
   });
 });

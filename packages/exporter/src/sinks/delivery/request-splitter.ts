@@ -1,10 +1,10 @@
 import { Bug } from '@egressd/flow/bug';
 
-/** Units that are tried alone where the first request of a frame is refused: none taken, and the fault is not in the units. */
+/** Units that are tried by themselves where the first request of a frame is refused: none taken, and the fault is not in the units. */
 export const PROBES = 8;
-/** After so many refused alone in a row, the rest of their request is left for the next frame. */
-export const MAX_ALONE_IN_A_ROW = 32;
-/** After so many refusals in one frame nothing is searched any more: what is refused is left as it is. */
+/** After so many refused by themselves in a row, the rest of their request waits for the next frame. */
+const MAX_ISOLATED_IN_A_ROW = 32;
+/** After so many refusals in one frame nothing is isolated any more: what is refused stays refused as a whole. */
 export const MAX_REFUSALS = 500;
 
 /** A run of units, `to` exclusive. Where a sink sends items, each of them counts as one. */
@@ -14,33 +14,33 @@ export interface Part {
 }
 
 /**
- * Which part of a frame to send next, until all is accepted or refused. A refused part is halved until the refused units stand
- * alone. The number of requests that this can take is bounded: where nothing at all is accepted, a few units spread over the
- * first request are tried alone, and then the frame is given up (a wrong path that answers 400 to everything costs nine requests).
+ * Which part of a frame to send next, until all is accepted or refused. A refused part is bisected until the refused units are
+ * isolated. The number of requests that this can take is bounded: where nothing at all is accepted, a few units spread over the
+ * first request are probed, and then the frame is abandoned (a wrong path that answers 400 to everything costs nine requests).
  *
  *   stack, top first   [probe] [probe] [gap of the refused request ...] [rest of the frame that no request has held yet]
  */
-export class Parts {
-  /** Units that were refused alone. */
-  readonly alone: number[] = [];
-  /** Units that are left for the next frame though nobody looked at them alone. */
-  unsearched = 0;
+export class RequestSplitter {
+  /** Units that were refused by themselves. */
+  readonly isolated: number[] = [];
+  /** Units that wait for the next frame because they were refused with others, and not isolated. */
+  notIsolated = 0;
   /** Samples that were accepted. */
   accepted = 0;
   readonly #stack: Part[] = [];
   /** Up to here units have been in a request. */
-  #fresh = 0;
-  #spread = false;
-  #aloneInARow = 0;
+  #requestedTo = 0;
+  #probed = false;
+  #isolatedInARow = 0;
   #refusals = 0;
 
-  /** @param left what `left` was in a life before; undefined: nothing is settled */
-  constructor(units: number, left: readonly Part[] = [{ from: 0, to: units }]) {
-    for (const part of left) if (part.to > part.from) this.#stack.push(part);
+  /** @param remaining what `remaining` was in a former process; undefined: nothing is settled */
+  constructor(units: number, remaining: readonly Part[] = [{ from: 0, to: units }]) {
+    for (const part of remaining) if (part.to > part.from) this.#stack.push(part);
   }
 
   /** What is not settled, last first, cut as it was sent. */
-  get left(): readonly Part[] {
+  get remaining(): readonly Part[] {
     return this.#stack;
   }
 
@@ -54,47 +54,47 @@ export class Parts {
     const part = this.#pop();
     if (end < part.to) this.#stack.push({ from: end, to: part.to });
     this.#stack.push({ from: part.from, to: end });
-    this.#fresh = Math.max(this.#fresh, end);
+    this.#requestedTo = Math.max(this.#requestedTo, end);
   }
 
-  /** The next part was accepted, with so many samples; where it had none nobody was asked. */
+  /** The next part was accepted, with so many samples; one without any was not sent. */
   accept(samples: number): void {
     this.#pop();
     this.accepted += samples;
-    if (samples > 0) this.#aloneInARow = 0;
+    if (samples > 0) this.#isolatedInARow = 0;
   }
 
-  /** The next part was refused. Splitting by size is no search, so it is not bounded as one. */
+  /** The next part was refused. Splitting by size isolates nothing, so it is not bounded. */
   refuse(fault: 'content' | 'size'): void {
     const part = this.#pop();
     if (fault === 'content') this.#refusals++;
-    if (part.to - part.from === 1) this.#refuseAlone(part.from);
-    else if (fault === 'content' && this.accepted === 0 && !this.#spread) this.#spreadOver(part);
-    else if (this.#refusals > MAX_REFUSALS) this.unsearched += part.to - part.from;
-    else this.#halve(part);
+    if (part.to - part.from === 1) this.#refuseIsolated(part.from);
+    else if (fault === 'content' && this.accepted === 0 && !this.#probed) this.#probe(part);
+    else if (this.#refusals > MAX_REFUSALS) this.notIsolated += part.to - part.from;
+    else this.#bisect(part);
   }
 
   /** Whatever is sent would be refused: nothing more to send. */
-  giveUp(): void {
-    for (const part of this.#stack) this.unsearched += part.to - part.from;
+  abandon(): void {
+    for (const part of this.#stack) this.notIsolated += part.to - part.from;
     this.#stack.length = 0;
   }
 
-  #halve(part: Part): void {
+  #bisect(part: Part): void {
     const middle = (part.from + part.to) >>> 1;
     this.#stack.push({ from: middle, to: part.to }, { from: part.from, to: middle });
   }
 
-  #refuseAlone(unit: number): void {
-    this.alone.push(unit);
-    this.#aloneInARow++;
-    if (this.accepted === 0 && this.alone.length >= PROBES) this.giveUp();
-    else if (this.#aloneInARow >= MAX_ALONE_IN_A_ROW) this.#leaveRequest();
+  #refuseIsolated(unit: number): void {
+    this.isolated.push(unit);
+    this.#isolatedInARow++;
+    if (this.accepted === 0 && this.isolated.length >= PROBES) this.abandon();
+    else if (this.#isolatedInARow >= MAX_ISOLATED_IN_A_ROW) this.#abandonRequest();
   }
 
   /** Single units at even distances go first, then what lies between them. */
-  #spreadOver(part: Part): void {
-    this.#spread = true;
+  #probe(part: Part): void {
+    this.#probed = true;
     const units = part.to - part.from;
     const probes = Math.min(PROBES, units);
     const singles: Part[] = [];
@@ -108,11 +108,11 @@ export class Parts {
     this.#stack.push(...singles);
   }
 
-  /** Leaves what was in the request before; what no request has held yet goes on. */
-  #leaveRequest(): void {
-    this.#aloneInARow = 0;
-    for (let top = this.next; top !== undefined && top.to <= this.#fresh; top = this.next) {
-      this.unsearched += top.to - top.from;
+  /** Abandons what was in a request already; what no request has held yet goes on. */
+  #abandonRequest(): void {
+    this.#isolatedInARow = 0;
+    for (let top = this.next; top !== undefined && top.to <= this.#requestedTo; top = this.next) {
+      this.notIsolated += top.to - top.from;
       this.#pop();
     }
   }

@@ -1,7 +1,8 @@
 import { Bug } from '@egressd/flow/bug';
-import { riseOf, totalOf } from '../../aggregate/snapshot.ts';
-import { FREE_SLOT, type LedgerImage } from './sink-state-image.ts';
-import { addTo, type GrowingTotals, grown, setTo } from './totals.ts';
+import { grown } from '@egressd/flow/grow';
+import { increaseOf, totalOf } from '../../aggregate/snapshot.ts';
+import { addTo, type CumulativeTotals, growTotals, setTo, zeroTotals } from './cumulative-totals.ts';
+import { FREE_SLOT, type SinkStateImage } from './sink-state-image.ts';
 
 const FIRST_CAPACITY = 1024;
 
@@ -10,31 +11,31 @@ const FIRST_CAPACITY = 1024;
  *
  *   slot                   0      1      2 (free)
  *   identity               "..."  "..."  undefined
- *   members                1      2      0           live series of ours behind it
- *   pausedUntilMs          0      t      0           refused a short while ago: left out until then
- *   refusals               0      3      0           times in a row
+ *   liveCount              1      2      0           live series of the aggregate that count into it
+ *   backoffUntilMs         0      t      0           was refused: left out of frames until then
+ *   refusals               0      3      0           in a row
  *   unit = slot * width + counter
- *   total                  what all series behind it have counted, ended ones included
- *   handed                 what the receiver has accepted of that
- *   began                  1: the receiver has a sample of this counter that later ones go on from
+ *   total                  what all its series have counted, ended ones included
+ *   accepted               what the receiver has accepted of that
+ *   started                1: the receiver has a sample of this counter that later ones continue
  */
-export class Slots {
+export class SeriesSlots {
   readonly width: number;
   readonly identities: (string | undefined)[] = [];
-  members = new Uint32Array(FIRST_CAPACITY);
-  pausedUntilMs = new Float64Array(FIRST_CAPACITY);
+  liveCount = new Uint32Array(FIRST_CAPACITY);
+  backoffUntilMs = new Float64Array(FIRST_CAPACITY);
   refusals = new Uint8Array(FIRST_CAPACITY);
-  began: Uint8Array;
-  readonly #total: GrowingTotals;
-  readonly #handed: GrowingTotals;
+  started: Uint8Array;
+  readonly #total: CumulativeTotals;
+  readonly #accepted: CumulativeTotals;
   readonly #byIdentity = new Map<string, number>();
   readonly #free: number[] = [];
 
   constructor(width: number) {
     this.width = width;
-    this.began = new Uint8Array(FIRST_CAPACITY * width);
-    this.#total = zeros(FIRST_CAPACITY * width);
-    this.#handed = zeros(FIRST_CAPACITY * width);
+    this.started = new Uint8Array(FIRST_CAPACITY * width);
+    this.#total = zeroTotals(FIRST_CAPACITY * width);
+    this.#accepted = zeroTotals(FIRST_CAPACITY * width);
   }
 
   /** Slots in use. */
@@ -46,10 +47,10 @@ export class Slots {
     return this.#byIdentity.get(identity);
   }
 
-  /** A slot of zeros. */
-  take(identity: string): number {
+  /** @returns a slot of zeros */
+  allocate(identity: string): number {
     const slot = this.#free.pop() ?? this.identities.length;
-    if (slot >= this.members.length) this.#grow();
+    if (slot >= this.liveCount.length) this.#grow();
     this.identities[slot] = identity;
     this.#byIdentity.set(identity, slot);
     return slot;
@@ -60,55 +61,55 @@ export class Slots {
     if (identity === undefined) throw new Bug(`slot ${slot} is free already`);
     this.#byIdentity.delete(identity);
     this.identities[slot] = undefined;
-    this.members[slot] = 0;
-    this.pausedUntilMs[slot] = 0;
+    this.liveCount[slot] = 0;
+    this.backoffUntilMs[slot] = 0;
     this.refusals[slot] = 0;
     for (let unit = slot * this.width; unit < (slot + 1) * this.width; unit++) {
-      this.began[unit] = 0;
+      this.started[unit] = 0;
       setTo(this.#total, unit, 0);
-      setTo(this.#handed, unit, 0);
+      setTo(this.#accepted, unit, 0);
     }
     this.#free.push(slot);
   }
 
   /** Columns of the units, as long as there are slots. Valid until the next change. */
-  units(): Pick<LedgerImage, 'began' | 'totalLow' | 'totalHigh' | 'handedLow' | 'handedHigh'> {
+  units(): Pick<SinkStateImage, 'started' | 'totalLow' | 'totalHigh' | 'acceptedLow' | 'acceptedHigh'> {
     const units = this.identities.length * this.width;
     return {
-      began: this.began.subarray(0, units),
+      started: this.started.subarray(0, units),
       totalLow: this.#total.low.subarray(0, units),
       totalHigh: this.#total.high.subarray(0, units),
-      handedLow: this.#handed.low.subarray(0, units),
-      handedHigh: this.#handed.high.subarray(0, units),
+      acceptedLow: this.#accepted.low.subarray(0, units),
+      acceptedHigh: this.#accepted.high.subarray(0, units),
     };
   }
 
-  /** Takes over an image, before any slot was taken. Members are not in it. */
-  restore(image: LedgerImage, identities: readonly (string | undefined)[]): void {
-    while (this.members.length < image.kinds.length) this.#grow();
+  /** Takes over an image, before any slot was allocated. `liveCount` is not in it. */
+  restore(image: SinkStateImage, identities: readonly (string | undefined)[]): void {
+    while (this.liveCount.length < image.kinds.length) this.#grow();
     for (const [slot, kind] of image.kinds.entries()) {
       const identity = kind === FREE_SLOT ? undefined : identities[slot];
       this.identities.push(identity);
       if (identity === undefined) this.#free.push(slot);
       else this.#byIdentity.set(identity, slot);
     }
-    this.pausedUntilMs.set(image.pausedUntilMs);
+    this.backoffUntilMs.set(image.backoffUntilMs);
     this.refusals.set(image.refusals);
-    this.began.set(image.began);
+    this.started.set(image.started);
     this.#total.low.set(image.totalLow);
     this.#total.high.set(image.totalHigh);
-    this.#handed.low.set(image.handedLow);
-    this.#handed.high.set(image.handedHigh);
+    this.#accepted.low.set(image.acceptedLow);
+    this.#accepted.high.set(image.acceptedHigh);
   }
 
-  /** The receiver is another one: it has nothing, and is to be told what nobody has accepted yet. */
-  forgetReceiver(): void {
+  /** The receiver is another one and has nothing: what was not accepted before is all that it is to get. */
+  resetAccepted(): void {
     for (let unit = 0; unit < this.identities.length * this.width; unit++) {
-      setTo(this.#total, unit, Math.max(0, this.rise(unit)));
-      setTo(this.#handed, unit, 0);
+      setTo(this.#total, unit, Math.max(0, this.increase(unit)));
+      setTo(this.#accepted, unit, 0);
     }
-    this.began.fill(0);
-    this.pausedUntilMs.fill(0);
+    this.started.fill(0);
+    this.backoffUntilMs.fill(0);
     this.refusals.fill(0);
   }
 
@@ -118,13 +119,13 @@ export class Slots {
   }
 
   /** What was accepted, as a double. */
-  handed(unit: number): number {
-    return totalOf(this.#handed, unit);
+  accepted(unit: number): number {
+    return totalOf(this.#accepted, unit);
   }
 
   /** What was counted and not accepted yet. Below 0 only where a total above 2^53 was rounded up when it was sent. */
-  rise(unit: number): number {
-    return riseOf(this.#total, unit, this.#handed.low[unit]!, this.#handed.high[unit]!);
+  increase(unit: number): number {
+    return increaseOf(this.#total, unit, this.#accepted.low[unit]!, this.#accepted.high[unit]!);
   }
 
   count(unit: number, amount: number): void {
@@ -132,28 +133,22 @@ export class Slots {
   }
 
   /** The receiver has all up to this total. */
-  handTotal(unit: number, total: number): void {
-    setTo(this.#handed, unit, total);
+  acceptTotal(unit: number, total: number): void {
+    setTo(this.#accepted, unit, total);
   }
 
   /** The receiver has this much more. */
-  handRise(unit: number, rise: number): void {
-    addTo(this.#handed, unit, rise);
+  acceptIncrease(unit: number, increase: number): void {
+    addTo(this.#accepted, unit, increase);
   }
 
   #grow(): void {
-    const slots = this.members.length * 2;
-    this.members = grown(this.members, slots);
-    this.pausedUntilMs = grown(this.pausedUntilMs, slots);
+    const slots = this.liveCount.length * 2;
+    this.liveCount = grown(this.liveCount, slots);
+    this.backoffUntilMs = grown(this.backoffUntilMs, slots);
     this.refusals = grown(this.refusals, slots);
-    this.began = grown(this.began, slots * this.width);
-    for (const totals of [this.#total, this.#handed]) {
-      totals.low = grown(totals.low, slots * this.width);
-      totals.high = grown(totals.high, slots * this.width);
-    }
+    this.started = grown(this.started, slots * this.width);
+    growTotals(this.#total, slots * this.width);
+    growTotals(this.#accepted, slots * this.width);
   }
-}
-
-function zeros(length: number): GrowingTotals {
-  return { low: new Float64Array(length), high: new Float64Array(length) };
 }

@@ -5,9 +5,9 @@ import { Registry } from 'prom-client';
 import type { Series } from '../../aggregate/snapshot.ts';
 import { STARTED_MS, testSeries, testSnapshot, VirtualTimers } from '../testing.ts';
 import { ANSWERS, ChaosDatabase, ChaosEndpoint } from './chaos-receivers.testing.ts';
-import { Delivery } from './delivery.ts';
 import type { Mode } from './frame.ts';
 import { createSinkMetrics } from './metrics.ts';
+import { SinkDelivery } from './sink-delivery.ts';
 
 const step = fc.record({
   series: fc.nat(7),
@@ -28,14 +28,14 @@ test.each<[string, Mode, () => ChaosDatabase | ChaosEndpoint]>([
       const sink = receiver();
       let acceptedMs = 0;
       let givenUp = false;
-      const delivery = new Delivery({
+      const delivery = new SinkDelivery({
         sink,
         startedMs: STARTED_MS,
         intervalMs: 60_000,
         metrics: {
           ...createSinkMetrics(new Registry()),
           dropped: (_sink, reason) => {
-            givenUp ||= reason === 'given_up';
+            givenUp ||= reason === 'series_ended';
           },
         },
         log: SILENT,
@@ -50,7 +50,7 @@ test.each<[string, Mode, () => ChaosDatabase | ChaosEndpoint]>([
       };
       const live = new Map<number, { series: Series; total: number }>();
       let [nowMs, nextId, counted] = [0, 0, 0];
-      const offer = (afterMs: number, retired: readonly Series[] = []) => {
+      const offer = (afterMs: number, evicted: readonly Series[] = []) => {
         nowMs += afterMs;
         const rows = [...live.values()];
         delivery.offer(
@@ -58,7 +58,7 @@ test.each<[string, Mode, () => ChaosDatabase | ChaosEndpoint]>([
             nowMs,
             rows.map(({ series }) => series),
             rows.map(({ total }) => total),
-            retired,
+            evicted,
           ),
           mode,
         );

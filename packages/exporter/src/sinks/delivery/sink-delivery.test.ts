@@ -3,9 +3,10 @@ import { describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
 import type { Fault, FrozenRequest, SendResult, Sink } from '../sink.ts';
 import { STARTED_MS, testSeries, testSnapshot, until, VirtualTimers } from '../testing.ts';
-import { type Accepted, AWAY_AFTER_MS, Delivery } from './delivery.ts';
+import { UNAVAILABLE_AFTER_MS } from './availability.ts';
 import type { Frame, Mode } from './frame.ts';
 import { createSinkMetrics } from './metrics.ts';
+import { type Accepted, SinkDelivery } from './sink-delivery.ts';
 
 const OK: SendResult = { outcome: 'ok', status: '204' };
 const AGAIN: SendResult = { outcome: 'retryable', status: '503', maybeStored: true, message: 'db answered 503' };
@@ -17,10 +18,10 @@ type Seen = { readonly key: string; readonly samples: readonly string[] };
 /** A sink whose bodies are text, and that answers as it is told. */
 class TextSink implements Sink {
   readonly name = 'text';
-  readonly scheme = 'text';
-  readonly receiver = 'text';
+  readonly identityScheme = 'text';
+  readonly receiverId = 'text';
   form: Sink['form'] = 'samples';
-  usualMode: Mode = 'counter';
+  defaultMode: Mode = 'counter';
   counters: Sink['counters'] = ['txBytes'];
   readonly maxSeries = 1000;
   readonly seen: Seen[] = [];
@@ -63,7 +64,7 @@ function setUp(answer?: TextSink['answer'], sink: TextSink = new TextSink(answer
   const timers = new VirtualTimers();
   const accepted: number[] = [];
   const lines: string[] = [];
-  const delivery = new Delivery({
+  const delivery = new SinkDelivery({
     sink,
     startedMs: STARTED_MS,
     intervalMs: 60_000,
@@ -88,7 +89,7 @@ function setUp(answer?: TextSink['answer'], sink: TextSink = new TextSink(answer
 
 const SERIES = Array.from({ length: 400 }, (_, id) => testSeries(id));
 
-describe('Delivery', () => {
+describe('SinkDelivery', () => {
   test('a snapshot goes out and is reported', async () => {
     const { sink, delivery, accepted, offer, metric } = setUp();
     offer(60_000, [5]);
@@ -140,7 +141,7 @@ describe('Delivery', () => {
       ['delta', 3],
     ] as const) {
       const { sink, delivery, accepted } = setUp();
-      sink.usualMode = mode;
+      sink.defaultMode = mode;
       for (const [minute, total] of [5, 8].entries()) {
         delivery.offer(testSnapshot(60_000 * (minute + 1), [SERIES[0]!], [total]), undefined);
         await until(() => accepted.length === minute + 1);
@@ -157,7 +158,7 @@ describe('Delivery', () => {
   });
 
   test('a request that fails is repeated, the same under the same key, after growing pauses', async () => {
-    const answers = [AGAIN, { ...AGAIN, delayMs: 30_000 }, AGAIN, OK];
+    const answers = [AGAIN, { ...AGAIN, retryAfterMs: 30_000 }, AGAIN, OK];
     const { sink, timers, accepted, offer, metric } = setUp(() => answers.shift()!);
     offer(60_000, [5]);
     await until(() => accepted.length === 1);
@@ -218,8 +219,8 @@ describe('Delivery', () => {
         'egressd_dropped_events_total{sink="text",reason="rejected"} 800',
       ]);
       const stored = sink.seen.slice(18).flatMap(({ samples }) => samples);
-      const starts = mode === 'counter' ? SERIES.map((_, id) => `pod-${id}=0@120001`) : [];
-      expect(stored).toEqual([...starts, ...SERIES.map((_, id) => `pod-${id}=7@180000`)]);
+      const zeroSamples = mode === 'counter' ? SERIES.map((_, id) => `pod-${id}=0@120001`) : [];
+      expect(stored).toEqual([...zeroSamples, ...SERIES.map((_, id) => `pod-${id}=7@180000`)]);
     },
   );
 
@@ -234,20 +235,20 @@ describe('Delivery', () => {
         await new Promise((resolve) => setImmediate(resolve));
       }
       expect(accepted).toEqual([]);
-      expect(lines.filter((line) => line.includes('bad request'))).toHaveLength(1);
+      expect(lines.filter((line) => line.includes('fault=request'))).toHaveLength(1);
       sink.answer = () => OK;
       offer(240_000, [9, 9, 9], mode);
       await until(() => accepted.length === 1);
-      const starts = mode === 'counter' ? ['pod-0=0@180001', 'pod-1=0@180001', 'pod-2=0@180001'] : [];
+      const zeroSamples = mode === 'counter' ? ['pod-0=0@180001', 'pod-1=0@180001', 'pod-2=0@180001'] : [];
       const values = ['pod-0=9@240000', 'pod-1=9@240000', 'pod-2=9@240000'];
-      expect(sink.seen.slice(3).flatMap(({ samples }) => samples)).toEqual([...starts, ...values]);
-      expect(lines.at(-1)).toContain('accepts everything again');
+      expect(sink.seen.slice(3).flatMap(({ samples }) => samples)).toEqual([...zeroSamples, ...values]);
+      expect(lines.at(-1)).toContain('sink recovered');
     },
   );
 
   describe('deltas of which an answer was lost are counted', () => {
     const ambiguous = 'egressd_exporter_sink_ambiguous_samples_total';
-    const lines = (fate: string, samples: number) => [`${ambiguous}{sink="text",fate="${fate}"} ${samples}`];
+    const lines = (outcome: string, samples: number) => [`${ambiguous}{sink="text",outcome="${outcome}"} ${samples}`];
 
     test('accepted when repeated; counters are not counted', async () => {
       const { sink, accepted, offer, metric } = setUp(() => (sink.seen.length === 1 ? AGAIN : OK));
@@ -326,7 +327,7 @@ describe('Delivery', () => {
   test('a sink away for long holds no commits, until it is back', async () => {
     const { sink, delivery, timers, accepted, offer, lines, metric } = setUp(() => AGAIN);
     offer(60_000, [1]);
-    await until(() => timers.now() > AWAY_AFTER_MS);
+    await until(() => timers.now() > UNAVAILABLE_AFTER_MS);
     offer(120_000, [2]);
     expect(delivery.holdsCommit).toBe(false);
     expect(await metric('egressd_exporter_sink_unavailable')).toEqual([
@@ -335,7 +336,7 @@ describe('Delivery', () => {
     expect(await metric('egressd_exporter_sink_outages_total')).toEqual([
       'egressd_exporter_sink_outages_total{sink="text"} 1',
     ]);
-    expect(lines.filter((line) => line.includes('away too long'))).toHaveLength(1);
+    expect(lines.filter((line) => line.includes('sink is unavailable'))).toHaveLength(1);
     expect(lines.length).toBeLessThan(sink.seen.length + 2);
     sink.answer = () => OK;
     await until(() => accepted.length === 2);
@@ -347,7 +348,7 @@ describe('Delivery', () => {
 
   test('a sink that is only idle is not away', () => {
     const { delivery, timers } = setUp();
-    timers.advance(10 * AWAY_AFTER_MS);
+    timers.advance(10 * UNAVAILABLE_AFTER_MS);
     expect(delivery.holdsCommit).toBe(true);
   });
 
@@ -404,7 +405,7 @@ describe('Delivery', () => {
 /** A sink of items: `pod-1=5/7` is one item with both counters. */
 class ItemSink extends TextSink {
   override form = 'items' as const;
-  override usualMode = 'delta' as const;
+  override defaultMode = 'delta' as const;
   override counters = ['txBytes', 'rxBytes'] as const;
 
   override async encode(frame: Frame, from: number, to: number): Promise<FrozenRequest> {
@@ -461,7 +462,7 @@ describe('items', () => {
     offer(90_000, totals(6));
     await until(() => accepted.length === 2);
     expect(await metric('egressd_dropped_events_total')).toContain(
-      'egressd_dropped_events_total{sink="text",reason="paused"} 1',
+      'egressd_dropped_events_total{sink="text",reason="backoff"} 1',
     );
     sink.answer = (samples) => {
       stored.push(...samples);

@@ -8,41 +8,41 @@ export const USED_SLOT = 1;
 /** One of `~other`. */
 export const OTHER_SLOT = 2;
 
-/** Kinds, values and time of the starts of a frame, which has the same rows. */
-export interface StartsImage {
+/** Kinds, values and time of the zero samples of a frame, which have the same rows. */
+interface ZeroSamplesImage {
   readonly timeMs: number;
   readonly kinds: Uint8Array;
   readonly values: Float64Array;
 }
 
-/** A frame of which nobody knows how much has arrived. Its identities follow from its slots. */
+/** A frame in flight: how much of it has arrived is not known. Its identities follow from its slots. */
 export interface FrameImage {
   readonly mode: Mode;
   readonly timeMs: number;
   readonly slots: Uint32Array;
   readonly kinds: Uint8Array;
   readonly values: Float64Array;
-  readonly paused: number;
-  readonly young: number;
-  /** They come first; undefined: there are none, or what became of them is in the books. */
-  readonly starts: StartsImage | undefined;
-  /** What is not settled of it, of the starts where there are some: in the order of `Parts`, begin and end by turns. */
-  readonly left: Uint32Array;
+  readonly inBackoff: number;
+  readonly deferred: number;
+  /** They come first; undefined: there are none, or they are settled and in the state. */
+  readonly zeroSamples: ZeroSamplesImage | undefined;
+  /** Parts that are not settled, of the zero samples where there are some: `from` and `to` by turns, in the order of `RequestSplitter`. */
+  readonly remaining: Uint32Array;
 }
 
 /**
- * A sink's books at one moment, in columns, so that another process can go on from there. Totals of series that live are not in it:
- * what was read from them last is what the totals were at that moment.
+ * A sink's state at one moment, in columns, so that another process can resume from it. Totals of live series are not in it: their last
+ * totals are what the aggregate's totals were at that moment.
  *
  *   row of the totals  -> slotOf
- *   slot               kinds  pausedUntilMs  refusals
- *   unit               began  total  handed              (slot * counters + counter)
+ *   slot               kinds    backoffUntilMs  refusals
+ *   unit               started  total           accepted      (slot * counters + counter)
  */
-export interface LedgerImage {
+export interface SinkStateImage {
   /** What the identities of its slots mean. */
-  readonly scheme: string;
-  /** Whose books these are. */
-  readonly receiver: string;
+  readonly identityScheme: string;
+  /** Which receiver has what this state says. */
+  readonly receiverId: string;
   readonly counters: readonly Counter[];
   /** Part of the keys of its requests. */
   readonly origin: string;
@@ -50,41 +50,49 @@ export interface LedgerImage {
   readonly lastMs: number;
   readonly slotOf: Uint32Array;
   readonly kinds: Uint8Array;
-  /** Identities of slots behind which no series lives any more: those of the others follow from labels. */
+  /** Identities of slots whose series have all ended: those of the others follow from labels. */
   readonly ended: ReadonlyMap<number, string>;
-  readonly pausedUntilMs: Float64Array;
+  readonly backoffUntilMs: Float64Array;
   readonly refusals: Uint8Array;
-  readonly began: Uint8Array;
+  readonly started: Uint8Array;
   readonly totalLow: Float64Array;
   readonly totalHigh: Float64Array;
-  readonly handedLow: Float64Array;
-  readonly handedHigh: Float64Array;
+  readonly acceptedLow: Float64Array;
+  readonly acceptedHigh: Float64Array;
   readonly frame: FrameImage | undefined;
 }
 
-/** @param left what is not settled of it */
-export function imageOfFrame(frame: Frame, left: readonly Part[]): FrameImage {
-  const { mode, timeMs, slots, kinds, values, paused, young, starts } = frame;
-  const bounds = Uint32Array.from(left.flatMap(({ from, to }) => [from, to]));
-  const first = starts && { timeMs: starts.timeMs, kinds: starts.kinds, values: starts.values };
-  return { mode, timeMs, slots, kinds, values, paused, young, starts: first, left: bounds };
+/** @param remaining its parts that are not settled */
+export function imageOfFrame(frame: Frame, remaining: readonly Part[]): FrameImage {
+  const { mode, timeMs, slots, kinds, values, inBackoff, deferred, zeroSamples } = frame;
+  const bounds = Uint32Array.from(remaining.flatMap(({ from, to }) => [from, to]));
+  const first = zeroSamples && { timeMs: zeroSamples.timeMs, kinds: zeroSamples.kinds, values: zeroSamples.values };
+  return { mode, timeMs, slots, kinds, values, inBackoff, deferred, zeroSamples: first, remaining: bounds };
 }
 
-/** The frame of an image. It is of no position: what was committed before is not committed again. */
-export function frameOf(image: LedgerImage, identities: readonly (string | undefined)[]): Frame | undefined {
+/** The parts of an image's frame that are not settled. */
+export function remainingOf({ remaining }: FrameImage): Part[] {
+  return Array.from({ length: remaining.length / 2 }, (_, i) => ({
+    from: remaining[2 * i]!,
+    to: remaining[2 * i + 1]!,
+  }));
+}
+
+/** The frame of an image. It has no position: what was committed before is not committed again. */
+export function frameOf(image: SinkStateImage, identities: readonly (string | undefined)[]): Frame | undefined {
   const { frame, origin, counters } = image;
   if (frame === undefined) return undefined;
-  const { starts, left: _, ...rest } = frame;
+  const { zeroSamples, remaining: _, ...rest } = frame;
   const names = Array.from(frame.slots, (slot) => identities[slot]!);
   const of = { origin, width: counters.length, rows: frame.slots.length, identities: names, position: new Map() };
   const same = { ...rest, ...of };
-  return { ...same, starts: starts && { ...same, ...starts, starts: undefined } };
+  return { ...same, zeroSamples: zeroSamples && { ...same, ...zeroSamples, zeroSamples: undefined } };
 }
 
-/** What nobody has accepted of a counter of a slot; of one that was not counted: nothing. */
-export function untold(image: LedgerImage, slot: number, counter: number): number {
+/** What was counted and not accepted of a counter of a slot; zero for one that was not counted (-1). */
+export function unacceptedOf(image: SinkStateImage, slot: number, counter: number): number {
   if (counter === -1) return 0;
-  const { counters, totalLow, totalHigh, handedLow, handedHigh } = image;
+  const { counters, totalLow, totalHigh, acceptedLow, acceptedHigh } = image;
   const unit = slot * counters.length + counter;
-  return Math.max(0, (totalHigh[unit]! - handedHigh[unit]!) * HIGH_UNIT + (totalLow[unit]! - handedLow[unit]!));
+  return Math.max(0, (totalHigh[unit]! - acceptedHigh[unit]!) * HIGH_UNIT + (totalLow[unit]! - acceptedLow[unit]!));
 }

@@ -2,44 +2,52 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Series } from '../../aggregate/snapshot.ts';
 import { STARTED_MS, testSeries, testSnapshot } from '../testing.ts';
-import { END, type Frame, type Mode, NOTHING, SAMPLE, unitsOf } from './frame.ts';
-import { Ledger, type LedgerOptions } from './sink-state.ts';
+import { type Frame, type Mode, NO_SAMPLE, SAMPLE, STALE, unitsOf } from './frame.ts';
+import { SinkState, type SinkStateOptions } from './sink-state.ts';
 
 const INTERVAL_MS = 60_000;
 const NOWHERE = new Map();
 const [A, B, C] = [testSeries(1), testSeries(2), testSeries(3)] as const;
 
-function ledger(maxSeries = 100, identityOf = (labels: { src_pod: string }) => labels.src_pod): Ledger {
-  return new Ledger({ counters: ['txBytes'], maxSeries, identityOf, startedMs: STARTED_MS, intervalMs: INTERVAL_MS });
+function ledger(maxSeries = 100, identityOf = (labels: { src_pod: string }) => labels.src_pod): SinkState {
+  return new SinkState({
+    counters: ['txBytes'],
+    maxSeries,
+    identityOf,
+    startedMs: STARTED_MS,
+    intervalMs: INTERVAL_MS,
+  });
 }
 
 /** Frame as text: `pod-1 0@60000 100@120000`, times since the start. */
-function tell(frame: Frame): string[] {
+function text(frame: Frame): string[] {
   return Array.from(frame.kinds, (kind, unit) => {
     const sample = `${frame.values[unit]}@${frame.timeMs - STARTED_MS}`;
-    const start = frame.starts?.kinds[unit] ? `${frame.starts.values[unit]}@${frame.starts.timeMs - STARTED_MS} ` : '';
-    const said = { [NOTHING]: '-', [SAMPLE]: `${start}${sample}`, [END]: 'end' }[kind];
+    const start = frame.zeroSamples?.kinds[unit]
+      ? `${frame.zeroSamples.values[unit]}@${frame.zeroSamples.timeMs - STARTED_MS} `
+      : '';
+    const said = { [NO_SAMPLE]: '-', [SAMPLE]: `${start}${sample}`, [STALE]: 'end' }[kind];
     return `${frame.identities[Math.floor(unit / frame.width)]} ${said}`;
   });
 }
 
-function acceptAll(of: Ledger, frame: Frame): void {
-  if (frame.starts !== undefined) of.accepted(frame.starts, 0, unitsOf(frame));
+function acceptAll(of: SinkState, frame: Frame): void {
+  if (frame.zeroSamples !== undefined) of.accepted(frame.zeroSamples, 0, unitsOf(frame));
   of.accepted(frame, 0, unitsOf(frame));
 }
 
 /** Offers a snapshot and freezes it; all is accepted unless said otherwise. */
 function step(
-  of: Ledger,
+  of: SinkState,
   afterMs: number,
   series: readonly Series[],
   totals: readonly number[],
-  { retired = [] as readonly Series[], mode = 'counter' as Mode, accept = true } = {},
+  { evicted = [] as readonly Series[], mode = 'counter' as Mode, accept = true } = {},
 ): string[] {
-  of.absorb(testSnapshot(afterMs, series, totals, retired));
+  of.absorb(testSnapshot(afterMs, series, totals, evicted));
   const frame = of.freeze(STARTED_MS + afterMs, mode, NOWHERE);
   if (accept) acceptAll(of, frame);
-  return tell(frame);
+  return text(frame);
 }
 
 describe('counters', () => {
@@ -76,7 +84,7 @@ describe('counters', () => {
   test('an ended series gets a stale marker once, after its last value', () => {
     const of = ledger();
     step(of, 60_000, [A], [100]);
-    expect(step(of, 120_000, [], [], { retired: [A], accept: false })).toEqual(['pod-1 end']);
+    expect(step(of, 120_000, [], [], { evicted: [A], accept: false })).toEqual(['pod-1 end']);
     expect(step(of, 180_000, [], [])).toEqual(['pod-1 end']);
     expect(step(of, 240_000, [], [])).toEqual([]);
     expect(of.size).toBe(0);
@@ -86,15 +94,15 @@ describe('counters', () => {
     const of = ledger();
     step(of, 60_000, [A], [100]);
     step(of, 120_000, [A], [150], { accept: false });
-    expect(step(of, 180_000, [], [], { retired: [A] })).toEqual(['pod-1 150@180000']);
+    expect(step(of, 180_000, [], [], { evicted: [A] })).toEqual(['pod-1 150@180000']);
     expect(step(of, 240_000, [], [])).toEqual(['pod-1 end']);
     expect(step(of, 300_000, [], [])).toEqual([]);
   });
 
-  test('a superseded snapshot loses nothing, not even the last rise of an ended series', () => {
+  test('a superseded snapshot loses nothing, not even the last increase of an ended series', () => {
     const of = ledger();
     of.absorb(testSnapshot(60_000, [A, B], [100, 5]));
-    expect(step(of, 120_000, [A], [130], { retired: [B] })).toEqual([
+    expect(step(of, 120_000, [A], [130], { evicted: [B] })).toEqual([
       'pod-1 0@60000 130@120000',
       'pod-2 0@60000 5@120000',
     ]);
@@ -103,7 +111,7 @@ describe('counters', () => {
   test('labels that come back after their end begin at zero, after the marker', () => {
     const of = ledger();
     step(of, 60_000, [A], [100]);
-    step(of, 120_000, [], [], { retired: [A] });
+    step(of, 120_000, [], [], { evicted: [A] });
     step(of, 180_000, [], []);
     const again = { id: 9, labels: A.labels };
     expect(step(of, 190_000, [again], [3])).toEqual(['pod-1 0@180001 3@190000']);
@@ -112,7 +120,7 @@ describe('counters', () => {
   test('labels that come back while the marker waits go on', () => {
     const of = ledger();
     step(of, 60_000, [A], [100]);
-    step(of, 120_000, [], [], { retired: [A], accept: false });
+    step(of, 120_000, [], [], { evicted: [A], accept: false });
     const again = { id: 9, labels: A.labels };
     expect(step(of, 180_000, [again], [3])).toEqual(['pod-1 103@180000']);
   });
@@ -131,23 +139,23 @@ describe('counters', () => {
   test('series that look the same to the receiver are one, and its total never falls', () => {
     const of = ledger(100, () => 'all');
     expect(step(of, 60_000, [A, B], [100, 5])).toEqual(['all 0@1 105@60000']);
-    expect(step(of, 120_000, [B], [6], { retired: [A] })).toEqual(['all 106@120000']);
+    expect(step(of, 120_000, [B], [6], { evicted: [A] })).toEqual(['all 106@120000']);
     expect(step(of, 180_000, [B, C], [6, 10])).toEqual(['all 116@180000']);
-    expect(step(of, 240_000, [], [], { retired: [B, C] })).toEqual(['all end']);
+    expect(step(of, 240_000, [], [], { evicted: [B, C] })).toEqual(['all end']);
   });
 
   test('totals beyond 2^53 are sent rounded and end like others', () => {
     const of = ledger();
     step(of, 60_000, [A], [2 ** 53]);
     expect(step(of, 120_000, [A], [2 ** 53 + 2])).toEqual([`pod-1 ${2 ** 53 + 2}@120000`]);
-    expect(step(of, 180_000, [], [], { retired: [A] })).toEqual(['pod-1 end']);
+    expect(step(of, 180_000, [], [], { evicted: [A] })).toEqual(['pod-1 end']);
   });
 });
 
 describe('deltas', () => {
   const mode = 'delta';
 
-  test('each says the rise since the last that was accepted; what did not rise is not sent', () => {
+  test('each says the increase since the last that was accepted; what did not increase is not sent', () => {
     const of = ledger();
     expect(step(of, 60_000, [A, B], [100, 1], { mode })).toEqual(['pod-1 100@60000', 'pod-2 1@60000']);
     expect(step(of, 120_000, [A, B], [100, 3], { mode, accept: false })).toEqual(['pod-2 2@120000']);
@@ -155,10 +163,10 @@ describe('deltas', () => {
     expect(step(of, 240_000, [A, B], [100, 7], { mode })).toEqual([]);
   });
 
-  test('an ended series says its last rise and nothing more', () => {
+  test('an ended series says its last increase and nothing more', () => {
     const of = ledger();
     of.absorb(testSnapshot(60_000, [A], [100]));
-    expect(step(of, 120_000, [], [], { retired: [A], mode })).toEqual(['pod-1 100@120000']);
+    expect(step(of, 120_000, [], [], { evicted: [A], mode })).toEqual(['pod-1 100@120000']);
     expect(step(of, 180_000, [], [], { mode })).toEqual([]);
     expect(of.size).toBe(0);
   });
@@ -199,19 +207,19 @@ describe('maxSeries', () => {
       '~other/17 0@1 5@60000',
     ]);
     expect(of.folded).toBe(3);
-    expect(step(of, 120_000, [B, C, D, E], [2, 30, 4, 5], { retired: [A] })).toEqual([
+    expect(step(of, 120_000, [B, C, D, E], [2, 30, 4, 5], { evicted: [A] })).toEqual([
       'pod-1/6 end',
       'pod-2/6 2@120000',
       '~other/6 34@120000',
       '~other/17 5@120000',
     ]);
-    expect(step(of, 180_000, [B, C, E], [2, 31, 5], { retired: [D] })).toContain('~other/6 35@180000');
+    expect(step(of, 180_000, [B, C, E], [2, 31, 5], { evicted: [D] })).toContain('~other/6 35@180000');
     expect(of.folded).toBe(2);
   });
 
   test('one that returns after its end gets the room that is free now, and the fold ends with its last series', () => {
     const again = { id: 14, labels: D.labels };
-    expect(step(of, 240_000, [B, E, again], [2, 5, 9], { retired: [C] })).toEqual([
+    expect(step(of, 240_000, [B, E, again], [2, 5, 9], { evicted: [C] })).toEqual([
       'pod-4/6 0@180001 9@240000',
       'pod-2/6 2@240000',
       '~other/6 end',
@@ -230,10 +238,10 @@ describe('a refused series', () => {
       of.absorb(testSnapshot(minute * 60_000, [A, B], [minute, minute]));
       const frame = of.freeze(STARTED_MS + minute * 60_000, 'counter', NOWHERE);
       const at = frame.identities.indexOf('pod-1');
-      if (at === -1) expect(frame.paused).toBe(1);
+      if (at === -1) expect(frame.inBackoff).toBe(1);
       else {
         tries.push(minute);
-        expect(of.refused(frame, at)).toBe('paused');
+        expect(of.refused(frame, at)).toBe('backoff');
       }
       of.accepted(frame, frame.identities.indexOf('pod-2'), frame.identities.indexOf('pod-2') + 1);
     }
@@ -250,7 +258,7 @@ describe('a refused series', () => {
       const frame = of.freeze(STARTED_MS + minute * 60_000, 'counter', NOWHERE);
       if (frame.rows > 0) said.push(`${minute} ${of.refused(frame, 0)}`);
     }
-    expect(said).toEqual(['2 paused', '3 paused', '5 paused', '9 paused', '17 given_up']);
+    expect(said).toEqual(['2 backoff', '3 backoff', '5 backoff', '9 backoff', '17 series_ended']);
   });
 });
 
@@ -262,8 +270,8 @@ class Receiver {
   take(frame: Frame, unit: number): void {
     const identity = frame.identities[unit]!;
     const kind = frame.kinds[unit]!;
-    if (kind === END) this.#forward(identity, frame.timeMs).ended = true;
-    else if (kind !== NOTHING) this.#sample(frame.mode, identity, frame.values[unit]!, frame.timeMs);
+    if (kind === STALE) this.#forward(identity, frame.timeMs).ended = true;
+    else if (kind !== NO_SAMPLE) this.#sample(frame.mode, identity, frame.values[unit]!, frame.timeMs);
   }
 
   #sample(mode: Mode, identity: string, value: number, timeMs: number): void {
@@ -286,7 +294,7 @@ class Receiver {
 describe('whatever happens', () => {
   const action = fc.oneof(
     { weight: 8, arbitrary: fc.record({ do: fc.constant('count' as const), series: fc.nat(5), bytes: fc.nat(1000) }) },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant('retire' as const), series: fc.nat(5) }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('evict' as const), series: fc.nat(5) }) },
     {
       weight: 2,
       arbitrary: fc.record({ do: fc.constant('offer' as const), afterMs: fc.integer({ min: 1, max: 90_000 }) }),
@@ -307,7 +315,7 @@ describe('whatever happens', () => {
         const of = ledger(maxSeries);
         const receiver = new Receiver();
         const live = new Map<number, { series: Series; total: number }>();
-        const retired: Series[] = [];
+        const evicted: Series[] = [];
         let [timeMs, nextId, sum] = [0, 1, 0];
         const offer = (afterMs: number) => {
           timeMs += afterMs;
@@ -317,14 +325,14 @@ describe('whatever happens', () => {
               timeMs,
               rows.map(({ series }) => series),
               rows.map(({ total }) => total),
-              retired,
+              evicted,
             ),
           );
-          retired.length = 0;
+          evicted.length = 0;
         };
         const deliver = (accept: (unit: number) => boolean) => {
           const frame = of.freeze(STARTED_MS + timeMs, mode, NOWHERE);
-          for (const part of [frame.starts, frame]) {
+          for (const part of [frame.zeroSamples, frame]) {
             if (part === frame) of.withhold(frame);
             for (let unit = 0; unit < unitsOf(frame); unit++) {
               // A start may be accepted without its value, not the other way round.
@@ -343,11 +351,11 @@ describe('whatever happens', () => {
             entry.total += act.bytes;
             sum += act.bytes;
             live.set(act.series, entry);
-          } else if (act.do === 'retire') {
-            // Only what was in a snapshot is ever told to be retired.
+          } else if (act.do === 'evict') {
+            // Only what was in a snapshot is ever told to be evicted.
             offer(1);
             const entry = live.get(act.series);
-            if (entry !== undefined) retired.push(entry.series);
+            if (entry !== undefined) evicted.push(entry.series);
             live.delete(act.series);
           } else {
             offer(act.afterMs);
@@ -367,10 +375,16 @@ describe('whatever happens', () => {
 });
 
 describe('books of a life before', () => {
-  const make = (changes: Partial<LedgerOptions> = {}) =>
-    new Ledger({
+  const make = (changes: Partial<SinkStateOptions> = {}) =>
+    new SinkState({
       ...{ counters: ['txBytes'], maxSeries: 10, identityOf: ({ src_pod }) => src_pod },
-      ...{ startedMs: STARTED_MS, intervalMs: INTERVAL_MS, scheme: 'pods', receiver: 'here', origin: 'first' },
+      ...{
+        startedMs: STARTED_MS,
+        intervalMs: INTERVAL_MS,
+        identityScheme: 'pods',
+        receiverId: 'here',
+        origin: 'first',
+      },
       ...changes,
     });
   const [A, B] = [testSeries(1), testSeries(2)];
@@ -381,7 +395,7 @@ describe('books of a life before', () => {
     const of = make();
     of.absorb(testSnapshot(1, [A, B], [70, 5]));
     const first = of.freeze(STARTED_MS + 30_000, 'counter', NOWHERE);
-    of.accepted(first.starts!, 0, 1);
+    of.accepted(first.zeroSamples!, 0, 1);
     of.accepted(of.withhold(first), 0, 1);
     of.settled();
     of.absorb(testSnapshot(60_000, [A], [100], [B]));
@@ -390,10 +404,10 @@ describe('books of a life before', () => {
   }
 
   /** What goes out next: `pod=value@time`, starts first. */
-  function next(of: Ledger, afterMs: number, total: number): string[] {
+  function next(of: SinkState, afterMs: number, total: number): string[] {
     of.absorb(testSnapshot(afterMs, [A], [total]));
     const frame = of.freeze(STARTED_MS + afterMs, 'counter', NOWHERE);
-    return [frame.starts, frame].flatMap((part) => {
+    return [frame.zeroSamples, frame].flatMap((part) => {
       if (part === undefined) return [];
       const told = part.identities.map((pod, row) => [part.kinds[row], `${pod}=${part.values[row]}`] as const);
       return told.filter(([kind]) => kind !== 0).map(([, text]) => `${text}@${part.timeMs - STARTED_MS}`);
@@ -403,35 +417,35 @@ describe('books of a life before', () => {
   test('go on where they were', () => {
     const of = make({ origin: 'second' });
     expect(of.restore(before(), standing)).toEqual({ outcome: 'resumed', lost: 0 });
-    const { timeMs, identities, origin, starts } = of.inFlight!;
+    const { timeMs, identities, origin, zeroSamples } = of.inFlight!;
     expect([timeMs, identities, origin]).toEqual([STARTED_MS + 60_000, ['pod-1', 'pod-2'], 'first']);
-    expect(starts?.identities).toEqual(['pod-1', 'pod-2']);
+    expect(zeroSamples?.identities).toEqual(['pod-1', 'pod-2']);
     of.settled();
     expect(next(of, 120_000, 130)).toEqual(['pod-2=0@60001', 'pod-1=130@120000', 'pod-2=5@120000']);
   });
 
   test('for another receiver: it is told what nobody had accepted, from zero', () => {
-    const of = make({ receiver: 'there' });
+    const of = make({ receiverId: 'there' });
     expect(of.restore(before(), standing)).toEqual({ outcome: 'new_receiver', lost: 0 });
     expect(of.inFlight).toBeUndefined();
     expect(next(of, 120_000, 130)).toEqual(['pod-1=0@60001', 'pod-2=0@60001', 'pod-1=60@120000', 'pod-2=5@120000']);
   });
 
   test('of other series: what nobody had accepted goes with the new ones; what has no series is counted', () => {
-    const of = make({ scheme: 'pods, otherwise', identityOf: ({ src_pod }) => `new ${src_pod}` });
-    expect(of.restore(before(), standing)).toEqual({ outcome: 'anew', lost: 1 });
+    const of = make({ identityScheme: 'pods, otherwise', identityOf: ({ src_pod }) => `new ${src_pod}` });
+    expect(of.restore(before(), standing)).toEqual({ outcome: 'new_series', lost: 1 });
     expect(next(of, 120_000, 130)).toEqual(['new pod-1=0@60001', 'new pod-1=60@120000']);
   });
 
   test('of other series at a clock that was set back: nothing goes before what went before', () => {
-    const of = make({ scheme: 'pods, otherwise', startedMs: STARTED_MS - INTERVAL_MS });
+    const of = make({ identityScheme: 'pods, otherwise', startedMs: STARTED_MS - INTERVAL_MS });
     of.restore(before(), standing);
     expect(next(of, 60_002, 130)).toEqual(['pod-1=0@60001', 'pod-1=60@60002']);
   });
 
   test('none: what was counted before is not told', () => {
     const of = make();
-    of.begin(standing);
+    of.startFrom(standing);
     expect(next(of, 120_000, 130)).toEqual(['pod-1=0@60000', 'pod-1=30@120000']);
   });
 

@@ -1,12 +1,12 @@
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** Flows say who talks to whom: nobody but the owner and its group reads them. */
+/** Flows are sensitive: only the owner and its group may read them. */
 const FILE_MODE = 0o640;
 const LINE_END = 0x0a;
 
-/** A path that holds something else than a file: a pipe, a device. */
-export class NotAFileError extends Error {
+/** The path is not a regular file: a pipe, a device. */
+class NotAFileError extends Error {
   override readonly name = 'NotAFileError';
   readonly code = 'ENOTFILE';
 }
@@ -15,19 +15,19 @@ export class NotAFileError extends Error {
 interface Current {
   readonly handle: FileHandle;
   readonly inode: number;
-  /** Where a failed write began that could not be cut off yet. */
+  /** Where a failed write began that could not be truncated yet. */
   tornAt: number | undefined;
 }
 
 /**
- * A file of lines that makes room for itself.
+ * A file of lines that rotates by size.
  *
- *   PATH      written now; what would make it larger than `maxBytes` begins a new one
+ *   PATH      written now; what would make it larger than `maxBytes` starts a new one
  *   PATH.1    the newest of the full ones
  *   PATH.2    ...                            up to maxFiles - 1
  *
- * What is appended at once is in it as a whole, on the disk (fdatasync), or not at all: what a failed write left behind is cut off
- * before anything else is written. A file that somebody else has moved away or removed is left, and a new one begun.
+ * An append is in the file as a whole, on the disk (fdatasync), or not at all: what a failed write left behind is truncated
+ * before anything else is written. A file that another program (logrotate) has moved or removed is closed, and a new one created.
  */
 export class RotatingFile {
   readonly #path: string;
@@ -57,7 +57,7 @@ export class RotatingFile {
       file.tornAt = undefined;
     } catch (error) {
       // Where this fails too it is done before the next lines.
-      await mend(file).catch(() => {});
+      await truncateTorn(file).catch(() => {});
       throw error;
     }
   }
@@ -72,7 +72,7 @@ export class RotatingFile {
   async #open(): Promise<Current> {
     if (this.#current !== undefined && (await this.#inode()) !== this.#current.inode) await this.close();
     this.#current ??= await openFile(this.#path);
-    await mend(this.#current);
+    await truncateTorn(this.#current);
     return this.#current;
   }
 
@@ -86,7 +86,7 @@ export class RotatingFile {
     );
   }
 
-  /** Moves files one further, up to the first place that is free. Where none is, the oldest falls out. */
+  /** Renames files to the next number, up to the first that is free. Where none is, the oldest is overwritten. */
   async #rotate(): Promise<void> {
     await this.close();
     if (this.#maxFiles === 1) return rm(this.#path);
@@ -97,19 +97,19 @@ export class RotatingFile {
   }
 }
 
-/** Cuts off what a failed write left. */
-async function mend(file: Current): Promise<void> {
+/** Truncates what a failed write left. */
+async function truncateTorn(file: Current): Promise<void> {
   if (file.tornAt === undefined) return;
   await file.handle.truncate(file.tornAt);
   file.tornAt = undefined;
 }
 
-/** Opens a file for lines. One that a crash has left in the middle of a line gets the line's end, so that only that line is broken. */
+/** Opens a file for lines. After a crash in the middle of a line it appends the line's end, so that only that line is broken. */
 async function openFile(path: string): Promise<Current> {
   const handle = await open(path, 'a+', FILE_MODE);
   try {
     const stats = await handle.stat();
-    if (!stats.isFile()) throw new NotAFileError(`${path} is no file`);
+    if (!stats.isFile()) throw new NotAFileError(`${path} is not a regular file`);
     if (stats.size === 0) await syncFolder(dirname(path));
     else if (!(await endsLine(handle, stats.size))) await handle.appendFile('\n');
     return { handle, inode: stats.ino, tornAt: undefined };
@@ -125,7 +125,7 @@ async function endsLine(handle: FileHandle, size: number): Promise<boolean> {
   return last[0] === LINE_END;
 }
 
-/** A new file outlives a power cut only once its folder is on the disk too. */
+/** A new file survives a power failure only once its folder is on the disk too. */
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {

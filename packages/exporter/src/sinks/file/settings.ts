@@ -1,12 +1,12 @@
 /** Settings of a `file` sink, under the names of the configuration file. */
 export interface FileSinkSettings {
-  /** Absolute. Older files stand beside it: `PATH.1` is the newest of them. */
+  /** Absolute. Rotated files are beside it: `PATH.1` is the newest of them. */
   readonly path: string;
   /** Size in MiB at which a file is full and the next one begins. */
   readonly maxSizeMB: number;
   /** Files that are kept, the one that is written included. */
   readonly maxFiles: number;
-  /** Series that are told apart; those beyond are folded into `~other`. */
+  /** Cardinality limit: series beyond are folded into `~other`. */
   readonly maxSeries: number;
 }
 

@@ -6,15 +6,15 @@ import { createLog } from '@egressd/daemon/log';
 import { createRegistry } from '@egressd/daemon/metrics';
 import { metric } from '@egressd/world/observe';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { type Accepted, Delivery } from '../delivery/delivery.ts';
 import { createSinkMetrics } from '../delivery/metrics.ts';
+import { type Accepted, SinkDelivery } from '../delivery/sink-delivery.ts';
 import { STARTED_MS, testSeries, testSnapshot, until } from '../testing.ts';
 import { createFileSink } from './sink.ts';
 
 const DISK_BYTES = 128 * 1024;
 
 let disk: string;
-let delivery: Delivery;
+let delivery: SinkDelivery;
 
 beforeEach(() => {
   disk = mkdtempSync(join(tmpdir(), 'egressd-disk-'));
@@ -32,7 +32,7 @@ test('a full disk: counted and said, tried again, nothing torn, nothing lost, no
   const registry = createRegistry();
   const lines: string[] = [];
   const accepted: number[] = [];
-  delivery = new Delivery({
+  delivery = new SinkDelivery({
     sink: createFileSink('log', { path, maxSizeMB: 1, maxFiles: 2, maxSeries: 1000 }),
     startedMs: STARTED_MS,
     intervalMs: 1000,

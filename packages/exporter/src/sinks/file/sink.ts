@@ -5,29 +5,29 @@ import type { FileSinkSettings } from './settings.ts';
 
 const MIB = 1024 * 1024;
 
-/** What helps against an error of the file system. */
+/** Advice by file system error. */
 const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full: make room, or set maxSizeMB and maxFiles lower',
   EDQUOT: 'the quota is used up: raise it, or set maxSizeMB and maxFiles lower',
-  EACCES: 'the exporter may not write there: check the owner and the permissions of the folder',
+  EACCES: 'no permission to write there: check the owner and the permissions of the folder',
   EROFS: 'the file system is read-only: mount a volume there',
-  ENOENT: 'its folder does not exist: make it, or mount a volume there',
+  ENOENT: 'its folder does not exist: create it, or mount a volume there',
   EISDIR: 'it is a folder: set path to a file in it',
-  ENOTFILE: 'it is no file: use the stdout sink for pipes and devices',
+  ENOTFILE: 'not a regular file: use the stdout sink for pipes and devices',
 };
 
 /**
- * Writes JSON lines into a file that rotates. Accepted means on the disk: every request ends with fdatasync, because the collectors
- * forget what a sink has accepted. Whatever fails is tried again with the same bytes.
+ * Writes JSON lines into a rotating file. Accepted means on the disk: every request ends with fdatasync, because the collectors
+ * delete what every sink has accepted. Any failure is retried with the same bytes.
  */
 export function createFileSink(name: string, { path, maxSizeMB, maxFiles, maxSeries }: FileSinkSettings): Sink {
   const file = new RotatingFile(path, maxSizeMB * MIB, maxFiles);
   return createLineSink({
     name,
     maxSeries,
-    receiver: `file ${path}`,
+    receiverId: `file ${path}`,
     write: (lines) => write(file, path, lines),
-    slow: `${path}: the disk is slow or stands still; nothing is lost while it waits`,
+    timeoutMessage: `${path}: the disk is slow or hangs; nothing is lost while the sink waits`,
     close: () => file.close(),
   });
 }
@@ -38,7 +38,7 @@ async function write(file: RotatingFile, path: string, lines: Uint8Array): Promi
     return { outcome: 'ok', status: 'written' };
   } catch (error) {
     const { code = 'error', message } = error as NodeJS.ErrnoException;
-    const said = `${path}: cannot be written (${code}): ${ADVICE[code] ?? message}`;
-    return { outcome: 'retryable', status: code, maybeStored: false, message: said };
+    const text = `${path}: cannot be written (${code}): ${ADVICE[code] ?? message}`;
+    return { outcome: 'retryable', status: code, maybeStored: false, message: text };
   }
 }

@@ -3,10 +3,10 @@ import type { HttpSettings } from '../http/settings.ts';
 /** Settings of an `http` sink, under the names of the configuration file. */
 export interface HttpSinkSettings extends HttpSettings {
   readonly method: 'POST' | 'PUT';
-  /** How a body is compressed; empty: not at all. */
+  /** `Content-Encoding` of a body; empty: none. */
   readonly compression: 'gzip' | '';
   /** `protobuf`: a `PodNetworkMetricBatch`. `json`: one object a line. */
   readonly encoding: 'protobuf' | 'json';
-  /** Series at the receiver; those beyond are folded into `~other`. */
+  /** Cardinality limit: series at the receiver; those beyond are folded into `~other`. */
   readonly maxSeries: number;
 }

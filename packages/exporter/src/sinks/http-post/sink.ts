@@ -2,10 +2,10 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Frame } from '../delivery/frame.ts';
 import { requestKey } from '../delivery/request-key.ts';
-import { resultOf } from '../http/answers.ts';
 import { HttpClient } from '../http/client.ts';
 import type { Environment } from '../http/proxy.ts';
-import { httpReceiver } from '../http/receiver.ts';
+import { receiverIdOf } from '../http/receiver-id.ts';
+import { classifyResponse } from '../http/response.ts';
 import { ITEM_COUNTERS, ItemEncoder, type ItemFormat } from '../items/item-encoder.ts';
 import { JSON_LINES } from '../items/json-lines.ts';
 import { PROTOBUF_ITEMS } from '../items/protobuf.ts';
@@ -20,7 +20,7 @@ const FORMATS: Readonly<Record<HttpSinkSettings['encoding'], { format: ItemForma
 const compress = promisify(gzip);
 
 /** What an `http` sink is made of. */
-export interface HttpSinkOptions {
+interface HttpSinkOptions {
   readonly name: string;
   readonly settings: HttpSinkSettings;
   /** egressd's, for `User-Agent`. */
@@ -29,7 +29,7 @@ export interface HttpSinkOptions {
 }
 
 /**
- * Posts items to an endpoint of the user's, usually deltas. A request that may have been stored comes again with the same bytes and
+ * Posts items to an endpoint of the user's, deltas by default. A request that may have been stored is repeated with the same bytes and
  * the same `Idempotency-Key`.
  */
 export function createHttpSink(options: HttpSinkOptions): Sink {
@@ -40,29 +40,29 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
   const headers = {
     'content-type': contentType,
     ...(settings.compression === '' ? {} : { 'content-encoding': settings.compression }),
-    // The name that receivers know from the egressd before.
+    // The name that receivers know from older releases.
     'user-agent': `castai-egressd/${options.version}`,
   };
   return {
     name: options.name,
     form: 'items',
-    usualMode: 'delta',
+    defaultMode: 'delta',
     counters: ITEM_COUNTERS,
     maxSeries: settings.maxSeries,
-    scheme: `items ${settings.encoding} 1`,
-    receiver: httpReceiver(settings),
+    identityScheme: `items ${settings.encoding} 1`,
+    receiverId: receiverIdOf(settings),
     identityOf: (labels) => format.identityOf(labels),
     async encode(frame: Frame, from: number, to: number): Promise<FrozenRequest> {
       const { bytes, end, items } = encoder.encode(frame, from, to);
       const zipped = settings.compression === 'gzip' && items > 0;
-      // The encoder's buffer rests until there is an answer, but a request's bytes are its own.
+      // The encoder reuses its buffer, so a request gets a copy.
       const body = zipped ? await compress(bytes) : Uint8Array.from(bytes);
       return { body, key: requestKey(frame, from, end), end, samples: items };
     },
     async send(request: FrozenRequest, signal: AbortSignal): Promise<SendResult> {
       const own = { ...headers, 'idempotency-key': request.key };
-      const answer = await client.send(settings.method, own, request.body, signal);
-      return resultOf(answer, client.shown, Date.now());
+      const response = await client.send(settings.method, own, request.body, signal);
+      return classifyResponse(response, client.displayUrl, Date.now());
     },
     close: () => client.close(),
   };

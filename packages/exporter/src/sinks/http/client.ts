@@ -2,61 +2,61 @@ import { isIP } from 'node:net';
 import { Agent, type Dispatcher, ProxyAgent, request } from 'undici';
 import { type Credentials, CredentialsError, readCredentials } from './credentials.ts';
 import { bareHost, type Environment, proxyFor } from './proxy.ts';
-import { quoteAnswer, showUrl } from './redact.ts';
+import { quoteAnswer, redactUrl } from './redact.ts';
 import type { HttpSettings } from './settings.ts';
 
-/** Longest time for a connection to come up; a shorter `timeoutMs` wins. */
+/** Longest connect time-out; a shorter `timeoutMs` wins. */
 const MAX_CONNECT_MS = 10_000;
 /**
  * How long an idle connection is kept: for the requests of one frame, not for the next interval. Receivers and balancers like to
  * close after a minute, and a request that meets the close may or may not have been stored.
  */
 const KEEP_ALIVE_MS = 10_000;
-/** As much of an answer's body as is read. */
-const MAX_ANSWER_BYTES = 16 * 1024;
+/** As much of a response's body as is read. */
+const MAX_RESPONSE_BYTES = 16 * 1024;
 
 /** What a receiver answered. */
-export interface HttpAnswer {
+export interface HttpResponse {
   readonly status: number;
-  /** Header names in small letters. */
+  /** Header names in lower case. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** The beginning of the body, fit for a log line: no secrets. */
   readonly text: string;
-  /** The body is a page for people. */
-  readonly isPage: boolean;
+  /** The body is an HTML page. */
+  readonly isHtml: boolean;
 }
 
-/** Why there is no answer. */
+/** Why there is no response. */
 export type HttpFailureKind = 'timeout' | 'dns' | 'connect' | 'tls' | 'closed' | 'proxy' | 'credentials' | 'stopped';
 
-/** No answer. The message says what, where and what to do; no secrets. */
+/** No response. The message says what, where and what to do; no secrets. */
 export interface HttpFailure {
   readonly failure: HttpFailureKind;
   readonly message: string;
 }
 
 /**
- * Sends bodies to one URL over connections that are kept. Redirects are answers, never followed: they would carry credentials and
- * flows to wherever an answer says.
+ * Sends bodies to one URL over kept-alive connections. Redirects are never followed: they would carry credentials and flows to wherever
+ * a response says.
  */
 export class HttpClient {
-  /** The URL as it may be shown. */
-  readonly shown: string;
+  /** The URL without secrets, for the log. */
+  readonly displayUrl: string;
   readonly #settings: HttpSettings;
   readonly #url: URL;
   readonly #proxy: string | undefined;
   #dispatcher: Dispatcher | undefined;
-  /** Contents of the TLS files that the dispatcher was made with. */
+  /** Contents of the TLS files that the dispatcher was made with, to notice a rotation. */
   #files = '';
 
-  /** @throws Error where the environment names a proxy that is none */
+  /** @throws Error where the environment names an invalid proxy */
   constructor(settings: HttpSettings, environment: Environment) {
     this.#settings = settings;
     this.#url = new URL(settings.url);
     this.#proxy = settings.proxyUrl ?? proxyFor(this.#url, environment);
     if (this.#proxy !== undefined && !/^https?:$/.test(URL.parse(this.#proxy)?.protocol ?? ''))
       throw new Error('HTTPS_PROXY or HTTP_PROXY: expected http://HOST[:PORT] or https://..., or nothing');
-    this.shown = showUrl(this.#url);
+    this.displayUrl = redactUrl(this.#url);
     // They travel as a header; undici takes no URL that holds them.
     this.#url.username = '';
     this.#url.password = '';
@@ -68,7 +68,7 @@ export class HttpClient {
     headers: Readonly<Record<string, string>>,
     body: Uint8Array,
     signal: AbortSignal,
-  ): Promise<HttpAnswer | HttpFailure> {
+  ): Promise<HttpResponse | HttpFailure> {
     const { timeoutMs } = this.#settings;
     const timeout = AbortSignal.timeout(timeoutMs);
     try {
@@ -87,11 +87,11 @@ export class HttpClient {
         status: response.statusCode,
         headers: response.headers,
         text: quoteAnswer(text, credentials.secrets),
-        isPage: /^\s*<(!doctype|html)/i.test(text),
+        isHtml: /^\s*<(!doctype|html)/i.test(text),
       };
     } catch (error) {
-      if (signal.aborted) return { failure: 'stopped', message: 'given up because the exporter stops' };
-      if (timeout.aborted) return this.#failure('timeout', `no whole answer within ${timeoutMs} ms`);
+      if (signal.aborted) return { failure: 'stopped', message: 'cancelled: the exporter shuts down' };
+      if (timeout.aborted) return this.#failure('timeout', `no complete response within ${timeoutMs} ms`);
       return this.#explain(error);
     }
   }
@@ -105,7 +105,7 @@ export class HttpClient {
     const { ca, cert, key } = credentials;
     const files = JSON.stringify([ca, cert, key]);
     if (this.#dispatcher !== undefined && files === this.#files) return this.#dispatcher;
-    // The old one's connections end when they have nothing more to do.
+    // The old one's connections end once they are idle.
     this.#dispatcher?.close().catch(() => {});
     this.#files = files;
     this.#dispatcher = this.#connectWith({ ca, cert, key });
@@ -129,25 +129,25 @@ export class HttpClient {
   }
 
   #failure(failure: HttpFailureKind, what: string): HttpFailure {
-    const by = this.#proxy === undefined ? '' : ` through the proxy ${showUrl(new URL(this.#proxy))}`;
-    return { failure, message: `${this.shown}${by}: ${what}` };
+    const by = this.#proxy === undefined ? '' : ` through the proxy ${redactUrl(new URL(this.#proxy))}`;
+    return { failure, message: `${this.displayUrl}${by}: ${what}` };
   }
 
   #explain(error: unknown): HttpFailure {
     if (error instanceof CredentialsError) return { failure: 'credentials', message: error.message };
     const { code, message } = rootOf(error as ErrorLike);
     if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
-      return this.#failure('dns', `the host's name cannot be resolved (${code}): check the URL and the DNS`);
-    if (code === 'UND_ERR_CONNECT_TIMEOUT') return this.#failure('timeout', 'the connection did not come up in time');
+      return this.#failure('dns', `the host cannot be resolved (${code}): check the URL and the DNS`);
+    if (code === 'UND_ERR_CONNECT_TIMEOUT') return this.#failure('timeout', 'connect timed out');
     if (/^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EACCES|EADDRNOTAVAIL|ETIMEDOUT)$/.test(code))
-      return this.#failure('connect', `cannot connect (${code}): check that it listens there and may be reached`);
+      return this.#failure('connect', `cannot connect (${code}): check that it listens there, and network policies`);
     if (isTlsCode(code))
       return this.#failure(
         'tls',
         `TLS failed (${code}: ${message}): check the certificates and tls.caFile, tls.serverName`,
       );
-    if (/prox/i.test(message)) return this.#failure('proxy', `the proxy refuses or fails (${message})`);
-    return this.#failure('closed', `the connection broke before the answer was whole (${code || message})`);
+    if (/prox/i.test(message)) return this.#failure('proxy', `the proxy refused or failed (${message})`);
+    return this.#failure('closed', `the connection broke before the response was complete (${code || message})`);
   }
 }
 
@@ -165,7 +165,7 @@ function mergeHeaders(
 }
 
 /**
- * The beginning of a body. A longer one is broken off, and so is its connection. One that breaks off by itself does not matter: the
+ * The beginning of a body. A longer one is cut off, and its connection closed. One that breaks off by itself does not matter: the
  * status has said what became of the request.
  */
 async function readStart(body: Dispatcher.ResponseData['body']): Promise<string> {
@@ -175,13 +175,13 @@ async function readStart(body: Dispatcher.ResponseData['body']): Promise<string>
     for await (const chunk of body) {
       chunks.push(chunk as Buffer);
       length += (chunk as Buffer).length;
-      if (length >= MAX_ANSWER_BYTES) break;
+      if (length >= MAX_RESPONSE_BYTES) break;
     }
   } catch {}
-  return Buffer.concat(chunks).subarray(0, MAX_ANSWER_BYTES).toString('utf8');
+  return Buffer.concat(chunks).subarray(0, MAX_RESPONSE_BYTES).toString('utf8');
 }
 
-/** What errors of undici and Node carry. They are not asked for their class: a context of its own has its own classes. */
+/** What errors of undici and Node carry. Their class is not tested: another realm (as in Jest) has classes of its own. */
 interface ErrorLike {
   readonly message?: string;
   readonly code?: string;

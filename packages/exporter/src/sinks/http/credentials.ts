@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { HttpSettings } from './settings.ts';
 
-/** What is read from files for a request. */
+/** Credentials of a request, as read from files and settings. */
 export interface Credentials {
   /** The `Authorization` header; undefined: none. */
   readonly authorization: string | undefined;
@@ -9,20 +9,20 @@ export interface Credentials {
   readonly ca: string | undefined;
   readonly cert: string | undefined;
   readonly key: string | undefined;
-  /** What may not be shown. */
+  /** What must not be logged. */
   readonly secrets: readonly string[];
 }
 
-/** Longest file that is read: far above any chain of certificates. */
+/** Longest file that is accepted: far above any chain of certificates. */
 const MAX_FILE_BYTES = 1024 * 1024;
 
-/** A file of credentials that cannot be used. The message names it. */
+/** A credentials file that cannot be used. The message names it. */
 export class CredentialsError extends Error {
   override readonly name = 'CredentialsError';
 }
 
 /**
- * Reads the files that the settings name: for each request anew, so that a change counts from the next one on.
+ * Reads the files that the settings name. Called for every request, so that a rotated token or certificate is used from the next one.
  * @throws CredentialsError
  */
 export async function readCredentials(settings: HttpSettings): Promise<Credentials> {
@@ -41,7 +41,7 @@ export async function readCredentials(settings: HttpSettings): Promise<Credentia
     return { authorization: `Bearer ${bearer}`, ca, cert, key, secrets: [...secrets, bearer] };
   }
   const user = basicAuth?.username ?? decodeURIComponent(url.username);
-  // The end of the last line is the editor's, not the password's.
+  // The final line end is the editor's, not the password's.
   const secret = password?.replace(/\r?\n$/, '') ?? decodeURIComponent(url.password);
   if (user === '' && secret === '') return { authorization: undefined, ca, cert, key, secrets };
   // RFC 7617.
@@ -72,5 +72,5 @@ async function readOptional(setting: string, path: string | undefined): Promise<
 
 function checkHeaderValue(setting: string, value: string): string {
   if (/^[\x21-\x7e]+$/.test(value)) return value;
-  throw new CredentialsError(`${setting}: holds more than one line, or characters that a header cannot carry`);
+  throw new CredentialsError(`${setting}: has more than one line, or characters that are not allowed in a header`);
 }

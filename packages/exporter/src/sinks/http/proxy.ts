@@ -1,11 +1,11 @@
 import { inRange, parseAddress, parseRange } from '@egressd/flow/address';
 
-/** Where the proxy of a request comes from. */
+/** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The proxy for a URL as `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say, or their names in small letters, which win; undefined:
- * none. Loopback is never proxied.
+ * The proxy for a URL by `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, or their lower-case names, which win; undefined: none. Loopback is
+ * never proxied.
  */
 export function proxyFor(url: URL, environment: Environment): string | undefined {
   const read = (name: string) => environment[name.toLowerCase()] || environment[name] || undefined;
@@ -16,7 +16,7 @@ export function proxyFor(url: URL, environment: Environment): string | undefined
   return proxy.includes('://') ? proxy : `http://${proxy}`;
 }
 
-/** Whether an entry of `NO_PROXY` names the host: `*`, a name and all below it, an address or a range, each with or without a port. */
+/** Whether an entry of `NO_PROXY` matches the host: `*`, a domain with its subdomains, an address or a CIDR, each with or without a port. */
 function excepts(entry: string, url: URL): boolean {
   if (entry === '*') return true;
   const host = bareHost(url);

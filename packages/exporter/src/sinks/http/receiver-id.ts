@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import type { HttpSettings } from './settings.ts';
 
 /**
- * Names the receiver behind a URL: a tenant may stand in the URL's query and in headers, so both are part of it. As a hash, because
- * secrets may stand there too. The authorization is not: a token that is renewed leads to the same place.
+ * Identifies the receiver behind a URL (`Sink.receiverId`): a tenant may be in the URL's query and in headers, so both are part of it. As
+ * a hash, because secrets may be there too. The authorization is not: a renewed token leads to the same place.
  */
-export function httpReceiver({ url, headers }: HttpSettings): string {
+export function receiverIdOf({ url, headers }: HttpSettings): string {
   const { origin, pathname, search } = new URL(url);
   const tenant = Object.entries(headers)
     .map(([name, value]) => [name.toLowerCase(), value] as const)

@@ -1,9 +1,9 @@
-/** Longest quote of what a receiver said. */
-export const MAX_QUOTE = 300;
-/** Shorter values are no secrets worth tearing words apart for. */
+/** Longest quote of a response body. */
+const MAX_QUOTE = 300;
+/** Shorter values are not taken for secrets: replacing them would mangle words. */
 const MIN_SECRET = 4;
 
-/** What a receiver said, fit for one log line: no control characters, no markup, no secret that it gave back, short. */
+/** A response body, fit for one log line: no control characters, no markup, no secret that it gave back, short. */
 export function quoteAnswer(text: string, secrets: readonly string[]): string {
   let quote = text;
   for (const secret of secrets) if (secret.length >= MIN_SECRET) quote = quote.replaceAll(secret, '***');
@@ -16,7 +16,7 @@ export function quoteAnswer(text: string, secrets: readonly string[]): string {
   return quote.length > MAX_QUOTE ? `${quote.slice(0, MAX_QUOTE)}...` : quote;
 }
 
-/** A URL as it may be shown: without user, password and query, which can hold a token. */
-export function showUrl(url: URL): string {
+/** A URL for the log: without user, password and query, which can hold a token. */
+export function redactUrl(url: URL): string {
   return `${url.origin}${url.pathname}${url.search === '' ? '' : '?...'}`;
 }

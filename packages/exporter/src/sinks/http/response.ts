@@ -1,53 +1,57 @@
 import { parseRetryAfter } from '@egressd/daemon/backoff';
 import type { Fault, SendResult } from '../sink.ts';
-import type { HttpAnswer, HttpFailure, HttpFailureKind } from './client.ts';
+import type { HttpFailure, HttpFailureKind, HttpResponse } from './client.ts';
 
 /**
- * Statuses that mean something in the body: Prometheus, Mimir, VictoriaMetrics and others say 400, Thanos 409 for samples out of
- * order, some 422.
+ * Statuses that mean something in the body: Prometheus, Mimir, VictoriaMetrics and others say 400, Thanos 409 for out-of-order
+ * samples, some 422.
  */
 const CONTENT_STATUSES = new Set([400, 409, 422]);
-/** Statuses below 500 that pass: request time-out, too early, too many requests. */
-const PASSING_STATUSES = new Set([408, 425, 429]);
+/** Retryable statuses below 500: request time-out, too early, too many requests. */
+const RETRYABLE_STATUSES = new Set([408, 425, 429]);
 /** Failures before the request was on its way. */
 const BEFORE_SENDING: ReadonlySet<HttpFailureKind> = new Set(['dns', 'connect', 'tls', 'credentials']);
 
-/** What an answer, or its absence, means for the bytes that were sent. */
-export function resultOf(answer: HttpAnswer | HttpFailure, shownUrl: string, nowMs: number): SendResult {
-  if ('failure' in answer) {
-    const maybeStored = !BEFORE_SENDING.has(answer.failure);
-    return { outcome: 'retryable', status: answer.failure, maybeStored, message: answer.message };
+/**
+ * What a response, or its absence, means for the bytes that were sent: stored, retryable (5xx, 408, 425, 429 with its `Retry-After`, no
+ * response) or rejected.
+ * @param displayUrl the receiver's URL without secrets
+ */
+export function classifyResponse(response: HttpResponse | HttpFailure, displayUrl: string, nowMs: number): SendResult {
+  if ('failure' in response) {
+    const maybeStored = !BEFORE_SENDING.has(response.failure);
+    return { outcome: 'retryable', status: response.failure, maybeStored, message: response.message };
   }
-  const { status } = answer;
-  const said = `${shownUrl} answered ${status}${answer.text === '' ? '' : `: ${answer.text}`}`;
+  const { status } = response;
+  const message = `${displayUrl} answered ${status}${response.text === '' ? '' : `: ${response.text}`}`;
   if (status >= 200 && status < 300) {
-    if (!answer.isPage) return { outcome: 'ok', status: String(status) };
-    return rejected('request', 'page', `${said} (a page for people: the URL is not an endpoint that takes data)`);
+    if (!response.isHtml) return { outcome: 'ok', status: String(status) };
+    return rejected('request', 'html', `${message} (an HTML page: the URL is not an endpoint that takes data)`);
   }
-  if (status >= 500 || PASSING_STATUSES.has(status)) {
-    const delayMs = parseRetryAfter(single(answer.headers['retry-after']), nowMs);
-    return { outcome: 'retryable', status: String(status), maybeStored: status !== 429, delayMs, message: said };
+  if (status >= 500 || RETRYABLE_STATUSES.has(status)) {
+    const retryAfterMs = parseRetryAfter(single(response.headers['retry-after']), nowMs);
+    return { outcome: 'retryable', status: String(status), maybeStored: status !== 429, retryAfterMs, message };
   }
-  if (CONTENT_STATUSES.has(status)) return rejected('content', String(status), said);
-  if (status === 413) return rejected('size', '413', said);
-  return rejected('request', String(status), `${said} (${adviceFor(status, answer)})`);
+  if (CONTENT_STATUSES.has(status)) return rejected('content', String(status), message);
+  if (status === 413) return rejected('size', '413', message);
+  return rejected('request', String(status), `${message} (${adviceFor(status, response)})`);
 }
 
 function rejected(fault: Fault, status: string, message: string): SendResult {
   return { outcome: 'rejected', status, fault, message };
 }
 
-function adviceFor(status: number, answer: HttpAnswer): string {
+function adviceFor(status: number, response: HttpResponse): string {
   if (status === 401 || status === 403) return 'check the credentials and what they may do';
   if (status === 404 || status === 405)
     return 'check the path of the URL, and that the receiver takes this kind of data';
-  if (status >= 300 && status < 400) return `redirects are not followed: set the URL to ${redirectOf(answer)}`;
+  if (status >= 300 && status < 400) return `redirects are not followed: set the URL to ${redirectOf(response)}`;
   return 'check the settings of the sink';
 }
 
-/** Where an answer points to, without what may be a secret. */
-function redirectOf(answer: HttpAnswer): string {
-  const url = URL.parse(single(answer.headers.location) ?? '');
+/** The target of a redirect, without what may be a secret. */
+function redirectOf(response: HttpResponse): string {
+  const url = URL.parse(single(response.headers.location) ?? '');
   return url === null ? 'where it should go' : `${url.origin}${url.pathname}`;
 }
 

@@ -1,23 +1,23 @@
-/** Files of a TLS client. They are read again for every request, so a rotated certificate needs no restart. */
-export interface TlsSettings {
-  /** PEM: who may have signed the server's certificate, instead of the system's authorities. */
+/** Files of a TLS client. They are read for every request, so a rotated certificate needs no restart. */
+interface TlsSettings {
+  /** PEM: the authorities that may have signed the server's certificate, instead of the system's. */
   readonly caFile?: string | undefined;
   /** PEM: the client's certificate and its key; both or none. */
   readonly certFile?: string | undefined;
   readonly keyFile?: string | undefined;
   /** Name that the server's certificate must carry, where it is not the host of the URL. */
   readonly serverName?: string | undefined;
-  /** Takes any certificate. */
+  /** Accepts any certificate. */
   readonly insecureSkipVerify?: boolean | undefined;
 }
 
-/** How a sink reaches its receiver over HTTP. What can be a secret: `url` (its user and password), `headers`. */
+/** How a sink reaches its receiver over HTTP. What can hold a secret: `url` (its user and password), `headers`. */
 export interface HttpSettings {
   /** `http:` or `https:`. A user and password in it are sent as basic authentication. */
   readonly url: string;
   /** Sent with every request; they win over what the sink sets itself. */
   readonly headers: Readonly<Record<string, string>>;
-  /** For a whole request, from connecting to the end of the answer. */
+  /** For a whole request, from connecting to the end of the response. */
   readonly timeoutMs: number;
   readonly tls?: TlsSettings | undefined;
   readonly basicAuth?: { readonly username: string; readonly passwordFile: string } | undefined;
@@ -37,7 +37,7 @@ export interface SettingIssue {
 /** `timeoutMs` where none is set. */
 export const DEFAULT_TIMEOUT_MS = 30_000;
 
-/** Headers that belong to the connection: the client sets them, or refuses to. */
+/** Hop-by-hop headers: the client sets them, or refuses to. */
 const CONNECTION_HEADERS = new Set([
   'connection',
   'content-length',
@@ -63,7 +63,7 @@ function checkUrl(path: readonly string[], text: string): SettingIssue[] {
   const url = URL.parse(text);
   if (url === null) return [{ path, message: 'not a URL, expected http://HOST[:PORT]/PATH or https://...' }];
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
-    // What stands there may have come from a variable that holds a secret: it is not repeated.
+    // The value may come from a variable that holds a secret: it is not repeated.
     return [{ path, message: 'expected a URL that begins with http:// or https://' }];
   try {
     decodeURIComponent(url.username + url.password);

@@ -13,14 +13,14 @@ export const ITEM_COUNTERS: readonly Counter[] = COUNTERS;
 export interface ItemFormat {
   /** What the receiver sees of a series, as `write` needs it. */
   identityOf(labels: SeriesLabels): string;
-  /** Most bytes that an item of this identity takes. */
-  mostBytes(identity: string): number;
+  /** The most bytes that an item of this identity can need. */
+  maxBytes(identity: string): number;
   /** Writes the item of a row. @returns its end */
   write(into: Buffer, at: number, frame: Frame, row: number): number;
 }
 
 /** The items of some rows. */
-export interface EncodedItems {
+interface EncodedItems {
   /** Valid until the encoder is used again. */
   readonly bytes: Uint8Array;
   /** First unit that found no room: where a row begins. */
@@ -29,7 +29,7 @@ export interface EncodedItems {
 }
 
 /**
- * Writes the rows of a frame as items, one a series, into one buffer that is used again.
+ * Writes the rows of a frame as items, one a series, into one buffer that is reused.
  *
  *   frame    row 0           row 1          row 2
  *            tx,rx moved     nothing        rx moved
@@ -51,8 +51,8 @@ export class ItemEncoder {
     let items = 0;
     let row = from / width;
     for (; row < last && items < MAX_REQUEST_ITEMS; row++) {
-      if (!tells(frame, row)) continue;
-      const most = length + this.#format.mostBytes(frame.identities[row]!);
+      if (!hasSample(frame, row)) continue;
+      const most = length + this.#format.maxBytes(frame.identities[row]!);
       if (most > MAX_REQUEST_BYTES && items > 0) break;
       if (most > this.#buffer.length) this.#grow(most);
       length = this.#format.write(this.#buffer, length, frame, row);
@@ -69,7 +69,7 @@ export class ItemEncoder {
 }
 
 /** Whether a row has a value: one that only ends has none. */
-function tells({ kinds, width }: Frame, row: number): boolean {
+function hasSample({ kinds, width }: Frame, row: number): boolean {
   for (let unit = row * width; unit < (row + 1) * width; unit++) if (kinds[unit] === SAMPLE) return true;
   return false;
 }

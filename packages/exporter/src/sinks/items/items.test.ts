@@ -6,7 +6,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import type { Series } from '../../aggregate/snapshot.ts';
 import { type Mode, unitsOf } from '../delivery/frame.ts';
-import { Ledger } from '../delivery/sink-state.ts';
+import { SinkState } from '../delivery/sink-state.ts';
 import { STARTED_MS, testSeries, testSnapshot } from '../testing.ts';
 import { ITEM_COUNTERS, ItemEncoder, type ItemFormat, MAX_REQUEST_BYTES, MAX_REQUEST_ITEMS } from './item-encoder.ts';
 import { JSON_LINES } from './json-lines.ts';
@@ -16,33 +16,33 @@ import { decodeBatch, type Item } from './testing.ts';
 const SCHEMA = JSON.parse(readFileSync(new URL('./flow.schema.json', import.meta.url), 'utf8'));
 const validate = new Ajv2020({ strict: true }).compile(SCHEMA);
 
-function ledgerOf(format: ItemFormat, maxSeries = 1e6): Ledger {
-  return new Ledger({
+function sinkStateOf(format: ItemFormat, maxSeries = 1e6): SinkState {
+  return new SinkState({
     counters: ITEM_COUNTERS,
     maxSeries,
     identityOf: (labels) => format.identityOf(labels),
     startedMs: STARTED_MS,
     intervalMs: 60_000,
-    starts: false,
+    zeroSamples: false,
   });
 }
 
-/** A teller of snapshots: each one in full, accepted. */
-function teller(format: ItemFormat, maxSeries?: number) {
-  const ledger = ledgerOf(format, maxSeries);
+/** Sends snapshots: each one in full, accepted; returns the bytes. */
+function snapshotSender(format: ItemFormat, maxSeries?: number) {
+  const state = sinkStateOf(format, maxSeries);
   const encoder = new ItemEncoder(format);
   return (
     afterMs: number,
     series: readonly Series[],
     totals: readonly number[],
-    { retired = [] as readonly Series[], mode = 'delta' as Mode } = {},
+    { evicted = [] as readonly Series[], mode = 'delta' as Mode } = {},
   ) => {
-    ledger.absorb(testSnapshot(afterMs, series, totals, retired));
-    const frame = ledger.freeze(STARTED_MS + afterMs, mode, new Map());
-    expect(frame.starts).toBeUndefined();
+    state.absorb(testSnapshot(afterMs, series, totals, evicted));
+    const frame = state.freeze(STARTED_MS + afterMs, mode, new Map());
+    expect(frame.zeroSamples).toBeUndefined();
     const encoded = encoder.encode(frame, 0, unitsOf(frame));
     expect(encoded.end).toBe(unitsOf(frame));
-    ledger.accepted(frame, 0, encoded.end);
+    state.accepted(frame, 0, encoded.end);
     return Buffer.from(encoded.bytes);
   };
 }
@@ -94,11 +94,11 @@ function printBatch(title: string, body: Buffer): string {
 
 describe('protobuf', () => {
   test('whole bodies are as in the golden file', () => {
-    const tell = teller(PROTOBUF_ITEMS);
-    const counters = teller(PROTOBUF_ITEMS);
+    const send = snapshotSender(PROTOBUF_ITEMS);
+    const counters = snapshotSender(PROTOBUF_ITEMS);
     const bodies = [
-      printBatch('deltas: first', tell(60_000, [A, OUTSIDE, ANY], [1500, 127, 2 ** 40])),
-      printBatch('deltas: only what moved', tell(120_000, [A, OUTSIDE, ANY], [1500, 128, 2 ** 53])),
+      printBatch('deltas: first', send(60_000, [A, OUTSIDE, ANY], [1500, 127, 2 ** 40])),
+      printBatch('deltas: only what moved', send(120_000, [A, OUTSIDE, ANY], [1500, 128, 2 ** 53])),
       printBatch('counters', counters(60_000, [A, OUTSIDE], [1500, 2 ** 33], { mode: 'counter' })),
       printBatch('counters: live ones again', counters(120_000, [A, OUTSIDE], [1500, 2 ** 34], { mode: 'counter' })),
     ];
@@ -112,7 +112,7 @@ describe('protobuf', () => {
     fc.assert(
       fc.property(changes, fc.nat(255), amount, (labels, protocol, total) => {
         const series = testSeries(1, { ...labels, protocol });
-        const body = teller(PROTOBUF_ITEMS)(60_000, [series], [total]);
+        const body = snapshotSender(PROTOBUF_ITEMS)(60_000, [series], [total]);
         const items = decodeBatch(body);
         const { src_ip, src_node, dst_ip, dst_node, dst_zone } = series.labels;
         const moved = BigInt(total);
@@ -147,7 +147,7 @@ describe('protobuf', () => {
   });
 
   test('series that look the same to the receiver are one item', () => {
-    const body = teller(PROTOBUF_ITEMS)(
+    const body = snapshotSender(PROTOBUF_ITEMS)(
       60_000,
       [A, testSeries(1, { scope: 'unknown' }), testSeries(5)].map((one, id) => ({ ...one, id })),
       [1, 2, 4],
@@ -159,8 +159,8 @@ describe('protobuf', () => {
   });
 
   test('series without room go together, and their sum is exact', () => {
-    const tell = teller(PROTOBUF_ITEMS, 1);
-    const body = tell(
+    const send = snapshotSender(PROTOBUF_ITEMS, 1);
+    const body = send(
       60_000,
       [1, 2, 3].map((id) => testSeries(id)),
       [1, 2, 4],
@@ -180,9 +180,9 @@ test('each counter has its place, and one that did not move is zero', () => {
     [PROTOBUF_ITEMS, (bytes: Buffer) => decodeBatch(bytes)],
     [JSON_LINES, readLines],
   ] as const) {
-    const ledger = ledgerOf(format);
-    ledger.absorb({ ...snapshot, totals });
-    const frame = ledger.freeze(snapshot.timeMs, 'delta', new Map());
+    const state = sinkStateOf(format);
+    state.absorb({ ...snapshot, totals });
+    const frame = state.freeze(snapshot.timeMs, 'delta', new Map());
     const { bytes } = new ItemEncoder(format).encode(frame, 0, unitsOf(frame));
     const [{ tx_bytes, tx_packets, rx_bytes, rx_packets } = {} as Item] = read(Buffer.from(bytes)) as Item[];
     expect([tx_bytes, tx_packets, rx_bytes, rx_packets].map(Number)).toEqual([700, 7, 0, 3]);
@@ -191,11 +191,11 @@ test('each counter has its place, and one that did not move is zero', () => {
 
 describe('JSON lines', () => {
   test('whole bodies are as in the golden file', () => {
-    const tell = teller(JSON_LINES);
+    const send = snapshotSender(JSON_LINES);
     const bodies = [
-      tell(60_000, [A, OUTSIDE, ANY], [1500, 127, 2 ** 40]),
-      tell(120_000, [A, OUTSIDE, ANY], [1500, 128, 2 ** 53]),
-      tell(180_000, [A], [1500], { mode: 'counter', retired: [OUTSIDE, ANY] }),
+      send(60_000, [A, OUTSIDE, ANY], [1500, 127, 2 ** 40]),
+      send(120_000, [A, OUTSIDE, ANY], [1500, 128, 2 ** 53]),
+      send(180_000, [A], [1500], { mode: 'counter', evicted: [OUTSIDE, ANY] }),
     ];
     for (const body of bodies) readLines(body);
     expectGolden('flows.jsonl', bodies.join(''));
@@ -211,7 +211,7 @@ describe('JSON lines', () => {
         fc.integer({ min: 1, max: 2 ** 53 - 1 }),
         (src_pod, dst_zone, protocol, total) => {
           const series = testSeries(1, { src_pod, dst_zone, protocol });
-          const [line] = readLines(teller(JSON_LINES)(60_000, [series], [total]));
+          const [line] = readLines(snapshotSender(JSON_LINES)(60_000, [series], [total]));
           // A half of a surrogate pair has no UTF-8: it is escaped, and comes back.
           expect(line).toMatchObject({ mode: 'delta', tx_bytes: total, rx_packets: total });
           expect(line!.src_pod ?? '').toBe(src_pod);
@@ -222,7 +222,7 @@ describe('JSON lines', () => {
   });
 
   test('the schema refuses what is no line', () => {
-    const [line] = readLines(teller(JSON_LINES)(60_000, [A], [1]));
+    const [line] = readLines(snapshotSender(JSON_LINES)(60_000, [A], [1]));
     for (const wrong of [
       { ...line, tx_bytes: -1 },
       { ...line, extra: 1 },
@@ -239,26 +239,26 @@ describe.each<[string, ItemFormat]>([
 ])('%s', (_name, format) => {
   test('a series that ended is told once more if it moved, and then no more', () => {
     for (const mode of ['delta', 'counter'] as const) {
-      const tell = teller(format);
-      tell(60_000, [A], [5], { mode });
-      expect(tell(120_000, [], [], { retired: [A], mode })).toHaveLength(0);
-      expect(tell(180_000, [], [], { mode })).toHaveLength(0);
+      const send = snapshotSender(format);
+      send(60_000, [A], [5], { mode });
+      expect(send(120_000, [], [], { evicted: [A], mode })).toHaveLength(0);
+      expect(send(180_000, [], [], { mode })).toHaveLength(0);
     }
   });
 
   test('stops at the limit of items, and goes on where it stopped', () => {
-    const ledger = ledgerOf(format);
+    const state = sinkStateOf(format);
     // As short as series are, so that the limit of bytes is not met before.
     const short = { src_namespace: '', src_zone: '', src_region: '', dst_pod: '', dst_namespace: '', dst_region: '' };
     const series = Array.from({ length: MAX_REQUEST_ITEMS + 5 }, (_, id) => testSeries(id, short));
-    ledger.absorb(
+    state.absorb(
       testSnapshot(
         60_000,
         series,
         series.map(() => 1),
       ),
     );
-    const frame = ledger.freeze(STARTED_MS + 60_000, 'delta', new Map());
+    const frame = state.freeze(STARTED_MS + 60_000, 'delta', new Map());
     const encoder = new ItemEncoder(format);
     const end = MAX_REQUEST_ITEMS * frame.width;
     expect(encoder.encode(frame, 0, unitsOf(frame))).toMatchObject({ end, items: MAX_REQUEST_ITEMS });
@@ -266,13 +266,13 @@ describe.each<[string, ItemFormat]>([
   });
 
   test('stops at the limit of bytes, but takes one item of any size', () => {
-    const ledger = ledgerOf(format);
+    const state = sinkStateOf(format);
     const long = testSeries(1, { dst_pod: 'x'.repeat(MAX_REQUEST_BYTES / 2) });
     const huge = testSeries(2, { dst_pod: 'x'.repeat(2 * MAX_REQUEST_BYTES) });
-    ledger.absorb(
+    state.absorb(
       testSnapshot(60_000, [long, { ...long, id: 3, labels: { ...long.labels, src_pod: 'b' } }, huge], [1, 1, 1]),
     );
-    const frame = ledger.freeze(STARTED_MS + 60_000, 'delta', new Map());
+    const frame = state.freeze(STARTED_MS + 60_000, 'delta', new Map());
     const encoder = new ItemEncoder(format);
     expect(encoder.encode(frame, 0, 12)).toMatchObject({ end: 4, items: 1 });
     expect(encoder.encode(frame, 8, 12)).toMatchObject({ end: 12, items: 1 });

@@ -2,8 +2,8 @@ import { protocolName } from '@egressd/flow/protocol';
 import type { SeriesLabels } from '../../aggregate/snapshot.ts';
 import type { ItemFormat } from './item-encoder.ts';
 
-/** Labels that are texts, in the order of a line. */
-const TEXTS = [
+/** Labels that are strings, in the order of a line. */
+const STRINGS = [
   'src_ip',
   'src_pod',
   'src_namespace',
@@ -18,10 +18,10 @@ const TEXTS = [
   'dst_zone',
   'dst_region',
 ] as const satisfies readonly (keyof SeriesLabels)[];
-/** Most bytes of a line beside its labels. */
-const MOST_OTHERS = 320;
-/** Most bytes that UTF-8 needs for a character of a string. */
-const MOST_CHARACTER = 3;
+/** The most bytes of a line beside its labels. */
+const MAX_OTHER_BYTES = 320;
+/** The most bytes that UTF-8 needs for a UTF-16 unit of a string. */
+const MAX_UTF8_BYTES = 3;
 
 /**
  * One JSON object a line, as `flow.schema.json` beside this file says:
@@ -32,7 +32,7 @@ const MOST_CHARACTER = 3;
 export const JSON_LINES: ItemFormat = {
   identityOf: (labels) => JSON.stringify(knownLabels(labels)).slice(1, -1),
 
-  mostBytes: (identity) => MOST_CHARACTER * identity.length + MOST_OTHERS,
+  maxBytes: (identity) => MAX_UTF8_BYTES * identity.length + MAX_OTHER_BYTES,
 
   write(into, at, frame, row) {
     const { values, width } = frame;
@@ -44,9 +44,9 @@ export const JSON_LINES: ItemFormat = {
   },
 };
 
-/** What is known of a series, always in the same order: texts that are empty are left out. */
+/** The labels of a series, always in the same order; empty ones are left out. */
 function knownLabels(labels: SeriesLabels): Record<string, string | boolean> {
-  const known = TEXTS.filter((name) => labels[name] !== '').map((name) => [name, labels[name]]);
+  const known = STRINGS.filter((name) => labels[name] !== '').map((name) => [name, labels[name]]);
   const { protocol, cross_zone, scope } = labels;
   return { ...Object.fromEntries(known), proto: protocolName(protocol), cross_zone, scope };
 }

@@ -1,3 +1,4 @@
+import { varintLength, writeVarint } from '@egressd/flow/varint';
 import type { SeriesLabels } from '../../aggregate/snapshot.ts';
 import type { Frame } from '../delivery/frame.ts';
 import type { ItemFormat } from './item-encoder.ts';
@@ -8,7 +9,7 @@ const BYTES = 2;
 /** `PodNetworkMetricBatch.items` (proto/egressd/http/v1/metrics.proto). */
 const ITEM_TAG = (1 << 3) | BYTES;
 /** Labels that `PodNetworkMetric` holds, field 1 first. */
-const TEXT_FIELDS = [
+const STRING_FIELDS = [
   'src_ip',
   'src_pod',
   'src_namespace',
@@ -25,17 +26,17 @@ const FIRST_COUNTER_FIELD = 11;
 const PROTO_TAG = (15 << 3) | VARINT;
 /** Of an int64 that is not below zero. */
 const MAX_VARINT_BYTES = 9;
-/** Most bytes that stand before a text: tag and length. Most that UTF-8 needs for a character of a string. */
-const MOST_HEAD = 1 + 5;
-const MOST_CHARACTER = 3;
-/** Most bytes of an item beside its texts: tag and length, four counters, the protocol. */
-const MOST_OTHERS = 1 + 5 + 4 * (1 + MAX_VARINT_BYTES) + 3;
+/** The most bytes before a string: tag and length. The most that UTF-8 needs for a UTF-16 unit of it. */
+const MAX_HEAD_BYTES = 1 + 5;
+const MAX_UTF8_BYTES = 3;
+/** The most bytes of an item beside its strings: tag and length, four counters, the protocol. */
+const MAX_OTHER_BYTES = 1 + 5 + 4 * (1 + MAX_VARINT_BYTES) + 3;
 
 /** Where identities are put together. */
 let scratch = Buffer.allocUnsafe(1024);
 
 /**
- * Items of a `PodNetworkMetricBatch`, fields by rising number. A field of zero or no characters is left out, as proto3 does. What
+ * Items of a `PodNetworkMetricBatch`, fields in ascending order. A field that is zero or empty is left out, as proto3 does. What
  * does not change is encoded once, as a Latin-1 string with one character a byte:
  *
  *   identity    fields 1 to 10 ...  | the number of the protocol, one character
@@ -43,24 +44,25 @@ let scratch = Buffer.allocUnsafe(1024);
  */
 export const PROTOBUF_ITEMS: ItemFormat = {
   identityOf(labels) {
-    const most = TEXT_FIELDS.reduce((sum, name) => sum + MOST_HEAD + MOST_CHARACTER * labels[name].length, 1);
+    const most = STRING_FIELDS.reduce((sum, name) => sum + MAX_HEAD_BYTES + MAX_UTF8_BYTES * labels[name].length, 1);
     if (most > scratch.length) scratch = Buffer.allocUnsafe(2 * most);
     let end = 0;
-    for (let at = 0; at < TEXT_FIELDS.length; at++) end = writeText(scratch, end, at + 1, labels[TEXT_FIELDS[at]!]);
+    for (let at = 0; at < STRING_FIELDS.length; at++)
+      end = writeString(scratch, end, at + 1, labels[STRING_FIELDS[at]!]);
     scratch[end++] = labels.protocol;
     return scratch.toString('latin1', 0, end);
   },
 
-  mostBytes: (identity) => identity.length + MOST_OTHERS,
+  maxBytes: (identity) => identity.length + MAX_OTHER_BYTES,
 
   write(into, at, frame, row) {
     const identity = frame.identities[row]!;
-    const texts = identity.length - 1;
-    const protocol = identity.charCodeAt(texts);
+    const stringBytes = identity.length - 1;
+    const protocol = identity.charCodeAt(stringBytes);
     let end = at;
     into[end++] = ITEM_TAG;
-    end = writeVarint(into, end, texts + countersLength(frame, row) + numberLength(protocol));
-    end += into.write(identity, end, texts, 'latin1');
+    end = writeVarint(into, end, stringBytes + countersLength(frame, row) + numberLength(protocol));
+    end += into.write(identity, end, stringBytes, 'latin1');
     end = writeCounters(into, end, frame, row);
     if (protocol === 0) return end;
     into[end++] = PROTO_TAG;
@@ -68,8 +70,8 @@ export const PROTOBUF_ITEMS: ItemFormat = {
   },
 };
 
-/** A text's field; none where it is empty. @returns its end */
-function writeText(into: Buffer, at: number, field: number, value: string): number {
+/** A string field; none where it is empty. @returns its end */
+function writeString(into: Buffer, at: number, field: number, value: string): number {
   if (value === '') return at;
   into[at] = (field << 3) | BYTES;
   const end = writeVarint(into, at + 1, Buffer.byteLength(value));
@@ -93,22 +95,7 @@ function countersLength({ values, width }: Frame, row: number): number {
   return length;
 }
 
-/** Bytes of a number's field: tag and varint. */
+/** Bytes of a number's field: tag and varint; none where it is zero. */
 function numberLength(value: number): number {
-  if (value === 0) return 0;
-  let length = 2;
-  for (let rest = Math.floor(value / 0x80); rest > 0; rest = Math.floor(rest / 0x80)) length++;
-  return length;
-}
-
-/** Writes a whole number from 0 to below 2^63 as a varint. It may be above 2^31, so it is divided and not shifted. @returns its end */
-function writeVarint(into: Uint8Array, at: number, value: number): number {
-  let end = at;
-  let rest = value;
-  while (rest >= 0x80) {
-    into[end++] = (rest % 0x80) | 0x80;
-    rest = Math.floor(rest / 0x80);
-  }
-  into[end++] = rest;
-  return end;
+  return value === 0 ? 0 : 1 + varintLength(value);
 }

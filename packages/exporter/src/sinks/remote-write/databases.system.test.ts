@@ -4,9 +4,9 @@ import { DATABASES, type Database, type QueryRow, startDatabase } from '@egressd
 import { TestReceiver } from '@egressd/world/receivers/test-receiver';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Series } from '../../aggregate/snapshot.ts';
-import { Delivery } from '../delivery/delivery.ts';
 import type { Mode } from '../delivery/frame.ts';
 import { createSinkMetrics } from '../delivery/metrics.ts';
+import { SinkDelivery } from '../delivery/sink-delivery.ts';
 import { STARTED_MS, testSeries, testSnapshot, until } from '../testing.ts';
 import type { RemoteWriteSettings } from './settings.ts';
 import { createRemoteWriteSink } from './sink.ts';
@@ -46,13 +46,13 @@ describe.each(DATABASES)('%s', (kind) => {
     await first.tell(1 * MINUTE, [a!], [100]);
     await first.tell(2 * MINUTE, [a!, b!], [150, 7]);
     await first.tell(3 * MINUTE, [a!, b!], [150, 9]);
-    await first.tell(4 * MINUTE, [a!], [400], { retired: [b!] });
+    await first.tell(4 * MINUTE, [a!], [400], { evicted: [b!] });
     await first.tell(5 * MINUTE, [a!, c!], [400, 2 ** 50 + 1]);
     await first.stop();
     const second = start(6 * MINUTE, 'counters');
     await second.tell(6 * MINUTE + 5000, [a!, b!], [30, 3]);
     await second.tell(8 * MINUTE, [a!, b!], [45, 4]);
-    await second.tell(9 * MINUTE, [a!], [45], { retired: [b!] });
+    await second.tell(9 * MINUTE, [a!], [45], { evicted: [b!] });
 
     const expected = { 'pod-1': 445, 'pod-2': 13, 'pod-3': 2 ** 50 + 1 };
     expect(risesOf(await samples('counters'))).toEqual(expected);
@@ -77,7 +77,7 @@ describe.each(DATABASES)('%s', (kind) => {
     const first = start(0, 'deltas');
     await first.tell(1 * MINUTE, [a!, b!], [100, 5], { mode: 'delta' });
     await first.tell(2 * MINUTE, [a!, b!], [100, 7], { mode: 'delta' });
-    await first.tell(3 * MINUTE, [a!], [450], { mode: 'delta', retired: [b!] });
+    await first.tell(3 * MINUTE, [a!], [450], { mode: 'delta', evicted: [b!] });
     await first.stop();
     await start(4 * MINUTE, 'deltas').tell(5 * MINUTE, [a!], [3], { mode: 'delta' });
     expect(await ask('sum_over_time(egressd_transmit_bytes_total{run="deltas"}[30m])')).toEqual({
@@ -110,7 +110,7 @@ describe.each(DATABASES)('%s', (kind) => {
     const first = start(0, 'answer-lost', through);
     await first.tell(1 * MINUTE, [a!, b!], [100, 5]);
     await first.tell(2 * MINUTE, [a!, b!], [130, 5]);
-    await first.tell(3 * MINUTE, [a!], [130], { retired: [b!] });
+    await first.tell(3 * MINUTE, [a!], [130], { evicted: [b!] });
     expect(risesOf(await samples('answer-lost'))).toEqual({ 'pod-1': 130, 'pod-2': 5 });
     // Two begin, two go on, one goes on and one ends.
     expect(lost).toBe(4);
@@ -213,7 +213,7 @@ function risesOf(rows: readonly QueryRow[]): Record<string, number> {
 /** One sink and its delivery. */
 class TestExporter {
   readonly #startedMs: number;
-  readonly #delivery: Delivery;
+  readonly #delivery: SinkDelivery;
   #acceptedMs = 0;
 
   constructor(url: string, startedMs: number, changes: Partial<RemoteWriteSettings>) {
@@ -229,7 +229,7 @@ class TestExporter {
       ...changes,
     };
     this.#startedMs = startedMs;
-    this.#delivery = new Delivery({
+    this.#delivery = new SinkDelivery({
       sink: createRemoteWriteSink({ name: 'db', settings, version: 'test', environment: {} }),
       startedMs,
       intervalMs: MINUTE,
@@ -246,11 +246,11 @@ class TestExporter {
     afterMs: number,
     series: readonly Series[],
     totals: readonly number[],
-    { retired = [] as readonly Series[], mode = 'counter' as Mode } = {},
+    { evicted = [] as readonly Series[], mode = 'counter' as Mode } = {},
   ): Promise<void> {
     const timeMs = BEGIN_MS + afterMs;
     if (timeMs <= this.#startedMs) throw new Error('BUG: the exporter has not started yet');
-    this.#delivery.offer(testSnapshot(timeMs - STARTED_MS, series, totals, retired), mode);
+    this.#delivery.offer(testSnapshot(timeMs - STARTED_MS, series, totals, evicted), mode);
     await until(() => this.#acceptedMs === timeMs);
   }
 

@@ -5,7 +5,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Counter, Series } from '../../aggregate/snapshot.ts';
 import { type Mode, unitsOf } from '../delivery/frame.ts';
-import { Ledger } from '../delivery/sink-state.ts';
+import { SinkState } from '../delivery/sink-state.ts';
 import { STARTED_MS, testSeries, testSnapshot } from '../testing.ts';
 import { MAX_REQUEST_BYTES, MAX_REQUEST_SERIES, WriteRequestEncoder } from './encode.ts';
 import { type LabelOptions, LabelWriter } from './labels.ts';
@@ -15,31 +15,31 @@ const ALL: readonly Counter[] = ['txBytes', 'txPackets', 'rxBytes', 'rxPackets']
 
 function setUp(options: LabelOptions, counters: readonly Counter[] = ['txBytes']) {
   const labels = new LabelWriter(options);
-  const ledger = new Ledger({
+  const state = new SinkState({
     counters,
     maxSeries: 1e6,
     identityOf: (of) => labels.identityOf(of),
     startedMs: STARTED_MS,
     intervalMs: 60_000,
   });
-  return { ledger, encoder: new WriteRequestEncoder(labels, counters) };
+  return { state, encoder: new WriteRequestEncoder(labels, counters) };
 }
 
-/** Accepts everything that is told at a time, and returns its bytes: of the starts, then of the values, one behind the other. */
-function tell(
-  { ledger, encoder }: ReturnType<typeof setUp>,
+/** Accepts everything that is sent for a snapshot, and returns its bytes: of the zero samples, then of the values, one behind the other. */
+function send(
+  { state, encoder }: ReturnType<typeof setUp>,
   afterMs: number,
   series: readonly Series[],
   totals: readonly number[],
-  { retired = [] as readonly Series[], mode = 'counter' as Mode } = {},
+  { evicted = [] as readonly Series[], mode = 'counter' as Mode } = {},
 ): Uint8Array {
-  ledger.absorb(testSnapshot(afterMs, series, totals, retired));
-  const frame = ledger.freeze(STARTED_MS + afterMs, mode, new Map());
-  const bodies = [frame.starts, frame].map((part) => {
+  state.absorb(testSnapshot(afterMs, series, totals, evicted));
+  const frame = state.freeze(STARTED_MS + afterMs, mode, new Map());
+  const bodies = [frame.zeroSamples, frame].map((part) => {
     if (part === undefined) return new Uint8Array(0);
     const encoded = encoder.encode(part, 0, unitsOf(part));
     expect(encoded.end).toBe(unitsOf(part));
-    ledger.accepted(part, 0, unitsOf(part));
+    state.accepted(part, 0, unitsOf(part));
     return Uint8Array.from(encoded.bytes);
   });
   // A message behind another is the two merged (https://protobuf.dev/programming-guides/encoding/#last-one-wins).
@@ -67,10 +67,10 @@ describe('WriteRequestEncoder', () => {
     const all = setUp({ labels: { cluster: 'one', Team: 'ü', zz: 'last', none: '' }, regionLabels: true }, ALL);
     const deltas = setUp(plain);
     const requests: [string, Uint8Array][] = [
-      ['counters, every metric and label: first', tell(all, 60_000, [A, B], [1500, 2 ** 53])],
-      ['counters, every metric and label: later', tell(all, 120_000, [B], [2 ** 53 + 2], { retired: [A] })],
-      ['deltas: first', tell(deltas, 60_000, [A, B], [1500, 7], { mode: 'delta' })],
-      ['deltas: later', tell(deltas, 120_000, [A, B], [1500, 8], { mode: 'delta' })],
+      ['counters, every metric and label: first', send(all, 60_000, [A, B], [1500, 2 ** 53])],
+      ['counters, every metric and label: later', send(all, 120_000, [B], [2 ** 53 + 2], { evicted: [A] })],
+      ['deltas: first', send(deltas, 60_000, [A, B], [1500, 7], { mode: 'delta' })],
+      ['deltas: later', send(deltas, 120_000, [A, B], [1500, 8], { mode: 'delta' })],
     ];
     const text = requests
       .map(
@@ -86,8 +86,8 @@ describe('WriteRequestEncoder', () => {
 
   test('a stale marker has the bits of Prometheus', () => {
     const of = setUp(plain);
-    tell(of, 60_000, [A], [5]);
-    const bytes = Buffer.from(tell(of, 120_000, [], [], { retired: [A] }));
+    send(of, 60_000, [A], [5]);
+    const bytes = Buffer.from(send(of, 120_000, [], [], { evicted: [A] }));
     expect(bytes.includes(Buffer.from('09020000000000f07f10', 'hex'))).toBe(true);
   });
 
@@ -102,7 +102,7 @@ describe('WriteRequestEncoder', () => {
         (changes, total) => {
           const of = setUp({ labels: { a: 'x'.repeat(300), B: 'y' }, regionLabels: true }, ['txBytes', 'rxBytes']);
           const series = changes.map((change, id) => testSeries(id, change));
-          const bytes = tell(
+          const bytes = send(
             of,
             60_000,
             series,
@@ -125,7 +125,7 @@ describe('WriteRequestEncoder', () => {
   });
 
   test('one metric after the other, or together: the same identity gives the same labels', () => {
-    const text = print(tell(setUp(plain, ALL), 60_000, [A], [3]));
+    const text = print(send(setUp(plain, ALL), 60_000, [A], [3]));
     const names = [...text.matchAll(/__name__="(\w+)"/g)].map(([, name]) => name);
     expect(new Set(names)).toEqual(
       new Set([
@@ -139,16 +139,16 @@ describe('WriteRequestEncoder', () => {
   });
 
   test('stops at the limit of series', () => {
-    const { ledger, encoder } = setUp(plain);
+    const { state, encoder } = setUp(plain);
     const series = Array.from({ length: MAX_REQUEST_SERIES + 5 }, (_, id) => testSeries(id));
-    ledger.absorb(
+    state.absorb(
       testSnapshot(
         60_000,
         series,
         series.map(() => 1),
       ),
     );
-    const frame = ledger.freeze(STARTED_MS + 60_000, 'counter', new Map());
+    const frame = state.freeze(STARTED_MS + 60_000, 'counter', new Map());
     expect(encoder.encode(frame, 0, unitsOf(frame))).toMatchObject({
       end: MAX_REQUEST_SERIES,
       series: MAX_REQUEST_SERIES,
@@ -157,11 +157,11 @@ describe('WriteRequestEncoder', () => {
   });
 
   test('stops at the limit of bytes, but takes one series of any size', () => {
-    const { ledger, encoder } = setUp(plain);
+    const { state, encoder } = setUp(plain);
     const series = Array.from({ length: 4 }, (_, id) => testSeries(id, { dst_pod: 'x'.repeat(MAX_REQUEST_BYTES / 2) }));
     const huge = testSeries(9, { dst_pod: 'x'.repeat(2 * MAX_REQUEST_BYTES) });
-    ledger.absorb(testSnapshot(60_000, [...series, huge], [1, 1, 1, 1, 1]));
-    const frame = ledger.freeze(STARTED_MS + 60_000, 'counter', new Map());
+    state.absorb(testSnapshot(60_000, [...series, huge], [1, 1, 1, 1, 1]));
+    const frame = state.freeze(STARTED_MS + 60_000, 'counter', new Map());
     expect(encoder.encode(frame, 0, 5)).toMatchObject({ end: 1, series: 1 });
     expect(encoder.encode(frame, 4, 5)).toMatchObject({ end: 5, series: 1 });
   });

@@ -1,7 +1,8 @@
 import { Bug } from '@egressd/flow/bug';
+import { varintLength, writeVarint } from '@egressd/flow/varint';
 import type { Counter } from '../../aggregate/snapshot.ts';
-import { END, type Frame, NOTHING } from '../delivery/frame.ts';
-import { type LabelWriter, metricNameLabel, varintLength, writeVarint } from './labels.ts';
+import { type Frame, NO_SAMPLE, STALE } from '../delivery/frame.ts';
+import { type LabelWriter, metricNameLabel } from './labels.ts';
 
 /** Series in one request. */
 export const MAX_REQUEST_SERIES = 10_000;
@@ -23,7 +24,7 @@ const MAX_TIME_MS = 2 ** 42 - 1;
 const STALE_MARKER = Uint8Array.of(0x02, 0, 0, 0, 0, 0, 0xf0, 0x7f);
 
 /** The uncompressed `WriteRequest` of some units. */
-export interface EncodedUnits {
+interface EncodedUnits {
   /** Valid until the encoder is used again. */
   readonly bytes: Uint8Array;
   /** First unit that found no room. */
@@ -32,7 +33,7 @@ export interface EncodedUnits {
   readonly series: number;
 }
 
-/** Writes `WriteRequest`s (proto/prometheus/v1/remote.proto) straight from frames, into one buffer that is used again. */
+/** Writes `WriteRequest`s (proto/prometheus/v1/remote.proto) straight from frames, into one buffer that is reused. */
 export class WriteRequestEncoder {
   readonly #before: Uint8Array;
   /** By counter of the frame: the label that names the metric. */
@@ -55,7 +56,7 @@ export class WriteRequestEncoder {
     let unit = from;
     for (; unit < to && series < MAX_REQUEST_SERIES; unit++) {
       const kind = kinds[unit]!;
-      if (kind === NOTHING) continue;
+      if (kind === NO_SAMPLE) continue;
       const identity = identities[Math.floor(unit / width)]!;
       const name = names[unit % width]!;
       const body = before.length + name.length + identity.length + SAMPLE_BYTES;
@@ -71,7 +72,7 @@ export class WriteRequestEncoder {
       buffer.set(name, length);
       length += name.length;
       length += buffer.write(identity, length, identity.length, 'latin1');
-      length = writeSample(buffer, length, kind === END ? STALE_MARKER : frame.values[unit]!, timestamp);
+      length = writeSample(buffer, length, kind === STALE ? STALE_MARKER : frame.values[unit]!, timestamp);
       series++;
     }
     return { bytes: this.#buffer.subarray(0, length), end: unit, series };
@@ -98,12 +99,8 @@ function writeSample(into: Buffer, at: number, value: number | Uint8Array, times
 }
 
 function encodeTimestamp(timeMs: number): Uint8Array {
-  if (!(timeMs >= MIN_TIME_MS && timeMs <= MAX_TIME_MS)) throw new Bug(`${timeMs} is not a time of our days in ms`);
+  if (!(timeMs >= MIN_TIME_MS && timeMs <= MAX_TIME_MS)) throw new Bug(`${timeMs} ms is not a current time`);
   const bytes = new Uint8Array(TIMESTAMP_BYTES);
-  let rest = timeMs;
-  for (let i = 0; i < TIMESTAMP_BYTES; i++) {
-    bytes[i] = (rest % 128) | (i < TIMESTAMP_BYTES - 1 ? 0x80 : 0);
-    rest = Math.floor(rest / 128);
-  }
+  writeVarint(bytes, 0, timeMs);
   return bytes;
 }

@@ -1,8 +1,9 @@
 import { protocolName } from '@egressd/flow/protocol';
+import { varintLength, writeVarint } from '@egressd/flow/varint';
 import type { Counter, SeriesLabels } from '../../aggregate/snapshot.ts';
 
 /** Names of the metrics. */
-export const METRIC_NAMES: Readonly<Record<Counter, string>> = {
+const METRIC_NAMES: Readonly<Record<Counter, string>> = {
   txBytes: 'egressd_transmit_bytes_total',
   txPackets: 'egressd_transmit_packets_total',
   rxBytes: 'egressd_received_bytes_total',
@@ -15,7 +16,7 @@ const LABELS_TAG = 0x0a;
 
 /** Settings that labels depend on. */
 export interface LabelOptions {
-  /** Custom ones, added to every series. */
+  /** Custom labels, added to every series. */
   readonly labels: Readonly<Record<string, string>>;
   readonly regionLabels: boolean;
 }
@@ -149,23 +150,4 @@ function encodeVarint(value: number): Uint8Array {
   const bytes = new Uint8Array(varintLength(value));
   writeVarint(bytes, 0, value);
   return bytes;
-}
-
-/** Bytes of a varint below 2^31. */
-export function varintLength(value: number): number {
-  let length = 1;
-  for (let rest = value >>> 7; rest > 0; rest >>>= 7) length++;
-  return length;
-}
-
-/** Writes a varint below 2^31. @returns its end */
-export function writeVarint(into: Uint8Array, at: number, value: number): number {
-  let end = at;
-  let rest = value;
-  while (rest >= 0x80) {
-    into[end++] = (rest & 0x7f) | 0x80;
-    rest >>>= 7;
-  }
-  into[end++] = rest;
-  return end;
 }

@@ -10,15 +10,15 @@ export interface RemoteWriteSettings extends HttpSettings {
   readonly sendPacketsMetric: boolean;
   /** Also the labels `src_region`, `dst_region` and `scope`. */
   readonly regionLabels: boolean;
-  /** Series at the receiver; those beyond are folded into `~other`. */
+  /** Cardinality limit: series at the receiver; those beyond are folded into `~other`. */
   readonly maxSeries: number;
 }
 
 /** `maxSeries` where none is set. */
 export const DEFAULT_MAX_SERIES = 100_000;
 
-/** Labels that are ours, also where they are switched off: a custom label may not take their names. */
-export const OWN_LABELS: ReadonlySet<string> = new Set([
+/** Labels that egressd sets, also where they are switched off: a custom label may not have their names. */
+const OWN_LABELS: ReadonlySet<string> = new Set([
   'cross_zone',
   'dst_ip',
   'dst_ip_type',

@@ -2,20 +2,20 @@ import { createLog } from '@egressd/daemon/log';
 import { createRegistry } from '@egressd/daemon/metrics';
 import { type Answer, decodeWrite, labelsOf, status, TestReceiver } from '@egressd/world/receivers/test-receiver';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { type Accepted, Delivery } from '../delivery/delivery.ts';
 import { createSinkMetrics } from '../delivery/metrics.ts';
+import { type Accepted, SinkDelivery } from '../delivery/sink-delivery.ts';
 import type { Timers } from '../delivery/timers.ts';
 import { STARTED_MS, testSeries, testSnapshot, until } from '../testing.ts';
 import type { RemoteWriteSettings } from './settings.ts';
 import { createRemoteWriteSink } from './sink.ts';
 
-/** Pauses of a delivery are over at once. */
-const HASTY: Timers = {
+/** The backoff between attempts is over at once. */
+const NO_BACKOFF: Timers = {
   now: () => performance.now(),
   sleep: (ms, signal) =>
     new Promise((resolve) => {
-      hastyPauses.push(ms);
-      // A deadline of a test is real, a pause is not.
+      backoffs.push(ms);
+      // A deadline of a test is real, a backoff is not.
       const timer = setTimeout(resolve, ms === DEADLINE_MS ? ms : 1);
       signal.addEventListener('abort', () => {
         clearTimeout(timer);
@@ -23,14 +23,14 @@ const HASTY: Timers = {
       });
     }),
 };
-const hastyPauses: number[] = [];
+const backoffs: number[] = [];
 const DEADLINE_MS = 9999;
 
 let receiver: TestReceiver;
-let delivery: Delivery;
+let delivery: SinkDelivery;
 
 beforeEach(async () => {
-  hastyPauses.length = 0;
+  backoffs.length = 0;
   receiver = await TestReceiver.start();
 });
 
@@ -54,14 +54,14 @@ function setUp(changes: Partial<RemoteWriteSettings> = {}) {
   const registry = createRegistry();
   const accepted: number[] = [];
   const lines: string[] = [];
-  delivery = new Delivery({
+  delivery = new SinkDelivery({
     sink: createRemoteWriteSink({ name: 'db', settings, version: '1.2.3', environment: {} }),
     startedMs: STARTED_MS,
     intervalMs: 60_000,
     metrics: createSinkMetrics(registry),
     log: createLog('debug', (line) => lines.push(line)),
     onAccepted: ({ timeMs }: Accepted) => accepted.push(timeMs - STARTED_MS),
-    timers: HASTY,
+    timers: NO_BACKOFF,
     random: () => 0,
   });
   const requests = async () =>
@@ -133,7 +133,7 @@ test('one connection serves all requests', async () => {
   expect(ports.size).toBe(1);
 });
 
-describe('faults that pass', () => {
+describe('retryable failures', () => {
   const halfAnswer: Answer = (_received, response) => void response.socket?.end('HTTP/1.1 20');
   const cut: Answer = (_received, response) => void response.socket?.destroy();
   const hang: Answer = () => {};
@@ -141,7 +141,7 @@ describe('faults that pass', () => {
   test.each<[string, Answer, string, number | undefined]>([
     ['500', status(500, {}, 'out of disk'), 'retryable 500', undefined],
     [
-      '503 with a page',
+      '503 with an HTML page',
       status(503, { 'content-type': 'text/html' }, '<html><h1>Down</h1></html>'),
       'retryable 503',
       undefined,
@@ -158,7 +158,7 @@ describe('faults that pass', () => {
     ['the connection closed without an answer', cut, 'retryable closed', undefined],
     ['the connection closed half-way', halfAnswer, 'retryable closed', undefined],
     ['no answer', hang, 'retryable timeout', undefined],
-  ])('%s: the same bytes again', async (_name, fault, counted, pauseMs) => {
+  ])('%s: the same bytes again', async (_name, fault, counted, backoffMs) => {
     const { accepted, lines, requests } = setUp({ timeoutMs: 300 });
     receiver.answer = first(fault, fault);
     offer();
@@ -167,12 +167,12 @@ describe('faults that pass', () => {
     expect(sent).toHaveLength(3);
     expect(new Set(sent).size).toBe(1);
     expect(await requests()).toEqual([counted, 'ok 204']);
-    expect(hastyPauses[0]).toBe(pauseMs ?? 500);
+    expect(backoffs[0]).toBe(backoffMs ?? 500);
     expect(lines[0]).toContain(`127.0.0.1:${receiver.port}/api/v1/write`);
     expect(lines[0]).not.toContain('<');
   });
 
-  test('nobody listens', async () => {
+  test('connection refused', async () => {
     const { accepted, lines, requests } = setUp({ url: 'http://127.0.0.1:1/' });
     offer();
     await until(() => lines.length > 0);
@@ -181,7 +181,7 @@ describe('faults that pass', () => {
     expect(accepted).toEqual([]);
   });
 
-  test('a name that nobody knows', async () => {
+  test('a host that cannot be resolved', async () => {
     const { lines, requests } = setUp({ url: `http://${'x'.repeat(64)}.invalid/` });
     offer();
     await until(() => lines.length > 0);
@@ -236,9 +236,9 @@ describe('refusals', () => {
       'rejected 307',
       'http://else.where/write',
     ],
-    ['a page for people', status(200, {}, '<!DOCTYPE html><title>Log in</title>'), 'rejected page', 'not an endpoint'],
+    ['an HTML page', status(200, {}, '<!DOCTYPE html><title>Log in</title>'), 'rejected html', 'not an endpoint'],
   ])(
-    '%s: one request an interval, said with what to do; accepted once it is right',
+    '%s: one request an interval, logged with advice; accepted once it is right',
     async (_name, fault, counted, advice) => {
       const { accepted, lines, requests } = setUp();
       receiver.answer = fault;
@@ -300,7 +300,7 @@ describe('refusals', () => {
   });
 });
 
-test('no secret is said, not even one that the receiver gives back', async () => {
+test('no secret is logged, not even one that the receiver gives back', async () => {
   const { lines } = setUp({
     url: `http://user:pass-word@127.0.0.1:${receiver.port}/write?key=query-secret`,
     headers: { 'X-Api-Key': 'header-secret' },

@@ -2,10 +2,10 @@ import { compressSync } from 'snappy';
 import type { Counter, SeriesLabels } from '../../aggregate/snapshot.ts';
 import type { Frame } from '../delivery/frame.ts';
 import { requestKey } from '../delivery/request-key.ts';
-import { resultOf } from '../http/answers.ts';
 import { HttpClient } from '../http/client.ts';
 import type { Environment } from '../http/proxy.ts';
-import { httpReceiver } from '../http/receiver.ts';
+import { receiverIdOf } from '../http/receiver-id.ts';
+import { classifyResponse } from '../http/response.ts';
 import type { FrozenRequest, SendResult, Sink } from '../sink.ts';
 import { WriteRequestEncoder } from './encode.ts';
 import { LabelWriter } from './labels.ts';
@@ -19,14 +19,14 @@ const PROTOCOL_HEADERS = {
 };
 
 /**
- * Snappy's library has an allocator of its own, which keeps memory for each thread it works in and gives little of it back: in the
- * threads of the pool, or with output that waits for the garbage collector, the exporter grows for hours (`npm run soak` shows it).
- * A whole request takes milliseconds here.
+ * Snappy's library has an allocator of its own, which keeps memory for each thread that uses it and returns little of it: in the
+ * thread pool, or with output that waits for the garbage collector, the exporter's memory grows for hours (`npm run soak` shows it).
+ * Compressing a whole request takes milliseconds in this thread.
  */
 const OWN_OUTPUT = { copyOutputData: true };
 
 /** What a `prom_remote_write` sink is made of. */
-export interface RemoteWriteOptions {
+interface RemoteWriteOptions {
   readonly name: string;
   readonly settings: RemoteWriteSettings;
   /** egressd's, for `User-Agent`. */
@@ -45,11 +45,11 @@ export function createRemoteWriteSink(options: RemoteWriteOptions): Sink {
   return {
     name: options.name,
     form: 'samples',
-    usualMode: 'counter',
+    defaultMode: 'counter',
     counters,
     maxSeries: settings.maxSeries,
-    scheme: `remote-write 1 ${JSON.stringify([Object.entries(settings.labels).sort(), settings.regionLabels])}`,
-    receiver: httpReceiver(settings),
+    identityScheme: `remote-write 1 ${JSON.stringify([Object.entries(settings.labels).sort(), settings.regionLabels])}`,
+    receiverId: receiverIdOf(settings),
     identityOf: (series: SeriesLabels) => labels.identityOf(series),
     async encode(frame: Frame, from: number, to: number): Promise<FrozenRequest> {
       const { bytes, end, series } = encoder.encode(frame, from, to);
@@ -57,15 +57,15 @@ export function createRemoteWriteSink(options: RemoteWriteOptions): Sink {
       return { body, key: requestKey(frame, from, end), end, samples: series };
     },
     async send(request: FrozenRequest, signal: AbortSignal): Promise<SendResult> {
-      const answer = await client.send('POST', { ...headers, 'idempotency-key': request.key }, request.body, signal);
-      return resultOf(answer, client.shown, Date.now());
+      const response = await client.send('POST', { ...headers, 'idempotency-key': request.key }, request.body, signal);
+      return classifyResponse(response, client.displayUrl, Date.now());
     },
     close: () => client.close(),
   };
 }
 
 /** The counters that are sent, in the order of a frame. */
-export function countersOf(settings: RemoteWriteSettings): Counter[] {
+function countersOf(settings: RemoteWriteSettings): Counter[] {
   const { sendReceivedBytesMetric: received, sendPacketsMetric: packets } = settings;
   return [
     'txBytes' as const,

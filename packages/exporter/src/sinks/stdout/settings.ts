@@ -1,5 +1,5 @@
 /** Settings of a `stdout` sink, under the names of the configuration file. */
 export interface StdoutSinkSettings {
-  /** Series that are told apart; those beyond are folded into `~other`. */
+  /** Cardinality limit: series beyond are folded into `~other`. */
   readonly maxSeries: number;
 }

@@ -6,11 +6,11 @@ import { createStdoutSink } from './sink.ts';
 const LIVE = new AbortController().signal;
 const request = (key: string): FrozenRequest => ({ body: Buffer.from(`${key}\n`), key, end: 4, samples: 1 });
 
-function sinkTo(stream: Writable, patienceMs = 20) {
-  return createStdoutSink({ name: 'out', settings: { maxSeries: 10 }, stream, patienceMs });
+function sinkTo(stream: Writable, timeoutMs = 20) {
+  return createStdoutSink({ name: 'out', settings: { maxSeries: 10 }, stream, timeoutMs });
 }
 
-/** A reader that takes what comes only when it is told to. */
+/** A reader that reads only when the test says so. */
 function slowReader() {
   const written: string[] = [];
   const waiting: (() => void)[] = [];
@@ -39,7 +39,6 @@ test('while the reader is slow the request waits, and is not written twice', asy
       outcome: 'retryable',
       status: 'timeout',
       maybeStored: false,
-      message: expect.stringContaining('slow'),
     });
   const last = sink.send(request('one'), LIVE);
   reader.read();
@@ -60,7 +59,7 @@ test('a stop does not wait for the reader', async () => {
   await sink.close();
 });
 
-test('a reader that goes away ends nothing, and is said', async () => {
+test('a reader that ends does not end the exporter: retryable', async () => {
   const stream = new Writable({
     write(_chunk, _encoding, done) {
       done(Object.assign(new Error('broken pipe'), { code: 'EPIPE' }));
@@ -71,7 +70,6 @@ test('a reader that goes away ends nothing, and is said', async () => {
     expect(await sink.send(request('one'), LIVE)).toMatchObject({
       outcome: 'retryable',
       status,
-      message: expect.stringContaining('nobody reads it any more'),
     });
 });
 

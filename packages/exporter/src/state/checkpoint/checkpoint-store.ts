@@ -3,7 +3,7 @@ import { sleep } from '@egressd/daemon/sleep';
 import { Bug } from '@egressd/flow/bug';
 import type { Registry } from 'prom-client';
 import type { Position, Series, Snapshot } from '../../aggregate/snapshot.ts';
-import type { LedgerImage } from '../../sinks/delivery/sink-state-image.ts';
+import type { SinkStateImage } from '../../sinks/delivery/sink-state-image.ts';
 import { StateFile } from '../file.ts';
 import {
   type Checkpoint,
@@ -30,7 +30,7 @@ export interface Kept {
 
 /** What it asks of a sink. */
 interface Books {
-  image(series: readonly Series[]): LedgerImage;
+  image(series: readonly Series[]): SinkStateImage;
 }
 
 export interface KeepOptions {
@@ -190,12 +190,12 @@ export class KeptCheckpoint {
 
   /** @returns whether whoever waits for the wish may go on */
   async #attempt(wish: number): Promise<boolean> {
-    const began = performance.now();
+    const started = performance.now();
     try {
       const { timeMs, position, pieces } = this.#capture();
       await this.#file.write(...pieces);
       const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
-      this.#metrics.written(Date.now(), bytes, (performance.now() - began) / 1000);
+      this.#metrics.written(Date.now(), bytes, (performance.now() - started) / 1000);
       this.#kept = { timeMs, position };
       this.#well();
     } catch (error) {

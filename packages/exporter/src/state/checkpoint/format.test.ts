@@ -6,7 +6,7 @@ import type { Endpoint } from '../../enrich/endpoint.ts';
 import type { Joined } from '../../enrich/enrich.ts';
 import { KEPT } from '../../enrich/verdict.ts';
 import type { Part } from '../../sinks/delivery/request-splitter.ts';
-import { Ledger as Books } from '../../sinks/delivery/sink-state.ts';
+import { SinkState } from '../../sinks/delivery/sink-state.ts';
 import { Ledger } from '../batch-offsets.ts';
 import { type Checkpoint, encodeCheckpoint, encodeCounted, readCheckpoint } from './format.ts';
 
@@ -16,8 +16,8 @@ const OPTIONS = {
   identityOf: (labels: { src_pod: string; dst_ip: string }) => `${labels.src_pod}>${labels.dst_ip}`,
   startedMs: 1000,
   intervalMs: 60_000,
-  scheme: 'test',
-  receiver: 'here',
+  identityScheme: 'test',
+  receiverId: 'here',
   origin: 'origin',
 };
 
@@ -57,7 +57,7 @@ const step = fc.record({
 /** What a sink of that life could still do, and all that it knows. */
 interface Life {
   readonly aggregate: Aggregate;
-  readonly books: Books;
+  readonly sinkState: SinkState;
   readonly ledger: Ledger;
   readonly left: readonly Part[];
   readonly image: () => Omit<Checkpoint, 'counted'>;
@@ -65,25 +65,25 @@ interface Life {
 
 function live(steps: readonly (typeof step extends fc.Arbitrary<infer Step> ? Step : never)[]): Life {
   const aggregate = new Aggregate({ maxSeries: 4 });
-  const books = new Books(OPTIONS);
+  const sinkState = new SinkState(OPTIONS);
   const ledger = new Ledger();
   let nowMs = 1_000_000;
   let snapshot = aggregate.snapshot(nowMs, new Map());
   let left: Part[] = [];
-  books.absorb(snapshot);
+  sinkState.absorb(snapshot);
   for (const [at, { from, to, bytes, afterMs, mode, accept, refuse }] of steps.entries()) {
     nowMs += afterMs;
     aggregate.add(flow(from, to, bytes), nowMs);
-    aggregate.retire(nowMs, Number.POSITIVE_INFINITY);
+    aggregate.evictIdle(nowMs, Number.POSITIVE_INFINITY);
     snapshot = aggregate.snapshot(nowMs, new Map());
-    books.absorb(snapshot);
-    const frame = books.freeze(snapshot.timeMs, mode, new Map());
-    const part = frame.starts ?? frame;
+    sinkState.absorb(snapshot);
+    const frame = sinkState.freeze(snapshot.timeMs, mode, new Map());
+    const part = frame.zeroSamples ?? frame;
     left = [{ from: 0, to: part.kinds.length }];
-    books.accepted(part, 0, Math.min(accept, part.kinds.length));
-    if (accept < part.kinds.length && refuse) books.refused(part, accept);
-    if (refuse && frame.starts !== undefined) books.withhold(frame);
-    if (bytes % 3 === 0) books.settled();
+    sinkState.accepted(part, 0, Math.min(accept, part.kinds.length));
+    if (accept < part.kinds.length && refuse) sinkState.refused(part, accept);
+    if (refuse && frame.zeroSamples !== undefined) sinkState.withhold(frame);
+    if (bytes % 3 === 0) sinkState.settled();
     ledger.open(`node-${from}`, `epoch-${to}`, nowMs);
     ledger.apply(`node-${from}`, ledger.standing(`node-${from}`).applied + 1 + (at % 2), nowMs);
   }
@@ -91,9 +91,9 @@ function live(steps: readonly (typeof step extends fc.Arbitrary<infer Step> ? St
     mode: steps[0]?.mode,
     nodes: ledger.image((_, epoch) => (epoch === 'epoch-2' ? 2 : undefined)),
     totals: aggregate.image(snapshot),
-    sinks: new Map([['a sink', books.image(snapshot.series, left)]]),
+    sinks: new Map([['a sink', sinkState.image(snapshot.series, left)]]),
   });
-  return { aggregate, books, ledger, left, image };
+  return { aggregate, sinkState, ledger, left, image };
 }
 
 function encode({ sinks, ...counted }: Omit<Checkpoint, 'counted'>): Buffer {
@@ -116,14 +116,14 @@ describe('a checkpoint', () => {
         const read = decode(bytes);
         expect(read).toEqual(before.image());
 
-        const [aggregate, books, ledger] = [new Aggregate({ maxSeries: 4 }), new Books(OPTIONS), new Ledger()];
+        const [aggregate, sinkState, ledger] = [new Aggregate({ maxSeries: 4 }), new SinkState(OPTIONS), new Ledger()];
         ledger.restore(read.nodes);
         const standing = aggregate.restore(read.totals);
-        expect(books.restore(read.sinks.get('a sink')!, standing)).toEqual({ outcome: 'resumed', lost: 0 });
+        expect(sinkState.restore(read.sinks.get('a sink')!, standing)).toEqual({ outcome: 'resumed', lost: 0 });
         const again = {
           ...{ mode: read.mode, nodes: ledger.image(() => undefined) },
-          totals: aggregate.image({ ...standing, timeMs: read.totals.timeMs, retired: [], position: new Map() }),
-          sinks: new Map([['a sink', books.image(standing.series, before.left)]]),
+          totals: aggregate.image({ ...standing, timeMs: read.totals.timeMs, evicted: [], position: new Map() }),
+          sinks: new Map([['a sink', sinkState.image(standing.series, before.left)]]),
         };
         expect(encode(again).equals(bytes)).toBe(true);
       }),
@@ -164,7 +164,7 @@ describe('a checkpoint', () => {
         const read = readCheckpoint(Buffer.concat([head, body]));
         if (!read.ok) return;
         const standing = new Aggregate().restore(read.checkpoint.totals);
-        for (const image of read.checkpoint.sinks.values()) new Books(OPTIONS).restore(image, standing);
+        for (const image of read.checkpoint.sinks.values()) new SinkState(OPTIONS).restore(image, standing);
         new Ledger().restore(read.checkpoint.nodes);
       }),
       { numRuns: 1000 },

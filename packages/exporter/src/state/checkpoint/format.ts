@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import type { AggregateImage } from '../../aggregate/image.ts';
 import type { Mode } from '../../sinks/delivery/frame.ts';
-import type { LedgerImage } from '../../sinks/delivery/sink-state-image.ts';
+import type { SinkStateImage } from '../../sinks/delivery/sink-state-image.ts';
 import type { NodeImage } from '../batch-offsets.ts';
 import { Malformed, Reader, Writer } from './columns.ts';
 import { readEpochs, writeEpochs } from './epochs.ts';
@@ -25,7 +25,7 @@ export interface CountedImage {
 /** All that an exporter needs to go on as if it had not ended. */
 export interface Checkpoint extends CountedImage {
   /** By name of the sink: its books, at the moment of the snapshot or later. */
-  readonly sinks: ReadonlyMap<string, LedgerImage>;
+  readonly sinks: ReadonlyMap<string, SinkStateImage>;
   /** `encodeCounted` of this. */
   readonly counted: Buffer;
 }
@@ -57,7 +57,7 @@ export function encodeCounted({ mode, nodes, totals }: CountedImage): Buffer {
  *
  * Numbers least byte first; the checksum is that of zlib over all behind the bars.
  */
-export function encodeCheckpoint(counted: Buffer, sinks: ReadonlyMap<string, LedgerImage>): Buffer[] {
+export function encodeCheckpoint(counted: Buffer, sinks: ReadonlyMap<string, SinkStateImage>): Buffer[] {
   const into = new Writer();
   into.texts([...sinks.keys()]);
   for (const image of sinks.values()) writeBooks(into, image);

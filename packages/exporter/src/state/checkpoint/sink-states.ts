@@ -1,5 +1,5 @@
 import type { Counter } from '../../aggregate/snapshot.ts';
-import type { FrameImage, LedgerImage } from '../../sinks/delivery/sink-state-image.ts';
+import type { FrameImage, SinkStateImage } from '../../sinks/delivery/sink-state-image.ts';
 import { Malformed, type Reader, type Writer } from './columns.ts';
 
 const COUNTERS: readonly Counter[] = ['txBytes', 'txPackets', 'rxBytes', 'rxPackets'];
@@ -12,9 +12,9 @@ const MAX_TIME_MS = 253_402_300_800_000;
 const MAX_TOTAL = Number.MAX_VALUE;
 
 /** A sink's books. */
-export function writeBooks(into: Writer, image: LedgerImage): void {
-  into.text(image.scheme);
-  into.text(image.receiver);
+export function writeBooks(into: Writer, image: SinkStateImage): void {
+  into.text(image.identityScheme);
+  into.text(image.receiverId);
   into.column(Uint8Array.from(COUNTERS, (counter) => image.counters.indexOf(counter) + 1));
   into.text(image.origin);
   into.number(MODES.indexOf(image.mode));
@@ -25,10 +25,10 @@ export function writeBooks(into: Writer, image: LedgerImage): void {
   into.number(image.ended.size);
   into.column(Float64Array.from(image.ended.keys()));
   into.texts([...image.ended.values()]);
-  into.column(image.pausedUntilMs);
+  into.column(image.backoffUntilMs);
   into.column(image.refusals);
-  into.column(image.began);
-  for (const column of [image.totalLow, image.totalHigh, image.handedLow, image.handedHigh]) into.column(column);
+  into.column(image.started);
+  for (const column of [image.totalLow, image.totalHigh, image.acceptedLow, image.acceptedHigh]) into.column(column);
   into.number(image.frame === undefined ? 0 : 1);
   if (image.frame !== undefined) writeFrame(into, image.frame);
 }
@@ -36,38 +36,56 @@ export function writeBooks(into: Writer, image: LedgerImage): void {
 function writeFrame(into: Writer, frame: FrameImage): void {
   into.number(MODES.indexOf(frame.mode));
   into.number(frame.timeMs);
-  into.number(frame.paused);
-  into.number(frame.young);
+  into.number(frame.inBackoff);
+  into.number(frame.deferred);
   into.number(frame.slots.length);
   into.column(frame.slots);
   into.column(frame.kinds);
   into.column(frame.values);
-  into.number(frame.left.length);
-  into.column(frame.left);
-  into.number(frame.starts?.timeMs ?? 0);
-  if (frame.starts === undefined) return;
-  into.column(frame.starts.kinds);
-  into.column(frame.starts.values);
+  into.number(frame.remaining.length);
+  into.column(frame.remaining);
+  into.number(frame.zeroSamples?.timeMs ?? 0);
+  if (frame.zeroSamples === undefined) return;
+  into.column(frame.zeroSamples.kinds);
+  into.column(frame.zeroSamples.values);
 }
 
 /** @param rows of the totals @throws Malformed */
-export function readBooks(from: Reader, rows: number): LedgerImage {
-  const [scheme, receiver, counters] = [from.text(), from.text(), readCounters(from)];
+export function readBooks(from: Reader, rows: number): SinkStateImage {
+  const [identityScheme, receiverId, counters] = [from.text(), from.text(), readCounters(from)];
   const [origin, mode, lastMs] = [from.text(), MODES[from.number(MODES.length - 1)], from.number(MAX_TIME_MS)];
   const slotOf = new Uint32Array(from.column(rows, 2 ** 32 - 1));
   const slots = from.count();
   const kinds = new Uint8Array(from.column(slots, MAX_SLOT_KIND));
   const ended = readEnded(from, slots);
-  const pausedUntilMs = from.column(slots, MAX_TIME_MS);
+  const backoffUntilMs = from.column(slots, MAX_TIME_MS);
   const refusals = new Uint8Array(from.column(slots, 255));
   const units = slots * counters.length;
-  const began = new Uint8Array(from.column(units, 1));
-  const [totalLow, totalHigh, handedLow, handedHigh] = [0, 1, 2, 3].map(() => from.column(units, MAX_TOTAL));
-  const columns = { totalLow: totalLow!, totalHigh: totalHigh!, handedLow: handedLow!, handedHigh: handedHigh! };
+  const started = new Uint8Array(from.column(units, 1));
+  const [totalLow, totalHigh, acceptedLow, acceptedHigh] = [0, 1, 2, 3].map(() => from.column(units, MAX_TOTAL));
+  const columns = {
+    totalLow: totalLow!,
+    totalHigh: totalHigh!,
+    acceptedLow: acceptedLow!,
+    acceptedHigh: acceptedHigh!,
+  };
   check(kinds, slotOf, ended);
   const frame = from.number(1) === 0 ? undefined : readFrame(from, kinds, counters.length);
   return {
-    ...{ scheme, receiver, counters, origin, mode, lastMs, slotOf, kinds, ended, pausedUntilMs, refusals, began },
+    ...{
+      identityScheme,
+      receiverId,
+      counters,
+      origin,
+      mode,
+      lastMs,
+      slotOf,
+      kinds,
+      ended,
+      backoffUntilMs,
+      refusals,
+      started,
+    },
     ...columns,
     frame,
   };
@@ -106,7 +124,7 @@ function check(kinds: Uint8Array, slotOf: Uint32Array, ended: ReadonlyMap<number
 function readFrame(from: Reader, slotKinds: Uint8Array, width: number): FrameImage {
   const mode = MODES[from.number(MODES.length - 1)];
   if (mode === undefined) throw new Malformed('a frame of no mode');
-  const [timeMs, paused, young] = [from.number(MAX_TIME_MS), from.number(2 ** 32), from.number(2 ** 32)];
+  const [timeMs, inBackoff, deferred] = [from.number(MAX_TIME_MS), from.number(2 ** 32), from.number(2 ** 32)];
   const rows = from.count();
   const slots = new Uint32Array(from.column(rows, slotKinds.length - 1));
   if (slots.some((slot) => slotKinds[slot] === 0)) throw new Malformed('a frame that tells of nobody');
@@ -115,9 +133,9 @@ function readFrame(from: Reader, slotKinds: Uint8Array, width: number): FrameIma
     kinds: new Uint8Array(from.column(units, MAX_UNIT_KIND)),
     values: from.column(units, MAX_TOTAL),
   });
-  const frame = { mode, timeMs, paused, young, slots, ...told(), left: readBounds(from, units) };
+  const frame = { mode, timeMs, inBackoff, deferred, slots, ...told(), remaining: readBounds(from, units) };
   const startMs = from.number(MAX_TIME_MS);
-  return { ...frame, starts: startMs === 0 ? undefined : { timeMs: startMs, ...told() } };
+  return { ...frame, zeroSamples: startMs === 0 ? undefined : { timeMs: startMs, ...told() } };
 }
 
 /** Begin and end by turns, none beyond the units. */

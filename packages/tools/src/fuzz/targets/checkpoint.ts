@@ -3,7 +3,7 @@ import { Aggregate } from '@egressd/exporter/aggregate/aggregate';
 import type { Endpoint } from '@egressd/exporter/enrich/endpoint';
 import type { Joined } from '@egressd/exporter/enrich/enrich';
 import { KEPT, NUMBER_OF } from '@egressd/exporter/enrich/verdict';
-import { Ledger as Books, type LedgerOptions } from '@egressd/exporter/sinks/delivery/sink-state';
+import { SinkState, type SinkStateOptions } from '@egressd/exporter/sinks/delivery/sink-state';
 import { Ledger } from '@egressd/exporter/state/batch-offsets';
 import { encodeCheckpoint, encodeCounted, readCheckpoint } from '@egressd/exporter/state/checkpoint/format';
 import { emptyColumns } from '@egressd/flow/columns';
@@ -13,11 +13,11 @@ import { must, type Target } from '../target.ts';
 const CHECKSUM_AT = 19 + 4;
 const HEAD_BYTES = CHECKSUM_AT + 4 + 8;
 
-const BOOKS: LedgerOptions = {
+const SINK: SinkStateOptions = {
   counters: ['txBytes', 'rxBytes'],
   maxSeries: 3,
   identityOf: ({ src_pod, dst_ip }) => `${src_pod}>${dst_ip}`,
-  ...{ startedMs: 1000, intervalMs: 60_000, scheme: 'scheme', receiver: 'receiver', origin: 'origin' },
+  ...{ startedMs: 1000, intervalMs: 60_000, identityScheme: 'scheme', receiverId: 'receiver', origin: 'origin' },
 };
 
 function endpoint(number: number): Endpoint {
@@ -38,7 +38,7 @@ function flow(from: number, to: number): Joined {
   return { parts: [part], dropped: new Map(), unknown: { pairs: 0, bytes: 0, packets: 0 } };
 }
 
-/** A few series, one of them folded, and a frame under way with a start before it. */
+/** A few series, one of them folded, and a frame in flight with zero samples before it. */
 function seed(): Uint8Array {
   const aggregate = new Aggregate({ maxSeries: 3 });
   for (const [from, to] of [
@@ -52,16 +52,16 @@ function seed(): Uint8Array {
   const ledger = new Ledger();
   ledger.open('node-a', 'first', 1000);
   ledger.apply('node-a', 7, 1000);
-  const books = new Books(BOOKS);
+  const sinkState = new SinkState(SINK);
   const snapshot = aggregate.snapshot(3000, ledger.positions());
-  books.absorb(snapshot);
-  books.freeze(snapshot.timeMs, 'counter', snapshot.position);
+  sinkState.absorb(snapshot);
+  sinkState.freeze(snapshot.timeMs, 'counter', snapshot.position);
   const counted = encodeCounted({
     mode: 'counter',
     nodes: ledger.image(() => undefined),
     totals: aggregate.image(snapshot),
   });
-  const image = books.image(snapshot.series, [{ from: 0, to: 2 }]);
+  const image = sinkState.image(snapshot.series, [{ from: 0, to: 2 }]);
   return new Uint8Array(Buffer.concat(encodeCheckpoint(counted, new Map([['sink', image]]))));
 }
 
@@ -86,7 +86,7 @@ export const CHECKPOINT: Target = {
     const [ledger, aggregate] = [new Ledger(), new Aggregate()];
     ledger.restore(nodes);
     const standing = aggregate.restore(totals);
-    for (const image of sinks.values()) new Books(BOOKS).restore(image, standing);
+    for (const image of sinks.values()) new SinkState(SINK).restore(image, standing);
     const snapshot = aggregate.snapshot(4000, ledger.positions());
     must(snapshot.series.length === totals.ids.length, 'series are lost');
     const again = encodeCounted({ mode, nodes: ledger.image(() => undefined), totals: aggregate.image(snapshot) });

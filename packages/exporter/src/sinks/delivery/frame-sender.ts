@@ -1,0 +1,165 @@
+import type { FrozenRequest, Sink } from '../sink.ts';
+import type { DeliveryLog } from './delivery-log.ts';
+import { type Frame, unitsOf } from './frame.ts';
+import type { DropReason, SinkMetrics } from './metrics.ts';
+import type { RequestSender, SentRequest } from './request-sender.ts';
+import { type Part, RequestSplitter } from './request-splitter.ts';
+import type { SinkState } from './sink-state.ts';
+
+/**
+ * What became of a frame. `accepted`: all of it, or what the receiver did not refuse by itself; `incomplete`: the rest goes with the next
+ * frame; `stopped`: not known, because the exporter stopped.
+ */
+export type FrameOutcome = 'accepted' | 'incomplete' | 'stopped';
+
+/** A frame, or the zero samples of one, and what became of its parts. */
+interface SentFrame {
+  readonly frame: Frame;
+  readonly parts: RequestSplitter;
+}
+
+export interface FrameSenderOptions {
+  readonly sink: Sink;
+  readonly state: SinkState;
+  readonly requests: RequestSender;
+  /** See `SinkDeliveryOptions.durable`. */
+  readonly durable: ((signal: AbortSignal) => Promise<boolean>) | undefined;
+  readonly metrics: SinkMetrics;
+  readonly log: DeliveryLog;
+}
+
+/**
+ * Sends one frame at a time, its zero samples first, part by part. What the receiver refuses is bisected, so that one series that it does
+ * not take (out of order, too old, over its own cardinality limit) is isolated and costs nothing but itself.
+ */
+export class FrameSender {
+  readonly #options: FrameSenderOptions;
+  /** Units that are accepted or refused together: a row of items, or one sample. Parts are counted in these. */
+  readonly #unitsPerItem: number;
+  /** Of the frame in flight, or of its zero samples. */
+  #parts: RequestSplitter | undefined;
+
+  constructor(options: FrameSenderOptions) {
+    this.#options = options;
+    this.#unitsPerItem = options.sink.form === 'items' ? options.sink.counters.length : 1;
+  }
+
+  /** Parts of the frame in flight that are not settled. */
+  get remaining(): readonly Part[] {
+    return this.#parts?.remaining ?? [];
+  }
+
+  /** The first frame is one that a former process had in flight, with these parts not settled. */
+  resume(remaining: readonly Part[]): void {
+    this.#parts = new RequestSplitter(0, remaining);
+  }
+
+  /**
+   * Sends a frame, its zero samples first.
+   * @param resumed a former process had it in flight
+   */
+  async send(whole: Frame, resumed: boolean): Promise<FrameOutcome> {
+    if (whole.inBackoff > 0) this.#drop('backoff', whole.inBackoff / this.#unitsPerItem);
+    const sent: SentFrame[] = [];
+    const { zeroSamples } = whole;
+    const early = zeroSamples === undefined ? undefined : await this.#sendOne(zeroSamples, resumed, sent);
+    if (early !== undefined) return early;
+    const frame = this.#options.state.withhold(whole);
+    const end = await this.#sendOne(frame, resumed && zeroSamples === undefined, sent);
+    return end ?? (this.#settle(frame, sent) ? 'accepted' : 'incomplete');
+  }
+
+  /** Sends a frame without its zero samples, or the zero samples of one, once it is durable. @returns undefined: go on */
+  async #sendOne(frame: Frame, resumed: boolean, sent: SentFrame[]): Promise<FrameOutcome | undefined> {
+    const parts = (resumed ? this.#parts : undefined) ?? new RequestSplitter(unitsOf(frame) / this.#unitsPerItem);
+    this.#parts = parts;
+    if (!(await this.#untilDurable())) return 'stopped';
+    const open = await this.#sendParts(frame, parts, resumed);
+    if (open === undefined) return 'stopped';
+    sent.push({ frame, parts });
+    if (open) return undefined;
+    this.#drop('rejected', refusedIn(sent));
+    return 'incomplete';
+  }
+
+  /** @returns false: the exporter stops */
+  async #untilDurable(): Promise<boolean> {
+    const { durable, requests } = this.#options;
+    return durable === undefined || durable(requests.stopSignal);
+  }
+
+  /**
+   * @param resumed all of it may have been stored
+   * @returns false: the receiver takes nothing, whatever it is; undefined: the exporter stops
+   */
+  async #sendParts(frame: Frame, parts: RequestSplitter, resumed: boolean): Promise<boolean | undefined> {
+    const { sink, state, requests, metrics, log } = this.#options;
+    const size = this.#unitsPerItem;
+    let maybeStored = resumed;
+    for (let part = parts.next; part !== undefined; part = parts.next) {
+      const request = await sink.encode(frame, part.from * size, part.to * size);
+      parts.cut(request.end / size);
+      const sent = await requests.send(request, maybeStored);
+      this.#countAmbiguous(frame, request, sent);
+      const { result } = sent;
+      if (result === undefined) return undefined;
+      if (result.outcome === 'ok') {
+        state.accepted(frame, part.from * size, request.end);
+        parts.accept(request.samples);
+        metrics.exported(sink.name, request.samples);
+        continue;
+      }
+      log.rejected(result);
+      if (result.fault === 'request') {
+        parts.abandon();
+        return false;
+      }
+      // Split by its size, its pieces may have been stored as the whole may have been.
+      maybeStored ||= result.fault === 'size' && sent.maybeStored;
+      parts.refuse(result.fault);
+      // The pieces have keys of their own: a process that knows only the whole would send it beside them.
+      if (frame.mode === 'delta' && !(await this.#untilDurable())) return undefined;
+    }
+    return true;
+  }
+
+  /**
+   * Counts what was not accepted. Refusals are about what is in a request only where the receiver has taken something else: where it
+   * takes nothing, nothing is dropped.
+   * @returns whether the frame is accepted
+   */
+  #settle({ inBackoff, deferred }: Frame, sent: readonly SentFrame[]): boolean {
+    const accepted = sent.reduce((sum, { parts }) => sum + parts.accepted, 0);
+    const refused = refusedIn(sent);
+    if (refused === 0 && accepted > 0) this.#options.log.recovered();
+    if (refused > 0 && accepted === 0) this.#drop('rejected', refused);
+    else for (const each of sent) this.#settleRefused(each);
+    return deferred === 0 && (accepted > 0 || (refused === 0 && inBackoff === 0));
+  }
+
+  #settleRefused({ frame, parts }: SentFrame): void {
+    for (const item of parts.isolated) {
+      const next = this.#options.state.refused(frame, item * this.#unitsPerItem);
+      this.#drop(next === 'series_ended' ? 'series_ended' : 'refused', 1);
+    }
+    if (parts.notIsolated > 0) this.#drop('not_isolated', parts.notIsolated);
+  }
+
+  /** Counters may be stored twice without harm, deltas may not: what only the receiver can know is counted. */
+  #countAmbiguous(frame: Frame, { samples }: FrozenRequest, { result, maybeStored }: SentRequest): void {
+    if (frame.mode === 'counter' || !maybeStored) return;
+    const { metrics, sink } = this.#options;
+    if (result === undefined) metrics.ambiguous(sink.name, 'stopped', samples);
+    else if (result.outcome === 'ok') metrics.ambiguous(sink.name, 'repeated', samples);
+    else if (result.fault === 'content') metrics.ambiguous(sink.name, 'refused', samples);
+  }
+
+  #drop(reason: DropReason, samples: number): void {
+    this.#options.metrics.dropped(this.#options.sink.name, reason, samples);
+  }
+}
+
+/** Samples or items that were not accepted. */
+function refusedIn(sent: readonly SentFrame[]): number {
+  return sent.reduce((sum, { parts }) => sum + parts.isolated.length + parts.notIsolated, 0);
+}

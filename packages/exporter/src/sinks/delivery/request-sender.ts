@@ -1,0 +1,102 @@
+import { type BackoffLimits, backoffMs } from '@egressd/daemon/backoff';
+import type { FrozenRequest, SendResult, Sink } from '../sink.ts';
+import type { DeliveryLog } from './delivery-log.ts';
+import type { SinkMetrics } from './metrics.ts';
+import type { Timers } from './timers.ts';
+
+const BACKOFF: BackoffLimits = { minMs: 1000, maxMs: 60_000 };
+/** Longest backoff while the exporter shuts down. */
+const SHUTDOWN_BACKOFF_MS = 250;
+
+type Settled = Exclude<SendResult, { outcome: 'retryable' }>;
+type Rejected = Extract<SendResult, { outcome: 'rejected' }>;
+
+/** What became of a request. */
+export interface SentRequest {
+  /** undefined: the exporter stopped first. */
+  readonly result: Settled | undefined;
+  /** An answer was lost on the way, so it may have been stored more often than once, or although it was refused. */
+  readonly maybeStored: boolean;
+}
+
+export interface RequestSenderOptions {
+  readonly sink: Sink;
+  readonly metrics: SinkMetrics;
+  readonly log: DeliveryLog;
+  readonly timers: Timers;
+  readonly random: () => number;
+}
+
+/**
+ * Sends frozen requests to a sink, one at a time, each of them until its outcome is known: with exponential backoff, and no sooner than
+ * the `Retry-After` of a 429 or 503 asks. Meanwhile it applies backpressure: only the newest snapshot waits behind it.
+ */
+export class RequestSender {
+  readonly #options: RequestSenderOptions;
+  /** Ends the attempt that is under way. */
+  readonly #stop = new AbortController();
+  /** Ends the backoff that is under way. */
+  readonly #shutdown = new AbortController();
+
+  constructor(options: RequestSenderOptions) {
+    this.#options = options;
+  }
+
+  get stopSignal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** The exporter shuts down: what is in backoff is retried now, and from now on soon. */
+  beginShutdown(): void {
+    this.#shutdown.abort();
+  }
+
+  /** Ends the attempt that is under way; nothing more is sent. */
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  /**
+   * Repeats a request until its outcome is known. Once it may have been stored, a refusal of the whole request (an expired token) does not
+   * say whether it was: it is repeated until the receiver has judged what is in it.
+   * @param maybeStored what is in it may have been stored by an earlier request
+   */
+  async send(request: FrozenRequest, maybeStored: boolean): Promise<SentRequest> {
+    if (request.samples === 0) return { result: { outcome: 'ok', status: '' }, maybeStored: false };
+    const { sink, metrics } = this.#options;
+    let doubt = maybeStored;
+    for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
+      const result = await this.#attempt(request);
+      if (result.outcome === 'ok') return { result, maybeStored: doubt };
+      if (result.outcome === 'retryable') doubt ||= result.maybeStored;
+      else if (!doubt || isConclusive(result, request)) return { result, maybeStored: doubt };
+      await this.#backoff(attempt, result);
+      if (!this.#stop.signal.aborted) metrics.retry(sink.name);
+    }
+    return { result: undefined, maybeStored: doubt };
+  }
+
+  async #attempt(request: FrozenRequest): Promise<SendResult> {
+    const { sink, metrics, timers } = this.#options;
+    const startedMs = timers.now();
+    const result = await sink.send(request, this.#stop.signal);
+    const seconds = (timers.now() - startedMs) / 1000;
+    metrics.request(sink.name, result.outcome, result.status, request.body.length, seconds);
+    return result;
+  }
+
+  async #backoff(attempt: number, result: Exclude<SendResult, { outcome: 'ok' }>): Promise<void> {
+    const { timers, random, log } = this.#options;
+    const closing = this.#shutdown.signal.aborted;
+    const askedMs = result.outcome === 'retryable' ? result.retryAfterMs : undefined;
+    const delayMs = backoffMs(attempt, BACKOFF, { askedMs, random: random() });
+    if (!this.#stop.signal.aborted) log.retrying(result, attempt, delayMs);
+    if (closing) await timers.sleep(Math.min(delayMs, SHUTDOWN_BACKOFF_MS), this.#stop.signal);
+    else await timers.sleep(delayMs, this.#shutdown.signal);
+  }
+}
+
+/** Whether a refusal decides about a request that may have been stored before. One that is only too large is sent in pieces. */
+function isConclusive({ fault }: Rejected, request: FrozenRequest): boolean {
+  return fault === 'content' || (fault === 'size' && request.samples > 1);
+}
