@@ -2,11 +2,11 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import {
   addressKey,
+  addressOfKey,
   formatAddress,
   inRange,
   isLoopback,
   isPublic,
-  keyBytes,
   parseAddress,
   parseRange,
 } from './address.ts';
@@ -48,7 +48,7 @@ describe('text', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (bytes) => {
         expect(parseAddress(formatAddress(bytes))).toEqual(bytes);
-        expect(keyBytes(addressKey(bytes))).toEqual(bytes);
+        expect(addressOfKey(addressKey(bytes))).toEqual(bytes);
       }),
     );
   });

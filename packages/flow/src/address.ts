@@ -7,7 +7,7 @@ import { Bug } from './bug.ts';
 
 export const ADDRESS_BYTES = 16;
 
-/** `0.0.0.0`, mapped: what public IPv4 addresses are folded to. */
+/** `0.0.0.0`, mapped: what public IPv4 addresses are folded to (`-group-public-ips`, and the cardinality limit). */
 export const ANY_V4 = mapped(0, 0, 0, 0);
 /** `::`: what public IPv6 addresses are folded to. */
 export const ANY_V6 = new Uint8Array(ADDRESS_BYTES);
@@ -166,7 +166,7 @@ export function isLoopback(bytes: Uint8Array, at = 0): boolean {
   return bytes[at + 15] === 1;
 }
 
-/** Bytes as a short string that can be a key of a Map: one UTF-16 unit a byte pair. */
+/** The one key of an address, for a Map: a short string, one UTF-16 unit a byte pair. `addressOfKey` is its inverse. */
 export function addressKey(bytes: Uint8Array, at = 0): string {
   // One call instead of a loop: twice as fast, and every address of a batch comes through here.
   return String.fromCharCode(
@@ -181,8 +181,8 @@ export function addressKey(bytes: Uint8Array, at = 0): string {
   );
 }
 
-/** The bytes that `addressKey` made a key of. */
-export function keyBytes(key: string): Uint8Array {
+/** The address that `addressKey` made a key of, 16 bytes. */
+export function addressOfKey(key: string): Uint8Array {
   const bytes = new Uint8Array(ADDRESS_BYTES);
   for (let i = 0; i < ADDRESS_BYTES / 2; i++) {
     const pair = key.charCodeAt(i);

@@ -23,7 +23,7 @@ export function decodeSpan(part: BatchPart): BatchSpan {
  */
 export function decodePart(part: BatchPart): FlowColumns {
   const rows = part.rows;
-  // Every number takes a byte at least: a message that claims more rows than that is lying about what it would allocate.
+  // Every number takes a byte at least: a message that claims more rows than that would only make us allocate.
   if (rows > part.source.length) throw new MalformedBatch(`claims ${rows} rows in ${part.source.length} bytes`);
   const addresses = decodeAddresses(part.addresses);
   const count = addresses.length / ADDRESS_BYTES;

@@ -115,7 +115,7 @@ class PartWriter {
     return this.#used.length - 1;
   }
 
-  /** One byte that says how much is as in the address before, then the rest. */
+  /** One byte: how many bytes are shared with the address before; then the rest. */
   #pushAddress(address: number): void {
     const all = this.#flows.addresses;
     const at = address * ADDRESS_BYTES;

@@ -3,7 +3,7 @@
  *
  *   addresses    16 bytes each   a0 | a1 | a2 | ...
  *   source       index in addresses: who opened the connections
- *   destination  index in addresses: who answered (behind a translation the real one)
+ *   destination  index in addresses: who answered (after DNAT: the backend behind a Service)
  *   protocol     IP protocol number
  *   txBytes      L3 bytes that the source sent          txPackets   the same in packets
  *   rxBytes      L3 bytes that the source received      rxPackets

@@ -78,9 +78,7 @@ describe('at the start', () => {
   test('Cilium is active: its maps', async () => {
     const chosen = await choose();
     expect(chosen.name).toBe('cilium');
-    expect(said).toEqual([
-      `info msg="source of connections" chosen=cilium seen="Cilium's maps, one counter a direction" why="Cilium is active"`,
-    ]);
+    expect(said).toEqual([expect.stringMatching(/^info .* chosen=cilium /)]);
     expect([forced, open]).toEqual([false, ['cilium']]);
   });
 
@@ -92,8 +90,8 @@ describe('at the start', () => {
       expect(chosen.name).toBe('netfilter');
       expect(chosen.unusable).toEqual({ source: 'cilium', reason: code });
       expect(said).toEqual([
-        `warn msg="Cilium's maps cannot be read" reason=${code} error="cilium: ${code}"`,
-        `info msg="source of connections" chosen=netfilter seen="Cilium's maps" why="they cannot be read (${code})"`,
+        expect.stringMatching(`^warn .* reason=${code} error="cilium: ${code}"$`),
+        expect.stringMatching(/^info .* chosen=netfilter /),
       ]);
     },
   );

@@ -39,7 +39,7 @@ export interface Pairs {
  * Where connections carry no start time, another one with the same ports has the same key, since the kernel uses its memory, and
  * so its ids, again. Then a tombstone swallows what the dump under way delivers, or the first after the end, and no more: a later
  * record is another connection's and counts in full, as every end does. So the other one is late by a read at the most; if
- * it ends first, its own DESTROY event has all of it. An event that comes twice cannot be told apart from another connection's.
+ * it ends first, its own DESTROY event has all of it. An event that comes twice looks like another connection's.
  *
  * An image is what outlives the process: `image` copies out the records, without pairs, that changed since the image before, and
  * `restore` puts them into the table of a later process, in the order of the images.

@@ -77,7 +77,7 @@ export function setLossless(fd: number, on: boolean): void {
   if (result !== 0) throw netlinkError('cannot set NETLINK_BROADCAST_ERROR on the socket of DESTROY events', errnoCode);
 }
 
-/** Whether `setLossless` is on: a watchdog in another process may have switched it off. */
+/** Whether `setLossless` is on: a watchdog in another process may have turned it off. */
 export function isLossless(fd: number): boolean {
   const value = Buffer.alloc(4);
   const length = Buffer.alloc(4);

@@ -104,10 +104,10 @@ describe('collector', () => {
     expect(error).toContain('set tls-ca-file');
   });
 
-  test('-init switches on what counting needs, -dump-ct prints what is there', async () => {
+  test('-init enables what counting needs, -dump-ct prints what is there', async () => {
     const init = await run('collector', ['-init']);
     expect(init).toMatchObject({ code: 0 });
-    expect(init.error).toMatch(/switch=nf_conntrack_acct before=\d now=1/);
+    expect(init.error).toMatch(/sysctl=nf_conntrack_acct before=\d now=1/);
     await runCommand('ip', ['netns', 'exec', namespace, 'nft', TRACK]);
     await runCommand('ip', ['netns', 'exec', namespace, process.execPath, '-e', SEND_UDP]);
     const dump = await run('collector', ['-dump-ct', '-log-level=error']);

@@ -73,7 +73,7 @@ describe('the layout from a description of types', () => {
     expect(layoutOfMembers(memberNames(bytes, 4))).toBe('summed');
   });
 
-  test('what is no struct, or of other names, tells nothing', () => {
+  test('what is no struct, or of other names, shows nothing', () => {
     expect(memberNames(btf([[INT, []]]), 1)).toBeUndefined();
     expect(memberNames(btf([[INT, []]]), 2)).toBeUndefined();
     expect(memberNames(btf([[TYPEDEF, [], 1]]), 1)).toBeUndefined();

@@ -26,11 +26,11 @@ afterEach(async () => {
   for (const folder of folders.splice(0)) await folder.close();
 });
 
-/** A connection that is there before all traffic, between nobody of the world: it shows that Cilium is at work. */
+/** A connection that is there before all traffic, between no hosts of the world: it shows that Cilium is active. */
 const BEFORE =
   'udp 17 29 src=192.0.2.1 dst=192.0.2.2 sport=5 dport=6 packets=2 bytes=90 src=192.0.2.2 dst=192.0.2.1 sport=6 dport=5 packets=1 bytes=45';
 
-/** Keeps Cilium's maps of every node as Cilium would, until it is told to stop. */
+/** Keeps Cilium's maps of every node as Cilium would, until it is stopped. */
 async function keepMirroring(there: World, maps: ReadonlyMap<string, CiliumNode>, stopping: AbortSignal) {
   while (!stopping.aborted) {
     for (const node of NODES) {
@@ -42,7 +42,7 @@ async function keepMirroring(there: World, maps: ReadonlyMap<string, CiliumNode>
 }
 
 test(
-  "the world's traffic in maps of the old layout arrives in the database to the byte, and nobody had to say that Cilium is there",
+  "the world's traffic in maps of the old layout arrives in the database to the byte, without -ct-mode",
   async () => {
     const there = await openWorld();
     world = there;

@@ -44,11 +44,11 @@ describe.each([100, 250, 300, 1000])('%i ticks a second', (rate) => {
   });
 });
 
-test('no entries tell nothing', () => {
+test('no entries show nothing', () => {
   expect(clockSourceOf([], at(60, 250))).toBeUndefined();
 });
 
-test('after 318 days at 100 ticks a second both clocks tell the same: nothing is told', () => {
+test('after 318 days at 100 ticks a second both clocks show the same: undetermined', () => {
   const now = at(27_531_649, 100);
   expect(clockSourceOf([now.seconds + 30], now)).toBeUndefined();
 });

@@ -62,7 +62,7 @@ export const MIN_FRAME_V6 = ETHERNET_BYTES + 40;
 export const MAX_FRAME = 8 * 65_535 + ETHERNET_BYTES;
 
 /** Which layout of the values explains the counters of one entry. */
-export type EntryClass =
+type EntryClass =
   /** Only the layout with one counter a direction explains it. */
   | 'directed'
   /** Both layouts explain it. */

@@ -143,7 +143,7 @@ describe('a reading that does not come to its end', () => {
     return open({ batchEntries: 64 });
   };
 
-  test('given up in its midst, while the kernel is at the next batch: the next one sees all', async () => {
+  test('abandoned in its midst, while the kernel is at the next batch: the next one sees all', async () => {
     const source = await startedWith(5000);
     let blocks = 0;
     const givenUp = source.read(() => {
@@ -187,7 +187,7 @@ describe('entries that go while they are read', () => {
     expect(stays.filter(([key]) => !seen.has([key.readUInt16BE(10), key.readUInt16BE(8)].join()))).toEqual([]);
   });
 
-  test('a full map that forgets the oldest for the newest', async () => {
+  test('a full map that evicts the oldest for the newest', async () => {
     const node = new CiliumNode(folder, { pods: [POD], maxEntries: 2000 });
     node.put([...range(1, 1500).map((n) => entry(n)), fresh()]);
     const source = await open();

@@ -9,7 +9,7 @@ const MESSAGE_HEADER = 16;
 const CT_DELETE = 0x0102;
 
 /** Where decoding of DESTROY events stands. Counters only grow; `at` and `count` are of the present datagram and block. */
-export interface DestroyEvents {
+interface DestroyEvents {
   /** Next byte of the datagram. */
   at: number;
   /** Records in the block. */

@@ -39,7 +39,7 @@ test('is on from the first check, under a watchdog, and says so once', () => {
   expect([check(), check(), world.heartbeats]).toEqual([undefined, undefined, 2]);
 });
 
-test('a table that is nearly full switches it off, and room in it on again, after a while', () => {
+test('a table that is nearly full suspends it, and room in it resumes it after a while', () => {
   const { world, lossless, check } = setUp();
   check();
   world.fill = 0.85;

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** A process that switches `setLossless` off where this one stalls: a stopped process cannot watch itself. */
+/** A process that turns `setLossless` off where this one stalls: a stopped process cannot watch itself. */
 export interface Watchdog {
   /** It runs, as far as is known. */
   readonly alive: boolean;

@@ -14,7 +14,7 @@ import type { Answer, FromWorker, Request, ToWorker, WorkerEvent, WorkerOptions 
 const WORKER_LIMITS = { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 };
 
 /** What a worker posts without being asked. */
-export interface WorkerHandlers {
+interface WorkerHandlers {
   /** Connections of a dump. The block may not be kept. */
   dumped(block: ConnectionBlock): void;
   /** Connections of DESTROY events. The block may not be kept. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { addressKey, formatAddress, keyBytes, parseAddress } from '@egressd/flow/address';
+import { addressKey, addressOfKey, formatAddress, parseAddress } from '@egressd/flow/address';
 import { z } from 'zod';
 import type { AddressHistory, Time } from '../../owners/history-image.ts';
 
@@ -80,7 +80,7 @@ export function writeHistory({ leftOut: _, ...history }: AddressHistory): Buffer
 
 function row({ key, fromMs, toMs }: Time): [string, number | null, number | null] {
   const known = (ms: number) => (Number.isFinite(ms) ? ms : null);
-  return [formatAddress(keyBytes(key)), known(fromMs), known(toMs)];
+  return [formatAddress(addressOfKey(key)), known(fromMs), known(toMs)];
 }
 
 /** Reads what `writeHistory` wrote: whole, or not at all. */
