@@ -19,10 +19,11 @@ const TICKS = (() => {
   return { jiffies: Number(jiffies), seconds, rate };
 })();
 
-/** A lifetime that ends in so many seconds, by this machine's clock. */
+/** A lifetime that ends in so many seconds, by this machine's clock; none has ended before the machine started. */
 export function lifetimeIn(clock: LabClock, seconds: number): number {
-  if (clock === 'ktime') return Math.floor(monotonic() + seconds);
-  return Math.floor((TICKS.jiffies + (monotonic() - TICKS.seconds + seconds) * TICKS.rate) / 256);
+  const fromNow = Math.max(seconds, 10 - monotonic());
+  if (clock === 'ktime') return Math.floor(monotonic() + fromNow);
+  return Math.floor((TICKS.jiffies + (monotonic() - TICKS.seconds + fromNow) * TICKS.rate) / 256);
 }
 
 /** One entry: a key and a value, as bytes. */

@@ -25,7 +25,11 @@ export const SOCKET_FD = 3;
 export function startWatchdog(fd: number): Watchdog {
   // Sources are .ts in a checkout and .js in an image.
   const program = fileURLToPath(new URL(`./watchdog-process${extname(import.meta.url)}`, import.meta.url));
-  const child = spawn(process.execPath, [...FLAGS, program], { stdio: ['pipe', 'ignore', 'inherit', fd] });
+  // In a checkout packages are resolved to their sources.
+  const conditions = process.execArgv.filter((flag) => flag.startsWith('--conditions='));
+  const child = spawn(process.execPath, [...FLAGS, ...conditions, program], {
+    stdio: ['pipe', 'ignore', 'inherit', fd],
+  });
   let alive = true;
   const ended = () => {
     alive = false;
