@@ -53,6 +53,9 @@ export class BufferPool {
   }
 }
 
+/** What fills blocks needs of a pool. */
+export type Blocks = Pick<BufferPool, 'all' | 'take' | 'give'>;
+
 /** Blocks of so many records, in memory that both threads see. */
 export function sharedBlocks(count: number, records: number): Uint32Array[] {
   const bytes = records * STRIDE * Uint32Array.BYTES_PER_ELEMENT;

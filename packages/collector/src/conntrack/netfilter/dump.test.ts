@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { type ConntrackSocket, DATAGRAM_BYTES } from '../../native/netlink-socket.ts';
 import { STRIDE } from '../record.ts';
-import type { BufferPool } from './buffer-pool.ts';
+import type { Blocks } from './buffer-pool.ts';
 import { MAX_ATTEMPTS, probeDump, readAll } from './dump.ts';
 
 const FILE = new URL('./testdata/corpus.json', import.meta.url);
@@ -61,7 +61,7 @@ function socketOf(...dumps: readonly (readonly Received[])[]): ConntrackSocket &
 }
 
 /** One block of so many records that comes back at once. */
-function keepBlocks(records: number): Pick<BufferPool, 'all' | 'take' | 'give'> & { counts: number[] } {
+function keepBlocks(records: number): Blocks & { counts: number[] } {
   const counts: number[] = [];
   return {
     counts,

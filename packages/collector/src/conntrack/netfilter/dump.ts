@@ -3,7 +3,7 @@ import type { ConntrackSocket } from '../../native/netlink-socket.ts';
 import { STRIDE } from '../record.ts';
 import type { ReadReport } from '../source.ts';
 import { createShapes } from './attributes.ts';
-import type { BufferPool } from './buffer-pool.ts';
+import type { Blocks } from './buffer-pool.ts';
 import { type Dump, decodeDatagram, startDump } from './decode.ts';
 
 /** Shapes of entries met so far: one kernel sends the same ones in every dump. */
@@ -49,7 +49,7 @@ function* received(
  */
 export async function readAll(
   socket: ConntrackSocket,
-  pool: Pick<BufferPool, 'all' | 'take' | 'give'>,
+  blocks: Blocks,
   readBuckets: () => number | undefined,
   drain?: () => Promise<void>,
 ): Promise<ReadReport> {
@@ -59,7 +59,7 @@ export async function readAll(
   let overrun = 0;
   for (let attempt = 1; ; attempt++) {
     const before = readBuckets();
-    const { dump, entries } = await readOnce(socket, pool, drain);
+    const { dump, entries } = await readOnce(socket, blocks, drain);
     // A dump continues at a bucket's number: where the table was resized meanwhile that is another place, without NLM_F_DUMP_INTR.
     if (readBuckets() !== before) dump.interrupted = true;
     if (dump.overrun) overrun++;
@@ -81,28 +81,28 @@ export async function readAll(
 /** One dump, always received to its end: only then may the socket be asked for the next. */
 async function readOnce(
   socket: ConntrackSocket,
-  pool: Pick<BufferPool, 'all' | 'take' | 'give'>,
+  blocks: Blocks,
   drain: (() => Promise<void>) | undefined,
 ): Promise<{ dump: Dump; entries: number }> {
   const dump = startDump(SHAPES);
   let entries = 0;
-  let block = await pool.take();
+  let block = await blocks.take();
   socket.requestDump('all');
   while (!dump.done && dump.errno === 0) {
     const count = socket.receive();
     await drain?.();
     for (const [words, length] of received(dump, socket, count)) {
       for (;;) {
-        decodeDatagram(dump, words, length, pool.all[block]!);
+        decodeDatagram(dump, words, length, blocks.all[block]!);
         if (dump.at >= length) break;
         entries += dump.count;
-        pool.give(block, dump.count);
+        blocks.give(block, dump.count);
         dump.count = 0;
-        block = await pool.take();
+        block = await blocks.take();
       }
     }
   }
-  pool.give(block, dump.count);
+  blocks.give(block, dump.count);
   throwDumpError(dump);
   return { dump, entries: entries + dump.count };
 }

@@ -1,7 +1,7 @@
 import type { EventSocket } from '../../native/event-socket.ts';
 import type { EventLossReport } from '../source.ts';
 import { createShapes } from './attributes.ts';
-import type { BufferPool } from './buffer-pool.ts';
+import type { Blocks } from './buffer-pool.ts';
 import { decodeDestroyEvents, newDestroyEvents } from './decode-events.ts';
 
 /**
@@ -21,7 +21,7 @@ const MAX_RECEIVES = 256;
  */
 export class EventReader {
   readonly #socket: EventSocket;
-  readonly #pool: Pick<BufferPool, 'all' | 'take' | 'give'>;
+  readonly #blocks: Blocks;
   #events = newDestroyEvents(createShapes());
   readonly #drops: () => number | undefined;
   readonly #mayLose: () => boolean;
@@ -35,12 +35,12 @@ export class EventReader {
    */
   constructor(
     socket: EventSocket,
-    pool: Pick<BufferPool, 'all' | 'take' | 'give'>,
+    blocks: Blocks,
     drops: () => number | undefined,
     mayLose: () => boolean = () => true,
   ) {
     this.#socket = socket;
-    this.#pool = pool;
+    this.#blocks = blocks;
     this.#drops = drops;
     this.#mayLose = mayLose;
   }
@@ -81,7 +81,7 @@ export class EventReader {
       if (received === 0) break;
       if (received === 'overrun') this.#overruns += this.#mayLose() ? 1 : 0;
       else {
-        if (block < 0) block = await this.#pool.take();
+        if (block < 0) block = await this.#blocks.take();
         block = await this.#decode(received, block);
       }
     }
@@ -98,17 +98,17 @@ export class EventReader {
       if (length === 'overrun') events.skipped.undecodable++;
       else
         for (;;) {
-          decodeDestroyEvents(events, this.#socket.datagrams[i]!, length, this.#pool.all[block]!);
+          decodeDestroyEvents(events, this.#socket.datagrams[i]!, length, this.#blocks.all[block]!);
           if (events.at >= length) break;
           this.#give(block);
-          block = await this.#pool.take();
+          block = await this.#blocks.take();
         }
     }
     return block;
   }
 
   #give(block: number): void {
-    this.#pool.give(block, this.#events.count);
+    this.#blocks.give(block, this.#events.count);
     this.#events.count = 0;
   }
 }
