@@ -270,8 +270,6 @@ export class Collector {
   }
 
   #warn(reason: string, message: string, fields: Fields): void {
-    this.#logLimiter.limit(reason, (leftOut) =>
-      this.#options.log.warn(message, { reason, ...fields, left_out: leftOut }),
-    );
+    this.#logLimiter.limit(reason, (suppressed) => this.#options.log.warn(message, { reason, ...fields, suppressed }));
   }
 }

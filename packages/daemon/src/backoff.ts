@@ -4,7 +4,7 @@ export interface BackoffLimits {
   readonly maxMs: number;
 }
 
-export interface BackoffOptions {
+interface BackoffOptions {
   /** What the peer asked for (`Retry-After`): the least, within `MAX_RETRY_AFTER_MS`. */
   readonly askedMs?: number | undefined;
   /** From 0 to below 1; `Math.random` outside tests. */

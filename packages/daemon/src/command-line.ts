@@ -4,7 +4,7 @@ import { EXIT } from './lifecycle.ts';
 import { versionLine } from './version.ts';
 
 /** A program, as `-help` and `-version` name it. */
-export interface Program {
+interface Program {
   readonly name: string;
   /** What it does, a sentence. */
   readonly about: string;

@@ -1,10 +1,10 @@
 import { formatDuration, parseDuration } from './duration.ts';
 import type { Level } from './log.ts';
 
-/** What a text was read as, or what was expected instead (`a duration such as 5s`). */
-export type Read<T> = { readonly value: T } | { readonly expected: string };
+/** What a text was parsed as, or what was expected instead (`a duration such as 5s`). */
+type Read<T> = { readonly value: T } | { readonly expected: string };
 
-/** One flag: how its text is read, and what it is when nobody sets it. */
+/** One flag: how its text is read, and its default. */
 export interface Flag<T> {
   /** What stands for the value in `-help`: `duration`, `port`. */
   readonly kind: string;

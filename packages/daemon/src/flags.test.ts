@@ -121,7 +121,7 @@ describe('mistakes', () => {
     expect(parse(argv)).toEqual({ kind: 'mistakes', mistakes: [mistake] });
   });
 
-  test('all are told at once, those of the environment by its name', () => {
+  test('all are reported at once, those of the environment by its name', () => {
     const parsed = parse(['-nonsense', '-count=x'], { EGRESSD_ON: 'maybe' });
     const mistakes = [
       '-nonsense: unknown flag',
@@ -131,7 +131,7 @@ describe('mistakes', () => {
     expect(parsed).toEqual({ kind: 'mistakes', mistakes: [mistakes[0], mistakes[2], mistakes[1]] });
   });
 
-  test('values that do not go together are told with the rest', () => {
+  test('values that do not go together are reported with the rest', () => {
     const parsed = parseFlags(FLAGS, ['-count=x'], {}, (values) => (values.on ? [] : ['-on: needed']));
     expect(parsed).toMatchObject({ kind: 'mistakes', mistakes: [expect.stringContaining('-count'), '-on: needed'] });
   });

@@ -5,7 +5,7 @@ import { didYouMean } from './nearest.ts';
 export type Flags = Readonly<Record<string, Flag<unknown>>>;
 
 /** `read-interval` as a property: `readInterval`. */
-export type PropertyName<S extends string> = S extends `${infer Head}-${infer Tail}`
+type PropertyName<S extends string> = S extends `${infer Head}-${infer Tail}`
   ? `${Head}${Capitalize<PropertyName<Tail>>}`
   : S;
 
@@ -81,7 +81,7 @@ function fromEnvironment(name: string, environment: Environment): Setting | unde
   return text === undefined ? undefined : { text, from };
 }
 
-/** Other variables with our prefix are not ours to refuse (a Service named egressd-exporter makes some); a slip is worth a line. */
+/** Other variables with our prefix are not refused (a Service named egressd-exporter makes some); a likely misspelling is warned of. */
 function unknownEnvironment(flags: Flags, environment: Environment): string[] {
   const known = Object.keys(flags).map(environmentName);
   const ours = Object.keys(environment).filter((name) => name.startsWith(ENVIRONMENT_PREFIX) && !known.includes(name));
@@ -104,7 +104,7 @@ function readCommandLine(flags: Flags, argv: readonly string[]): CommandLine {
     const argument = argv[at]!;
     const parts = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(argument);
     if (parts === null) {
-      line.mistakes.push(stray(argument, argv[at - 1], flags));
+      line.mistakes.push(unexpectedArgument(argument, argv[at - 1], flags));
       continue;
     }
     const name = parts[1]!;
@@ -124,13 +124,13 @@ function readCommandLine(flags: Flags, argv: readonly string[]): CommandLine {
   return line;
 }
 
-/** A value may start with a dash, but `-state-dir -insecure` has forgotten one. */
+/** A value may start with a dash, but `-state-dir -insecure` has none. */
 function startsKnownFlag(argument: string | undefined, flags: Flags): boolean {
   const name = /^--?([^=]+)/.exec(argument ?? '')?.[1];
   return name !== undefined && Object.hasOwn(flags, name);
 }
 
-function stray(argument: string, before: string | undefined, flags: Flags): string {
+function unexpectedArgument(argument: string, before: string | undefined, flags: Flags): string {
   const name = /^--?([^=]+)$/.exec(before ?? '')?.[1];
   const bare = name !== undefined && Object.hasOwn(flags, name) && flags[name]!.bare;
   const hint = bare ? `; write -${name}=${argument}` : '';

@@ -16,8 +16,8 @@ async function read(url: string, method = 'GET'): Promise<[number, string]> {
   return [response.status, await response.text()];
 }
 
-/** What the server says to raw bytes, until it closes the connection. */
-function sayRaw(url: string, bytes: string): Promise<string> {
+/** What the server responds to raw bytes, until it closes the connection. */
+function sendRaw(url: string, bytes: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.write(bytes));
     let text = '';
@@ -77,17 +77,17 @@ describe('answers', () => {
   });
 });
 
-describe('what others may do to it', () => {
+describe('hostile clients', () => {
   test('too long a header is refused', async () => {
-    const text = await sayRaw(await start(), `GET /healthz HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(10_000)}\r\n\r\n`);
+    const text = await sendRaw(await start(), `GET /healthz HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(10_000)}\r\n\r\n`);
     expect(text.split('\r\n')[0]).toBe('HTTP/1.1 431 Request Header Fields Too Large');
   });
 
   test('what is not HTTP is refused', async () => {
-    expect((await sayRaw(await start(), 'hello\r\n\r\n')).split('\r\n')[0]).toBe('HTTP/1.1 400 Bad Request');
+    expect((await sendRaw(await start(), 'hello\r\n\r\n')).split('\r\n')[0]).toBe('HTTP/1.1 400 Bad Request');
   });
 
-  test('a client that goes away in mid-answer ends the writing, and the server goes on', async () => {
+  test('a client that disconnects in the middle of a response ends the writing, and the server keeps serving', async () => {
     let written = 0;
     let stopped = (): void => {};
     const ended = new Promise<void>((resolve) => {

@@ -5,10 +5,10 @@ import type { Registry } from 'prom-client';
 
 /** A request's line and headers may not be longer. */
 const MAX_HEADER_BYTES = 8 * 1024;
-/** A client must have said its whole request within this time. */
+/** A client must have sent its whole request within this time. */
 const REQUEST_TIMEOUT_MS = 10_000;
-/** A client that neither reads nor writes for this long is cut off. */
-const SILENCE_MS = 30_000;
+/** A connection that is idle for this long is closed. */
+const IDLE_TIMEOUT_MS = 30_000;
 /** Scrapers and probes together: one more connection is closed at once. */
 const MAX_CONNECTIONS = 64;
 /** How often connections are checked against these times. */
@@ -40,7 +40,7 @@ export class HttpListenError extends Error {
 }
 
 /**
- * Starts what any daemon answers over HTTP: `/healthz` (it runs), `/readyz` (it can do its work: 200, or 503 with the reasons)
+ * Starts what any daemon serves over HTTP: `/healthz` (it runs), `/readyz` (it can do its work: 200, or 503 with the reasons)
  * and `/metrics` (Prometheus text format 0.0.4). GET and HEAD only, and no request changes anything.
  * @throws HttpListenError where the port is taken or not allowed
  */
@@ -53,12 +53,12 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       connectionsCheckingInterval: CHECK_MS,
     },
     (request, response) => {
-      // A client that goes away in the middle of an answer is its own affair.
-      answer(options, request, response).catch(() => response.destroy());
+      // A client that closes the connection in the middle of a response is no error of ours.
+      respond(options, request, response).catch(() => response.destroy());
     },
   );
   server.maxConnections = MAX_CONNECTIONS;
-  server.setTimeout(SILENCE_MS, (socket) => socket.destroy());
+  server.setTimeout(IDLE_TIMEOUT_MS, (socket) => socket.destroy());
   await listen(server, options);
   return { port: (server.address() as AddressInfo).port, close: () => close(server) };
 }
@@ -87,13 +87,13 @@ async function close(server: Server): Promise<void> {
   await closed;
 }
 
-async function answer(options: HttpOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function respond(options: HttpOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = request.url?.split('?')[0];
   const page = path === undefined ? undefined : PAGES.get(path);
-  if (page === undefined) return say(response, 404, `not found; there is ${[...PAGES.keys()].join(', ')}`);
+  if (page === undefined) return respondText(response, 404, `not found; there is ${[...PAGES.keys()].join(', ')}`);
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.setHeader('Allow', 'GET, HEAD');
-    return say(response, 405, 'only GET and HEAD');
+    return respondText(response, 405, 'only GET and HEAD');
   }
   await page(options, response, request.method === 'HEAD');
 }
@@ -101,19 +101,19 @@ async function answer(options: HttpOptions, request: IncomingMessage, response: 
 type Page = (options: HttpOptions, response: ServerResponse, head: boolean) => void | Promise<void>;
 
 const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
-  ['/healthz', (_options, response) => say(response, 200, 'ok')],
+  ['/healthz', (_options, response) => respondText(response, 200, 'ok')],
   [
     '/readyz',
     ({ ready }, response) => {
       const reasons = ready();
-      return reasons.length === 0 ? say(response, 200, 'ok') : say(response, 503, reasons.join('\n'));
+      return reasons.length === 0 ? respondText(response, 200, 'ok') : respondText(response, 503, reasons.join('\n'));
     },
   ],
   ['/metrics', metrics],
 ]);
 
 /** Node leaves the body out of an answer to HEAD by itself. */
-function say(response: ServerResponse, status: number, text: string): void {
+function respondText(response: ServerResponse, status: number, text: string): void {
   response.writeHead(status, { 'Content-Type': TEXT, 'X-Content-Type-Options': 'nosniff' });
   response.end(`${text}\n`);
 }

@@ -5,8 +5,8 @@ import { expect, test } from '@jest/globals';
 import { EXIT, Lifecycle } from './lifecycle.ts';
 import { createLog } from './log.ts';
 
-/** A process that says when it would have ended, and what was logged until then. */
-function world(deadlineMs?: number) {
+/** A fake process: when it would have exited, and what was logged until then. */
+function fakeProcess(deadlineMs?: number) {
   const host = new EventEmitter();
   const lines: string[] = [];
   const ended = once(host, 'exit').then(([code]) => code as number);
@@ -21,7 +21,7 @@ function world(deadlineMs?: number) {
 }
 
 test('what was started last is stopped first, one after the other', async () => {
-  const { host, ended, life } = world();
+  const { host, ended, life } = fakeProcess();
   const order: string[] = [];
   await life.start(async () => {
     life.onStop('first', () => order.push('first'));
@@ -41,7 +41,7 @@ test.each([
   ['SIGINT', EXIT.interrupted],
   ['SIGTERM', EXIT.terminated],
 ])('a second %s ends the process at once', async (signal, code) => {
-  const { host, ended, life } = world(50);
+  const { host, ended, life } = fakeProcess(50);
   life.onStop('stuck', () => new Promise(() => {}));
   host.emit(signal);
   host.emit(signal);
@@ -49,7 +49,7 @@ test.each([
 });
 
 test('a step that hangs or fails does not hold up the others', async () => {
-  const { ended, life, lines } = world();
+  const { ended, life, lines } = fakeProcess();
   let stopped = false;
   life.onStop('last', () => {
     stopped = true;
@@ -63,26 +63,26 @@ test('a step that hangs or fails does not hold up the others', async () => {
   expect(stopped).toBe(true);
   expect(lines).toEqual([
     'level=info msg=stopping reason=enough',
-    'level=error msg="stopping failed, going on" step=throws error="already closed"',
-    'level=warn msg="did not stop in time, going on" step=hangs deadline_ms=1',
+    'level=error msg="shutdown step failed" step=throws error="already closed"',
+    'level=warn msg="shutdown step timed out" step=hangs deadline_ms=1',
   ]);
 });
 
-test('the whole stop has a deadline, and each step is at least told to stop', async () => {
-  const { ended, life } = world(1);
-  const told: number[] = [];
+test('the whole stop has a deadline, and each step is at least called', async () => {
+  const { ended, life } = fakeProcess(1);
+  const called: number[] = [];
   for (const step of [1, 2, 3])
     life.onStop('hangs', () => {
-      told.push(step);
+      called.push(step);
       return new Promise(() => {});
     });
   life.stop('enough');
   expect(await ended).toBe(EXIT.ok);
-  expect(told).toEqual([3, 2, 1]);
+  expect(called).toEqual([3, 2, 1]);
 });
 
 test('a start that fails stops what it has started', async () => {
-  const { ended, life, lines } = world();
+  const { ended, life, lines } = fakeProcess();
   let stopped = false;
   await life.start(async () => {
     life.onStop('http', () => {
@@ -92,11 +92,11 @@ test('a start that fails stops what it has started', async () => {
   });
   expect(await ended).toBe(EXIT.failed);
   expect(stopped).toBe(true);
-  expect(lines[0]).toBe('level=error msg="could not start" error="cannot listen on port 6060: EADDRINUSE"');
+  expect(lines[0]).toBe('level=error msg="start failed" error="cannot listen on port 6060: EADDRINUSE"');
 });
 
 test('a signal during the start stops also what is started after it', async () => {
-  const { host, ended, life, lines } = world();
+  const { host, ended, life, lines } = fakeProcess();
   let stopped = false;
   const start = life.start(async () => {
     host.emit('SIGTERM');
@@ -115,7 +115,7 @@ test('a signal during the start stops also what is started after it', async () =
 test.each(['uncaughtException', 'unhandledRejection'])(
   '%s is logged once, with its stack, and ends the process',
   async (event) => {
-    const { host, ended, life, lines } = world();
+    const { host, ended, life, lines } = fakeProcess();
     let stopped = 0;
     life.onStop('loop', () => stopped++);
     host.emit(event, new Error('lost'));
@@ -128,16 +128,16 @@ test.each(['uncaughtException', 'unhandledRejection'])(
   },
 );
 
-test('an error of ours is told without its stack, an error in the program with it', async () => {
-  const told = (error: unknown) => {
-    const { life, lines } = world();
+test('an expected error is logged without its stack, a fault of the program with it', async () => {
+  const logged = (error: unknown) => {
+    const { life, lines } = fakeProcess();
     life.fail('broken', error);
     return lines[0];
   };
-  expect(told(new Error('no such file'))).toBe('level=error msg=broken error="no such file"');
-  expect(told('text')).toBe('level=error msg=broken error=text');
-  expect(told(Object.assign(new Error('BUG: a row twice'), { name: 'Bug' }))).toContain('lifecycle.test.ts');
-  expect(told(new TypeError('x is not a function'))).toContain('lifecycle.test.ts');
+  expect(logged(new Error('no such file'))).toBe('level=error msg=broken error="no such file"');
+  expect(logged('text')).toBe('level=error msg=broken error=text');
+  expect(logged(Object.assign(new Error('BUG: a row twice'), { name: 'Bug' }))).toContain('lifecycle.test.ts');
+  expect(logged(new TypeError('x is not a function'))).toContain('lifecycle.test.ts');
 });
 
 /** A real process that says `up`, has one step to stop and would never end by itself. */

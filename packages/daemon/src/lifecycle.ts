@@ -1,10 +1,10 @@
 import type { Log } from './log.ts';
 
-/** What a daemon's process ends with. */
+/** Exit codes of a daemon. */
 export const EXIT = {
   /** It was asked to end, or did the one thing it was asked for. */
   ok: 0,
-  /** It could not start, or something broke that it cannot go on after. */
+  /** It failed to start, or hit an error that it cannot recover from. */
   failed: 1,
   /** The command line is wrong. */
   usage: 2,
@@ -15,16 +15,16 @@ export const EXIT = {
 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** The whole stop takes no longer, in milliseconds: 10 s with some room to exit in. */
-export const STOP_DEADLINE_MS = 9_500;
+/** Deadline of the whole shutdown, milliseconds: below 10 s, with some room to exit in. */
+const STOP_DEADLINE_MS = 9_500;
 
 /** What a lifecycle needs of a process; `process` outside tests. */
-export interface Host {
+interface Host {
   on(event: string, listener: (what: unknown) => void): unknown;
   exit(code: number): void;
 }
 
-/** One thing that was started and has to be stopped. */
+/** One component that was started and has to be stopped. */
 interface Step {
   readonly name: string;
   readonly stop: () => unknown;
@@ -37,8 +37,8 @@ interface Step {
  *   start:  registry -> http -> receiver -> sinks -> loop
  *   stop:   registry <- http <- receiver <- sinks <- loop
  *
- * SIGTERM and SIGINT stop it; a second signal ends the process at once. A failure that nobody caught is logged once and stops it
- * too, with exit code 1.
+ * SIGTERM and SIGINT stop it; a second signal ends the process at once. An uncaught exception or rejection is logged once
+ * and stops it too, with exit code 1.
  */
 export class Lifecycle {
   readonly #log: Log;
@@ -55,18 +55,18 @@ export class Lifecycle {
     this.#deadlineMs = deadlineMs;
     host.on('SIGTERM', () => this.#onSignal('SIGTERM', EXIT.terminated));
     host.on('SIGINT', () => this.#onSignal('SIGINT', EXIT.interrupted));
-    host.on('uncaughtException', (error) => this.#end('a failure that nobody caught', trace(error)));
-    host.on('unhandledRejection', (error) => this.#end('a promise failed that nobody waited for', trace(error)));
+    host.on('uncaughtException', (error) => this.#end('uncaught exception', trace(error)));
+    host.on('unhandledRejection', (error) => this.#end('unhandled promise rejection', trace(error)));
   }
 
-  /** Aborted when the stop begins. */
+  /** Aborted when the shutdown begins. */
   get stopping(): AbortSignal {
     return this.#stopping.signal;
   }
 
   /**
-   * Names how to stop what was just started. Its turn comes when everything registered later has been stopped.
-   * @param deadlineMs after so long the stop goes on without it
+   * Registers how to stop what was just started. It is called when everything registered later has been stopped.
+   * @param deadlineMs after so long the shutdown continues without it
    */
   onStop(name: string, stop: () => unknown, deadlineMs: number = this.#deadlineMs): void {
     this.#steps.push({ name, stop, deadlineMs });
@@ -81,13 +81,13 @@ export class Lifecycle {
     this.#starting = Promise.resolve()
       .then(start)
       .catch((error) => {
-        // A start that was told to end by `stopping` has not failed.
-        if (!(this.stopping.aborted && isAbort(error))) this.fail('could not start', error);
+        // A start that `stopping` aborted has not failed.
+        if (!(this.stopping.aborted && isAbort(error))) this.fail('start failed', error);
       });
     await this.#starting;
   }
 
-  /** Ends the process because something is broken: says what, stops in order, exit code 1. Only the first failure is logged. */
+  /** Ends the process after a fatal error: logs it, stops in order, exit code 1. Only the first one is logged. */
   fail(what: string, error: unknown): void {
     this.#end(what, describe(error));
   }
@@ -109,7 +109,7 @@ export class Lifecycle {
 
   #onSignal(signal: string, code: ExitCode): void {
     if (this.stopping.aborted) {
-      this.#log.warn('second signal: ending at once', { signal });
+      this.#log.warn('second signal, exiting without an ordered shutdown', { signal });
       this.#host.exit(code);
     } else {
       this.stop(signal);
@@ -134,15 +134,14 @@ export class Lifecycle {
   async #stopOne(step: Step, deadlineMs: number): Promise<void> {
     try {
       const stopped = await within((async () => step.stop())(), deadlineMs);
-      if (!stopped)
-        this.#log.warn('did not stop in time, going on', { step: step.name, deadline_ms: Math.round(deadlineMs) });
+      if (!stopped) this.#log.warn('shutdown step timed out', { step: step.name, deadline_ms: Math.round(deadlineMs) });
     } catch (error) {
-      this.#log.error('stopping failed, going on', { step: step.name, error: describe(error) });
+      this.#log.error('shutdown step failed', { step: step.name, error: describe(error) });
     }
   }
 }
 
-/** Waits for work, but not longer. @returns whether it has ended */
+/** Waits for work, at most so long. @returns whether it has ended */
 async function within(work: Promise<unknown>, ms: number): Promise<boolean> {
   const { promise: late, resolve } = Promise.withResolvers<boolean>();
   const timer = setTimeout(resolve, ms, false);
@@ -158,10 +157,10 @@ function isAbort(error: unknown): boolean {
   return (error as { name?: unknown } | undefined)?.name === 'AbortError';
 }
 
-/** Kinds of errors that say that the program itself is wrong. */
+/** Errors that are faults of the program itself. */
 const PROGRAM_ERRORS = [TypeError, ReferenceError, RangeError, SyntaxError];
 
-/** What an error says. Only where the program itself is wrong does the stack help: it says where. */
+/** An error as text: its message, and the stack only where the program itself is at fault. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === 'Bug' || PROGRAM_ERRORS.some((kind) => error instanceof kind)) return trace(error);

@@ -20,7 +20,7 @@ test('a line is logfmt, with what could break it quoted', () => {
     node: 'a b',
     path: '/x',
     total: 2n ** 60n,
-    left_out: undefined,
+    suppressed: undefined,
     why: 'x="1"\nlevel=error',
   });
   expect(lines).toEqual([
@@ -33,21 +33,21 @@ test.each<[Level, number]>([
   ['info', 3],
   ['warn', 2],
   ['error', 1],
-])('at level %s, %d of four are said', (level, said) => {
+])('at level %s, %d of four lines are logged', (level, count) => {
   const { log, lines } = logged(level);
   log.debug('d');
   log.info('i');
   log.warn('w');
   log.error('e');
-  expect(lines).toHaveLength(said);
+  expect(lines).toHaveLength(count);
 });
 
-test('a line that repeats keeps quiet longer and longer, and says how many it left out', () => {
+test('a repeated line is suppressed for longer and longer, and the next one has the number of suppressed lines', () => {
   let now = 0;
   const logLimiter = new LogLimiter(() => now);
-  const said: [number, number | undefined][] = [];
-  for (; now < 20_000; now += 500) logLimiter.limit('key', (leftOut) => said.push([now, leftOut]));
-  expect(said).toEqual([
+  const logged: [number, number | undefined][] = [];
+  for (; now < 20_000; now += 500) logLimiter.limit('key', (suppressed) => logged.push([now, suppressed]));
+  expect(logged).toEqual([
     [0, undefined],
     [1000, 1],
     [3000, 3],
@@ -56,30 +56,30 @@ test('a line that repeats keeps quiet longer and longer, and says how many it le
   ]);
 });
 
-test('another key is another line, and after long enough a silence a line is new', () => {
+test('keys are limited apart, and one without lines for twice its interval starts over', () => {
   let now = 0;
   const logLimiter = new LogLimiter(() => now);
-  const said: string[] = [];
-  const say = (key: string) => logLimiter.limit(key, () => said.push(`${key}@${now}`));
+  const logged: string[] = [];
+  const log = (key: string) => logLimiter.limit(key, () => logged.push(`${key}@${now}`));
   for (const at of [0, 1, 3000, 3500, 4001]) {
     now = at;
-    say('a');
-    if (at === 1) say('b');
+    log('a');
+    if (at === 1) log('b');
   }
-  expect(said).toEqual(['a@0', 'b@1', 'a@3000', 'a@4001']);
+  expect(logged).toEqual(['a@0', 'b@1', 'a@3000', 'a@4001']);
 });
 
-test('however many keys there are, few are remembered', () => {
+test('the number of keys has a bound: the oldest is evicted', () => {
   const logLimiter = new LogLimiter(() => 0);
-  let said = 0;
-  const say = (key: string) => logLimiter.limit(key, () => said++);
-  say('first');
-  say('first');
-  expect(said).toBe(1);
-  for (let i = 0; i < 1000; i++) say(String(i));
-  expect(said).toBe(1001);
-  say('999');
-  expect(said).toBe(1001);
-  say('first');
-  expect(said).toBe(1002);
+  let lines = 0;
+  const log = (key: string) => logLimiter.limit(key, () => lines++);
+  log('first');
+  log('first');
+  expect(lines).toBe(1);
+  for (let i = 0; i < 1000; i++) log(String(i));
+  expect(lines).toBe(1001);
+  log('999');
+  expect(lines).toBe(1001);
+  log('first');
+  expect(lines).toBe(1002);
 });

@@ -1,11 +1,11 @@
 /** Severity, least first. */
-export const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type Level = (typeof LEVELS)[number];
 
-/** What a line says beside its message. A field that is undefined is left out. Never a secret. */
+/** Key-value pairs of a line, beside its message. A field that is undefined is omitted. Never a secret. */
 export type Fields = Readonly<Record<string, string | number | boolean | bigint | undefined>>;
 
-/** Where a daemon says what it does. */
+/** A leveled, structured log. Messages are constant, details are fields. */
 export interface Log {
   debug(message: string, fields?: Fields): void;
   info(message: string, fields?: Fields): void;
@@ -18,11 +18,11 @@ export type Clock = () => number;
 
 /**
  * A log that writes one logfmt line an event (`time=... level=info msg="..." key=value`), as its users' dashboards parse it.
- * @param write takes a whole line with its end
+ * @param write takes a whole line, its newline included
  */
 export function createLog(level: Level, write: (line: string) => void, now: Clock = Date.now): Log {
   const least = LEVELS.indexOf(level);
-  const say =
+  const at =
     (lineLevel: Level) =>
     (message: string, fields: Fields = {}): void => {
       if (LEVELS.indexOf(lineLevel) < least) return;
@@ -30,7 +30,7 @@ export function createLog(level: Level, write: (line: string) => void, now: Cloc
       const rest = pairs.map(([key, value]) => ` ${key}=${quote(String(value))}`).join('');
       write(`time=${new Date(now()).toISOString()} level=${lineLevel} msg=${quote(message)}${rest}\n`);
     };
-  return { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') };
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
 /** A logfmt value: bare where it can be, else a JSON string. */
@@ -38,39 +38,41 @@ function quote(text: string): string {
   return /^[\w.:/@%+-]+$/.test(text) ? text : JSON.stringify(text);
 }
 
-/** A log that says nothing: for tests. */
+/** A log that discards every line: for tests and tools. */
 export const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** Longest pause of a repeated line. */
-const MAX_QUIET_MS = 10 * 60_000;
-/** Keys that are remembered: a key may name a peer, and there is no end of peers. The one that was new longest ago is forgotten. */
+/** First and longest interval between two lines of the same key, milliseconds. */
+const MIN_INTERVAL_MS = 1000;
+const MAX_INTERVAL_MS = 10 * 60_000;
+/** Keys that are kept: a key may name a peer, and the number of peers has no bound. The oldest key is evicted. */
 const MAX_KEYS = 1000;
 
 /**
- * Wraps a log so that a line that repeats (same key) does not flood: after it was said, it keeps quiet for 1 s, then 2 s, 4 s
- * ... up to ten minutes, and the next one says how many were left out. Quiet for twice its pause, it starts anew.
+ * Rate limit of repeated log lines, by key: after a line, further ones of its key are suppressed for 1 s, then 2 s, 4 s ... up to
+ * ten minutes; the next one that is logged has the number of suppressed ones. After twice its interval without a line, a key
+ * starts over.
  */
 export class LogLimiter {
-  readonly #said = new Map<string, { at: number; quietMs: number; leftOut: number }>();
+  readonly #logged = new Map<string, { at: number; intervalMs: number; suppressed: number }>();
   readonly #now: Clock;
 
   constructor(now: Clock = Date.now) {
     this.#now = now;
   }
 
-  /** Calls `say` with the number of lines left out since the last, or leaves this one out. */
-  limit(key: string, say: (leftOut: number | undefined) => void): void {
+  /** Calls `log` with the number of lines suppressed since the last one (undefined: none), or suppresses this one. */
+  limit(key: string, log: (suppressed: number | undefined) => void): void {
     const now = this.#now();
-    const last = this.#said.get(key);
-    if (last === undefined && this.#said.size >= MAX_KEYS) this.#said.delete(this.#said.keys().next().value!);
-    if (last === undefined || now - last.at > 2 * last.quietMs) {
-      this.#said.set(key, { at: now, quietMs: 1000, leftOut: 0 });
-      say(last?.leftOut || undefined);
-    } else if (now - last.at < last.quietMs) {
-      last.leftOut++;
+    const last = this.#logged.get(key);
+    if (last === undefined && this.#logged.size >= MAX_KEYS) this.#logged.delete(this.#logged.keys().next().value!);
+    if (last === undefined || now - last.at > 2 * last.intervalMs) {
+      this.#logged.set(key, { at: now, intervalMs: MIN_INTERVAL_MS, suppressed: 0 });
+      log(last?.suppressed || undefined);
+    } else if (now - last.at < last.intervalMs) {
+      last.suppressed++;
     } else {
-      this.#said.set(key, { at: now, quietMs: Math.min(last.quietMs * 2, MAX_QUIET_MS), leftOut: 0 });
-      say(last.leftOut || undefined);
+      this.#logged.set(key, { at: now, intervalMs: Math.min(last.intervalMs * 2, MAX_INTERVAL_MS), suppressed: 0 });
+      log(last.suppressed || undefined);
     }
   }
 }

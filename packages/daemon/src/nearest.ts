@@ -1,4 +1,4 @@
-/** A name further away than this many changes is no likely slip of the fingers. */
+/** A name with more changes than this is no likely misspelling. */
 const MAX_CHANGES = 3;
 /** Fewer letters begin too many names. */
 const MIN_START = 3;

@@ -5,8 +5,8 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import { type Log, LogLimiter } from './log.ts';
 import { readTlsFiles, TlsError, type TlsFlags, type TlsMaterial, wantsTls } from './tls-files.ts';
 
-/** How often the files are looked at. Kubernetes itself takes up to a minute to renew a mounted secret. */
-export const TLS_RELOAD_MS = 10_000;
+/** How often the files are read again. Kubernetes itself takes up to a minute to update a mounted Secret. */
+const TLS_RELOAD_MS = 10_000;
 
 /** Self metrics of the stream's protection. */
 interface TlsMetrics {
@@ -29,16 +29,17 @@ function createTlsMetrics(registry: Registry, daemon: 'collector' | 'exporter', 
     }),
     failures: new Counter({
       name: `egressd_${daemon}_tls_reload_failures_total`,
-      help: 'Times that the certificate files could not be used; the ones before are kept. The log names the file.',
+      help: 'Times that the certificate files could not be reloaded; the previous ones are kept. The log names the file.',
       registers,
     }),
   };
 }
 
-function sayInsecure(log: Log): void {
-  log.warn(
-    'the stream is plain text (insecure): anybody in between can read and change flows; set the tls-*-file flags',
-  );
+function warnInsecure(log: Log): void {
+  log.warn('stream between collector and exporter is plain text, anyone on the network path can read and change it', {
+    reason: 'insecure',
+    advice: 'set the tls-*-file flags',
+  });
 }
 
 /** The exporter's side. */
@@ -48,9 +49,9 @@ export interface ServerTls {
   readonly certificates: boolean;
   /** Where to listen: every address, or where nothing protects the stream only loopback. */
   readonly host: '::' | '127.0.0.1';
-  /** Looks at the files now, and takes them if they changed and are good. */
+  /** Reads the files now, and takes them if they changed and are valid. */
   reload(): void;
-  /** Looks no more. */
+  /** Stops reading them. */
   stop(): void;
 }
 
@@ -62,8 +63,9 @@ export function serverTls(flags: TlsFlags, log: Log, registry: Registry): Server
   const tls = wantsTls(flags);
   const metrics = createTlsMetrics(registry, 'exporter', flags.insecure);
   if (!tls) {
-    if (flags.insecure) sayInsecure(log);
-    else log.info('no certificates for the stream: collectors can connect from this host only; see tls-cert-file');
+    if (flags.insecure) warnInsecure(log);
+    else
+      log.info('no TLS certificates, accepting collectors of this host only', { advice: 'set the tls-*-file flags' });
     const host = flags.insecure ? '::' : '127.0.0.1';
     const credentials = ServerCredentials.createInsecure();
     return { credentials, certificates: false, host, reload() {}, stop() {} };
@@ -73,12 +75,15 @@ export function serverTls(flags: TlsFlags, log: Log, registry: Registry): Server
   const logLimiter = new LogLimiter();
   const reload = (): void => {
     try {
-      if (credentials.renew(readTlsFiles(flags, Date.now()))) log.info('renewed certificates are in use');
+      if (credentials.renew(readTlsFiles(flags, Date.now()))) log.info('TLS certificates reloaded');
     } catch (error) {
       if (!(error instanceof TlsError)) throw error;
       metrics.failures.inc();
-      logLimiter.limit(error.message, (leftOut) =>
-        log.error(`${error.message}; the certificates before are kept`, { left_out: leftOut }),
+      logLimiter.limit(error.message, (suppressed) =>
+        log.error('TLS certificates could not be reloaded, keeping the previous ones', {
+          error: error.message,
+          suppressed,
+        }),
       );
     }
   };
@@ -96,7 +101,7 @@ class RenewableCredentials extends ServerCredentials {
     super({ requestCert: required, rejectUnauthorized: required }, contextOf(material));
     this.#material = material;
     this.#metrics = metrics;
-    this.#show();
+    this.#showExpiry();
   }
 
   /** @returns whether anything changed */
@@ -106,7 +111,7 @@ class RenewableCredentials extends ServerCredentials {
     if (same(before.own?.cert, material.own?.cert) && same(before.own?.key, material.own?.key))
       if (same(before.ca, material.ca)) return false;
     this.#material = material;
-    this.#show();
+    this.#showExpiry();
     this.updateSecureContextOptions(contextOf(material));
     return true;
   }
@@ -115,7 +120,7 @@ class RenewableCredentials extends ServerCredentials {
     return this === other;
   }
 
-  #show(): void {
+  #showExpiry(): void {
     this.#metrics.expires.set((this.#material.own?.expiresMs ?? 0) / 1000);
   }
 }
@@ -141,7 +146,7 @@ export function clientTls(flags: TlsFlags, address: string, log: Log, registry: 
     );
   const metrics = createTlsMetrics(registry, 'collector', flags.insecure);
   if (!tls) {
-    if (flags.insecure) sayInsecure(log);
+    if (flags.insecure) warnInsecure(log);
     return () => ChannelCredentials.createInsecure();
   }
   const read = (): ChannelCredentials => {

@@ -201,12 +201,12 @@ export class StateDirectory {
       const { message = String(error) } = error as Partial<Error>;
       if (error instanceof Bug) throw error;
       this.#metrics.countFailed();
-      this.#logLimiter.limit('write_failed', (leftOut) =>
+      this.#logLimiter.limit('write_failed', (suppressed) =>
         this.#log.error('state directory write failed', {
           reason: 'write_failed',
           error: message,
           advice: 'see whether its disk is full, and the permissions of -state-dir',
-          left_out: leftOut,
+          suppressed,
         }),
       );
       return message;
@@ -214,10 +214,10 @@ export class StateDirectory {
   }
 
   #logSlow(): void {
-    this.#logLimiter.limit('slow', (leftOut) =>
+    this.#logLimiter.limit('slow', (suppressed) =>
       this.#log.warn('state directory is slow, batches wait for it; reading goes on', {
         reason: 'slow',
-        left_out: leftOut,
+        suppressed,
       }),
     );
   }

@@ -205,21 +205,21 @@ export class Stream {
   #logEstablished({ applied }: BatchSender): void {
     const { address, log } = this.#options;
     const pending = this.#outbox.allAfter(applied).length;
-    this.#logLimiter.limit('established', (leftOut) =>
-      log.info('stream to exporter established', { exporter: address, applied, pending, left_out: leftOut }),
+    this.#logLimiter.limit('established', (suppressed) =>
+      log.info('stream to exporter established', { exporter: address, applied, pending, suppressed }),
     );
   }
 
   #logEnd({ reason, text }: StreamEnd): void {
     this.#metrics.countEnd(reason);
-    this.#logLimiter.limit(reason, (leftOut) =>
+    this.#logLimiter.limit(reason, (suppressed) =>
       this.#options.log.warn('stream to exporter ended', {
         exporter: this.#options.address,
         reason,
         error: text,
         advice: ADVICE[reason],
         unacked: this.#outbox.length,
-        left_out: leftOut,
+        suppressed,
       }),
     );
   }

@@ -173,8 +173,8 @@ class Watched implements WatchedInventory {
 
   #keepOld({ mistakes }: InventoryError): void {
     this.#metrics.refused();
-    this.#logLimiter.limit('refused', (leftOut) => {
-      const fields = { mistakes: mistakes.length, left_out: leftOut };
+    this.#logLimiter.limit('refused', (suppressed) => {
+      const fields = { mistakes: mistakes.length, suppressed };
       this.#options.log.error('the new inventory cannot be used, the last one stays in use; correct the file', fields);
       for (const mistake of mistakes.slice(0, MAX_SAID)) this.#options.log.error(mistake);
     });

@@ -140,8 +140,8 @@ class Report implements ListWatchReport {
       this.#log.debug('the API server keeps no version so old, listing anew', { resource });
       return;
     }
-    this.#logLimiter.limit(`${resource} ${failure.reason}`, (leftOut) => {
-      const fields = { resource, reason: failure.reason, again_in_ms: Math.round(backoffMs), left_out: leftOut };
+    this.#logLimiter.limit(`${resource} ${failure.reason}`, (suppressed) => {
+      const fields = { resource, reason: failure.reason, again_in_ms: Math.round(backoffMs), suppressed };
       if (WANTS_SOMEBODY.has(failure.reason)) this.#log.error(`Kubernetes: ${failure.message}`, fields);
       else this.#log.warn(`Kubernetes: ${failure.message}`, fields);
     });
@@ -172,8 +172,8 @@ class Report implements ListWatchReport {
 
   problem = (problem: Problem, object: string): void => {
     this.#metrics.problem(problem);
-    this.#logLimiter.limit(problem, (leftOut) =>
-      this.#log.info(PROBLEM_TEXT[problem], { object, problem, left_out: leftOut }),
+    this.#logLimiter.limit(problem, (suppressed) =>
+      this.#log.info(PROBLEM_TEXT[problem], { object, problem, suppressed }),
     );
   };
 }

@@ -86,8 +86,8 @@ export class NodeProblemWatch {
     const telling = TELLING[what];
     if (telling === undefined) return;
     const { level, line, advice } = telling;
-    this.#logLimiter.limit(`${what} ${node}`, (leftOut) =>
-      this.#options.log[level](line, { node, advice, left_out: leftOut }),
+    this.#logLimiter.limit(`${what} ${node}`, (suppressed) =>
+      this.#options.log[level](line, { node, advice, suppressed }),
     );
   }
 

@@ -32,8 +32,8 @@ export class Report {
     const fields = { node: collector?.node, peer, reason };
     if (USUAL.has(reason)) this.#log.debug('stream ended', fields);
     else
-      this.#logLimiter.limit(`${reason} ${collector?.node ?? ''}`, (leftOut) =>
-        this.#log.warn(`stream ended: ${text}`, { ...fields, left_out: leftOut }),
+      this.#logLimiter.limit(`${reason} ${collector?.node ?? ''}`, (suppressed) =>
+        this.#log.warn(`stream ended: ${text}`, { ...fields, suppressed }),
       );
   }
 
@@ -43,8 +43,8 @@ export class Report {
     // Load balancers and probes open connections and say nothing.
     if (reason === 'broken') this.#log.debug('TLS handshake ended', { text, peer });
     else
-      this.#logLimiter.limit(`handshake ${reason}`, (leftOut) =>
-        this.#log.warn('TLS handshake failed: nobody is let in so', { reason, text, peer, left_out: leftOut }),
+      this.#logLimiter.limit(`handshake ${reason}`, (suppressed) =>
+        this.#log.warn('TLS handshake failed: nobody is let in so', { reason, text, peer, suppressed }),
       );
   }
 
@@ -63,36 +63,36 @@ export class Report {
 
   malformed({ node, version }: Collector, batch: number, reason: string): void {
     this.dropped('malformed');
-    this.#logLimiter.limit(`malformed ${node}`, (leftOut) =>
+    this.#logLimiter.limit(`malformed ${node}`, (suppressed) =>
       this.#log.error('rejected a malformed batch: its bytes are lost to the accounts; please report this', {
         node,
         version,
         batch,
         reason,
-        left_out: leftOut,
+        suppressed,
       }),
     );
   }
 
   missing({ node }: Collector, batches: number, before: number): void {
     this.#metrics.missing.inc(batches);
-    this.#logLimiter.limit(`missing ${node}`, (leftOut) =>
+    this.#logLimiter.limit(`missing ${node}`, (suppressed) =>
       this.#log.error('batches of a node never came: their bytes are lost to the accounts', {
         node,
         batches,
         before_batch: before,
-        left_out: leftOut,
+        suppressed,
       }),
     );
   }
 
   clock({ node }: Collector, clock: 'ahead' | 'behind', offMs: number): void {
     this.#metrics.clock.inc({ clock });
-    this.#logLimiter.limit(`clock ${node}`, (leftOut) =>
+    this.#logLimiter.limit(`clock ${node}`, (suppressed) =>
       this.#log.warn(`the clock of a node is ${clock}: set it right (NTP)`, {
         node,
         seconds: Math.round(Math.abs(offMs) / 1000),
-        left_out: leftOut,
+        suppressed,
       }),
     );
   }

@@ -8,7 +8,7 @@ export const RULES_FILE = fileURLToPath(
 );
 
 /** https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/ */
-export interface Alert {
+interface Alert {
   readonly alert: string;
   readonly expr: string;
   readonly for?: string;

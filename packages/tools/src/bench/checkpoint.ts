@@ -5,7 +5,7 @@ import { LabelWriter } from '@egressd/exporter/sinks/remote-write/labels';
 import { encodeCheckpoint, encodeCounted, readCheckpoint } from '@egressd/exporter/state/checkpoint/format';
 import { nsPerItem } from './numbers.ts';
 
-export interface CheckpointResult {
+interface CheckpointResult {
   /** Nanoseconds a series that the event loop stands still: the totals once an export interval, the sink's state with each checkpoint. */
   readonly totals: number;
   readonly books: number;

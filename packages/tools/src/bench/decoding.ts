@@ -10,7 +10,7 @@ const CORPUS = new URL('../../../collector/src/conntrack/netfilter/testdata/corp
 const ENTRIES = 50_000;
 
 /** Nanoseconds an entry. */
-export interface DecodingResult {
+interface DecodingResult {
   readonly compiled: number;
   readonly stepByStep: number;
 }

@@ -16,14 +16,14 @@ const SETTLE_MS = 3000;
 const START_LIMIT_MS = 60_000;
 
 /** Resident memory of the exporter's process, MiB. */
-export interface Resident {
+interface Resident {
   readonly now: number;
   /** The most it ever was. */
   readonly peak: number;
 }
 
 /** What the pods of a large cluster cost the exporter. */
-export interface KubeResult {
+interface KubeResult {
   readonly pods: number;
   /** Of JSON, a pod. */
   readonly bytesPerPod: number;

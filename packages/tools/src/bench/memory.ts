@@ -12,7 +12,7 @@ const START_LIMIT_MS = 20_000;
 const PRINT_METRICS = "fetch('http://127.0.0.1:8008/metrics').then((answer) => answer.text()).then(console.log)";
 
 /** Resident memory of a collector, MiB. */
-export interface MemoryResult {
+interface MemoryResult {
   readonly residentMiB: number;
   readonly peakMiB: number;
 }

@@ -22,7 +22,7 @@ const OTHER_PODS = 5_000;
 const PUBLIC = 10_000;
 const SPAN = { number: 1, fromMs: 1_700_000_000_000, toMs: 1_700_000_005_000 };
 
-export interface PairsResult {
+interface PairsResult {
   readonly pairs: number;
   readonly addresses: number;
   readonly bytesPerPair: number;

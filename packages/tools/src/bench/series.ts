@@ -12,7 +12,7 @@ import { nsPerItem } from './numbers.ts';
 
 const COUNTERS = ['txBytes'] as const;
 
-export interface SeriesResult {
+interface SeriesResult {
   readonly series: number;
   /** Nanoseconds a series: from a snapshot's totals to the bodies of its requests, and their compression. */
   readonly encode: number;

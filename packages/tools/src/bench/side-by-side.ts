@@ -8,7 +8,7 @@ const WARM_UP = 10;
 const SHARES = { busy: 0.1, all: 1 } as const;
 
 /** Of one reading, milliseconds: on the clock, and of all threads together. */
-export interface ReadCost {
+interface ReadCost {
   readonly wallMs: number;
   readonly cpuMs: number;
 }

@@ -27,7 +27,7 @@ const SOURCE = 'bench';
 const NOWHERE: Pairs = { pairOf: () => 1, add: () => {} };
 
 /** What a collector's state directory costs. */
-export interface StateCost {
+interface StateCost {
   /** Milliseconds in which nothing else runs: what changed is copied out. */
   readonly copyMs: number;
   /** Until the batch may be sent, with the flush to the disk. */

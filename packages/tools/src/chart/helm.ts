@@ -50,7 +50,7 @@ interface Kinds {
   readonly Service: IService;
 }
 
-export interface RenderOptions {
+interface RenderOptions {
   /** What `-f` would read; undefined: the defaults. */
   readonly values?: unknown;
   readonly release?: string;
@@ -60,7 +60,7 @@ export interface RenderOptions {
 }
 
 /** Helm refused. The message is what it said. */
-export class HelmRefusal extends Error {
+class HelmRefusal extends Error {
   override readonly name = 'HelmRefusal';
 }
 

@@ -21,7 +21,7 @@ export interface End {
 }
 
 /** An IP packet without options. Checksums inside the payload are left out: the kernel that tracks is told not to look. */
-export function packet(protocol: number, source: End, destination: End, payload: Uint8Array): Uint8Array {
+function packet(protocol: number, source: End, destination: End, payload: Uint8Array): Uint8Array {
   const [from, to] = [parseAddress(source.address)!, parseAddress(destination.address)!];
   return isV4(from) ? packetV4(protocol, from, to, payload) : packetV6(protocol, from, to, payload);
 }
@@ -57,7 +57,7 @@ function ports(source: End, destination: End, rest: Uint8Array): Uint8Array {
   return Buffer.concat([header, rest]);
 }
 
-export type TcpFlag = 'syn' | 'synAck' | 'ack';
+type TcpFlag = 'syn' | 'synAck' | 'ack';
 const TCP_FLAGS: Record<TcpFlag, number> = { syn: 0x02, synAck: 0x12, ack: 0x10 };
 
 /** A TCP segment (RFC 9293, 3.1) of the first three of a connection, or with data after them. */

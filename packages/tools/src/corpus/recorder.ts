@@ -70,7 +70,7 @@ function counted({ originalPackets, replyPackets }: LibraryEntry): number {
 }
 
 /** All datagrams of a dump. */
-export function dump(namespace: string): Buffer[] {
+function dump(namespace: string): Buffer[] {
   const socket = inNamespace(namespace, () => openConntrackSocket());
   const datagrams: Buffer[] = [];
   socket.requestDump('all');
@@ -88,7 +88,7 @@ export function dump(namespace: string): Buffer[] {
 }
 
 /** The messages of a datagram that are entries. */
-export function messagesOf(datagram: Buffer): Buffer[] {
+function messagesOf(datagram: Buffer): Buffer[] {
   return messages(datagram).filter((message) => message.readUInt16LE(4) === CONNECTION);
 }
 

@@ -9,7 +9,7 @@ export interface LiveRow {
 }
 
 /** As much of a terminal as we need. */
-export interface Screen {
+interface Screen {
   readonly rows: number;
   readonly columns: number;
 }

@@ -25,12 +25,12 @@ export interface CodeThatRan {
 }
 
 /** An input that broke something. */
-export interface Finding {
+interface Finding {
   readonly input: Uint8Array;
   readonly message: string;
 }
 
-export interface FuzzerOptions {
+interface FuzzerOptions {
   readonly target: Target;
   readonly random: Random;
   readonly coverage: CodeThatRan;

@@ -4,7 +4,7 @@ import type { FuzzResult, FuzzTask } from './messages.ts';
 import { MAX_INPUT_BYTES } from './mutate.ts';
 
 /** No input of a few kilobytes may take a decoder so long. */
-export const HANG_MS = 10_000;
+const HANG_MS = 10_000;
 /** Heap of the thread: no input may take more. */
 const HEAP_MB = 512;
 const LOOK_MS = 500;

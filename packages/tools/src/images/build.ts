@@ -10,7 +10,7 @@ import { buildah, ROOT, runOne, STORAGE } from './storage.ts';
 export const DAEMONS = ['collector', 'exporter'] as const;
 export type Daemon = (typeof DAEMONS)[number];
 
-export interface BuildOptions {
+interface BuildOptions {
   /** What to build in; undefined: a Debian made here. */
   readonly base?: string | undefined;
   /** Takes a line for the user. */

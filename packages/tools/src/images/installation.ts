@@ -31,7 +31,7 @@ interface Kubeconfig {
  *   kubelet      `PodVolumes` lays Secrets, ConfigMaps, host paths and the service account's token
  *   DNS          one name, in /etc/hosts
  */
-export class Installation implements Installed {
+class Installation implements Installed {
   readonly #world: World;
   readonly #objects: readonly KubeObject[];
   readonly #files: Map<string, Readonly<Record<string, string | Buffer>>>;

@@ -4,7 +4,7 @@
  */
 
 /** Node.js' own words for what the image is made for: `process.platform` and `process.arch`. */
-export interface Platform {
+interface Platform {
   readonly os: string;
   readonly arch: string;
 }

@@ -10,7 +10,7 @@ const FOLDER_MODE = 0o755;
 const KERNEL = /^\/(proc|sys)(\/|$)/;
 
 /** What the objects of a cluster hold: name of a ConfigMap or Secret -> name of a file -> what is in it. */
-export type Objects = ReadonlyMap<string, Readonly<Record<string, string | Buffer>>>;
+type Objects = ReadonlyMap<string, Readonly<Record<string, string | Buffer>>>;
 
 /** Where the volumes of one pod lie, as its kubelet would lay them. */
 export class PodVolumes {

@@ -11,7 +11,7 @@ const MAX_SEED = 2 ** 32 - 1;
 const MAX_SEEDS = 1000;
 
 /** What to run. */
-export interface Options {
+interface Options {
   readonly rows: readonly Row[];
   readonly seeds: readonly number[];
   readonly list: boolean;

@@ -53,7 +53,7 @@ export async function writeInventory(world: World, guests: readonly Guest[]): Pr
 }
 
 /** What the reference of each node has counted, by the node's name. */
-export type References = ReadonlyMap<string, Transfers>;
+type References = ReadonlyMap<string, Transfers>;
 
 export async function readReferences(world: World): Promise<References> {
   const references = new Map<string, Transfers>();

@@ -71,7 +71,7 @@ export interface Row {
 }
 
 /** What is set up before the daemons start. */
-export interface Staging {
+interface Staging {
   readonly receiver?: boolean;
   readonly clock?: boolean;
   readonly disks?: boolean;
@@ -80,7 +80,7 @@ export interface Staging {
 }
 
 /** The fault did not happen, or not what it should have shown. */
-export class Unproven extends Error {
+class Unproven extends Error {
   override readonly name = 'Unproven';
 }
 

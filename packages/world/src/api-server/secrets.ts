@@ -4,7 +4,7 @@ import { alreadyExists, badRequest, conflict, invalid, noSuch, type Refusal, ref
 import type { Store, Stored } from './store.ts';
 
 /** The path of a request about Secrets. */
-export interface SecretPath {
+interface SecretPath {
   readonly namespace: string;
   /** undefined: the collection. */
   readonly name: string | undefined;

@@ -6,10 +6,10 @@ export interface Stored {
   readonly [key: string]: unknown;
 }
 
-export type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED';
+type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED';
 
 /** One change, as a watch tells it. */
-export interface Change {
+interface Change {
   readonly version: number;
   readonly type: ChangeType;
   /** The object as JSON, with its `resourceVersion`. */
@@ -17,7 +17,7 @@ export interface Change {
 }
 
 /** A page of a list: objects as JSON. */
-export interface Page {
+interface Page {
   readonly items: readonly string[];
   readonly version: number;
   readonly continue: string;

@@ -4,7 +4,7 @@ import type { Refusal } from './status.ts';
 import { statusObject } from './status.ts';
 import type { Revision, Store } from './store.ts';
 
-export interface WatchOptions {
+interface WatchOptions {
   readonly store: Store;
   readonly revision: Revision;
   readonly kind: string;

@@ -10,7 +10,7 @@ const LIBC = 'lab-libc';
 const LIBRARY_FILE = 'libbpf.so.1';
 
 /** linux/bpf.h. */
-export const MAP_TYPE = { hash: 1, array: 2, lruHash: 9 } as const;
+const MAP_TYPE = { hash: 1, array: 2, lruHash: 9 } as const;
 const BPF_F_NO_PREALLOC = 1;
 /** `struct bpf_map_create_opts` of libbpf's bpf.h: where its size and the map's flags are. */
 const CREATE_OPTS_BYTES = 56;
@@ -25,7 +25,7 @@ function call(funcName: string, paramsType: DataType[], paramsValue: unknown[]):
   return value;
 }
 
-export interface MapSizes {
+interface MapSizes {
   readonly type?: number;
   readonly keyBytes: number;
   readonly valueBytes: number;

@@ -14,7 +14,7 @@ export class DaemonFailed extends Error {
   override readonly name = 'DaemonFailed';
 }
 
-export interface DaemonOptions {
+interface DaemonOptions {
   /** What it is called where something is wrong with it. */
   readonly name: string;
   /** Starts its process, with pipes. */

@@ -15,7 +15,7 @@ const LATE_STANDSTILL_MS = 15_000;
 const ASK_AGAIN_MS = 1000;
 const STANDSTILL_LIMIT_MS = 90_000;
 /** How `waitForStandstill` waits and compares; what is not set is as the demo does it. */
-export interface Standstill {
+interface Standstill {
   /** Totals that are not exact have arrived once they have not moved for this long. */
   readonly lateMs?: number;
   readonly read?: () => Promise<Row[]>;

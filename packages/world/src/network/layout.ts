@@ -30,7 +30,7 @@ export interface Both {
 export type Family = keyof Both;
 
 /** One network namespace. */
-export interface Host {
+interface Host {
   readonly name: string;
   readonly address: Both;
 }

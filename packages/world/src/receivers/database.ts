@@ -16,7 +16,7 @@ const ASK_AGAIN_MS = 50;
 
 /** Databases that take remote write, by the names of their Debian packages. */
 export const DATABASES = ['prometheus', 'victoria-metrics'] as const;
-export type DatabaseKind = (typeof DATABASES)[number];
+type DatabaseKind = (typeof DATABASES)[number];
 
 /** A series that a query answered with. */
 export interface QueryRow {

@@ -5,7 +5,7 @@ import { sumTransfers, type Transfer, type Transfers } from './transfers.ts';
 const RULES = new URL('./reference.nft', import.meta.url);
 
 /** What nftables counted on one node, beside conntrack. */
-export interface Reference {
+interface Reference {
   /** What conntrack should have counted. */
   readonly counted: Transfers;
   /** Packets that belonged to no connection: not part of the comparison, but good to know of. */

@@ -5,7 +5,7 @@ import { Bug } from '@egressd/flow/bug';
 import type { AnswerLine, Done, Order } from './orders.ts';
 
 /** An order that could not be carried out, or an agent that is gone. */
-export class AgentError extends Error {
+class AgentError extends Error {
   override readonly name = 'AgentError';
 }
 

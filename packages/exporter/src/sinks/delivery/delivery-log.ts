@@ -32,14 +32,14 @@ export class DeliveryLog {
   /** A request will be sent again. */
   retrying(result: Exclude<SendResult, { outcome: 'ok' }>, attempt: number, delayMs: number): void {
     this.#failing = true;
-    this.#logLimiter.limit(`retry ${result.status}`, (leftOut) =>
+    this.#logLimiter.limit(`retry ${result.status}`, (suppressed) =>
       this.#log.warn('sink request failed, retrying', {
         sink: this.#sink,
         status: result.status,
         error: result.message,
         attempt,
         retry_in_ms: Math.round(delayMs),
-        left_out: leftOut,
+        suppressed,
       }),
     );
   }
@@ -47,8 +47,8 @@ export class DeliveryLog {
   /** A request was refused. */
   rejected({ status, fault, message }: Extract<SendResult, { outcome: 'rejected' }>): void {
     this.#failing = true;
-    this.#logLimiter.limit(`rejected ${status}`, (leftOut) =>
-      this.#log.warn('sink refused a request', { sink: this.#sink, status, fault, error: message, left_out: leftOut }),
+    this.#logLimiter.limit(`rejected ${status}`, (suppressed) =>
+      this.#log.warn('sink refused a request', { sink: this.#sink, status, fault, error: message, suppressed }),
     );
   }
 
@@ -74,8 +74,8 @@ export class DeliveryLog {
   /** Our own mistake: the frame is abandoned, its bytes go with the next. */
   failed(error: unknown): void {
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#logLimiter.limit('failed', (leftOut) =>
-      this.#log.error('snapshot could not be delivered', { sink: this.#sink, error: detail, left_out: leftOut }),
+    this.#logLimiter.limit('failed', (suppressed) =>
+      this.#log.error('snapshot could not be delivered', { sink: this.#sink, error: detail, suppressed }),
     );
   }
 }

@@ -260,13 +260,13 @@ export class KeptCheckpoint {
   }
 
   #tellFailed(error: unknown): void {
-    this.#logLimiter.limit('failed', (leftOut) =>
+    this.#logLimiter.limit('failed', (suppressed) =>
       this.#options.log.error(
         'the checkpoint cannot be written; is the disk full, or is -state-dir not ours to write?',
         {
           path: this.#file.path,
           error: describe(error),
-          left_out: leftOut,
+          suppressed,
         },
       ),
     );

@@ -123,11 +123,11 @@ export class KeptHistory {
       this.#metrics.written(now, history.leftOut);
     } catch (error) {
       this.#metrics.failed();
-      this.#logLimiter.limit('failed', (leftOut) =>
+      this.#logLimiter.limit('failed', (suppressed) =>
         log.error('the address history cannot be written; is the disk full, or is -state-dir not ours to write?', {
           path: this.#file.path,
           error: describe(error),
-          left_out: leftOut,
+          suppressed,
         }),
       );
     }
