@@ -13,8 +13,8 @@ import { createSinkMetrics } from './sinks/delivery/metrics.ts';
 import { SinkDelivery } from './sinks/delivery/sink-delivery.ts';
 import type { Sink } from './sinks/sink.ts';
 import { STARTED_MS, VirtualTimers } from './sinks/testing.ts';
-import { Ledger } from './state/batch-offsets.ts';
-import { KeptCheckpoint } from './state/checkpoint/checkpoint-store.ts';
+import { BatchOffsets } from './state/batch-offsets.ts';
+import { CheckpointStore } from './state/checkpoint/checkpoint-store.ts';
 
 const NODES = ['n1', 'n2'];
 const PODS = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -119,10 +119,10 @@ interface World {
 class Life {
   alive = true;
   readonly #world: World;
-  readonly #ledger = new Ledger();
+  readonly #offsets = new BatchOffsets();
   readonly #deliveries = new Map<string, SinkDelivery>();
   readonly #exporter: Exporter;
-  readonly #state: KeptCheckpoint;
+  readonly #state: CheckpointStore;
   readonly acceptedMs = new Map<string, number>();
   readonly #streams;
   #early = false;
@@ -137,7 +137,7 @@ class Life {
         if (this.alive) for (const one of world.collectors) one.commit(moved.get(one.node)?.number ?? 0);
       },
     };
-    this.#state = new KeptCheckpoint({
+    this.#state = new CheckpointStore({
       folder: '',
       ephemeral: world.ephemeral,
       sinks: this.#deliveries,
@@ -150,7 +150,7 @@ class Life {
     });
     this.#exporter = new Exporter({
       owners: owners(),
-      ledger: this.#ledger,
+      offsets: this.#offsets,
       wait: false,
       sinks: this.#deliveries,
       state: this.#state,
@@ -172,9 +172,9 @@ class Life {
       else if (standing !== undefined) delivery.startFrom(standing);
       this.#deliveries.set(name, delivery);
     }
-    this.#state.begin(restored, standing?.series ?? []);
+    this.#state.start(restored, standing?.series ?? []);
     for (const collector of collectors) {
-      const { applied } = this.#ledger.open(collector.node, collector.epoch, nowMs)!;
+      const { applied } = this.#offsets.open(collector.node, collector.epoch, nowMs)!;
       const waiting = [...collector.outbox.values()].filter(({ span }) => span.number > applied);
       // None that this exporter lacks was committed: they follow each other.
       waiting.forEach(({ span }, at) => {
@@ -222,12 +222,12 @@ class Life {
 
   /** What it has told is on no disk: killed now, it would be as one without a directory. */
   get frail(): boolean {
-    return this.#world.graceMs === 0 && (this.#world.disk.fails || this.#state.givenUp);
+    return this.#world.graceMs === 0 && (this.#world.disk.fails || this.#state.degraded);
   }
 
   receive(batch: ReceivedBatch): void {
     this.#exporter.apply(batch);
-    this.#ledger.apply(batch.collector.node, batch.span.number, this.#world.nowMs);
+    this.#offsets.apply(batch.collector.node, batch.span.number, this.#world.nowMs);
   }
 
   /** The first one comes before any collector is back. */

@@ -8,11 +8,11 @@ import { Exporter } from './exporter.ts';
 import { OwnerRegistry } from './owners/registry.ts';
 import { WAIT_MS } from './pending/pending-batches.ts';
 import type { ReceivedBatch } from './receiver/received.ts';
-import { Ledger } from './state/batch-offsets.ts';
+import { BatchOffsets } from './state/batch-offsets.ts';
 import type { CountedImage } from './state/checkpoint/format.ts';
 
 let now = 0;
-let ledger: Ledger;
+let offsets: BatchOffsets;
 let owners: OwnerRegistry;
 let registry: Registry;
 let snapshots: Snapshot[];
@@ -39,8 +39,8 @@ class PlayedSink {
 
 /** A state directory that the test plays: a snapshot is on the disk when the test says so. */
 class PlayedState {
-  givenUp = false;
-  kept: Snapshot | undefined;
+  degraded = false;
+  saved: Snapshot | undefined;
   newest: Snapshot | undefined;
   counted: CountedImage | undefined;
   readonly ephemeral: boolean;
@@ -58,12 +58,12 @@ class PlayedState {
 
 function start(wait: boolean, sinks: ReadonlyMap<string, PlayedSink> = new Map(), state?: PlayedState): Exporter {
   const exposition = { update: (snapshot: Snapshot) => snapshots.push(snapshot) };
-  return new Exporter({ owners, ledger, wait, sinks, exposition, state, registry, log: SILENT, now: () => now });
+  return new Exporter({ owners, offsets, wait, sinks, exposition, state, registry, log: SILENT, now: () => now });
 }
 
 beforeEach(() => {
   now = 1_000_000;
-  ledger = new Ledger();
+  offsets = new BatchOffsets();
   owners = new OwnerRegistry(['api']);
   owners
     .source('api')
@@ -71,7 +71,7 @@ beforeEach(() => {
   registry = new Registry();
   snapshots = [];
   committed = 0;
-  ledger.open('n1', 'epoch', now);
+  offsets.open('n1', 'epoch', now);
 });
 
 /** As the receiver does it: handed over, then noted as received. 100 bytes from 10.1.0.9 to the internet. */
@@ -93,7 +93,7 @@ function receive(exporter: Exporter, number: number): void {
   };
   const batch: ReceivedBatch = { collector, span: { number, fromMs: now - 1000, toMs: now }, parts: [part] };
   exporter.apply(batch);
-  ledger.apply('n1', number, now);
+  offsets.apply('n1', number, now);
 }
 
 function podAppears(): void {
@@ -146,11 +146,11 @@ describe('a pod that is told of after its first bytes', () => {
     const exporter = start(true, new Map(), state);
     receive(exporter, 1);
     exporter.export(streams);
-    expect(state.counted?.nodes[0]?.sequences[0]?.applied).toBe(0);
+    expect(state.counted?.nodes[0]?.epochs[0]?.applied).toBe(0);
     podAppears();
     exporter.joinWaiting();
     exporter.export(streams);
-    expect(state.counted?.nodes[0]?.sequences[0]?.applied).toBe(1);
+    expect(state.counted?.nodes[0]?.epochs[0]?.applied).toBe(1);
     expect(state.counted?.totals.ids.length).toBe(1);
   });
 
@@ -243,7 +243,7 @@ describe('with a state directory, committed is', () => {
     const taken = state.newest;
     return {
       onDisk: () => {
-        state.kept = taken;
+        state.saved = taken;
         exporter.commit(streams);
       },
       accepted: () => exporter.accepted('sink', taken!, streams),
@@ -278,7 +278,7 @@ describe('with a state directory, committed is', () => {
   test('what is accepted while the directory is given up', () => {
     const state = new PlayedState(false);
     const exporter = start(false, sinks, state);
-    state.givenUp = true;
+    state.degraded = true;
     const first = turn(exporter, state, 1);
     expect(committed).toBe(0);
     first.accepted();

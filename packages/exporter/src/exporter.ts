@@ -12,8 +12,8 @@ import type { Collector, ReceivedBatch } from './receiver/received.ts';
 import type { Mode } from './sinks/delivery/frame.ts';
 import { ModeChoice } from './sinks/delivery/mode-choice.ts';
 import type { Accepted, SinkDelivery } from './sinks/delivery/sink-delivery.ts';
-import type { Ledger } from './state/batch-offsets.ts';
-import type { KeptCheckpoint } from './state/checkpoint/checkpoint-store.ts';
+import type { BatchOffsets } from './state/batch-offsets.ts';
+import type { CheckpointStore } from './state/checkpoint/checkpoint-store.ts';
 import type { CountedImage } from './state/checkpoint/format.ts';
 
 /** The last checkpoint may take so long. */
@@ -22,18 +22,18 @@ const LAST_CHECKPOINT_MS = 1500;
 /** What the exporter needs of the receiver. */
 interface Streams {
   readonly collectors: readonly Collector[];
-  commit(moved: ReturnType<Ledger['commitUpTo']>): void;
+  commit(moved: ReturnType<BatchOffsets['commitUpTo']>): void;
 }
 
 /** What it needs of the state directory. */
-export type KeptState = Pick<KeptCheckpoint, 'kept' | 'givenUp' | 'ephemeral' | 'take' | 'close'>;
+export type KeptState = Pick<CheckpointStore, 'saved' | 'degraded' | 'ephemeral' | 'take' | 'close'>;
 
 /** What it needs of a sink's delivery. */
 type ExportTarget = Pick<SinkDelivery, 'offer' | 'holdsCommit' | 'close'>;
 
 export interface ExporterOptions {
   readonly owners: OwnerRegistry;
-  readonly ledger: Ledger;
+  readonly offsets: BatchOffsets;
   /** Owners may be told a little late: batches wait for them, and `joinWaiting` is called now and then. */
   readonly wait: boolean;
   /** By name. Each calls `accepted` with its own name. */
@@ -51,7 +51,7 @@ export interface ExporterOptions {
  * The exporter's work, step by step:
  *
  *   receiver ──batch──> waiting ──> join ──flows──> aggregate ──snapshot──> sinks ──frames──┐
- *      <──────────── committed ──────────── ledger <──────── accepted ────────┘             │
+ *      <──────────── committed ──────────── offsets <─────── accepted ────────┘             │
  *                                             └──< kept ──── state <── checkpoint: all of it ┘
  *
  * Without a state directory nothing is committed before every sink has accepted it; one that is away too long is not waited for. With
@@ -85,7 +85,7 @@ export class Exporter {
   /** Goes on from the state of a life before, before anything else. @returns what totals stand at */
   restore({ mode, nodes, totals }: CountedImage): RestoredTotals {
     this.#mode = mode;
-    this.#options.ledger.restore(nodes);
+    this.#options.offsets.restore(nodes);
     return this.#aggregate.restore(totals);
   }
 
@@ -124,12 +124,12 @@ export class Exporter {
 
   /** One turn, every export interval: a snapshot of all totals goes to every sink. */
   export(streams: Streams): void {
-    const { owners, ledger, sinks, exposition, state } = this.#options;
+    const { owners, offsets, sinks, exposition, state } = this.#options;
     const now = this.#now();
     owners.forget(now);
     this.#aggregate.evictIdle(now, this.#acceptedByAll()?.timeMs ?? 0);
     // What waits is in no total yet: nobody may commit it.
-    const snapshot = this.#aggregate.snapshot(now, this.#waiting.withoutHeld(ledger.positions()));
+    const snapshot = this.#aggregate.snapshot(now, this.#waiting.withoutHeld(offsets.positions()));
     exposition?.update(snapshot);
     const asked = streams.collectors.map(({ settings }) => settings.sendTrafficDelta);
     if (asked.length > 0) this.#mode = this.#modeChoice.choose(asked);
@@ -150,7 +150,7 @@ export class Exporter {
   commit(streams: Streams): void {
     const safe = this.#safe();
     if (safe === undefined) return;
-    const moved = this.#options.ledger.commitUpTo(safe.position);
+    const moved = this.#options.offsets.commitUpTo(safe.position);
     if (moved.size > 0) streams.commit(moved);
   }
 
@@ -176,7 +176,7 @@ export class Exporter {
   }
 
   #counted(snapshot: Snapshot): CountedImage {
-    const nodes = this.#options.ledger.image((node, epoch) => this.#waiting.firstHeld(node, epoch));
+    const nodes = this.#options.offsets.image((node, epoch) => this.#waiting.firstHeld(node, epoch));
     return { mode: this.#mode, nodes, totals: this.#aggregate.image(snapshot) };
   }
 
@@ -190,10 +190,10 @@ export class Exporter {
   /** The newest snapshot of which nothing can be lost any more; undefined: none. */
   #safe(): Accepted | undefined {
     const { state } = this.#options;
-    if (state === undefined || state.givenUp) return this.#acceptedByAll();
-    if (!state.ephemeral || state.kept === undefined) return state.kept;
+    if (state === undefined || state.degraded) return this.#acceptedByAll();
+    if (!state.ephemeral || state.saved === undefined) return state.saved;
     const accepted = this.#acceptedByAll();
-    return accepted === undefined || accepted.timeMs < state.kept.timeMs ? accepted : state.kept;
+    return accepted === undefined || accepted.timeMs < state.saved.timeMs ? accepted : state.saved;
   }
 
   /** The oldest of what each sink that is waited for has accepted last; undefined where one has accepted nothing yet. */

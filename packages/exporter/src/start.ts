@@ -20,10 +20,10 @@ import { type Receiver, startReceiver } from './receiver/receiver.ts';
 import { buildSink } from './sinks/build.ts';
 import { createSinkMetrics } from './sinks/delivery/metrics.ts';
 import { type Accepted, SinkDelivery, type SinkDeliveryOptions } from './sinks/delivery/sink-delivery.ts';
-import { Ledger } from './state/batch-offsets.ts';
-import { KeptCheckpoint } from './state/checkpoint/checkpoint-store.ts';
+import { BatchOffsets } from './state/batch-offsets.ts';
+import { CheckpointStore } from './state/checkpoint/checkpoint-store.ts';
 import type { Checkpoint } from './state/checkpoint/format.ts';
-import { KeptHistory } from './state/ip-history/ip-history-store.ts';
+import { IpHistoryStore } from './state/ip-history/ip-history-store.ts';
 import { Locked, lockFolder } from './state/lock.ts';
 import { TrafficExposition } from './web/traffic-exposition.ts';
 
@@ -52,14 +52,14 @@ export async function startExporter({ flags, config, environment, log, lifecycle
   const registry = createRegistry();
   const access = findAccess(flags.kubeconfig, environment);
   const owners = new OwnerRegistry(ownerSources(config, access !== undefined));
-  const ledger = new Ledger();
+  const offsets = new BatchOffsets();
   const sinks = new Map<string, SinkDelivery>();
   const exposition = config.metrics.flows ? new TrafficExposition({ registry }) : undefined;
   let receiver: Receiver | undefined;
   const state = keptState(flags, sinks, registry, log, () => receiver !== undefined && exporter.commit(receiver));
   const exporter = new Exporter({
     owners,
-    ledger,
+    offsets,
     wait: access !== undefined,
     sinks,
     exposition,
@@ -97,7 +97,7 @@ export async function startExporter({ flags, config, environment, log, lifecycle
     port: flags.grpcListenPort,
     credentials: tls.credentials,
     certificates: tls.certificates,
-    ledger,
+    offsets,
     ready: () => exporter.notReady(),
     admit: (collector) => exporter.admit(collector),
     onBatch: (batch) => exporter.apply(batch),
@@ -114,7 +114,7 @@ export async function startExporter({ flags, config, environment, log, lifecycle
   };
   makeSinks({ config, environment, log }, registry, sinks, deliver);
   goOn(sinks, restored, standing, log);
-  state?.begin(restored, standing?.series ?? []);
+  state?.start(restored, standing?.series ?? []);
   const intervalMs = sinks.size > 0 ? config.exportIntervalMs : Math.min(config.exportIntervalMs, PAGE_INTERVAL_MS);
   const timer = setInterval(() => exporter.export(streams), intervalMs);
   const waitTimer = setInterval(() => exporter.joinWaiting(), JOIN_WAITING_MS);
@@ -171,9 +171,9 @@ async function keepHistory(
   lifecycle: Lifecycle,
 ): Promise<void> {
   if (stateDir === undefined) return;
-  const kept = new KeptHistory({ folder: stateDir, owners, registry, log });
+  const kept = new IpHistoryStore({ folder: stateDir, owners, registry, log });
   await kept.start();
-  lifecycle.onStop('address history', () => kept.close());
+  lifecycle.onStop('IP history', () => kept.close());
 }
 
 async function startInventory(
@@ -264,7 +264,7 @@ function keptState(
   registry: Registry,
   log: Log,
   onChange: () => void,
-): KeptCheckpoint | undefined {
+): CheckpointStore | undefined {
   if (stateDir === undefined) return undefined;
-  return new KeptCheckpoint({ folder: stateDir, ephemeral: stateEphemeral, sinks, onChange, registry, log });
+  return new CheckpointStore({ folder: stateDir, ephemeral: stateEphemeral, sinks, onChange, registry, log });
 }

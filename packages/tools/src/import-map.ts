@@ -112,7 +112,7 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
     'state/lock': {},
     'state/ip-history': {
       packages: ['@egressd/flow', '@egressd/daemon', 'zod', 'prom-client'],
-      rooms: ['state/file'],
+      rooms: ['state', 'state/file'],
       types: ['owners'],
     },
     // What it holds is fed to it by the rooms whose state it is, as plain columns.

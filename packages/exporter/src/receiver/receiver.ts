@@ -4,7 +4,7 @@ import type { NodeHealth } from '@egressd/flow/node-health';
 import { FLOW_SERVICE, MAX_MESSAGE_BYTES } from '@egressd/flow/service';
 import { Server, type ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
 import type { Registry } from 'prom-client';
-import type { Ledger } from '../state/batch-offsets.ts';
+import type { BatchOffsets } from '../state/batch-offsets.ts';
 import { watchHandshakes } from './handshakes.ts';
 import { createReceiverMetrics } from './metrics.ts';
 import type { Collector, ReceivedBatch } from './received.ts';
@@ -48,7 +48,7 @@ export interface ReceiverOptions {
   readonly credentials: ServerCredentials;
   /** Whether the credentials ask collectors for a certificate. */
   readonly certificates: boolean;
-  readonly ledger: Ledger;
+  readonly offsets: BatchOffsets;
   /** A reason not to take anybody now, as "the inventory is not loaded"; undefined: come in. */
   readonly ready: () => string | undefined;
   /** A reason not to believe a collector, naming the node; undefined: it may. */
@@ -84,15 +84,15 @@ export class Receiver {
   #port = 0;
 
   constructor(options: ReceiverOptions) {
-    const { ledger, log, registry, now = Date.now } = options;
+    const { offsets, log, registry, now = Date.now } = options;
     this.#limits = { ...RECEIVER_LIMITS, ...options.limits };
     const metrics = createReceiverMetrics(
       registry,
       () => this.#byNode.size,
-      () => ledger.size,
+      () => offsets.size,
     );
     this.#host = {
-      ledger,
+      offsets,
       report: new Report(log, metrics),
       now,
       wantOriginalDestination: options.wantOriginalDestination,
@@ -108,7 +108,7 @@ export class Receiver {
     };
     this.#server.addService(serviceOfBytes(), { deliver: (call: Call) => this.#open(call) });
     this.#forgetTimer = setInterval(
-      () => ledger.forgetSilent(now(), (node) => this.#byNode.has(node)),
+      () => offsets.evictIdle(now(), (node) => this.#byNode.has(node)),
       FORGET_INTERVAL_MS,
     ).unref();
   }
@@ -147,8 +147,8 @@ export class Receiver {
     return promise;
   }
 
-  /** Tells collectors what can no longer be lost: the nodes that `Ledger.commitUpTo` moved. */
-  commit(moved: ReturnType<Ledger['commitUpTo']>): void {
+  /** Tells collectors what can no longer be lost: the nodes that `BatchOffsets.commitUpTo` moved. */
+  commit(moved: ReturnType<BatchOffsets['commitUpTo']>): void {
     for (const node of moved.keys()) this.#byNode.get(node)?.ack();
   }
 

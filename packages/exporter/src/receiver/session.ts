@@ -10,7 +10,7 @@ import {
 import { isNodeHealth, type NodeHealth, readNodeHealth } from '@egressd/flow/node-health';
 import { FLOW_SERVICE } from '@egressd/flow/service';
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
-import type { Ledger } from '../state/batch-offsets.ts';
+import type { BatchOffsets } from '../state/batch-offsets.ts';
 import { readHello } from './admission.ts';
 import { Assembly } from './assembly.ts';
 import type { StreamEnd } from './metrics.ts';
@@ -48,7 +48,7 @@ export type Call = ServerDuplexStream<Uint8Array, DeliverResponse>;
 
 /** What a session asks of the receiver, which sees all of them. */
 export interface SessionHost {
-  readonly ledger: Ledger;
+  readonly offsets: BatchOffsets;
   readonly report: Report;
   readonly now: () => number;
   readonly wantOriginalDestination: boolean;
@@ -156,7 +156,7 @@ export class Session {
   }
 
   #hello(hello: Hello): End | undefined {
-    const { ledger, report, now, wantOriginalDestination } = this.#host;
+    const { offsets, report, now, wantOriginalDestination } = this.#host;
     const notReady = this.#host.ready();
     if (notReady !== undefined) return { reason: 'not_ready', text: `the exporter is not ready: ${notReady}` };
     const admission = readHello(hello, this.#call.getPeer());
@@ -167,7 +167,7 @@ export class Session {
     // First the older stream of the node ends, then its epoch may change: it must not be told of this one's ack.
     this.#collector = collector;
     this.#host.present(collector.node, this);
-    const standing = ledger.open(collector.node, collector.epoch, now());
+    const standing = offsets.open(collector.node, collector.epoch, now());
     if (standing === undefined) return { reason: 'limit', text: 'the exporter remembers as many nodes as it can' };
     clearTimeout(this.#helloTimer);
     this.#welcomedMs = now();
@@ -179,9 +179,9 @@ export class Session {
   }
 
   #part(collector: Collector, part: BatchPart, bytes: number): End | undefined {
-    const { ledger, report } = this.#host;
+    const { offsets, report } = this.#host;
     // A number of 0 is no number: the assembly says so.
-    if (part.number > 0n && ledger.isDuplicate(collector.node, Number(part.number))) {
+    if (part.number > 0n && offsets.isDuplicate(collector.node, Number(part.number))) {
       if (part.last) {
         report.dropped('duplicate');
         this.ack();
@@ -230,7 +230,7 @@ export class Session {
   }
 
   #applied(collector: Collector, number: number): void {
-    const missing = this.#host.ledger.apply(collector.node, number, this.#host.now());
+    const missing = this.#host.offsets.apply(collector.node, number, this.#host.now());
     if (missing > 0) this.#host.report.missing(collector, missing, number);
     this.ack();
   }
@@ -246,7 +246,7 @@ export class Session {
   #tell(): void {
     if (!this.#untold || this.#ended || this.#call.writableNeedDrain) return;
     this.#untold = false;
-    const { applied, committed } = this.#host.ledger.standing(this.#collector!.node);
+    const { applied, committed } = this.#host.offsets.of(this.#collector!.node);
     this.#answer({ case: 'ack', value: { applied: BigInt(applied), committed: BigInt(committed) } });
   }
 

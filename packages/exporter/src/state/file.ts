@@ -1,21 +1,21 @@
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** What a file of another size is refused with. */
-export class TooLong extends Error {
+/** A file is longer than it may be. */
+class TooLong extends Error {
   override readonly name = 'TooLong';
 
   constructor(bytes: number, most: number) {
-    super(`${bytes} bytes, at most ${most} are kept`);
+    super(`${bytes} bytes, the maximum is ${most}`);
   }
 }
 
 /**
- * A file in the state directory that is either the old one or the new one, whenever the machine stops:
+ * A file in the state directory that is replaced atomically: either the old or the new one, whenever the machine stops.
  *
  *   NAME        in use
- *   NAME.new    being written; takes the place of the other once it is on the disk
- *   NAME.bad    one that could not be used, put aside for whoever wants to know why; the last of them
+ *   NAME.new    being written; replaces the other once it is on the disk
+ *   NAME.bad    the last one that could not be used, put aside for an operator to look at
  */
 export class StateFile {
   readonly path: string;
@@ -29,7 +29,7 @@ export class StateFile {
     this.path = join(folder, name);
   }
 
-  /** The whole file; undefined where there is none. @throws TooLong, or what the file system says */
+  /** The whole file; undefined where there is none. @throws TooLong, or an error of the file system */
   async read(): Promise<Buffer | undefined> {
     try {
       const { size } = await stat(this.path);
@@ -41,7 +41,7 @@ export class StateFile {
     }
   }
 
-  /** Replaces the file. @throws TooLong, or what the file system says: the file is then as it was */
+  /** Replaces the file. @throws TooLong, or an error of the file system: the file is then as it was */
   async write(...pieces: readonly Uint8Array[]): Promise<void> {
     const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
     if (bytes > this.#maxBytes) throw new TooLong(bytes, this.#maxBytes);
@@ -52,14 +52,14 @@ export class StateFile {
       await writeThrough(beside, pieces);
       await rename(beside, this.path);
     } catch (error) {
-      // On a full disk what was begun takes room that others need.
+      // On a full disk a partial file takes the room that other files need.
       await rm(beside, { force: true }).catch(() => {});
       throw error;
     }
     await syncFolder(this.#folder);
   }
 
-  /** Removes the file, for good. @throws what the file system says: it may still be there, or come back */
+  /** Removes the file, for good. @throws an error of the file system: it may still be there, or come back */
   async remove(): Promise<void> {
     await rm(`${this.path}.new`, { force: true });
     await rm(this.path, { force: true });
@@ -69,16 +69,20 @@ export class StateFile {
     });
   }
 
-  /** Puts the file out of the way. @returns where it is now */
+  /** Moves the file out of the way. @returns where it is now, or why it could not be moved: for the log */
   async putAside(): Promise<string> {
     const aside = `${this.path}.bad`;
-    await rename(this.path, aside);
-    return aside;
+    try {
+      await rename(this.path, aside);
+      return aside;
+    } catch (error) {
+      return `failed: ${(error as Error).message}`;
+    }
   }
 }
 
 async function writeThrough(path: string, pieces: readonly Uint8Array[]): Promise<void> {
-  // Names of pods are nobody else's.
+  // Names of pods are for no other user to read.
   const file = await open(path, 'w', 0o600);
   try {
     for (const piece of pieces) await file.writeFile(piece);
@@ -88,7 +92,7 @@ async function writeThrough(path: string, pieces: readonly Uint8Array[]): Promis
   }
 }
 
-/** Else the new name of a file may not outlive a power cut. */
+/** Without it the new name of a file may be lost in a power cut. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {

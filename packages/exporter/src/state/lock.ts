@@ -1,14 +1,14 @@
 import { type FileHandle, mkdir, open, rm, stat } from 'node:fs/promises';
 import { createConnection, createServer, type Server } from 'node:net';
-import { setTimeout as pause } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-/** An exporter that ends has so long to let go: a rollout may start the next one beside it. */
-export const LOCK_WAIT_MS = 15_000;
-const ASK_AGAIN_MS = 250;
-/** Two that find a stale socket at once: the one that comes later takes it, and the other one sees it after this. */
+/** An exporter that ends has so long to release the lock: a rollout may start the next one beside it. */
+const LOCK_WAIT_MS = 15_000;
+const RETRY_MS = 250;
+/** Of two that find a stale socket at once the later one takes it, and the other notices after this. */
 const SETTLE_MS = 100;
 
-/** Another exporter works with the directory. */
+/** Another exporter uses the directory. */
 export class Locked extends Error {
   override readonly name = 'Locked';
 
@@ -17,38 +17,38 @@ export class Locked extends Error {
   }
 }
 
-/** Held until it is released, or the process ends however it ends. */
-export interface FolderLock {
+/** Held until it is released, or the process ends in any way. */
+interface FolderLock {
   release(): Promise<void>;
 }
 
 /**
- * Keeps two exporters on one machine, in whatever containers, from working with one state directory: a Unix socket `lock` in it, on which
- * the one that works listens. The kernel stops listening when a process ends, so nothing has to be cleaned up after a kill: a socket that
- * refuses is nobody's. Two machines that share a file system do not see each other so.
- * @throws Locked; or what the file system says, where it knows no sockets
+ * Keeps two exporters on one machine, in any containers, from using one state directory: the owner listens on a Unix socket `lock` in it.
+ * The kernel closes it when the process ends, so nothing has to be cleaned up after a kill: a socket that refuses connections has no
+ * owner. Two machines that share a file system do not see each other this way.
+ * @throws Locked; or an error of the file system, where it has no sockets
  */
 export async function lockFolder(folder: string, waitMs = LOCK_WAIT_MS): Promise<FolderLock> {
   await mkdir(folder, { recursive: true });
   const handle = await open(folder, 'r');
   try {
-    return await untilOurs(folder, handle, performance.now() + waitMs);
+    return await acquire(folder, handle, performance.now() + waitMs);
   } catch (error) {
     await handle.close();
     throw error;
   }
 }
 
-async function untilOurs(folder: string, handle: FileHandle, deadline: number): Promise<FolderLock> {
-  // A socket's path may be no longer than 107 bytes, a folder's may.
+async function acquire(folder: string, handle: FileHandle, deadline: number): Promise<FolderLock> {
+  // A socket's path has at most 107 bytes; that of a folder may be longer.
   const path = `/proc/self/fd/${handle.fd}/lock`;
   for (;;) {
     const server = await listen(path);
-    if (server !== undefined && (await staysOurs(path))) return { release: () => release(server, handle) };
+    if (server !== undefined && (await isStillOurs(path))) return { release: () => release(server, handle) };
     server?.close();
     if (server === undefined && !(await isHeld(path))) await rm(path, { force: true });
     else if (performance.now() > deadline) throw new Locked(folder);
-    else await pause(ASK_AGAIN_MS);
+    else await sleep(RETRY_MS);
   }
 }
 
@@ -64,9 +64,9 @@ function listen(path: string): Promise<Server | undefined> {
   return promise;
 }
 
-async function staysOurs(path: string): Promise<boolean> {
+async function isStillOurs(path: string): Promise<boolean> {
   const { ino } = await stat(path);
-  await pause(SETTLE_MS);
+  await sleep(SETTLE_MS);
   return (await stat(path).catch(() => undefined))?.ino === ino;
 }
 
@@ -74,7 +74,7 @@ function isHeld(path: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const socket = createConnection(path);
   socket.once('connect', () => resolve(true));
-  // Whatever else goes wrong: it is not known to be nobody's.
+  // After any other error it may have an owner.
   socket.once('error', (error: NodeJS.ErrnoException) => resolve(!/^(ECONNREFUSED|ENOENT)$/.test(error.code ?? '')));
   return promise.finally(() => socket.destroy());
 }

@@ -2,7 +2,7 @@ import type { AggregateImage } from '@egressd/exporter/aggregate/image';
 import type { Snapshot } from '@egressd/exporter/aggregate/snapshot';
 import { SinkState } from '@egressd/exporter/sinks/delivery/sink-state';
 import { LabelWriter } from '@egressd/exporter/sinks/remote-write/labels';
-import { encodeCheckpoint, encodeCounted, readCheckpoint } from '@egressd/exporter/state/checkpoint/format';
+import { decodeCheckpoint, encodeCheckpoint, encodeCounted } from '@egressd/exporter/state/checkpoint/format';
 import { nsPerItem } from './numbers.ts';
 
 interface CheckpointResult {
@@ -33,7 +33,7 @@ export function benchCheckpoint(snapshot: Snapshot, image: () => AggregateImage)
   return {
     totals: nsPerItem(count, counted),
     books: nsPerItem(count, checkpoint),
-    read: nsPerItem(count, () => readCheckpoint(bytes)),
+    read: nsPerItem(count, () => decodeCheckpoint(bytes)),
     bytes: bytes.length / count,
   };
 }

@@ -15,7 +15,7 @@ import { Waiting } from '@egressd/exporter/pending/pending-batches';
 import { createReceiverMetrics } from '@egressd/exporter/receiver/metrics';
 import { createSinkMetrics } from '@egressd/exporter/sinks/delivery/metrics';
 import { createCheckpointMetrics } from '@egressd/exporter/state/checkpoint/metrics';
-import { createHistoryMetrics } from '@egressd/exporter/state/ip-history/metrics';
+import { createIpHistoryMetrics } from '@egressd/exporter/state/ip-history/metrics';
 import { TrafficExposition } from '@egressd/exporter/web/traffic-exposition';
 import { Registry } from 'prom-client';
 
@@ -53,7 +53,7 @@ function exporterRegistry(): Registry {
   createKubeMetrics(registry, []);
   createNodeProblemMetrics(registry, () => new Map());
   createCheckpointMetrics(registry);
-  createHistoryMetrics(registry);
+  createIpHistoryMetrics(registry);
   serverTls(NO_TLS, SILENT, registry).stop();
   new TrafficExposition({ registry });
   return registry;

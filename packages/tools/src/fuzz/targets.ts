@@ -1,9 +1,9 @@
 import type { Target } from './target.ts';
-import { ADDRESS_HISTORY } from './targets/address-history.ts';
 import { BATCH } from './targets/batch.ts';
 import { CHECKPOINT } from './targets/checkpoint.ts';
 import { BTF, CILIUM_ENTRIES } from './targets/cilium.ts';
 import { BATCH_FILE, CONNECTIONS_FILE } from './targets/collector-state.ts';
+import { IP_HISTORY } from './targets/ip-history.ts';
 import { KUBERNETES_LIST, KUBERNETES_OBJECT, KUBERNETES_WATCH } from './targets/kubernetes.ts';
 import { NETLINK } from './targets/netlink.ts';
 import { CONFIG, INVENTORY } from './targets/text.ts';
@@ -17,7 +17,7 @@ export const TARGETS: readonly Target[] = [
   CONNECTIONS_FILE,
   BATCH_FILE,
   CHECKPOINT,
-  ADDRESS_HISTORY,
+  IP_HISTORY,
   CONFIG,
   INVENTORY,
   KUBERNETES_LIST,

@@ -182,12 +182,12 @@ describe('exporter', () => {
       await writeFile(join(folder, 'inventory.yaml'), `nodes: ${nodes}\npods: [${pods}]\n`);
       return run('exporter', flags, { until: /msg=listening/ });
     };
-    const kept = async () => JSON.parse((await readFile(join(state, 'address-history'), 'utf8')).split('\n')[1]!);
+    const kept = async () => JSON.parse((await readFile(join(state, 'ip-history'), 'utf8')).split('\n')[1]!);
     expect(await live('{ name: a, namespace: ns, node: n, ips: [10.1.0.1] }')).toMatchObject({ code: 0 });
     expect(await kept()).toMatchObject({ pods: [{ name: 'a', times: [['10.1.0.1', null, null]] }] });
     const { code, error } = await live('');
     expect(code).toBe(0);
-    expect(error).toMatch(/msg="address history restored" .*pods=1/);
+    expect(error).toMatch(/msg="IP history restored" .*pods=1/);
     expect(await kept()).toMatchObject({ pods: [{ name: 'a', times: [['10.1.0.1', null, expect.any(Number)]] }] });
   });
 });

@@ -3,7 +3,7 @@ import { Outbox } from '@egressd/collector/stream/outbox';
 import { Stream, type StreamOptions } from '@egressd/collector/stream/stream';
 import type { ReceivedBatch } from '@egressd/exporter/receiver/received';
 import { Receiver, type ReceiverOptions } from '@egressd/exporter/receiver/receiver';
-import { Ledger } from '@egressd/exporter/state/batch-offsets';
+import { BatchOffsets } from '@egressd/exporter/state/batch-offsets';
 import { emptyColumns } from '@egressd/flow/columns';
 import type { NodeHealth } from '@egressd/flow/node-health';
 import { KeptLog } from '@egressd/world/observe';
@@ -12,7 +12,7 @@ import { Registry } from 'prom-client';
 
 /** An exporter as far as collectors see it: a receiver that remembers what it was handed. */
 export class ExporterEnd implements AsyncDisposable {
-  readonly ledger = new Ledger();
+  readonly offsets = new BatchOffsets();
   readonly registry = new Registry();
   readonly kept = new KeptLog();
   /** Everything that was applied, in order. */
@@ -27,7 +27,7 @@ export class ExporterEnd implements AsyncDisposable {
       port: 0,
       credentials: ServerCredentials.createInsecure(),
       certificates: false,
-      ledger: this.ledger,
+      offsets: this.offsets,
       ready: () => undefined,
       admit: () => undefined,
       onBatch: (batch) => this.batches.push(batch),
@@ -64,7 +64,7 @@ export class ExporterEnd implements AsyncDisposable {
 
   /** As if every sink had accepted all that was applied. */
   commitAll(): void {
-    this.receiver.commit(this.ledger.commitUpTo(this.ledger.positions()));
+    this.receiver.commit(this.offsets.commitUpTo(this.offsets.positions()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,7 +16,7 @@ import { Registry } from 'prom-client';
 import { Aggregate } from '../../aggregate/aggregate.ts';
 import { until } from '../../sinks/testing.ts';
 import { StateFile } from '../file.ts';
-import { type KeepOptions, KeptCheckpoint } from './checkpoint-store.ts';
+import { CheckpointStore, type CheckpointStoreOptions } from './checkpoint-store.ts';
 
 let folder: string;
 let lines = '';
@@ -30,10 +30,10 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** One life of the exporter, without sinks. */
-function begin(options: Partial<KeepOptions> = {}) {
+/** The store of one exporter process, without sinks. */
+function openStore(options: Partial<CheckpointStoreOptions> = {}) {
   const registry = new Registry();
-  const kept = new KeptCheckpoint({
+  const store = new CheckpointStore({
     ...{ folder, ephemeral: false, sinks: new Map(), registry, retryMs: 1 },
     onChange: () => changes++,
     log: createLog('debug', (line) => {
@@ -45,8 +45,8 @@ function begin(options: Partial<KeepOptions> = {}) {
   const take = (timeMs: number) => {
     const position = new Map([['node-a', { epoch: 'n', number: timeMs }]]);
     const snapshot = aggregate.snapshot(timeMs, position);
-    const nodes = [{ node: 'node-a', seenMs: 1, sequences: [{ epoch: 'n', applied: timeMs, committed: 0 }] }];
-    kept.take(snapshot, { mode: undefined, nodes, totals: aggregate.image(snapshot) });
+    const nodes = [{ node: 'node-a', seenMs: 1, epochs: [{ epoch: 'n', applied: timeMs, committed: 0 }] }];
+    store.take(snapshot, { mode: undefined, nodes, totals: aggregate.image(snapshot) });
   };
   const metric = async (name: string) => {
     const { values } = await registry.getSingleMetric(`egressd_exporter_checkpoint_${name}`)!.get();
@@ -54,79 +54,79 @@ function begin(options: Partial<KeepOptions> = {}) {
       values.filter(({ value }) => value > 0).map(({ labels, value }) => [labels.outcome ?? name, value]),
     );
   };
-  return { kept, take, metric };
+  return { store, take, metric };
 }
 
-/** Never comes. */
+/** Never aborted. */
 const { signal } = new AbortController();
 
 describe('a checkpoint', () => {
-  test('is on the disk when it is said to be, and the next life reads it', async () => {
-    const first = begin({ folder: join(folder, 'made', 'by', 'us') });
-    expect(await first.kept.load()).toBeUndefined();
-    first.kept.begin(undefined, []);
+  test('is on the disk once it is durable, and the next process reads it', async () => {
+    const first = openStore({ folder: join(folder, 'made', 'by', 'us') });
+    expect(await first.store.load()).toBeUndefined();
+    first.store.start(undefined, []);
     first.take(5000);
-    expect(first.kept.kept).toBeUndefined();
-    expect(await first.kept.durable(signal)).toBe(true);
-    expect([first.kept.kept?.timeMs, changes]).toEqual([5000, 1]);
+    expect(first.store.saved).toBeUndefined();
+    expect(await first.store.durable(signal)).toBe(true);
+    expect([first.store.saved?.timeMs, changes]).toEqual([5000, 1]);
     const path = join(folder, 'made', 'by', 'us', 'checkpoint');
     expect(statSync(path).mode & 0o777).toBe(0o600);
 
-    const second = begin({ folder: join(folder, 'made', 'by', 'us') });
-    const restored = await second.kept.load();
-    expect([restored?.totals.timeMs, restored?.nodes[0]?.sequences[0]?.applied]).toEqual([5000, 5000]);
+    const second = openStore({ folder: join(folder, 'made', 'by', 'us') });
+    const restored = await second.store.load();
+    expect([restored?.totals.timeMs, restored?.nodes[0]?.epochs[0]?.applied]).toEqual([5000, 5000]);
     expect([await first.metric('reads_total'), await second.metric('reads_total')]).toEqual([
       { none: 1 },
       { restored: 1 },
     ]);
   });
 
-  test('holds what is there when it is asked for, not what was there when another was begun', async () => {
-    const { kept, take } = begin();
-    kept.begin(undefined, []);
+  test('has the state of its request, not that of an earlier one', async () => {
+    const { store, take } = openStore();
+    store.start(undefined, []);
     take(5000);
-    const early = kept.durable(signal);
+    const early = store.durable(signal);
     await Promise.resolve();
     take(6000);
     expect(await early).toBe(true);
-    expect(kept.kept?.timeMs).toBe(5000);
-    expect(await kept.durable(signal)).toBe(true);
-    expect(kept.kept?.timeMs).toBe(6000);
+    expect(store.saved?.timeMs).toBe(5000);
+    expect(await store.durable(signal)).toBe(true);
+    expect(store.saved?.timeMs).toBe(6000);
     expect(changes).toBe(2);
   });
 
   test('is written a last time at the end', async () => {
-    const { kept, take } = begin();
-    kept.begin(undefined, []);
+    const { store, take } = openStore();
+    store.start(undefined, []);
     take(5000);
-    expect(await kept.close(1000)).toBe(true);
-    expect(kept.kept?.timeMs).toBe(5000);
+    expect(await store.close(1000)).toBe(true);
+    expect(store.saved?.timeMs).toBe(5000);
     expect(readdirSync(folder)).toEqual(['checkpoint']);
   });
 
-  test.each<[string, string, string]>([
-    ['damaged', 'egressd check', 'it is cut off or was changed'],
-    ['foreign', 'my diary', 'egressd did not write it'],
-  ])('that is %s is put aside, said and counted', async (outcome, text, why) => {
+  test.each<[string, string]>([
+    ['damaged', 'egressd check'],
+    ['foreign', 'my notes'],
+  ])('that is %s is put aside, logged and counted', async (outcome, text) => {
     writeFileSync(join(folder, 'checkpoint'), text);
-    const { kept, metric } = begin();
-    expect(await kept.load()).toBeUndefined();
+    const { store, metric } = openStore();
+    expect(await store.load()).toBeUndefined();
     expect(await metric('reads_total')).toEqual({ [outcome]: 1 });
-    expect(lines).toContain(`why="${why}"`);
+    expect(lines).toContain(`reason=${outcome} `);
     expect(readFileSync(join(folder, 'checkpoint.bad'), 'utf8')).toBe(text);
   });
 
-  test('that cannot be read is said and counted', async () => {
+  test('that cannot be read is logged and counted', async () => {
     mkdirSync(join(folder, 'checkpoint'));
-    const { kept, metric } = begin();
-    expect(await kept.load()).toBeUndefined();
+    const { store, metric } = openStore();
+    expect(await store.load()).toBeUndefined();
     expect(await metric('reads_total')).toEqual({ unreadable: 1 });
-    expect(lines).toContain('see the permissions of -state-dir');
+    expect(lines).toContain('reason=unreadable');
   });
 });
 
 describe('a disk that fails', () => {
-  /** A file on a disk that fails as long as it is told to. */
+  /** A file on a disk that fails while `full` is set. */
   class FailingFile extends StateFile {
     full = true;
     stuck = false;
@@ -146,61 +146,61 @@ describe('a disk that fails', () => {
 
   test('is waited for, and tried again', async () => {
     const file = failing();
-    const { kept, take, metric } = begin({ file });
-    kept.begin(undefined, []);
+    const { store, take, metric } = openStore({ file });
+    store.start(undefined, []);
     take(5000);
     let safe = false;
-    const waiting = kept.durable(signal).then((durable) => {
+    const waiting = store.durable(signal).then((durable) => {
       safe = durable;
     });
     await until(() => file.attempts > 3);
-    expect([safe, kept.givenUp, kept.kept]).toEqual([false, false, undefined]);
+    expect([safe, store.degraded, store.saved]).toEqual([false, false, undefined]);
     file.full = false;
     await waiting;
-    expect([safe, kept.kept?.timeMs]).toEqual([true, 5000]);
+    expect([safe, store.saved?.timeMs]).toEqual([true, 5000]);
     expect((await metric('writes_total')).failed).toBeGreaterThan(3);
-    expect(lines).toContain('is the disk full');
-    expect(lines).toContain('checkpoints can be written again');
+    expect(lines).toContain('reason=write_failed');
+    expect(lines).toContain('reason=recovered');
   });
 
-  test('is given up after the grace: what is old is removed, and all goes on; until it works again', async () => {
+  test('is degraded after the grace period: the old file is removed and nothing waits, until a write succeeds', async () => {
     const file = failing();
     file.full = false;
-    const { kept, take, metric } = begin({ file, graceMs: 0 });
-    kept.begin(undefined, []);
+    const { store, take, metric } = openStore({ file, graceMs: 0 });
+    store.start(undefined, []);
     take(5000);
-    await kept.durable(signal);
+    await store.durable(signal);
     expect(existsSync(file.path)).toBe(true);
     file.full = true;
-    expect(await kept.durable(signal)).toBe(true);
-    expect([kept.givenUp, existsSync(file.path), await metric('degraded')]).toEqual([true, false, { degraded: 1 }]);
-    expect(lines).toContain('the state directory is given up');
+    expect(await store.durable(signal)).toBe(true);
+    expect([store.degraded, existsSync(file.path), await metric('degraded')]).toEqual([true, false, { degraded: 1 }]);
+    expect(lines).toContain('level=error msg="state directory degraded, continuing without it" reason=degraded');
     file.full = false;
     take(6000);
-    expect(await kept.durable(signal)).toBe(true);
-    expect([kept.givenUp, kept.kept?.timeMs, await metric('degraded')]).toEqual([false, 6000, {}]);
+    expect(await store.durable(signal)).toBe(true);
+    expect([store.degraded, store.saved?.timeMs, await metric('degraded')]).toEqual([false, 6000, {}]);
   });
 
-  test('is waited for, however long, where what is old cannot be removed', async () => {
+  test('is waited for without end where the old file cannot be removed', async () => {
     const file = failing();
     file.stuck = true;
-    const { kept, take } = begin({ file, graceMs: 0 });
-    kept.begin(undefined, []);
+    const { store, take } = openStore({ file, graceMs: 0 });
+    store.start(undefined, []);
     take(5000);
     const stop = new AbortController();
-    const waiting = kept.durable(stop.signal);
+    const waiting = store.durable(stop.signal);
     await until(() => file.attempts > 3);
-    expect(kept.givenUp).toBe(false);
-    expect(lines).toContain('can neither be written nor removed');
+    expect(store.degraded).toBe(false);
+    expect(lines).toContain('reason=blocked');
     stop.abort();
     expect(await waiting).toBe(false);
-    expect(await kept.close(1000)).toBe(false);
+    expect(await store.close(1000)).toBe(false);
   });
 
-  test('does not hold a stop up', async () => {
-    const { kept, take } = begin({ file: failing(), retryMs: 3_600_000 });
-    kept.begin(undefined, []);
+  test('does not delay the shutdown', async () => {
+    const { store, take } = openStore({ file: failing(), retryMs: 3_600_000 });
+    store.start(undefined, []);
     take(5000);
-    expect(await kept.close(10_000)).toBe(false);
+    expect(await store.close(10_000)).toBe(false);
   });
 });

@@ -1,14 +1,14 @@
 import { Bug } from '@egressd/flow/bug';
 
-/** Bytes that are not what they should be: cut off, changed, or never ours. */
+/** Bytes that no `Writer` wrote so: truncated, modified, or foreign. */
 export class Malformed extends Error {
   override readonly name = 'Malformed';
 }
 
-/** A column of whole numbers from 0 on, in whatever array. */
-export type Numbers = Float64Array | Uint32Array | Uint8Array;
+/** A column of whole numbers from 0 on. */
+type Numbers = Float64Array | Uint32Array | Uint8Array;
 
-/** Bytes a number takes in a column. 0: every number is zero, and none is written. */
+/** Bytes of a number in a column. 0: every number is zero, and none is written. */
 type Width = 0 | 1 | 2 | 4 | 8;
 
 /**
@@ -19,13 +19,13 @@ type Width = 0 | 1 | 2 | 4 | 8;
  *   text     length as a number | UTF-8
  *   texts    how many as a number | column of their lengths in bytes | all of them, UTF-8
  *
- * Least byte first, as all machines have it that Node.js runs on today. Reader and writer have to agree on what comes when, and on how
- * long a column is.
+ * Little-endian, as all machines are that Node.js supports. The bytes have no schema: reader and writer have to agree on the order, and
+ * on the length of each column.
  */
 export class Writer {
   readonly #pieces: Uint8Array[] = [];
 
-  /** All that was written. */
+  /** Everything written so far. */
   bytes(): Buffer {
     return Buffer.concat(this.#pieces);
   }
@@ -34,7 +34,7 @@ export class Writer {
     this.#put(Float64Array.of(value));
   }
 
-  /** @throws Error that says BUG for what is no whole number from 0 on */
+  /** @throws Bug where one is no whole number from 0 on */
   column(numbers: Numbers): void {
     const width = widthOf(numbers);
     this.#pieces.push(Uint8Array.of(width));
@@ -51,14 +51,14 @@ export class Writer {
   }
 
   texts(texts: readonly string[]): void {
-    // Halves of characters would join with their neighbours.
+    // Lone surrogates would join with those of the neighbouring text.
     const whole = texts.map((text) => text.toWellFormed());
     this.number(texts.length);
     this.column(Uint32Array.from(whole, (text) => Buffer.byteLength(text)));
     this.#pieces.push(Buffer.from(whole.join('')));
   }
 
-  /** Of numbers that are nobody else's. */
+  /** The numbers are not copied: they must not change afterwards. */
   #put(numbers: Numbers | Uint16Array): void {
     this.#pieces.push(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength));
   }
@@ -77,7 +77,7 @@ function widthOf(numbers: Numbers): Width {
   return most < 2 ** 32 ? 4 : 8;
 }
 
-/** Reads what `Writer` wrote. Every read that would go beyond the end, or tell of something that cannot be, throws `Malformed`. */
+/** Reads what `Writer` wrote. Every read beyond the end, or of a value out of its bounds, throws `Malformed`. */
 export class Reader {
   readonly #bytes: Buffer;
   #at = 0;
@@ -86,7 +86,7 @@ export class Reader {
     this.#bytes = bytes;
   }
 
-  /** All was read. */
+  /** Whether everything was read. */
   get atEnd(): boolean {
     return this.#at === this.#bytes.length;
   }
@@ -98,7 +98,7 @@ export class Reader {
     return value;
   }
 
-  /** How many of something there are, of which each takes at least one byte further on: no more than bytes are left. */
+  /** A number of things that take at least one byte each further on: no more than the remaining bytes. */
   count(): number {
     return this.number(this.#bytes.length - this.#at);
   }
@@ -141,13 +141,13 @@ export class Reader {
     }
   }
 
-  /** In a buffer of their own: they need not lie at even places here. */
+  /** A copy, because typed arrays need aligned offsets. */
   #copy(length: number): ArrayBuffer {
     return new Uint8Array(this.#take(length)).buffer;
   }
 
   #take(length: number): Buffer {
-    if (length > this.#bytes.length - this.#at) throw new Malformed(`${length} bytes where fewer are left`);
+    if (length > this.#bytes.length - this.#at) throw new Malformed(`${length} bytes where fewer remain`);
     const from = this.#at;
     this.#at += length;
     return this.#bytes.subarray(from, this.#at);

@@ -1,39 +1,35 @@
 import { MAX_EPOCHS_PER_NODE, type NodeImage } from '../batch-offsets.ts';
 import { Malformed, type Reader, type Writer } from './columns.ts';
+import { MAX_TIME_MS } from './constants.ts';
 
 const MAX_NUMBER = Number.MAX_SAFE_INTEGER;
-const MAX_TIME_MS = 253_402_300_800_000;
 
-/** Where the batches of all nodes stand, those of epochs before too. */
+/** Writes the batch offsets of all nodes, for the current epoch and earlier ones. */
 export function writeEpochs(into: Writer, nodes: readonly NodeImage[]): void {
-  const sequences = nodes.flatMap((node) => node.sequences);
+  const epochs = nodes.flatMap((node) => node.epochs);
   into.texts(nodes.map(({ node }) => node));
   into.column(Float64Array.from(nodes, ({ seenMs }) => seenMs));
-  into.column(Uint8Array.from(nodes, (node) => node.sequences.length));
-  into.texts(sequences.map(({ epoch }) => epoch));
-  into.column(Float64Array.from(sequences, ({ applied }) => applied));
-  into.column(Float64Array.from(sequences, ({ committed }) => committed));
+  into.column(Uint8Array.from(nodes, (node) => node.epochs.length));
+  into.texts(epochs.map(({ epoch }) => epoch));
+  into.column(Float64Array.from(epochs, ({ applied }) => applied));
+  into.column(Float64Array.from(epochs, ({ committed }) => committed));
 }
 
-/** @throws Malformed */
+/** Reads what `writeEpochs` wrote. @throws Malformed */
 export function readEpochs(from: Reader): NodeImage[] {
+  const nodes = from.texts();
+  const seen = from.column(nodes.length, MAX_TIME_MS);
+  const counts = from.column(nodes.length, MAX_EPOCHS_PER_NODE);
   const names = from.texts();
-  const seen = from.column(names.length, MAX_TIME_MS);
-  const lengths = from.column(names.length, MAX_EPOCHS_PER_NODE);
-  const epochs = from.texts();
-  const applied = from.column(epochs.length, MAX_NUMBER);
-  const committed = from.column(epochs.length, MAX_NUMBER);
-  const sequences = epochs.map((epoch, at) => ({
-    epoch,
-    applied: applied[at]!,
-    committed: committed[at]!,
-  }));
+  const applied = from.column(names.length, MAX_NUMBER);
+  const committed = from.column(names.length, MAX_NUMBER);
+  const epochs = names.map((epoch, at) => ({ epoch, applied: applied[at]!, committed: committed[at]! }));
   let begin = 0;
-  return names.map((node, at) => {
-    const end = begin + lengths[at]!;
-    const image = { node, seenMs: seen[at]!, sequences: sequences.slice(begin, end) };
+  return nodes.map((node, at) => {
+    const end = begin + counts[at]!;
+    const image = { node, seenMs: seen[at]!, epochs: epochs.slice(begin, end) };
     begin = end;
-    if (image.sequences.length === 0) throw new Malformed('a node without an epoch');
+    if (image.epochs.length === 0) throw new Malformed('a node without an epoch');
     return image;
   });
 }

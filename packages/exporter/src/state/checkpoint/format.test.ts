@@ -7,8 +7,8 @@ import type { Joined } from '../../enrich/enrich.ts';
 import { KEPT } from '../../enrich/verdict.ts';
 import type { Part } from '../../sinks/delivery/request-splitter.ts';
 import { SinkState } from '../../sinks/delivery/sink-state.ts';
-import { Ledger } from '../batch-offsets.ts';
-import { type Checkpoint, encodeCheckpoint, encodeCounted, readCheckpoint } from './format.ts';
+import { BatchOffsets } from '../batch-offsets.ts';
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, encodeCounted } from './format.ts';
 
 const OPTIONS = {
   counters: ['txBytes', 'rxBytes'] as const,
@@ -54,19 +54,19 @@ const step = fc.record({
   refuse: fc.boolean(),
 });
 
-/** What a sink of that life could still do, and all that it knows. */
-interface Life {
+/** One exporter process, with a sink. */
+interface Run {
   readonly aggregate: Aggregate;
   readonly sinkState: SinkState;
-  readonly ledger: Ledger;
+  readonly offsets: BatchOffsets;
   readonly left: readonly Part[];
   readonly image: () => Omit<Checkpoint, 'counted'>;
 }
 
-function live(steps: readonly (typeof step extends fc.Arbitrary<infer Step> ? Step : never)[]): Life {
+function live(steps: readonly (typeof step extends fc.Arbitrary<infer Step> ? Step : never)[]): Run {
   const aggregate = new Aggregate({ maxSeries: 4 });
   const sinkState = new SinkState(OPTIONS);
-  const ledger = new Ledger();
+  const offsets = new BatchOffsets();
   let nowMs = 1_000_000;
   let snapshot = aggregate.snapshot(nowMs, new Map());
   let left: Part[] = [];
@@ -84,16 +84,16 @@ function live(steps: readonly (typeof step extends fc.Arbitrary<infer Step> ? St
     if (accept < part.kinds.length && refuse) sinkState.refused(part, accept);
     if (refuse && frame.zeroSamples !== undefined) sinkState.withhold(frame);
     if (bytes % 3 === 0) sinkState.settled();
-    ledger.open(`node-${from}`, `epoch-${to}`, nowMs);
-    ledger.apply(`node-${from}`, ledger.standing(`node-${from}`).applied + 1 + (at % 2), nowMs);
+    offsets.open(`node-${from}`, `epoch-${to}`, nowMs);
+    offsets.apply(`node-${from}`, offsets.of(`node-${from}`).applied + 1 + (at % 2), nowMs);
   }
   const image = () => ({
     mode: steps[0]?.mode,
-    nodes: ledger.image((_, epoch) => (epoch === 'epoch-2' ? 2 : undefined)),
+    nodes: offsets.image((_, epoch) => (epoch === 'epoch-2' ? 2 : undefined)),
     totals: aggregate.image(snapshot),
     sinks: new Map([['a sink', sinkState.image(snapshot.series, left)]]),
   });
-  return { aggregate, sinkState, ledger, left, image };
+  return { aggregate, sinkState, offsets, left, image };
 }
 
 function encode({ sinks, ...counted }: Omit<Checkpoint, 'counted'>): Buffer {
@@ -101,14 +101,14 @@ function encode({ sinks, ...counted }: Omit<Checkpoint, 'counted'>): Buffer {
 }
 
 function decode(bytes: Buffer): Omit<Checkpoint, 'counted'> {
-  const read = readCheckpoint(bytes);
+  const read = decodeCheckpoint(bytes);
   if (!read.ok) throw new Error(read.reason);
   const { counted: _, ...rest } = read.checkpoint;
   return rest;
 }
 
 describe('a checkpoint', () => {
-  test('is read as it was written, and what goes on from it knows the same', () => {
+  test('decodes to what was encoded, and what resumes from it encodes to the same', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 15 }), (steps) => {
         const before = live(steps);
@@ -116,14 +116,18 @@ describe('a checkpoint', () => {
         const read = decode(bytes);
         expect(read).toEqual(before.image());
 
-        const [aggregate, sinkState, ledger] = [new Aggregate({ maxSeries: 4 }), new SinkState(OPTIONS), new Ledger()];
-        ledger.restore(read.nodes);
-        const standing = aggregate.restore(read.totals);
-        expect(sinkState.restore(read.sinks.get('a sink')!, standing)).toEqual({ outcome: 'resumed', lost: 0 });
+        const [aggregate, sinkState, offsets] = [
+          new Aggregate({ maxSeries: 4 }),
+          new SinkState(OPTIONS),
+          new BatchOffsets(),
+        ];
+        offsets.restore(read.nodes);
+        const restored = aggregate.restore(read.totals);
+        expect(sinkState.restore(read.sinks.get('a sink')!, restored)).toEqual({ outcome: 'resumed', lost: 0 });
         const again = {
-          ...{ mode: read.mode, nodes: ledger.image(() => undefined) },
-          totals: aggregate.image({ ...standing, timeMs: read.totals.timeMs, evicted: [], position: new Map() }),
-          sinks: new Map([['a sink', sinkState.image(standing.series, before.left)]]),
+          ...{ mode: read.mode, nodes: offsets.image(() => undefined) },
+          totals: aggregate.image({ ...restored, timeMs: read.totals.timeMs, evicted: [], position: new Map() }),
+          sinks: new Map([['a sink', sinkState.image(restored.series, before.left)]]),
         };
         expect(encode(again).equals(bytes)).toBe(true);
       }),
@@ -138,21 +142,21 @@ describe('a checkpoint', () => {
     ['the beginning of one', 'damaged', bytes.subarray(0, 10)],
     ['all but the last byte', 'damaged', bytes.subarray(0, -1)],
     ['one byte more', 'damaged', Buffer.concat([bytes, Buffer.alloc(1)])],
-    ['something else', 'foreign', Buffer.from('my diary')],
+    ['something else', 'foreign', Buffer.from('my notes')],
     ['one of another version', 'version', Buffer.concat([bytes.subarray(0, 19), Buffer.of(7), bytes.subarray(20)])],
-  ])('%s is refused as %s', (_what, reason, given) => {
-    expect(readCheckpoint(given)).toEqual({ ok: false, reason });
+  ])('%s: %s', (_what, reason, given) => {
+    expect(decodeCheckpoint(given)).toEqual({ ok: false, reason });
   });
 
-  test('any changed bit is found', () => {
+  test('any changed bit is detected', () => {
     for (let at = 0; at < bytes.length; at += 7) {
       const changed = Buffer.from(bytes);
       changed[at] = changed[at]! ^ (1 << (at % 8));
-      expect(readCheckpoint(changed).ok).toBe(false);
+      expect(decodeCheckpoint(changed).ok).toBe(false);
     }
   });
 
-  test('whatever stands behind a right checksum, it is refused or can be gone on from', () => {
+  test('any body with a right checksum is refused, or can be restored', () => {
     const change = fc.record({ at: fc.nat(bytes.length - 36), value: fc.nat(255) });
     fc.assert(
       fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), fc.nat(40), (changes, cut) => {
@@ -161,11 +165,11 @@ describe('a checkpoint', () => {
         const head = Buffer.from(bytes.subarray(0, 35));
         head.writeUInt32LE(crc32(body), 23);
         head.writeDoubleLE(body.length, 27);
-        const read = readCheckpoint(Buffer.concat([head, body]));
+        const read = decodeCheckpoint(Buffer.concat([head, body]));
         if (!read.ok) return;
-        const standing = new Aggregate().restore(read.checkpoint.totals);
-        for (const image of read.checkpoint.sinks.values()) new SinkState(OPTIONS).restore(image, standing);
-        new Ledger().restore(read.checkpoint.nodes);
+        const restored = new Aggregate().restore(read.checkpoint.totals);
+        for (const image of read.checkpoint.sinks.values()) new SinkState(OPTIONS).restore(image, restored);
+        new BatchOffsets().restore(read.checkpoint.nodes);
       }),
       { numRuns: 1000 },
     );

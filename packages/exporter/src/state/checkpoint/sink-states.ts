@@ -1,18 +1,16 @@
 import type { Counter } from '../../aggregate/snapshot.ts';
 import type { FrameImage, SinkStateImage } from '../../sinks/delivery/sink-state-image.ts';
 import { Malformed, type Reader, type Writer } from './columns.ts';
+import { COUNTERS, MAX_TIME_MS, MODES } from './constants.ts';
 
-const COUNTERS: readonly Counter[] = ['txBytes', 'txPackets', 'rxBytes', 'rxPackets'];
-const MODES = [undefined, 'counter', 'delta'] as const;
-/** Kinds of slots and of units: `ledger-image.ts`, `frame.ts`. */
+/** Highest kind of a slot (`sink-state-image.ts`) and of a unit (`frame.ts`). */
 const MAX_SLOT_KIND = 2;
 const MAX_UNIT_KIND = 2;
-const MAX_TIME_MS = 253_402_300_800_000;
-/** Totals as doubles may be rounded, so there is no bound to be held but this. */
+/** Totals are doubles that may be rounded: there is no other bound. */
 const MAX_TOTAL = Number.MAX_VALUE;
 
-/** A sink's books. */
-export function writeBooks(into: Writer, image: SinkStateImage): void {
+/** Writes the state of one sink. */
+export function writeSinkState(into: Writer, image: SinkStateImage): void {
   into.text(image.identityScheme);
   into.text(image.receiverId);
   into.column(Uint8Array.from(COUNTERS, (counter) => image.counters.indexOf(counter) + 1));
@@ -50,8 +48,8 @@ function writeFrame(into: Writer, frame: FrameImage): void {
   into.column(frame.zeroSamples.values);
 }
 
-/** @param rows of the totals @throws Malformed */
-export function readBooks(from: Reader, rows: number): SinkStateImage {
+/** Reads what `writeSinkState` wrote. @param rows number of series in the totals @throws Malformed */
+export function readSinkState(from: Reader, rows: number): SinkStateImage {
   const [identityScheme, receiverId, counters] = [from.text(), from.text(), readCounters(from)];
   const [origin, mode, lastMs] = [from.text(), MODES[from.number(MODES.length - 1)], from.number(MAX_TIME_MS)];
   const slotOf = new Uint32Array(from.column(rows, 2 ** 32 - 1));
@@ -69,36 +67,22 @@ export function readBooks(from: Reader, rows: number): SinkStateImage {
     acceptedLow: acceptedLow!,
     acceptedHigh: acceptedHigh!,
   };
-  check(kinds, slotOf, ended);
+  checkSlots(kinds, slotOf, ended);
   const frame = from.number(1) === 0 ? undefined : readFrame(from, kinds, counters.length);
   return {
-    ...{
-      identityScheme,
-      receiverId,
-      counters,
-      origin,
-      mode,
-      lastMs,
-      slotOf,
-      kinds,
-      ended,
-      backoffUntilMs,
-      refusals,
-      started,
-    },
-    ...columns,
-    frame,
+    ...{ identityScheme, receiverId, counters, origin, mode, lastMs },
+    ...{ slotOf, kinds, ended, backoffUntilMs, refusals, started, ...columns, frame },
   };
 }
 
-/** By counter: its place in the sink's frames from 1 on, 0 where it is not sent. */
+/** The column has, by counter, its place in the sink's frames from 1 on; 0: it is not sent. */
 function readCounters(from: Reader): Counter[] {
   const places = from.column(COUNTERS.length, COUNTERS.length);
   const counters: Counter[] = [];
   for (const [at, counter] of COUNTERS.entries()) if (places[at] !== 0) counters[places[at]! - 1] = counter;
   const whole = counters.length > 0 && counters.length === places.filter((place) => place !== 0).length;
   if (!whole || counters.includes(undefined as unknown as Counter))
-    throw new Malformed('counters that are not in order');
+    throw new Malformed('counters that are not numbered from 1 on');
   return counters;
 }
 
@@ -109,8 +93,8 @@ function readEnded(from: Reader, slots: number): Map<number, string> {
   return new Map(Array.from(ended, (slot, at) => [slot, identities[at]!]));
 }
 
-/** Every slot in use has an identity: its own, or that of a series. */
-function check(kinds: Uint8Array, slotOf: Uint32Array, ended: ReadonlyMap<number, string>): void {
+/** Every slot in use has an identity: its own, or that of a series. @throws Malformed */
+function checkSlots(kinds: Uint8Array, slotOf: Uint32Array, ended: ReadonlyMap<number, string>): void {
   const named = new Uint8Array(kinds.length);
   for (const slot of ended.keys()) named[slot] = 1;
   for (const slot of slotOf) {
@@ -123,25 +107,25 @@ function check(kinds: Uint8Array, slotOf: Uint32Array, ended: ReadonlyMap<number
 
 function readFrame(from: Reader, slotKinds: Uint8Array, width: number): FrameImage {
   const mode = MODES[from.number(MODES.length - 1)];
-  if (mode === undefined) throw new Malformed('a frame of no mode');
+  if (mode === undefined) throw new Malformed('a frame without a mode');
   const [timeMs, inBackoff, deferred] = [from.number(MAX_TIME_MS), from.number(2 ** 32), from.number(2 ** 32)];
   const rows = from.count();
   const slots = new Uint32Array(from.column(rows, slotKinds.length - 1));
-  if (slots.some((slot) => slotKinds[slot] === 0)) throw new Malformed('a frame that tells of nobody');
+  if (slots.some((slot) => slotKinds[slot] === 0)) throw new Malformed('a frame with a row of a free slot');
   const units = rows * width;
-  const told = () => ({
+  const samples = () => ({
     kinds: new Uint8Array(from.column(units, MAX_UNIT_KIND)),
     values: from.column(units, MAX_TOTAL),
   });
-  const frame = { mode, timeMs, inBackoff, deferred, slots, ...told(), remaining: readBounds(from, units) };
+  const frame = { mode, timeMs, inBackoff, deferred, slots, ...samples(), remaining: readBounds(from, units) };
   const startMs = from.number(MAX_TIME_MS);
-  return { ...frame, zeroSamples: startMs === 0 ? undefined : { timeMs: startMs, ...told() } };
+  return { ...frame, zeroSamples: startMs === 0 ? undefined : { timeMs: startMs, ...samples() } };
 }
 
-/** Begin and end by turns, none beyond the units. */
+/** Pairs of begin and end, none beyond the units. */
 function readBounds(from: Reader, units: number): Uint32Array {
   const bounds = new Uint32Array(from.column(from.count(), units));
   const whole = bounds.length % 2 === 0 && bounds.every((end, i) => i % 2 === 0 || end >= bounds[i - 1]!);
-  if (!whole) throw new Malformed('parts that end before they begin');
+  if (!whole) throw new Malformed('a part that ends before it begins');
   return bounds;
 }

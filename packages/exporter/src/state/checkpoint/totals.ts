@@ -2,20 +2,18 @@ import type { AggregateImage, OtherKind } from '../../aggregate/image.ts';
 import type { Scope, Snapshot } from '../../aggregate/snapshot.ts';
 import type { Endpoint } from '../../enrich/endpoint.ts';
 import { Malformed, type Reader, type Writer } from './columns.ts';
+import { COUNTERS, MAX_TIME_MS } from './constants.ts';
 
 const PLACES: readonly Endpoint['place'][] = ['owned', 'public', 'private', 'unknown'];
 const SCOPES: readonly Scope[] = ['same_zone', 'cross_zone', 'cross_region', 'internet', 'private', 'unknown'];
-const COUNTERS = ['txBytes', 'txPackets', 'rxBytes', 'rxPackets'] as const;
-const OWNER = ['namespace', 'pod', 'node', 'zone', 'region'] as const;
-/** Of an address: `addressKey` puts two bytes into a character. */
+const OWNER_FIELDS = ['namespace', 'pod', 'node', 'zone', 'region'] as const;
+/** Length of an `addressKey`: it has two bytes of the address in a character. */
 const KEY_CHARACTERS = 8;
-/** Unix milliseconds of the year 10000. */
-const MAX_TIME_MS = 253_402_300_800_000;
 /** Ids and low halves of totals: 2^53, exact as doubles. */
 const MAX_EXACT = Number.MAX_SAFE_INTEGER;
 const MAX_U32 = 2 ** 32 - 1;
 
-/** What is known of all series: times as time before the image's, ids as distance from the one before. */
+/** Writes the totals of all series. Times are written as time before the image's, ids as difference from the one before. */
 export function writeTotals(into: Writer, image: AggregateImage): void {
   const { timeMs, nextId, ids, changed, others } = image;
   into.number(timeMs);
@@ -36,7 +34,7 @@ export function writeTotals(into: Writer, image: AggregateImage): void {
   }
 }
 
-/** @throws Malformed */
+/** Reads what `writeTotals` wrote. @throws Malformed */
 export function readTotals(from: Reader): AggregateImage {
   const timeMs = from.number(MAX_TIME_MS);
   const nextId = from.number(MAX_EXACT);
@@ -63,25 +61,25 @@ export function readTotals(from: Reader): AggregateImage {
     totals,
     others: readOthers(from),
   };
-  check(image);
+  checkSeries(image);
   return image;
 }
 
-/** Ends that are there, kinds that are known, ids that rise. */
-function check({ nextId, endpoints, source, destination, ids, others }: AggregateImage): void {
+/** Endpoints that exist, kinds that are known, ids in ascending order. @throws Malformed */
+function checkSeries({ nextId, endpoints, source, destination, ids, others }: AggregateImage): void {
   let before = 0;
   for (const [row, id] of ids.entries()) {
     if (id <= before || id >= nextId) throw new Malformed(`series ${id} after ${before}`);
     before = id;
     const to = destination[row]!;
     const known = source[row] === 0 ? to === id && others.has(to) : to > 0 && to <= endpoints.length;
-    if (!known) throw new Malformed(`series ${id} ends nowhere`);
+    if (!known) throw new Malformed(`series ${id} without an endpoint`);
   }
 }
 
 function readOthers(from: Reader): Map<number, OtherKind> {
   const others = new Map<number, OtherKind>();
-  for (let left = from.count(); left > 0; left--) {
+  for (let remaining = from.count(); remaining > 0; remaining--) {
     const id = from.number(MAX_U32);
     const code = from.number(SCOPES.length * 4 - 1);
     const [dst_ip_type, cross_zone] = [code & 1 ? 'public' : 'private', (code & 2) !== 0] as const;
@@ -90,7 +88,7 @@ function readOthers(from: Reader): Map<number, OtherKind> {
   return others;
 }
 
-/** Texts of owners are few and come again and again: each once, and numbers in their place. */
+/** A dictionary of the few different texts of owners, and their numbers in it by column. */
 function writeEndpoints(into: Writer, endpoints: readonly Endpoint[]): void {
   const numbers = new Map<string, number>();
   const numberOf = (text: string): number => {
@@ -98,7 +96,7 @@ function writeEndpoints(into: Writer, endpoints: readonly Endpoint[]): void {
     numbers.set(text, known);
     return known;
   };
-  const owners = OWNER.map((field) => Uint32Array.from(endpoints, ({ owner }) => numberOf(owner[field])));
+  const owners = OWNER_FIELDS.map((field) => Uint32Array.from(endpoints, ({ owner }) => numberOf(owner[field])));
   const keys = new Uint8Array(endpoints.length * KEY_CHARACTERS * 2);
   for (const [at, { key }] of endpoints.entries()) {
     for (let i = 0; i < KEY_CHARACTERS; i++) {
@@ -118,13 +116,15 @@ function readEndpoints(from: Reader): Endpoint[] {
   const length = from.count();
   const keys = from.column(length * KEY_CHARACTERS * 2, 255);
   const places = from.column(length, PLACES.length - 1);
-  const owners = OWNER.map(() => from.column(length, texts.length - 1));
+  const owners = OWNER_FIELDS.map(() => from.column(length, texts.length - 1));
   return Array.from(places, (place, at) => ({
     key: String.fromCharCode(
       ...Array.from({ length: KEY_CHARACTERS }, (_, i) => codeAt(keys, at * KEY_CHARACTERS + i)),
     ),
     place: PLACES[place]!,
-    owner: Object.fromEntries(OWNER.map((field, i) => [field, texts[owners[i]![at]!]])) as unknown as Endpoint['owner'],
+    owner: Object.fromEntries(
+      OWNER_FIELDS.map((field, i) => [field, texts[owners[i]![at]!]]),
+    ) as unknown as Endpoint['owner'],
   }));
 }
 

@@ -3,7 +3,7 @@ import { addressKey, parseAddress } from '@egressd/flow/address';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { AddressHistory } from '../../owners/history-image.ts';
-import { readHistory, writeHistory } from './format.ts';
+import { decodeIpHistory, encodeIpHistory } from './format.ts';
 
 const key = (text: string) => addressKey(parseAddress(text)!);
 
@@ -35,7 +35,7 @@ const SMALL: AddressHistory = {
   leftOut: 0,
 };
 
-test('what is written is read', () => {
+test('decodes to what was encoded', () => {
   const address = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => addressKey(bytes));
   const times = fc.array(
     fc.record({
@@ -70,41 +70,41 @@ test('what is written is read', () => {
     leftOut: fc.constant(0),
   });
   fc.assert(
-    fc.property(history, (one) => expect(readHistory(writeHistory(one))).toEqual({ ok: true, history: one })),
+    fc.property(history, (one) => expect(decodeIpHistory(encodeIpHistory(one))).toEqual({ ok: true, history: one })),
     { numRuns: 150 },
   );
 });
 
 test('the format', () => {
-  const [head, body = ''] = writeHistory(SMALL).toString('utf8').split('\n');
+  const [head, body = ''] = encodeIpHistory(SMALL).toString('utf8').split('\n');
   expect(JSON.parse(body)).toMatchObject({
     nodes: [{ name: 'n1', times: { declared: [['192.168.0.1', null, null]], kernel: [] } }],
     pods: [{ name: 'a', living: { source: 'kubernetes', key: 'uid' }, times: [['fd00::1', 1_699_999_999_000, null]] }],
   });
   const hash = createHash('sha256').update(body).digest('hex');
-  expect(head).toBe(`egressd-address-history 1 ${body.length} ${hash}`);
+  expect(head).toBe(`egressd-ip-history 1 ${body.length} ${hash}`);
 });
 
-test('cut off after any byte: refused', () => {
-  const bytes = writeHistory(SMALL);
+test('truncated after any byte: refused', () => {
+  const bytes = encodeIpHistory(SMALL);
   for (let length = 0; length < bytes.length; length++)
-    expect(readHistory(bytes.subarray(0, length))).toEqual({ ok: false, reason: 'damaged' });
+    expect(decodeIpHistory(bytes.subarray(0, length))).toEqual({ ok: false, reason: 'damaged' });
 });
 
 test('any byte changed, or one more: refused', () => {
-  const bytes = writeHistory(SMALL);
+  const bytes = encodeIpHistory(SMALL);
   for (let at = 0; at < bytes.length; at++) {
     const changed = Buffer.from(bytes);
     changed[at]! ^= 1;
-    expect(readHistory(changed).ok).toBe(false);
+    expect(decodeIpHistory(changed).ok).toBe(false);
   }
-  expect(readHistory(Buffer.concat([bytes, Buffer.from('\n')])).ok).toBe(false);
+  expect(decodeIpHistory(Buffer.concat([bytes, Buffer.from('\n')])).ok).toBe(false);
 });
 
 /** A file with the right checksum of what it holds. */
 function sealed(body: string, version = '1'): Buffer {
   const hash = createHash('sha256').update(body).digest('hex');
-  return Buffer.from(`egressd-address-history ${version} ${Buffer.byteLength(body)} ${hash}\n${body}`);
+  return Buffer.from(`egressd-ip-history ${version} ${Buffer.byteLength(body)} ${hash}\n${body}`);
 }
 
 const BODY = '{"savedMs":1,"sources":[],"nodes":[],"pods":[]}';
@@ -123,6 +123,6 @@ test.each<[string, Buffer, string]>([
     'damaged',
   ],
 ])('%s is refused', (_, bytes, reason) => {
-  expect(readHistory(sealed(BODY)).ok).toBe(true);
-  expect(readHistory(bytes)).toEqual({ ok: false, reason });
+  expect(decodeIpHistory(sealed(BODY)).ok).toBe(true);
+  expect(decodeIpHistory(bytes)).toEqual({ ok: false, reason });
 });

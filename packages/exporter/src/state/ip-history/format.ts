@@ -2,23 +2,18 @@ import { createHash } from 'node:crypto';
 import { addressKey, addressOfKey, formatAddress, parseAddress } from '@egressd/flow/address';
 import { z } from 'zod';
 import type { AddressHistory, Time } from '../../owners/history-image.ts';
+import type { UnusableReason } from '../file-outcome.ts';
 
-/** What the first line begins with, and the version of what follows. */
-const NAME = 'egressd-address-history';
+/** The first line begins with it, and the version of what follows. */
+const NAME = 'egressd-ip-history';
 const VERSION = 1;
 
-/**
- * Why bytes are no history that can be used: `foreign`: not begun by us; `version`: of another version of egressd; `damaged`: cut off,
- * or changed since it was written.
- */
-export const REFUSALS = ['foreign', 'version', 'damaged'] as const;
-export type Refusal = (typeof REFUSALS)[number];
-
-export type Read =
+/** A history from its bytes, or why they cannot be used. */
+type DecodedIpHistory =
   | { readonly ok: true; readonly history: AddressHistory }
-  | { readonly ok: false; readonly reason: Refusal };
+  | { readonly ok: false; readonly reason: UnusableReason };
 
-/** `[address, from, to]`; null: without begin, or without end. */
+/** `[address, from, to]`; null: no beginning is known, or no end yet. */
 const time = z
   .tuple([z.string(), z.number().nullable(), z.number().nullable()])
   .transform(([text, fromMs, toMs], context): Time => {
@@ -59,37 +54,37 @@ const schema = z.strictObject({
 });
 
 /**
- * A history as bytes: one line that says what it is, then JSON.
+ * A history as bytes: a header line, then JSON.
  *
- *   egressd-address-history 1 <bytes after this line> <their SHA-256, hex>\n
+ *   egressd-ip-history 1 <bytes after this line> <their SHA-256, hex>\n
  *   {"savedMs":...,"sources":["kubernetes"],"nodes":[...],"pods":[{...,"times":[["10.1.0.7",1700000000000,null]]}]}
  */
-export function writeHistory({ leftOut: _, ...history }: AddressHistory): Buffer {
+export function encodeIpHistory({ leftOut: _, ...history }: AddressHistory): Buffer {
   const body = Buffer.from(
     JSON.stringify({
       ...history,
       nodes: history.nodes.map((node) => ({
         ...node,
-        times: { declared: node.times.declared.map(row), kernel: node.times.kernel.map(row) },
+        times: { declared: node.times.declared.map(rowOf), kernel: node.times.kernel.map(rowOf) },
       })),
-      pods: history.pods.map((pod) => ({ ...pod, times: pod.times.map(row) })),
+      pods: history.pods.map((pod) => ({ ...pod, times: pod.times.map(rowOf) })),
     }),
   );
   return Buffer.concat([Buffer.from(`${NAME} ${VERSION} ${body.length} ${digest(body)}\n`), body]);
 }
 
-function row({ key, fromMs, toMs }: Time): [string, number | null, number | null] {
+function rowOf({ key, fromMs, toMs }: Time): [string, number | null, number | null] {
   const known = (ms: number) => (Number.isFinite(ms) ? ms : null);
   return [formatAddress(addressOfKey(key)), known(fromMs), known(toMs)];
 }
 
-/** Reads what `writeHistory` wrote: whole, or not at all. */
-export function readHistory(bytes: Buffer): Read {
+/** Decodes what `encodeIpHistory` wrote: whole, or not at all. */
+export function decodeIpHistory(bytes: Buffer): DecodedIpHistory {
   const end = bytes.indexOf(0x0a);
-  const head = bytes.subarray(0, end < 0 ? bytes.length : end).toString('latin1');
-  const [name, version, length, hash] = head.split(' ');
-  // What is cut off within our own name may have been ours.
-  if (name !== NAME) return { ok: false, reason: NAME.startsWith(head) ? 'damaged' : 'foreign' };
+  const header = bytes.subarray(0, end < 0 ? bytes.length : end).toString('latin1');
+  const [name, version, length, hash] = header.split(' ');
+  // Truncated within the name it may have been ours.
+  if (name !== NAME) return { ok: false, reason: NAME.startsWith(header) ? 'damaged' : 'foreign' };
   if (end < 0) return { ok: false, reason: 'damaged' };
   if (version !== String(VERSION)) return { ok: false, reason: 'version' };
   const body = bytes.subarray(end + 1);
@@ -97,7 +92,7 @@ export function readHistory(bytes: Buffer): Read {
   return parse(body);
 }
 
-function parse(body: Buffer): Read {
+function parse(body: Buffer): DecodedIpHistory {
   try {
     const read = schema.safeParse(JSON.parse(body.toString('utf8')));
     if (!read.success) return { ok: false, reason: 'damaged' };

@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/g
 import { Registry } from 'prom-client';
 import { followKubernetes, type Kubernetes } from '../../kube/kubernetes.ts';
 import { OwnerRegistry } from '../../owners/registry.ts';
-import { KeptHistory } from './ip-history-store.ts';
+import { IpHistoryStore } from './ip-history-store.ts';
 
 const MINUTE_MS = 60_000;
 const NODES = [{ name: 'n1', zone: 'z1', internalIps: ['192.168.0.1'], podCidrs: ['203.0.113.0/26'] }];
@@ -48,8 +48,8 @@ async function until(condition: () => boolean): Promise<void> {
 async function live(serviceRangesAgainMs = MINUTE_MS): Promise<OwnerRegistry> {
   const owners = new OwnerRegistry(['kubernetes']);
   const registry = new Registry();
-  const kept = new KeptHistory({ folder: state, owners, registry, log: SILENT });
-  await kept.start();
+  const store = new IpHistoryStore({ folder: state, owners, registry, log: SILENT });
+  await store.start();
   const log = createLog('debug', (line) => {
     lines += line;
   });
@@ -66,7 +66,7 @@ async function live(serviceRangesAgainMs = MINUTE_MS): Promise<OwnerRegistry> {
   });
   stop = async () => {
     await kubernetes.close();
-    await kept.close();
+    await store.close();
   };
   await until(() => owners.synced);
   return owners;

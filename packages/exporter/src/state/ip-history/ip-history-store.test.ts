@@ -15,7 +15,7 @@ import { parseAddress } from '@egressd/flow/address';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
 import { OwnerRegistry, type PodRecord } from '../../owners/registry.ts';
-import { KeptHistory } from './ip-history-store.ts';
+import { IpHistoryStore } from './ip-history-store.ts';
 
 let folder: string;
 let lines = '';
@@ -38,20 +38,20 @@ function pod(name: string, fromMs: number): PodRecord {
 
 interface Run {
   readonly owners: OwnerRegistry;
-  readonly kept: KeptHistory;
+  readonly store: IpHistoryStore;
   readonly registry: Registry;
 }
 
-/** One life of the exporter, at this time. */
+/** The start of an exporter process at this time. */
 async function begin(nowMs: number, state = folder): Promise<Run> {
   const owners = new OwnerRegistry(['api']);
   const registry = new Registry();
-  const kept = new KeptHistory({ folder: state, owners, registry, log, now: () => nowMs });
-  await kept.start();
-  return { owners, kept, registry };
+  const store = new IpHistoryStore({ folder: state, owners, registry, log, now: () => nowMs });
+  await store.start();
+  return { owners, store, registry };
 }
 
-const tell = ({ owners }: Run, atMs: number, ...pods: PodRecord[]) =>
+const replace = ({ owners }: Run, atMs: number, ...pods: PodRecord[]) =>
   owners.source('api').replace({ nodes: [], pods, clusterRanges: [] }, atMs);
 
 function who({ owners }: Run, atMs: number): string {
@@ -68,85 +68,85 @@ async function counted({ registry }: Run, what: 'reads' | 'writes'): Promise<Rec
 
 test('over a restart: who had the address before, and who has it now', async () => {
   const first = await begin(3000, join(folder, 'made', 'by', 'us'));
-  tell(first, 1000, pod('a', 500));
-  await first.kept.close();
+  replace(first, 1000, pod('a', 500));
+  await first.store.close();
   const second = await begin(5000, join(folder, 'made', 'by', 'us'));
   expect(await counted(second, 'reads')).toEqual({ restored: 1 });
-  tell(second, 5000, pod('b', 4000));
+  replace(second, 5000, pod('b', 4000));
   expect([499, 500, 3999, 4000].map((at) => who(second, at))).toEqual(['nobody', 'a', 'a', 'b']);
-  await second.kept.close();
+  await second.store.close();
   expect(await counted(second, 'writes')).toEqual({ written: 1 });
-  expect(lines).toContain('msg="address history restored"');
+  expect(lines).toContain('msg="IP history restored"');
 });
 
-test('nothing is written before all sources have told: what is there stays', async () => {
+test('nothing is written before all sources are synced: the file stays as it is', async () => {
   const first = await begin(3000);
-  tell(first, 1000, pod('a', 500));
-  await first.kept.close();
-  const before = readFileSync(join(folder, 'address-history'));
+  replace(first, 1000, pod('a', 500));
+  await first.store.close();
+  const before = readFileSync(join(folder, 'ip-history'));
   const second = await begin(5000);
-  await second.kept.close();
-  expect(readFileSync(join(folder, 'address-history'))).toEqual(before);
+  await second.store.close();
+  expect(readFileSync(join(folder, 'ip-history'))).toEqual(before);
   expect(await counted(second, 'writes')).toEqual({});
 });
 
 test('a crash in the middle of a write leaves the file that was there', async () => {
   const first = await begin(3000);
-  tell(first, 1000, pod('a', 500));
-  await first.kept.close();
-  writeFileSync(join(folder, 'address-history.new'), 'half of wh');
+  replace(first, 1000, pod('a', 500));
+  await first.store.close();
+  writeFileSync(join(folder, 'ip-history.new'), 'half of wh');
   const second = await begin(5000);
-  tell(second, 5000);
+  replace(second, 5000);
   expect(who(second, 4000)).toBe('a');
-  await second.kept.close();
-  expect(readdirSync(folder)).toEqual(['address-history']);
-  expect(statSync(join(folder, 'address-history')).mode & 0o777).toBe(0o600);
+  await second.store.close();
+  expect(readdirSync(folder)).toEqual(['ip-history']);
+  expect(statSync(join(folder, 'ip-history')).mode & 0o777).toBe(0o600);
 });
 
-test.each<[string, string, string]>([
-  ['damaged', 'egressd-address-history 1 4 00\nabcd', 'it is cut off or was changed'],
-  ['foreign', 'my diary', 'egressd did not write it'],
-  ['version', 'egressd-address-history 7 0 00\n', 'another version of egressd wrote it'],
-])('a file that is %s is put aside, said and counted', async (reason, text, why) => {
-  writeFileSync(join(folder, 'address-history'), text);
+test.each<[string, string]>([
+  ['damaged', 'egressd-ip-history 1 4 00\nabcd'],
+  ['foreign', 'my notes'],
+  ['version', 'egressd-ip-history 7 0 00\n'],
+])('a file that is %s is put aside, logged and counted', async (reason, text) => {
+  writeFileSync(join(folder, 'ip-history'), text);
   const run = await begin(3000);
   expect(await counted(run, 'reads')).toEqual({ [reason]: 1 });
-  expect(lines).toContain(`why="${why}"`);
-  tell(run, 1000, pod('a', 500));
-  await run.kept.close();
-  expect(readFileSync(join(folder, 'address-history.bad'), 'utf8')).toBe(text);
+  expect(lines).toContain(`reason=${reason} `);
+  replace(run, 1000, pod('a', 500));
+  await run.store.close();
+  expect(readFileSync(join(folder, 'ip-history.bad'), 'utf8')).toBe(text);
   expect(await counted(await stopped(await begin(4000)), 'reads')).toEqual({ restored: 1 });
 });
 
 async function stopped(run: Run): Promise<Run> {
-  await run.kept.close();
+  await run.store.close();
   return run;
 }
 
-test('a first start says nothing', async () => {
+test('a first start logs nothing', async () => {
   const run = await stopped(await begin(3000));
   expect(await counted(run, 'reads')).toEqual({ none: 1 });
   expect([lines, readdirSync(folder)]).toEqual(['', []]);
 });
 
-test('a place that cannot be read or written is said and counted, never fatal', async () => {
-  mkdirSync(join(folder, 'address-history'));
+test('a path that cannot be read or written is logged and counted, never fatal', async () => {
+  mkdirSync(join(folder, 'ip-history'));
   const run = await begin(3000);
   expect(await counted(run, 'reads')).toEqual({ unreadable: 1 });
-  expect(lines).toContain('see the permissions of -state-dir');
-  tell(run, 1000, pod('a', 500));
-  await run.kept.write();
-  await run.kept.close();
+  expect(lines).toContain('reason=unreadable');
+  replace(run, 1000, pod('a', 500));
+  await run.store.write();
+  await run.store.close();
   expect(await counted(run, 'writes')).toEqual({ failed: 2 });
-  expect(lines.match(/cannot be written/g)).toHaveLength(1);
-  expect(existsSync(join(folder, 'address-history.new'))).toBe(false);
+  expect(lines.match(/reason=write_failed/g)).toHaveLength(1);
+  expect(existsSync(join(folder, 'ip-history.new'))).toBe(false);
 });
 
 test('a state directory that is a file', async () => {
   const file = join(folder, 'file');
   writeFileSync(file, '');
   const run = await begin(3000, file);
-  tell(run, 1000);
-  await run.kept.close();
+  replace(run, 1000);
+  await run.store.close();
   expect([await counted(run, 'reads'), await counted(run, 'writes')]).toEqual([{ unreadable: 1 }, { failed: 1 }]);
 });

@@ -3,27 +3,29 @@ import { Bug } from '@egressd/flow/bug';
 import type { Registry } from 'prom-client';
 import type { AddressHistory } from '../../owners/history-image.ts';
 import { StateFile } from '../file.ts';
-import { type Refusal, readHistory, writeHistory } from './format.ts';
-import { createHistoryMetrics, type HistoryMetrics } from './metrics.ts';
+import { UNUSABLE_TEXT, type UnusableReason } from '../file-outcome.ts';
+import { decodeIpHistory, encodeIpHistory } from './format.ts';
+import { createIpHistoryMetrics, type IpHistoryMetrics } from './metrics.ts';
 
-/** A longer file is neither written nor read: 20,000 pods with a busy hour behind them take some 10 MiB. */
+/** A longer file is neither written nor read: 20,000 pods after a busy hour take some 10 MiB. */
 const MAX_HISTORY_BYTES = 64 * 1024 * 1024;
-/** It is written so often: after a crash, changes since then are not known. */
-export const WRITE_INTERVAL_MS = 60_000;
+/** Between two writes: after a crash, changes since the last one are not known. */
+const WRITE_INTERVAL_MS = 60_000;
 
-/** What it needs of the owners. */
-export interface Remembering {
-  /** Before that there is nothing new to keep. */
+/** What the store needs of the owners. */
+interface HistoryOwner {
+  /** Whether all sources have delivered a first state: before that there is nothing new to save. */
   readonly synced: boolean;
   history(nowMs: number): AddressHistory;
   restore(history: AddressHistory): void;
 }
 
-export interface KeepOptions {
-  /** The state directory; made where it is missing. */
+/** Options of `IpHistoryStore`. */
+export interface IpHistoryStoreOptions {
+  /** The state directory; created where it is missing. */
   readonly folder: string;
-  /** Before any source has told. */
-  readonly owners: Remembering;
+  /** Before any source has delivered its first state. */
+  readonly owners: HistoryOwner;
   readonly registry: Registry;
   readonly log: Log;
   /** Unix milliseconds; `Date.now` outside tests. */
@@ -31,28 +33,28 @@ export interface KeepOptions {
 }
 
 /**
- * Keeps the owners' history in a file: restored at the start, written now and then and at the end. Whatever is wrong with the file or
- * its disk is said and counted, and costs no more than what the history would have told.
+ * Saves the owners' IP history in a file: restored at the start, written every minute and at the end. A failure of the file or its disk
+ * is logged and counted, and costs no more than the history itself.
  */
-export class KeptHistory {
-  readonly #options: KeepOptions;
+export class IpHistoryStore {
+  readonly #options: IpHistoryStoreOptions;
   readonly #now: () => number;
   readonly #file: StateFile;
-  readonly #metrics: HistoryMetrics;
+  readonly #metrics: IpHistoryMetrics;
   readonly #logLimiter: LogLimiter;
   #timer: NodeJS.Timeout | undefined;
   /** Writes run one after the other. */
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(options: KeepOptions) {
+  constructor(options: IpHistoryStoreOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#file = new StateFile(options.folder, 'address-history', MAX_HISTORY_BYTES);
-    this.#metrics = createHistoryMetrics(options.registry);
+    this.#file = new StateFile(options.folder, 'ip-history', MAX_HISTORY_BYTES);
+    this.#metrics = createIpHistoryMetrics(options.registry);
     this.#logLimiter = new LogLimiter(this.#now);
   }
 
-  /** Restores what is there, and begins to keep. */
+  /** Restores what is there, and starts to write. */
   async start(): Promise<void> {
     await this.#restore();
     let busy = false;
@@ -64,7 +66,7 @@ export class KeptHistory {
     }, WRITE_INTERVAL_MS);
   }
 
-  /** Writes it now, unless the owners are not known yet. */
+  /** Writes it now, unless the owners are not synced. */
   write(): Promise<void> {
     this.#writing = this.#writing.then(() => this.#write());
     return this.#writing;
@@ -81,66 +83,57 @@ export class KeptHistory {
     const { path } = this.#file;
     try {
       const bytes = await this.#file.read();
-      if (bytes === undefined) return this.#metrics.read('none');
-      const read = readHistory(bytes);
-      if (!read.ok) return await this.#refuse(read.reason);
-      owners.restore(read.history);
-      this.#metrics.read('restored');
-      const { nodes, pods, savedMs } = read.history;
+      if (bytes === undefined) return this.#metrics.countRead('none');
+      const decoded = decodeIpHistory(bytes);
+      if (!decoded.ok) return await this.#putAside(decoded.reason);
+      owners.restore(decoded.history);
+      this.#metrics.countRead('restored');
+      const { nodes, pods, savedMs } = decoded.history;
       const age = Math.round((this.#now() - savedMs) / 1000);
-      log.info('address history restored', { path, nodes: nodes.length, pods: pods.length, age_s: age });
+      log.info('IP history restored', { path, nodes: nodes.length, pods: pods.length, age_s: age });
     } catch (error) {
-      this.#metrics.read('unreadable');
-      log.error('the address history cannot be read, going on without it; see the permissions of -state-dir', {
-        path,
-        error: describe(error),
-      });
+      this.#metrics.countRead('unreadable');
+      const advice = 'see the permissions of -state-dir';
+      const fields = { reason: 'unreadable', path, error: describe(error), advice };
+      log.error('IP history cannot be read, starting without it', fields);
     }
   }
 
-  async #refuse(reason: Refusal): Promise<void> {
-    this.#metrics.read(reason);
-    const { log } = this.#options;
-    const fields = { path: this.#file.path, why: WHY[reason] };
-    try {
-      const aside = await this.#file.putAside();
-      log.error('the address history cannot be used: it is put aside, and a new one begins', { ...fields, aside });
-    } catch (error) {
-      log.error('the address history cannot be used, and not be put aside either: it will be overwritten', {
-        ...fields,
-        error: describe(error),
-      });
-    }
+  async #putAside(reason: UnusableReason): Promise<void> {
+    this.#metrics.countRead(reason);
+    const aside = await this.#file.putAside();
+    const fields = { reason, path: this.#file.path, error: UNUSABLE_TEXT[reason], aside };
+    this.#options.log.error('IP history is unusable and put aside, starting without it', fields);
   }
 
   async #write(): Promise<void> {
-    const { owners, log } = this.#options;
+    const { owners } = this.#options;
     if (!owners.synced) return;
     const now = this.#now();
     try {
       const history = owners.history(now);
-      await this.#file.write(writeHistory(history));
-      this.#metrics.written(now, history.leftOut);
+      await this.#file.write(encodeIpHistory(history));
+      this.#metrics.countWritten(now, history.leftOut);
     } catch (error) {
-      this.#metrics.failed();
-      this.#logLimiter.limit('failed', (suppressed) =>
-        log.error('the address history cannot be written; is the disk full, or is -state-dir not ours to write?', {
-          path: this.#file.path,
-          error: describe(error),
-          suppressed,
-        }),
-      );
+      this.#metrics.countFailed();
+      this.#logFailed(error);
     }
+  }
+
+  #logFailed(error: unknown): void {
+    this.#logLimiter.limit('write_failed', (suppressed) =>
+      this.#options.log.error('IP history write failed', {
+        reason: 'write_failed',
+        path: this.#file.path,
+        error: describe(error),
+        advice: 'see whether the disk is full, and the permissions of -state-dir',
+        suppressed,
+      }),
+    );
   }
 }
 
-const WHY: Readonly<Record<Refusal, string>> = {
-  foreign: 'egressd did not write it',
-  version: 'another version of egressd wrote it',
-  damaged: 'it is cut off or was changed',
-};
-
-/** What a failure says, with the file system's code. */
+/** The message of an error. @throws Bug as it is */
 function describe(error: unknown): string {
   const { message = String(error) } = error as Partial<Error>;
   if (error instanceof Bug) throw error;

@@ -1,50 +1,48 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { REFUSALS, type Refusal } from './format.ts';
+import { READ_OUTCOMES, type StateFileOutcome } from '../file-outcome.ts';
 
-/** How it went to read the file at the start. */
-export type ReadOutcome = 'restored' | 'none' | 'unreadable' | Refusal;
-
-/** What is counted about the address history. */
-export interface HistoryMetrics {
-  read(outcome: ReadOutcome): void;
-  written(nowMs: number, leftOut: number): void;
-  failed(): void;
+/** Metrics of the IP history's file. */
+export interface IpHistoryMetrics {
+  countRead(outcome: StateFileOutcome): void;
+  /** @param omitted spans that did not fit */
+  countWritten(nowMs: number, omitted: number): void;
+  countFailed(): void;
 }
 
-/** Creates them. */
-export function createHistoryMetrics(registry: Registry): HistoryMetrics {
+/** Registers them. */
+export function createIpHistoryMetrics(registry: Registry): IpHistoryMetrics {
   const registers = [registry];
   const reads = new Counter({
     name: 'egressd_exporter_ip_history_reads_total',
-    help: 'Reads of the address history at the start, by outcome: restored; none: a first start; damaged, version, foreign: it was put aside, and what was moved before the start by pods that are gone is unknown; unreadable: see the permissions of -state-dir.',
+    help: 'Reads of the IP history at the start, by outcome. restored; none: a first start; damaged, version, foreign: the file was put aside (ip-history.bad), traffic from before the start of pods that are gone has an unknown owner; unreadable: the same, see the permissions of -state-dir.',
     labelNames: ['outcome'],
     registers,
   });
   const writes = new Counter({
     name: 'egressd_exporter_ip_history_writes_total',
-    help: 'Writes of the address history by outcome: written, or failed (the log says why: is the disk of -state-dir full, or may it not be written?).',
+    help: 'Writes of the IP history, by outcome. failed: the disk of -state-dir is full, or may not be written; see the log.',
     labelNames: ['outcome'],
     registers,
   });
-  const leftOut = new Counter({
+  const omitted = new Counter({
     name: 'egressd_exporter_ip_history_spans_omitted_total',
-    help: 'Ended times that were left out of an address history because it holds 200,000; counted at every write.',
+    help: 'Ended spans omitted from the IP history because it holds 200,000; counted at every write.',
     registers,
   });
-  const time = new Gauge({
+  const writtenAt = new Gauge({
     name: 'egressd_exporter_ip_history_written_timestamp_seconds',
-    help: 'When the address history was last written, Unix time. It is every minute.',
+    help: 'When the IP history was last written, Unix time. It is written every minute.',
     registers,
   });
-  for (const outcome of ['restored', 'none', 'unreadable', ...REFUSALS]) reads.inc({ outcome }, 0);
+  for (const outcome of READ_OUTCOMES) reads.inc({ outcome }, 0);
   for (const outcome of ['written', 'failed']) writes.inc({ outcome }, 0);
   return {
-    read: (outcome) => reads.inc({ outcome }),
-    written(nowMs, left) {
+    countRead: (outcome) => reads.inc({ outcome }),
+    countWritten(nowMs, spans) {
       writes.inc({ outcome: 'written' });
-      leftOut.inc(left);
-      time.set(nowMs / 1000);
+      omitted.inc(spans);
+      writtenAt.set(nowMs / 1000);
     },
-    failed: () => writes.inc({ outcome: 'failed' }),
+    countFailed: () => writes.inc({ outcome: 'failed' }),
   };
 }

@@ -4,8 +4,8 @@ import type { Endpoint } from '@egressd/exporter/enrich/endpoint';
 import type { Joined } from '@egressd/exporter/enrich/enrich';
 import { KEPT, NUMBER_OF } from '@egressd/exporter/enrich/verdict';
 import { SinkState, type SinkStateOptions } from '@egressd/exporter/sinks/delivery/sink-state';
-import { Ledger } from '@egressd/exporter/state/batch-offsets';
-import { encodeCheckpoint, encodeCounted, readCheckpoint } from '@egressd/exporter/state/checkpoint/format';
+import { BatchOffsets } from '@egressd/exporter/state/batch-offsets';
+import { decodeCheckpoint, encodeCheckpoint, encodeCounted } from '@egressd/exporter/state/checkpoint/format';
 import { emptyColumns } from '@egressd/flow/columns';
 import { must, type Target } from '../target.ts';
 
@@ -49,16 +49,16 @@ function seed(): Uint8Array {
     [5, 6],
   ] as const)
     aggregate.add(flow(from, to), 2000);
-  const ledger = new Ledger();
-  ledger.open('node-a', 'first', 1000);
-  ledger.apply('node-a', 7, 1000);
+  const offsets = new BatchOffsets();
+  offsets.open('node-a', 'first', 1000);
+  offsets.apply('node-a', 7, 1000);
   const sinkState = new SinkState(SINK);
-  const snapshot = aggregate.snapshot(3000, ledger.positions());
+  const snapshot = aggregate.snapshot(3000, offsets.positions());
   sinkState.absorb(snapshot);
   sinkState.freeze(snapshot.timeMs, 'counter', snapshot.position);
   const counted = encodeCounted({
     mode: 'counter',
-    nodes: ledger.image(() => undefined),
+    nodes: offsets.image(() => undefined),
     totals: aggregate.image(snapshot),
   });
   const image = sinkState.image(snapshot.series, [{ from: 0, to: 2 }]);
@@ -79,17 +79,17 @@ export const CHECKPOINT: Target = {
     return file;
   },
   run(input) {
-    const read = readCheckpoint(Buffer.from(input));
+    const read = decodeCheckpoint(Buffer.from(input));
     if (!read.ok) return;
     // What is taken for good is gone on from: a start that fails would fail again and again.
     const { mode, nodes, totals, sinks } = read.checkpoint;
-    const [ledger, aggregate] = [new Ledger(), new Aggregate()];
-    ledger.restore(nodes);
+    const [offsets, aggregate] = [new BatchOffsets(), new Aggregate()];
+    offsets.restore(nodes);
     const standing = aggregate.restore(totals);
     for (const image of sinks.values()) new SinkState(SINK).restore(image, standing);
-    const snapshot = aggregate.snapshot(4000, ledger.positions());
+    const snapshot = aggregate.snapshot(4000, offsets.positions());
     must(snapshot.series.length === totals.ids.length, 'series are lost');
-    const again = encodeCounted({ mode, nodes: ledger.image(() => undefined), totals: aggregate.image(snapshot) });
-    must(readCheckpoint(Buffer.concat(encodeCheckpoint(again, sinks))).ok, 'written again, it cannot be read');
+    const again = encodeCounted({ mode, nodes: offsets.image(() => undefined), totals: aggregate.image(snapshot) });
+    must(decodeCheckpoint(Buffer.concat(encodeCheckpoint(again, sinks))).ok, 'written again, it cannot be read');
   },
 };

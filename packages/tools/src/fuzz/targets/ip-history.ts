@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readHistory, writeHistory } from '@egressd/exporter/state/ip-history/format';
+import { decodeIpHistory, encodeIpHistory } from '@egressd/exporter/state/ip-history/format';
 import { mustEqual, type Target } from '../target.ts';
 
 const BODY = JSON.stringify({
@@ -29,12 +29,12 @@ const BODY = JSON.stringify({
 /** A body under the first line that belongs to it. */
 function withHead(body: Buffer): Uint8Array {
   const hash = createHash('sha256').update(body).digest('hex');
-  return new Uint8Array(Buffer.concat([Buffer.from(`egressd-address-history 1 ${body.length} ${hash}\n`), body]));
+  return new Uint8Array(Buffer.concat([Buffer.from(`egressd-ip-history 1 ${body.length} ${hash}\n`), body]));
 }
 
-/** The exporter's address history. */
-export const ADDRESS_HISTORY: Target = {
-  name: 'address-history',
+/** The exporter's IP history. */
+export const IP_HISTORY: Target = {
+  name: 'ip-history',
   about: "the exporter's file of who had which address",
   seeds: () => [withHead(Buffer.from(BODY))],
   words: [
@@ -49,13 +49,13 @@ export const ADDRESS_HISTORY: Target = {
     '1e999',
     '-1',
     '"::"',
-    'egressd-address-history 1 ',
+    'egressd-ip-history 1 ',
   ],
   mend: (input) => withHead(Buffer.from(input.subarray(input.indexOf(0x0a) + 1))),
   run(input) {
-    const read = readHistory(Buffer.from(input));
+    const read = decodeIpHistory(Buffer.from(input));
     if (!read.ok) return;
-    const again = readHistory(writeHistory(read.history));
+    const again = decodeIpHistory(encodeIpHistory(read.history));
     mustEqual(again, read, 'written again, it says something else');
   },
 };
