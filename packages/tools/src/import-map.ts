@@ -11,7 +11,7 @@ export interface Room {
 }
 
 const EVERY_ROOM = ['*'];
-/** What sinks are told, which the configuration has to know too. */
+/** Settings of the sinks, which the configuration has to know too. */
 const SINK_SETTINGS = [
   'sinks/settings',
   'sinks/http/settings',
@@ -142,7 +142,7 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
     enrich: { packages: ['@egressd/flow'], rooms: ['enrich/verdict'], types: ['receiver', 'owners'], pure: true },
     aggregate: {
       packages: ['@egressd/flow'],
-      rooms: ['enrich/verdict', 'aggregate/snapshot'],
+      rooms: ['enrich/verdict', 'aggregate/snapshot', 'aggregate/totals'],
       types: ['enrich'],
       pure: true,
     },
@@ -154,13 +154,14 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
     'sinks/http/settings': { pure: true },
     sinks: {
       packages: ['@egressd/flow', '@egressd/daemon', 'undici', 'snappy', 'prom-client'],
-      rooms: ['aggregate/snapshot', ...SINK_SETTINGS],
+      rooms: ['aggregate/snapshot', 'aggregate/totals', ...SINK_SETTINGS],
       types: ['aggregate'],
     },
-    'aggregate/snapshot': { pure: true },
+    'aggregate/totals': { packages: ['@egressd/flow'], pure: true },
+    'aggregate/snapshot': { types: ['aggregate/totals'], pure: true },
     web: {
       packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'],
-      rooms: ['aggregate/snapshot'],
+      rooms: ['aggregate/snapshot', 'aggregate/totals'],
       types: ['aggregate'],
     },
     metrics: {

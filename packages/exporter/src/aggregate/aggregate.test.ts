@@ -5,9 +5,10 @@ import fc from 'fast-check';
 import type { Endpoint } from '../enrich/endpoint.ts';
 import type { Joined } from '../enrich/enrich.ts';
 import { KEPT, VERDICTS } from '../enrich/verdict.ts';
-import { Aggregate, IDLE_MS } from './aggregate.ts';
+import { Aggregate, EVICT_IDLE_AFTER_MS } from './aggregate.ts';
 import { formatKey, labelsOf, scopeOf } from './labels.ts';
-import { COUNTERS, HIGH_UNIT, OTHER, type Scope, type Snapshot, totalOf } from './snapshot.ts';
+import { COUNTERS, OTHER, type Scope, type Snapshot } from './snapshot.ts';
+import { HIGH_UNIT, totalOf } from './totals.ts';
 
 const NO_OWNER = { namespace: '', pod: '', node: '', zone: '', region: '' };
 
@@ -173,9 +174,9 @@ describe('idle series', () => {
 
   test('are evicted once every sink has their last value', () => {
     const { aggregate, snapshot } = start();
-    expect(aggregate.evictIdle(1000 + IDLE_MS, 2000)).toBe(0);
-    expect(aggregate.evictIdle(1001 + IDLE_MS, 1000)).toBe(0);
-    expect(aggregate.evictIdle(1001 + IDLE_MS, 2000)).toBe(1);
+    expect(aggregate.evictIdle(1000 + EVICT_IDLE_AFTER_MS, 2000)).toBe(0);
+    expect(aggregate.evictIdle(1001 + EVICT_IDLE_AFTER_MS, 1000)).toBe(0);
+    expect(aggregate.evictIdle(1001 + EVICT_IDLE_AFTER_MS, 2000)).toBe(1);
     const after = aggregate.snapshot(2_000_000, EMPTY);
     expect(after.series).toEqual([]);
     expect(after.evicted).toEqual(snapshot.series);
@@ -280,7 +281,7 @@ test('agrees with a naive model, whatever comes between', () => {
   });
   const step = fc.oneof(
     add,
-    fc.record({ what: fc.constantFrom('snapshot' as const, 'evict' as const), later: fc.nat(IDLE_MS) }),
+    fc.record({ what: fc.constantFrom('snapshot' as const, 'evict' as const), later: fc.nat(EVICT_IDLE_AFTER_MS) }),
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), fc.integer({ min: 1, max: 40 }), (steps, maxSeries) => {

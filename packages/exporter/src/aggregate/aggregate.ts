@@ -5,65 +5,53 @@ import { Endpoints, NO_ENDPOINT } from './endpoints.ts';
 import type { AggregateImage, OtherKind, RestoredTotals } from './image.ts';
 import { labelsOf } from './labels.ts';
 import { SeriesIndex } from './series-index.ts';
-import {
-  COUNTERS,
-  HIGH_UNIT,
-  otherLabels,
-  type Position,
-  type Series,
-  type SeriesLabels,
-  type Snapshot,
-} from './snapshot.ts';
+import { SeriesTotals } from './series-totals.ts';
+import { otherLabels, type Position, type Series, type SeriesLabels, type Snapshot } from './snapshot.ts';
 
-/** Live series that are kept. What would be one more is added to a `~other` series. */
-export const MAX_SERIES = 1_000_000;
-/** A series that has not grown for this long is evicted, in milliseconds. */
-export const IDLE_MS = 15 * 60_000;
+/** Cardinality limit: live series that are kept. What would be one more is folded: added to a `~other` series. */
+const MAX_SERIES = 1_000_000;
+/** A series that has not increased for so long is evicted, once every sink has accepted its last value. Milliseconds. */
+export const EVICT_IDLE_AFTER_MS = 15 * 60_000;
 /**
- * Least time between two snapshots, whatever the clock says: once it was ahead and is set right, time goes on so until it has caught up.
- * There must be room for the zero of a new series after the one and before the other.
+ * Least time between two snapshots, whatever the clock does: where it was ahead and is set back, snapshots follow each other so until it
+ * has caught up. There must be room for the zero sample of a new series after the one and before the other.
  */
-const ROOM_MS = 2;
+const MIN_SNAPSHOT_GAP_MS = 2;
 
-/** Doubles a series: low and high of four counters, one cache line. */
-const STRIDE = 2 * COUNTERS.length;
-
-/** What became of a batch. */
+/** What a batch added. */
 export interface AddedFlows {
   /** Flows that were added: directions, not pairs. */
   readonly flows: number;
-  /** Of these, those that had to go to a `~other` series. */
+  /** Of these, those that were folded into a `~other` series. */
   readonly folded: number;
 }
 
 /**
- * Running totals of all series.
+ * Cumulative totals of all series.
  *
  *   index    source id | destination id | protocol           row -> what it is the total of
- *   totals   txBytes low, high | txPackets low, high | rxBytes low, high | rxPackets low, high
- *   changed  when it last grew
+ *   totals   four totals a row, and when it last increased
  *   series   the object that sinks know it by
  *
  * Rows are dense and in order of age. A `~other` series has no endpoints: its source id is 0 and its destination id stands for
  * its labels.
  *
- * Time within only goes forward, whatever the clock does: what grows after a snapshot has at least that snapshot's time, what
+ * Time in here only goes forward, whatever the clock does: what increases after a snapshot has at least that snapshot's time, what
  * is in a snapshot has an earlier one. So a series has been accepted at its last value once a snapshot later than its last
- * growth has been.
+ * increase has been.
  */
 export class Aggregate {
   readonly #maxSeries: number;
   readonly #endpoints = new Endpoints();
   readonly #index = new SeriesIndex();
-  /** By kind and protocol: the destination id of the series. */
+  readonly #totals = new SeriesTotals();
+  /** By kind and protocol: the destination id of the `~other` series. */
   readonly #other = new Map<string, number>();
   /** By that id. */
   readonly #otherKinds = new Map<number, OtherKind>();
-  #totals = new Float64Array(this.#index.capacity * STRIDE);
-  #changed = new Float64Array(this.#index.capacity);
   #series: Series[] = [];
-  /** The rows' series as last given away; undefined once there are others. */
-  #given: readonly Series[] | undefined;
+  /** The rows' series as in the last snapshot; undefined once they have changed. */
+  #snapshotSeries: readonly Series[] | undefined;
   #evicted: Series[] = [];
   #nextId = 1;
   #timeMs = 0;
@@ -77,7 +65,7 @@ export class Aggregate {
     return this.#index.rows;
   }
 
-  /** Distinct ends that live series have. */
+  /** Distinct endpoints of live series. */
   get endpoints(): number {
     return this.#endpoints.size;
   }
@@ -96,21 +84,26 @@ export class Aggregate {
 
   /** All live series and their totals now, with what has been evicted since the last snapshot. */
   snapshot(nowMs: number, position: Position): Snapshot {
-    this.#timeMs = Math.max(this.#timeMs + ROOM_MS, nowMs);
-    this.#given ??= this.#series.slice();
+    this.#timeMs = Math.max(this.#timeMs + MIN_SNAPSHOT_GAP_MS, nowMs);
+    this.#snapshotSeries ??= this.#series.slice();
     const evicted = this.#evicted;
     this.#evicted = [];
-    const [txBytes, txPackets, rxBytes, rxPackets] = [0, 1, 2, 3].map((counter) => this.#column(counter));
-    const totals = { txBytes: txBytes!, txPackets: txPackets!, rxBytes: rxBytes!, rxPackets: rxPackets! };
-    return { timeMs: this.#timeMs, series: this.#given, totals, evicted, position };
+    const rows = this.#index.rows;
+    const totals = {
+      txBytes: this.#totals.column('txBytes', rows),
+      txPackets: this.#totals.column('txPackets', rows),
+      rxBytes: this.#totals.column('rxBytes', rows),
+      rxPackets: this.#totals.column('rxPackets', rows),
+    };
+    return { timeMs: this.#timeMs, series: this.#snapshotSeries, totals, evicted, position };
   }
 
-  /** All that is known, as it is in the snapshot that was just taken. Valid until anything else is asked for. */
+  /** The whole state, as it is in the snapshot that was just taken. Valid until anything else is called. */
   image({ timeMs, totals }: Snapshot): AggregateImage {
     if (timeMs !== this.#timeMs) throw new Bug('an image of a snapshot that is not the newest');
     const rows = this.#index.rows;
     const { ends, places } = this.#endpoints.list();
-    // Ends of `~other` series are no places.
+    // Ends of `~other` series have no place.
     const placed = (ids: Uint32Array) => ids.subarray(0, rows).map((id) => places[id] ?? 0);
     const source = placed(this.#index.source);
     const destination = placed(this.#index.destination);
@@ -123,13 +116,13 @@ export class Aggregate {
       destination,
       protocol: this.#index.protocol.subarray(0, rows),
       ids: Float64Array.from(this.#series, ({ id }) => id),
-      changed: this.#changed.subarray(0, rows),
+      changed: this.#totals.changedColumn(rows),
       totals,
       others: this.#otherKinds,
     };
   }
 
-  /** Goes on from an image, before anything was added. @returns what it stands at */
+  /** Resumes from an image, before anything was added. */
   restore(image: AggregateImage): RestoredTotals {
     if (this.#nextId !== 1) throw new Bug('restored over what was counted already');
     this.#timeMs = image.timeMs;
@@ -137,16 +130,12 @@ export class Aggregate {
     for (let row = 0; row < image.ids.length; row++) {
       this.#nextId = image.ids[row]!;
       this.#restoreRow(image, row, ids);
-      this.#changed[row] = image.changed[row]!;
-      for (const [counter, name] of COUNTERS.entries()) {
-        this.#totals[row * STRIDE + 2 * counter] = image.totals[name].low[row]!;
-        this.#totals[row * STRIDE + 2 * counter + 1] = image.totals[name].high[row]!;
-      }
+      this.#totals.restore(row, image.totals, image.changed[row]!);
     }
     this.#nextId = image.nextId;
-    for (const id of new Set(ids)) this.#endpoints.drop(id);
-    this.#given = this.#series.slice();
-    return { series: this.#given, totals: image.totals };
+    for (const id of new Set(ids)) this.#endpoints.evictUnused(id);
+    this.#snapshotSeries = this.#series.slice();
+    return { series: this.#snapshotSeries, totals: image.totals };
   }
 
   #restoreRow(image: AggregateImage, row: number, ids: readonly number[]): void {
@@ -156,23 +145,25 @@ export class Aggregate {
   }
 
   /**
-   * Ends series that have not grown for `IDLE_MS` and whose last value every sink has accepted.
+   * Evicts series that have not increased for `EVICT_IDLE_AFTER_MS` and whose last value every sink has accepted.
    * @param acceptedUpToMs time of the latest snapshot that every sink has accepted (it, or a later one in its place)
-   * @returns how many were ended
+   * @returns how many were evicted
    */
   evictIdle(nowMs: number, acceptedUpToMs: number): number {
-    const idleSince = Math.min(Math.max(this.#timeMs, nowMs) - IDLE_MS, acceptedUpToMs);
+    const idleSince = Math.min(Math.max(this.#timeMs, nowMs) - EVICT_IDLE_AFTER_MS, acceptedUpToMs);
     const rows = this.#index.rows;
     const kept = new Uint32Array(rows);
     let count = 0;
-    for (let row = 0; row < rows; row++) if (this.#changed[row]! >= idleSince) kept[count++] = row;
+    for (let row = 0; row < rows; row++) if (this.#totals.changedMs(row) >= idleSince) kept[count++] = row;
     if (count === rows) return 0;
-    this.#keep(kept.subarray(0, count));
+    this.#evictAllBut(kept.subarray(0, count));
     return rows - count;
   }
 
   #addPart({ flows, endpoints, verdicts }: JoinedPart): AddedFlows {
     const { rows, source, destination, protocol, txBytes, txPackets, rxBytes, rxPackets } = flows;
+    const totals = this.#totals;
+    const nowMs = this.#timeMs;
     // By index in the part's dictionary: the endpoint's id, where a flow has needed it already.
     const ids = new Uint32Array(endpoints.length);
     let [added, folded] = [0, 0];
@@ -191,28 +182,18 @@ export class Aggregate {
       const d = destination[row]!;
       const p = protocol[row]!;
       if (verdicts[s] === KEPT)
-        this.#addTo(rowOf(s, d, p), txBytes[row]!, txPackets[row]!, rxBytes[row]!, rxPackets[row]!);
+        totals.add(rowOf(s, d, p), txBytes[row]!, txPackets[row]!, rxBytes[row]!, rxPackets[row]!, nowMs);
       if (verdicts[d] === KEPT)
-        this.#addTo(rowOf(d, s, p), rxBytes[row]!, rxPackets[row]!, txBytes[row]!, txPackets[row]!);
+        totals.add(rowOf(d, s, p), rxBytes[row]!, rxPackets[row]!, txBytes[row]!, txPackets[row]!, nowMs);
     }
     // Ends of folded flows may be used by no series.
-    if (folded > 0) for (const id of new Set(ids)) if (id !== NO_ENDPOINT) this.#endpoints.drop(id);
+    if (folded > 0) for (const id of new Set(ids)) if (id !== NO_ENDPOINT) this.#endpoints.evictUnused(id);
     return { flows: added, folded };
   }
 
-  #addTo(row: number, txBytes: number, txPackets: number, rxBytes: number, rxPackets: number): void {
-    const totals = this.#totals;
-    const at = row * STRIDE;
-    addExactly(totals, at, txBytes);
-    addExactly(totals, at + 2, txPackets);
-    addExactly(totals, at + 4, rxBytes);
-    addExactly(totals, at + 6, rxPackets);
-    this.#changed[row] = this.#timeMs;
-  }
-
   #newRow(source: number, destination: number, protocol: number): number {
-    this.#endpoints.use(source);
-    this.#endpoints.use(destination);
+    this.#endpoints.retain(source);
+    this.#endpoints.retain(destination);
     const labels = labelsOf(this.#endpoints.get(source), this.#endpoints.get(destination), protocol);
     return this.#append(source, destination, protocol, labels);
   }
@@ -234,41 +215,23 @@ export class Aggregate {
 
   #append(source: number, destination: number, protocol: number, labels: SeriesLabels): number {
     const row = this.#index.append(source, destination, protocol);
-    if (this.#index.capacity > this.#changed.length) {
-      this.#totals = longer(this.#totals, this.#index.capacity * STRIDE);
-      this.#changed = longer(this.#changed, this.#index.capacity);
-    }
-    this.#totals.fill(0, row * STRIDE, (row + 1) * STRIDE);
+    this.#totals.reserve(this.#index.capacity);
+    this.#totals.reset(row);
     this.#series.push({ id: this.#nextId++, labels });
-    this.#given = undefined;
+    this.#snapshotSeries = undefined;
     return row;
   }
 
-  #column(counter: number): { low: Float64Array; high: Float64Array } {
-    const rows = this.#index.rows;
-    const totals = this.#totals;
-    const [low, high] = [new Float64Array(rows), new Float64Array(rows)];
-    for (let row = 0, at = 2 * counter; row < rows; row++, at += STRIDE) {
-      low[row] = totals[at]!;
-      high[row] = totals[at + 1]!;
-    }
-    return { low, high };
-  }
-
-  /** Closes the gaps that all other rows leave. */
-  #keep(kept: Uint32Array): void {
-    const gone = new Set(this.#series);
+  #evictAllBut(kept: Uint32Array): void {
+    const evicted = new Set(this.#series);
     const series = Array.from(kept, (row) => this.#series[row]!);
-    for (const it of series) gone.delete(it);
-    this.#evicted.push(...gone);
+    for (const it of series) evicted.delete(it);
+    this.#evicted.push(...evicted);
     this.#releaseAllBut(kept);
-    this.#index.keep(kept);
-    for (let row = 0; row < kept.length; row++) {
-      this.#totals.copyWithin(row * STRIDE, kept[row]! * STRIDE, (kept[row]! + 1) * STRIDE);
-      this.#changed[row] = this.#changed[kept[row]!]!;
-    }
+    this.#index.compact(kept);
+    this.#totals.compact(kept);
     this.#series = series;
-    this.#given = undefined;
+    this.#snapshotSeries = undefined;
   }
 
   #releaseAllBut(kept: Uint32Array): void {
@@ -289,25 +252,4 @@ export class Aggregate {
 
 function otherName({ dst_ip_type, cross_zone, scope }: OtherKind, protocol: number): string {
   return `${dst_ip_type} ${cross_zone} ${scope} ${protocol}`;
-}
-
-/** Adds to the total at `low`, `high` beside it: no sum on the way reaches 2^53. */
-function addExactly(totals: Float64Array, at: number, value: number): void {
-  let rest = value;
-  if (rest >= HIGH_UNIT) {
-    totals[at + 1] = totals[at + 1]! + 1;
-    rest -= HIGH_UNIT;
-  }
-  rest += totals[at]!;
-  if (rest >= HIGH_UNIT) {
-    totals[at + 1] = totals[at + 1]! + 1;
-    rest -= HIGH_UNIT;
-  }
-  totals[at] = rest;
-}
-
-function longer(from: Float64Array, length: number): Float64Array<ArrayBuffer> {
-  const into = new Float64Array(length);
-  into.set(from);
-  return into;
 }

@@ -9,10 +9,10 @@ function end(ip: string, pod: string): Endpoint {
   return { key: addressKey(parseAddress(ip)!), place: 'owned', owner };
 }
 
-test('one that nobody came to use is forgotten when it is dropped', () => {
+test('one without a series is evicted', () => {
   const endpoints = new Endpoints();
   const id = endpoints.idOf(end('10.0.0.1', 'a'));
-  endpoints.drop(id);
+  endpoints.evictUnused(id);
   expect(endpoints.size).toBe(0);
   expect(() => endpoints.get(id)).toThrow('BUG');
 });
@@ -30,7 +30,7 @@ test('an endpoint has one id as long as it is used, and no two have the same', (
           const id = endpoints.idOf({ ...all[which]!, owner: { ...all[which]!.owner } });
           if (known !== undefined) expect(id).toBe(known.id);
           else for (const other of model.values()) expect(id).not.toBe(other.id);
-          endpoints.use(id);
+          endpoints.retain(id);
           model.set(which, { id, uses: (known?.uses ?? 0) + 1 });
         } else if (known !== undefined) {
           endpoints.release(known.id);

@@ -2,23 +2,23 @@ import { Bug } from '@egressd/flow/bug';
 import type { Endpoint } from '../enrich/endpoint.ts';
 import { formatKey, type LabelledEnd } from './labels.ts';
 
-/** Stands for "no endpoint": ids begin at 1. */
+/** No endpoint: ids start at 1. */
 export const NO_ENDPOINT = 0;
 
 interface Entry extends LabelledEnd {
   readonly id: number;
-  /** Series that have it as an end. */
+  /** Series that have it as an end: its reference count. */
   uses: number;
   /** Another one with the same address. */
   next: Entry | undefined;
 }
 
 /**
- * Endpoints as small integers, each once while it is used.
+ * Endpoints as small integers, each once while it is used, counted by reference.
  *
  *   byKey    address -> the endpoints with that address, chained: one, or more while labels of its owner change
  *   entries  id -> endpoint, address as text, number of series that use it
- *   free     ids to use again
+ *   free     ids to be reused
  */
 export class Endpoints {
   readonly #byKey = new Map<string, Entry>();
@@ -30,7 +30,7 @@ export class Endpoints {
     return this.#entries.length - 1 - this.#free.length;
   }
 
-  /** The id of an endpoint, the same as long as it is used. One that `use` is not called for has to be given to `drop`. */
+  /** The id of an endpoint, the same as long as it is used. One that is not passed to `retain` must be passed to `evictUnused`. */
   idOf(end: Endpoint): number {
     const first = this.#byKey.get(end.key);
     for (let it = first; it !== undefined; it = it.next) if (same(it.end, end)) return it.id;
@@ -40,7 +40,7 @@ export class Endpoints {
     return entry.id;
   }
 
-  /** All that are known, one behind the other, and by id the place of each in that list, counted from 1. */
+  /** All endpoints, and by id the place of each in that list, counted from 1. */
   list(): { readonly ends: readonly Endpoint[]; readonly places: Uint32Array } {
     const places = new Uint32Array(this.#entries.length);
     const ends: Endpoint[] = [];
@@ -53,18 +53,18 @@ export class Endpoints {
   }
 
   /** One more series has it as an end. */
-  use(id: number): void {
+  retain(id: number): void {
     this.#entry(id).uses++;
   }
 
-  /** One series less has it as an end. */
+  /** One series less has it as an end: without any it is evicted. */
   release(id: number): void {
     this.#entry(id).uses--;
-    this.drop(id);
+    this.evictUnused(id);
   }
 
-  /** Forgets it, unless a series uses it. */
-  drop(id: number): void {
+  /** Evicts it, unless a series uses it. */
+  evictUnused(id: number): void {
     const entry = this.#entry(id);
     if (entry.uses > 0) return;
     this.#unchain(entry);

@@ -9,8 +9,8 @@ export interface OtherKind {
 }
 
 /**
- * All that the totals know at one moment, in columns, so that another process can go on from there. Labels are not in it: they follow
- * from the ends.
+ * The aggregate's state at one moment, in columns, so that another process can resume from it. Labels are not in it: they follow from the
+ * ends.
  *
  *   endpoints    1, 2, 3 ...                    each once
  *   row          source  destination  protocol  id  changed  totals
@@ -19,7 +19,7 @@ export interface OtherKind {
  */
 export interface AggregateImage {
   readonly timeMs: number;
-  /** Of the next series. */
+  /** Id of the next series. */
   readonly nextId: number;
   readonly endpoints: readonly Endpoint[];
   /** By row: place in `endpoints`, counted from 1. */
@@ -28,10 +28,11 @@ export interface AggregateImage {
   readonly protocol: Uint8Array;
   /** Rising. */
   readonly ids: Float64Array;
+  /** When each series last increased, Unix milliseconds. */
   readonly changed: Float64Array;
   readonly totals: Snapshot['totals'];
   readonly others: ReadonlyMap<number, OtherKind>;
 }
 
-/** Series and their totals where no time matters: what was restored. */
+/** The series and their totals as they were restored from a checkpoint. */
 export type RestoredTotals = Pick<Snapshot, 'series' | 'totals'>;

@@ -2,7 +2,7 @@ import { ADDRESS_BYTES, formatAddress } from '@egressd/flow/address';
 import type { Endpoint } from '../enrich/endpoint.ts';
 import type { Scope, SeriesLabels } from './snapshot.ts';
 
-/** One end with its address as text. */
+/** One end of a flow with its address as text. */
 export interface LabelledEnd {
   readonly end: Endpoint;
   readonly ip: string;

@@ -1,11 +1,13 @@
-/** Slots at the start; a power of two. */
+import { grown } from '@egressd/flow/grow';
+
+/** Hash slots at the start; a power of two. */
 const FIRST_SLOTS = 1024;
 
 /**
- * Finds the row of a series by its two endpoints and protocol. The keys stand in the rows; a hash chooses where to look, and the
- * key in the row is compared.
+ * Finds the row of a series by its two endpoints and protocol: a hash table with linear probing. The keys are in the rows; the slots hold
+ * row numbers.
  *
- *   slots  | 0 | row + 1 | 0 | row + 1 | row + 1 | 0 | ...    0: empty; at most half full; the next slot when one is taken
+ *   slots  | 0 | row + 1 | 0 | row + 1 | row + 1 | 0 | ...    0: empty; at most half full
  *   row    source[row]  destination[row]  protocol[row]
  */
 export class SeriesIndex {
@@ -15,7 +17,7 @@ export class SeriesIndex {
   rows = 0;
   #slots = new Uint32Array(FIRST_SLOTS);
 
-  /** Rows that fit before everything is made larger. */
+  /** Rows that fit before the columns grow. */
   get capacity(): number {
     return this.source.length;
   }
@@ -45,8 +47,8 @@ export class SeriesIndex {
     return row;
   }
 
-  /** Keeps these rows, in rising order, closing the gaps: row `kept[i]` becomes row i. */
-  keep(kept: Uint32Array): void {
+  /** Keeps these rows, in rising order, and closes the gaps: row `kept[i]` becomes row i. */
+  compact(kept: Uint32Array): void {
     for (let i = 0; i < kept.length; i++) {
       const row = kept[i]!;
       this.source[i] = this.source[row]!;
@@ -67,20 +69,15 @@ export class SeriesIndex {
 
   #grow(): void {
     const capacity = this.capacity * 2;
-    this.source = larger(this.source, new Uint32Array(capacity));
-    this.destination = larger(this.destination, new Uint32Array(capacity));
-    this.protocol = larger(this.protocol, new Uint8Array(capacity));
+    this.source = grown(this.source, capacity);
+    this.destination = grown(this.destination, capacity);
+    this.protocol = grown(this.protocol, capacity);
     this.#slots = new Uint32Array(capacity * 2);
     for (let row = 0; row < this.rows; row++) this.#place(row);
   }
 }
 
-function larger<T extends Uint32Array | Uint8Array>(from: T, into: T): T {
-  into.set(from);
-  return into;
-}
-
-/** Endpoint ids are dense and ours, nobody outside chooses them: mixing them well is enough. */
+/** Endpoint ids are dense and ours, no peer can choose them: mixing them well is enough. */
 function hash(source: number, destination: number, protocol: number): number {
   let h = Math.imul(source, 0x9e3779b1) ^ Math.imul(destination, 0x85ebca6b) ^ Math.imul(protocol, 0xc2b2ae35);
   h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);

@@ -1,4 +1,6 @@
-/** Labels of a series by name. Empty values are left out by the sinks. */
+import type { Totals } from './totals.ts';
+
+/** Labels of a series by name. Sinks leave out empty values. */
 export interface SeriesLabels {
   readonly src_ip: string;
   readonly src_pod: string;
@@ -23,9 +25,9 @@ export interface SeriesLabels {
 /** How far the bytes went. */
 export type Scope = 'same_zone' | 'cross_zone' | 'cross_region' | 'internet' | 'private' | 'unknown';
 
-/** One series: the same object for as long as it lives, so that a sink may keep its own bytes beside it. */
+/** One series: the same object for as long as it lives, so that a sink may key what it knows of it by the object. */
 export interface Series {
-  /** Never used again for another series. */
+  /** Never reused for another series. */
   readonly id: number;
   readonly labels: SeriesLabels;
 }
@@ -34,19 +36,10 @@ export interface Series {
 export const COUNTERS = ['txBytes', 'txPackets', 'rxBytes', 'rxPackets'] as const;
 export type Counter = (typeof COUNTERS)[number];
 
-/** 2^52: what one unit of `Totals.high` counts. */
-export const HIGH_UNIT = 2 ** 52;
-
-/** Running totals in two columns: `high * 2^52 + low`, so that the difference of two totals is exact beyond 2^53 too. */
-export interface Totals {
-  readonly low: Float64Array;
-  readonly high: Float64Array;
-}
-
 /**
  * All live series and their totals at one moment. Row i of each column belongs to `series[i]`.
  *
- * `position` says what is in it: for each node the last batch that was applied. A sink that has accepted a snapshot has
+ * `position` is how far it has come: for each node the last batch that was applied. A sink that has accepted a snapshot has
  * accepted every batch up to there.
  */
 export interface Snapshot {
@@ -54,31 +47,21 @@ export interface Snapshot {
   readonly timeMs: number;
   readonly series: readonly Series[];
   readonly totals: Readonly<Record<Counter, Totals>>;
-  /** Series that were in an earlier snapshot and will not come again: idle ones that were evicted. */
+  /** Idle series that were in an earlier snapshot and have been evicted since: they will not come again. */
   readonly evicted: readonly Series[];
   readonly position: Position;
 }
 
-/** By node: the epoch of its batches, and the last number applied. */
+/** By node: the epoch of its batches, and the number of the last one applied. */
 export type Position = ReadonlyMap<string, { readonly epoch: string; readonly number: number }>;
 
-/** The total as a double: exact below 2^53, the nearest above. */
-export function totalOf(totals: Totals, row: number): number {
-  return totals.high[row]! * HIGH_UNIT + totals.low[row]!;
-}
-
-/** `after - before`, exact while the difference is below 2^53. */
-export function increaseOf(after: Totals, row: number, beforeLow: number, beforeHigh: number): number {
-  return (after.high[row]! - beforeHigh) * HIGH_UNIT + (after.low[row]! - beforeLow);
-}
-
-/** Stands for whoever had no room: no name of a pod or namespace can begin so. */
+/** The pod and namespace of folded series: no name in Kubernetes can begin so. */
 export const OTHER = '~other';
 
 /**
- * Labels of the series that takes what has no room of its own. Who it was is given up, but not what a bill is about: protocol,
- * class of the destination, whether zones differ and scope stay, so that sums over them stay exact. The values that these can have
- * bound the number of such series.
+ * Labels of the `~other` series that a series beyond the cardinality limit is folded into. Pods, namespaces and addresses are lost, but
+ * not what a bill depends on: protocol, type of the destination, whether zones differ and scope stay, so that sums over them stay
+ * exact. The values that these can have bound the number of such series.
  */
 export function otherLabels({
   dst_ip_type,

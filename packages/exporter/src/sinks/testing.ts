@@ -1,5 +1,6 @@
-import type { Position, Series, SeriesLabels, Snapshot, Totals } from '../aggregate/snapshot.ts';
-import { COUNTERS, HIGH_UNIT } from '../aggregate/snapshot.ts';
+import type { Position, Series, SeriesLabels, Snapshot } from '../aggregate/snapshot.ts';
+import { COUNTERS } from '../aggregate/snapshot.ts';
+import { HIGH_UNIT, type Totals } from '../aggregate/totals.ts';
 import type { Timers } from './delivery/timers.ts';
 
 /** Stand-ins for tests of sinks. Nothing else imports this file. */

@@ -1,7 +1,7 @@
-/** Text is handed over in pieces of about this many characters. */
+/** Text is yielded in pieces of about this many characters. */
 const PIECE = 64 * 1024;
 
-/** Labels by name, as they stand in a line of the Prometheus text format 0.0.4: sorted by name, empty values left out. */
+/** Labels in the Prometheus text format 0.0.4: sorted by name, empty values left out. */
 export function formatLabels(labels: Readonly<Record<string, string>>): string {
   const pairs = Object.entries(labels)
     .filter(([, value]) => value !== '')

@@ -4,7 +4,8 @@ import { type HttpServer, startHttp } from '@egressd/daemon/http';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Registry } from 'prom-client';
-import { HIGH_UNIT, OTHER, type Series, type SeriesLabels, type Snapshot } from '../aggregate/snapshot.ts';
+import { OTHER, type Series, type SeriesLabels, type Snapshot } from '../aggregate/snapshot.ts';
+import { HIGH_UNIT } from '../aggregate/totals.ts';
 import { formatLabels } from './exposition.ts';
 import { TrafficExposition } from './traffic-exposition.ts';
 
@@ -46,13 +47,13 @@ function snapshot(rows: readonly (readonly [Series, number, number])[], evicted:
   return { timeMs: 1, series: rows.map(([it]) => it), totals, evicted, position: new Map() };
 }
 
-const page = (maxGroups?: number, registry = new Registry()) =>
+const make = (maxGroups?: number, registry = new Registry()) =>
   new TrafficExposition({ registry, ...(maxGroups === undefined ? {} : { maxGroups }) });
 
 /** `src_pod>dst_pod sent/received` a group. */
-function shown(flows: TrafficExposition): string[] {
+function shown(exposition: TrafficExposition): string[] {
   const values = new Map<string, string[]>();
-  for (const line of [...flows.text()].join('').split('\n')) {
+  for (const line of [...exposition.text()].join('').split('\n')) {
     const found = /^egressd_(?:transmit|received)_bytes_total\{(.*)\} (\S+)$/.exec(line);
     if (found === null) continue;
     const of = (name: string) => new RegExp(`(?:^|,)${name}="([^"]*)"`).exec(found[1]!)?.[1] ?? '';
@@ -64,48 +65,48 @@ function shown(flows: TrafficExposition): string[] {
 
 describe('groups', () => {
   test('series that differ only in addresses or nodes are one', () => {
-    const flows = page();
-    flows.update(
+    const exposition = make();
+    exposition.update(
       snapshot([
         [series(), 10, 1],
         [series({ src_ip: '10.0.0.2', dst_ip: '10.0.1.2', src_node: 'n3' }), 20, 2],
         [series({ dst_pod: 'cache' }), 5, 3],
       ]),
     );
-    expect(shown(flows)).toEqual(['web>db 30/3', 'web>cache 5/3']);
+    expect(shown(exposition)).toEqual(['web>db 30/3', 'web>cache 5/3']);
   });
 
   test('what moved is added once', () => {
-    const flows = page();
+    const exposition = make();
     const it = series();
-    for (const total of [10, 10, 25]) flows.update(snapshot([[it, total, 0]]));
-    expect(shown(flows)).toEqual(['web>db 25/0']);
+    for (const total of [10, 10, 25]) exposition.update(snapshot([[it, total, 0]]));
+    expect(shown(exposition)).toEqual(['web>db 25/0']);
   });
 
   test('go on when a series behind them is evicted, and when one comes back', () => {
-    const flows = page();
+    const exposition = make();
     const [first, second] = [series(), series()];
-    flows.update(
+    exposition.update(
       snapshot([
         [first, 10, 0],
         [second, 1, 0],
       ]),
     );
-    flows.update(snapshot([[second, 2, 0]], [first]));
-    expect(shown(flows)).toEqual(['web>db 12/0']);
-    flows.update(snapshot([], [second]));
-    expect(shown(flows)).toEqual(['web>db 12/0']);
-    flows.update(snapshot([[series(), 3, 0]]));
-    expect(shown(flows)).toEqual(['web>db 15/0']);
+    exposition.update(snapshot([[second, 2, 0]], [first]));
+    expect(shown(exposition)).toEqual(['web>db 12/0']);
+    exposition.update(snapshot([], [second]));
+    expect(shown(exposition)).toEqual(['web>db 12/0']);
+    exposition.update(snapshot([[series(), 3, 0]]));
+    expect(shown(exposition)).toEqual(['web>db 15/0']);
   });
 
   test('are exact beyond 2^53', () => {
-    const flows = page();
+    const exposition = make();
     const it = series();
-    flows.update(snapshot([[it, 2 ** 53 - 1, 0]]));
-    for (let i = 0; i < 4; i++) flows.update(snapshot([[series(), 1, 0]]));
-    flows.update(snapshot([[series(), 1, 0]]));
-    expect(shown(flows)).toEqual([`web>db ${2 ** 53 + 4}/0`]);
+    exposition.update(snapshot([[it, 2 ** 53 - 1, 0]]));
+    for (let i = 0; i < 4; i++) exposition.update(snapshot([[series(), 1, 0]]));
+    exposition.update(snapshot([[series(), 1, 0]]));
+    expect(shown(exposition)).toEqual([`web>db ${2 ** 53 + 4}/0`]);
   });
 });
 
@@ -116,31 +117,31 @@ describe('too many', () => {
 
   test('are added to a group that stands for all others, and counted', async () => {
     const registry = new Registry();
-    const flows = page(2, registry);
+    const exposition = make(2, registry);
     const all = ['a', 'b', 'c', 'd'].map(one);
-    flows.update(snapshot(all.map((it) => [it, 10, 1] as const)));
-    flows.update(snapshot(all.map((it) => [it, 11, 2] as const)));
-    expect(shown(flows)).toEqual(['a>db 11/2', 'b>db 11/2', `${OTHER}>${OTHER} 22/4`]);
+    exposition.update(snapshot(all.map((it) => [it, 10, 1] as const)));
+    exposition.update(snapshot(all.map((it) => [it, 11, 2] as const)));
+    expect(shown(exposition)).toEqual(['a>db 11/2', 'b>db 11/2', `${OTHER}>${OTHER} 22/4`]);
     expect(await folded(registry)).toBe(2);
   });
 
   test('a group without a live series makes room, the one that is longest idle first', () => {
-    const flows = page(2);
+    const exposition = make(2);
     const [a, b] = [one('a'), one('b')];
-    flows.update(
+    exposition.update(
       snapshot([
         [a, 1, 0],
         [b, 1, 0],
       ]),
     );
-    flows.update(snapshot([[a, 1, 0]], [b]));
-    flows.update(snapshot([], [a]));
-    flows.update(snapshot([[one('c'), 5, 0]]));
-    expect(shown(flows)).toEqual(['a>db 1/0', 'c>db 5/0']);
+    exposition.update(snapshot([[a, 1, 0]], [b]));
+    exposition.update(snapshot([], [a]));
+    exposition.update(snapshot([[one('c'), 5, 0]]));
+    expect(shown(exposition)).toEqual(['a>db 1/0', 'c>db 5/0']);
   });
 
-  test('what the aggregate folded stands there once', () => {
-    const flows = page(1);
+  test('what the aggregate folded is shown once', () => {
+    const exposition = make(1);
     const other = series({
       src_pod: OTHER,
       src_namespace: OTHER,
@@ -149,18 +150,18 @@ describe('too many', () => {
       src_zone: '',
       dst_zone: '',
     });
-    flows.update(
+    exposition.update(
       snapshot([
         [one('a'), 1, 0],
         [other, 2, 0],
         [one('b'), 4, 0],
       ]),
     );
-    const lines = [...flows.text()]
+    const lines = [...exposition.text()]
       .join('')
       .split('\n')
       .filter((line) => line.startsWith('egressd_transmit'));
-    expect(shown(flows)).toEqual(['a>db 1/0', `${OTHER}>${OTHER} 6/0`]);
+    expect(shown(exposition)).toEqual(['a>db 1/0', `${OTHER}>${OTHER} 6/0`]);
     expect(lines).toHaveLength(2);
   });
 });
@@ -169,7 +170,7 @@ test('nothing is lost or falls, however series come, grow and go', () => {
   const step = fc.tuple(fc.nat(5), fc.nat(4), fc.nat(1000), fc.boolean());
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 1, max: 4 }), (steps, max) => {
-      const flows = page(max);
+      const exposition = make(max);
       const live = new Map<string, [Series, number, number]>();
       let sum = 0;
       for (const [pod, ip, bytes, retire] of steps) {
@@ -177,18 +178,18 @@ test('nothing is lost or falls, however series come, grow and go', () => {
         const entry = live.get(key) ?? [series({ src_pod: `p${pod}`, src_ip: `10.0.0.${ip}` }), 0, 0];
         if (retire && live.has(key)) {
           live.delete(key);
-          flows.update(snapshot([...live.values()], [entry[0]]));
+          exposition.update(snapshot([...live.values()], [entry[0]]));
           continue;
         }
         entry[1] += bytes;
         sum += bytes;
         live.set(key, entry);
-        const before = new Map(shown(flows).map((it) => it.split(' ') as [string, string]));
-        flows.update(snapshot([...live.values()]));
-        for (const [name, value] of shown(flows).map((it) => it.split(' ') as [string, string]))
+        const before = new Map(shown(exposition).map((it) => it.split(' ') as [string, string]));
+        exposition.update(snapshot([...live.values()]));
+        for (const [name, value] of shown(exposition).map((it) => it.split(' ') as [string, string]))
           expect(Number.parseInt(value, 10)).toBeGreaterThanOrEqual(Number.parseInt(before.get(name) ?? '0', 10));
       }
-      const total = shown(flows).reduce((all, it) => all + Number.parseInt(it.split(' ')[1]!, 10), 0);
+      const total = shown(exposition).reduce((all, it) => all + Number.parseInt(it.split(' ')[1]!, 10), 0);
       // A group that made room is gone with what it counted.
       if (max > 3 && steps.every(([pod]) => pod < 4)) expect(total).toBe(sum);
       else expect(total).toBeLessThanOrEqual(sum);
@@ -209,11 +210,11 @@ describe('the whole of /metrics', () => {
   let server: HttpServer | undefined;
   afterEach(() => server?.close());
 
-  /** To write it anew: UPDATE_GOLDEN=1 npm test -- unit flow-page */
+  /** To write it anew: UPDATE_GOLDEN=1 npm test -- unit traffic-exposition */
   test('is as in testdata/metrics.txt', async () => {
     const registry = new Registry();
-    const flows = page(3, registry);
-    flows.update(
+    const exposition = make(3, registry);
+    exposition.update(
       snapshot([
         [series(), 1500, 40],
         [
@@ -239,7 +240,7 @@ describe('the whole of /metrics', () => {
       host: '127.0.0.1',
       registry,
       ready: () => [],
-      extraMetrics: () => flows.text(),
+      extraMetrics: () => exposition.text(),
     });
     const text = await (await fetch(`http://127.0.0.1:${server.port}/metrics`)).text();
     const golden = join(import.meta.dirname, 'testdata/metrics.txt');
@@ -248,11 +249,11 @@ describe('the whole of /metrics', () => {
   });
 
   test('a large one comes in pieces', () => {
-    const flows = page();
-    flows.update(snapshot(Array.from({ length: 2000 }, (_, i) => [series({ src_pod: `p${i}` }), 1, 1] as const)));
-    const pieces = [...flows.text()];
+    const exposition = make();
+    exposition.update(snapshot(Array.from({ length: 2000 }, (_, i) => [series({ src_pod: `p${i}` }), 1, 1] as const)));
+    const pieces = [...exposition.text()];
     expect(pieces.length).toBeGreaterThan(4);
     expect(Math.max(...pieces.map((piece) => piece.length))).toBeLessThan(70_000);
-    expect(shown(flows)).toHaveLength(2000);
+    expect(shown(exposition)).toHaveLength(2000);
   });
 });

@@ -1,32 +1,23 @@
 import { protocolName } from '@egressd/flow/protocol';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { RestoredTotals } from '../aggregate/image.ts';
-import {
-  HIGH_UNIT,
-  increaseOf,
-  OTHER,
-  otherLabels,
-  type Series,
-  type SeriesLabels,
-  type Snapshot,
-} from '../aggregate/snapshot.ts';
+import { OTHER, otherLabels, type Series, type SeriesLabels, type Snapshot } from '../aggregate/snapshot.ts';
+import { addTo, growTotals, increaseOf, setTo, totalOf, zeroTotals } from '../aggregate/totals.ts';
 import { formatCounter, formatLabels } from './exposition.ts';
 
-/** Groups that `/metrics` shows: two lines each. What would be one more is added to a `~other` group. */
-export const MAX_GROUPS = 10_000;
+/** Cardinality limit of `/metrics`: groups, two lines each. What would be one more is folded into a `~other` group. */
+const MAX_GROUPS = 10_000;
+const FIRST_CAPACITY = 256;
 
-/** What `/metrics` shows of a series: everything but addresses and nodes. */
+/** Series that `/metrics` shows as one: they differ only in addresses and nodes. */
 interface Group {
+  /** Place of its totals. */
+  readonly index: number;
   readonly labels: string;
-  txLow: number;
-  txHigh: number;
-  rxLow: number;
-  rxHigh: number;
-  /** Live series in it. */
-  members: number;
+  liveSeries: number;
 }
 
-/** A live series: its group, and how far its totals are in there. */
+/** A live series: its group, and its totals that are in there already. */
 interface Member {
   readonly group: Group;
   txLow: number;
@@ -36,13 +27,13 @@ interface Member {
 }
 
 /**
- * The traffic as `/metrics` shows it, by pod, namespace, zone and protocol. Each group keeps totals of its own, so that they go
+ * The traffic series of `/metrics`, by pod, namespace, zone and protocol. Each group keeps cumulative totals of its own, so that they go
  * on when a series in it is evicted.
  *
  *   snapshot: series ──> member: what of it is in the group already
- *                          └──> group: labels as text, totals        idle: groups without a live series, longest first
+ *                          └──> group: labels as text ──> tx, rx: totals by index        idle: groups without a live series, longest first
  *
- * A group stays when its last series is gone, and goes on where it was when one comes back; it makes room only for another.
+ * A group stays when its last series is evicted, and continues when one comes back; it is evicted only to make room for another.
  */
 export class TrafficExposition {
   readonly #maxGroups: number;
@@ -50,6 +41,9 @@ export class TrafficExposition {
   readonly #groups = new Map<string, Group>();
   readonly #others = new Map<string, Group>();
   readonly #idle = new Set<Group>();
+  readonly #tx = zeroTotals(FIRST_CAPACITY);
+  readonly #rx = zeroTotals(FIRST_CAPACITY);
+  readonly #freeIndexes: number[] = [];
   readonly #folded: Counter;
 
   constructor({ registry, maxGroups = MAX_GROUPS }: { readonly registry: Registry; readonly maxGroups?: number }) {
@@ -57,7 +51,7 @@ export class TrafficExposition {
     const size = () => this.#groups.size + this.#others.size;
     new Gauge({
       name: 'egressd_exporter_traffic_metrics_groups',
-      help: 'Groups of traffic series that /metrics shows.',
+      help: 'Groups in the traffic series of /metrics.',
       registers: [registry],
       collect() {
         this.set(size());
@@ -65,50 +59,39 @@ export class TrafficExposition {
     });
     this.#folded = new Counter({
       name: 'egressd_exporter_traffic_metrics_folded_series_total',
-      help: 'Series that /metrics shows under ~other because it has no room for their group; a sink has them all.',
+      help: 'Series folded into ~other in the traffic series of /metrics, beyond its cardinality limit. Sinks are not affected.',
       registers: [registry],
     });
   }
 
   /**
-   * Begins where the totals stand, before the first snapshot: the page shows what is counted from then on. To go on from what it showed
-   * would be wrong unless that is known to the byte: a counter that comes back a little lower is counted again, whole, by whoever reads
-   * it; one that comes back at zero is known to be of another process.
+   * Starts from the totals, before the first snapshot: what is counted from then on is shown. To resume from what was shown before would
+   * be wrong unless that is known to the byte: a counter that comes back a little lower is counted again, whole, by the Prometheus that
+   * scrapes it; one that comes back at zero is recognized as a reset.
    */
   startFrom({ series, totals }: RestoredTotals): void {
-    for (let row = 0; row < series.length; row++) {
-      const member = this.#join(series[row]!);
-      member.txLow = totals.txBytes.low[row]!;
-      member.txHigh = totals.txBytes.high[row]!;
-      member.rxLow = totals.rxBytes.low[row]!;
-      member.rxHigh = totals.rxBytes.high[row]!;
-    }
+    for (let row = 0; row < series.length; row++) skipTo(this.#add(series[row]!), totals, row);
   }
 
-  /** Adds what moved since the last snapshot. Needs every snapshot, in order. */
+  /** Adds the increases since the last snapshot. Needs every snapshot, in order. */
   update({ series, totals, evicted }: Snapshot): void {
     const { txBytes, rxBytes } = totals;
+    const [tx, rx] = [this.#tx, this.#rx];
     for (let row = 0; row < series.length; row++) {
-      const member = this.#members.get(series[row]!) ?? this.#join(series[row]!);
-      const { group } = member;
-      add(
-        group,
-        increaseOf(txBytes, row, member.txLow, member.txHigh),
-        increaseOf(rxBytes, row, member.rxLow, member.rxHigh),
-      );
-      member.txLow = txBytes.low[row]!;
-      member.txHigh = txBytes.high[row]!;
-      member.rxLow = rxBytes.low[row]!;
-      member.rxHigh = rxBytes.high[row]!;
+      const member = this.#members.get(series[row]!) ?? this.#add(series[row]!);
+      const { index } = member.group;
+      addTo(tx, index, increaseOf(txBytes, row, member.txLow, member.txHigh));
+      addTo(rx, index, increaseOf(rxBytes, row, member.rxLow, member.rxHigh));
+      skipTo(member, totals, row);
     }
-    for (const it of evicted) this.#leave(it);
+    for (const it of evicted) this.#remove(it);
   }
 
   /** The text that follows the registry's at `/metrics`, in pieces. */
   *text(): Iterable<string> {
     const groups = [...this.#groups.values(), ...this.#others.values()];
-    const transmitted = groups.map((group) => [group.labels, group.txHigh * HIGH_UNIT + group.txLow] as const);
-    const received = groups.map((group) => [group.labels, group.rxHigh * HIGH_UNIT + group.rxLow] as const);
+    const transmitted = groups.map(({ labels, index }) => [labels, totalOf(this.#tx, index)] as const);
+    const received = groups.map(({ labels, index }) => [labels, totalOf(this.#rx, index)] as const);
     yield* formatCounter(
       'egressd_transmit_bytes_total',
       'L3 bytes that the source sent to the destination.',
@@ -121,25 +104,25 @@ export class TrafficExposition {
     );
   }
 
-  #join(series: Series): Member {
+  #add(series: Series): Member {
     const group = this.#groupFor(series.labels);
-    group.members++;
+    group.liveSeries++;
     this.#idle.delete(group);
     const member = { group, txLow: 0, txHigh: 0, rxLow: 0, rxHigh: 0 };
     this.#members.set(series, member);
     return member;
   }
 
-  #leave(series: Series): void {
+  #remove(series: Series): void {
     const group = this.#members.get(series)?.group;
     if (group === undefined) return;
     this.#members.delete(series);
-    group.members--;
-    if (group.members === 0 && this.#groups.has(group.labels)) this.#idle.add(group);
+    group.liveSeries--;
+    if (group.liveSeries === 0 && this.#groups.has(group.labels)) this.#idle.add(group);
   }
 
   #groupFor(labels: SeriesLabels): Group {
-    // The aggregate folds by the same rule: what it folded must not stand here a second time.
+    // The aggregate folds by the same rule: what it folded must not be shown a second time.
     if (labels.src_pod === OTHER) return this.#otherFor(labels);
     const text = labelText(labels);
     const known = this.#groups.get(text);
@@ -150,37 +133,38 @@ export class TrafficExposition {
         this.#folded.inc();
         return this.#otherFor(labels);
       }
-      this.#idle.delete(longest);
-      this.#groups.delete(longest.labels);
+      this.#evict(longest);
     }
-    return newGroup(this.#groups, text);
+    return this.#newGroup(this.#groups, text);
   }
 
   #otherFor(labels: SeriesLabels): Group {
     const text = labelText(otherLabels(labels));
-    return this.#others.get(text) ?? newGroup(this.#others, text);
+    return this.#others.get(text) ?? this.#newGroup(this.#others, text);
+  }
+
+  #newGroup(groups: Map<string, Group>, labels: string): Group {
+    const index = this.#freeIndexes.pop() ?? this.#groups.size + this.#others.size;
+    if (index >= this.#tx.low.length) for (const totals of [this.#tx, this.#rx]) growTotals(totals, 2 * index);
+    const group = { index, labels, liveSeries: 0 };
+    groups.set(labels, group);
+    return group;
+  }
+
+  #evict(group: Group): void {
+    this.#idle.delete(group);
+    this.#groups.delete(group.labels);
+    this.#freeIndexes.push(group.index);
+    for (const totals of [this.#tx, this.#rx]) setTo(totals, group.index, 0);
   }
 }
 
-function newGroup(groups: Map<string, Group>, labels: string): Group {
-  const group = { labels, txLow: 0, txHigh: 0, rxLow: 0, rxHigh: 0, members: 0 };
-  groups.set(labels, group);
-  return group;
-}
-
-function add(group: Group, tx: number, rx: number): void {
-  group.txLow += tx;
-  group.rxLow += rx;
-  if (group.txLow >= HIGH_UNIT) {
-    const units = Math.floor(group.txLow / HIGH_UNIT);
-    group.txLow -= units * HIGH_UNIT;
-    group.txHigh += units;
-  }
-  if (group.rxLow >= HIGH_UNIT) {
-    const units = Math.floor(group.rxLow / HIGH_UNIT);
-    group.rxLow -= units * HIGH_UNIT;
-    group.rxHigh += units;
-  }
+/** The totals of the series up to this row are in its group, or are not to be shown. */
+function skipTo(member: Member, { txBytes, rxBytes }: RestoredTotals['totals'], row: number): void {
+  member.txLow = txBytes.low[row]!;
+  member.txHigh = txBytes.high[row]!;
+  member.rxLow = rxBytes.low[row]!;
+  member.rxHigh = rxBytes.high[row]!;
 }
 
 function labelText(labels: SeriesLabels): string {

@@ -1,6 +1,6 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { Snapshot } from '@egressd/exporter/aggregate/snapshot';
-import { totalOf } from '@egressd/exporter/aggregate/snapshot';
+import { totalOf } from '@egressd/exporter/aggregate/totals';
 import { unitsOf } from '@egressd/exporter/sinks/delivery/frame';
 import { SinkState } from '@egressd/exporter/sinks/delivery/sink-state';
 import { WriteRequestEncoder } from '@egressd/exporter/sinks/remote-write/encode';

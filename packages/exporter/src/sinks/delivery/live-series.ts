@@ -1,7 +1,6 @@
 import { Bug } from '@egressd/flow/bug';
 import { grown } from '@egressd/flow/grow';
-import { increaseOf, type Totals } from '../../aggregate/snapshot.ts';
-import { type CumulativeTotals, growTotals, zeroTotals } from './cumulative-totals.ts';
+import { type CumulativeTotals, growTotals, increaseOf, type Totals, zeroTotals } from '../../aggregate/totals.ts';
 
 const FIRST_CAPACITY = 1024;
 

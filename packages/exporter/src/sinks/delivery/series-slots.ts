@@ -1,7 +1,14 @@
 import { Bug } from '@egressd/flow/bug';
 import { grown } from '@egressd/flow/grow';
-import { increaseOf, totalOf } from '../../aggregate/snapshot.ts';
-import { addTo, type CumulativeTotals, growTotals, setTo, zeroTotals } from './cumulative-totals.ts';
+import {
+  addTo,
+  type CumulativeTotals,
+  growTotals,
+  increaseOf,
+  setTo,
+  totalOf,
+  zeroTotals,
+} from '../../aggregate/totals.ts';
 import { FREE_SLOT, type SinkStateImage } from './sink-state-image.ts';
 
 const FIRST_CAPACITY = 1024;

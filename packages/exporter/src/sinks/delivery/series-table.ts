@@ -1,11 +1,5 @@
-import {
-  type Counter,
-  otherLabels,
-  type Series,
-  type SeriesLabels,
-  type Snapshot,
-  type Totals,
-} from '../../aggregate/snapshot.ts';
+import { type Counter, otherLabels, type Series, type SeriesLabels, type Snapshot } from '../../aggregate/snapshot.ts';
+import type { Totals } from '../../aggregate/totals.ts';
 import { LiveSeries } from './live-series.ts';
 import { SeriesSlots } from './series-slots.ts';
 

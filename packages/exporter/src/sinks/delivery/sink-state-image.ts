@@ -1,4 +1,5 @@
-import { type Counter, HIGH_UNIT } from '../../aggregate/snapshot.ts';
+import type { Counter } from '../../aggregate/snapshot.ts';
+import { increaseOf } from '../../aggregate/totals.ts';
 import type { Frame, Mode } from './frame.ts';
 import type { Part } from './request-splitter.ts';
 
@@ -94,5 +95,6 @@ export function unacceptedOf(image: SinkStateImage, slot: number, counter: numbe
   if (counter === -1) return 0;
   const { counters, totalLow, totalHigh, acceptedLow, acceptedHigh } = image;
   const unit = slot * counters.length + counter;
-  return Math.max(0, (totalHigh[unit]! - acceptedHigh[unit]!) * HIGH_UNIT + (totalLow[unit]! - acceptedLow[unit]!));
+  const total = { low: totalLow, high: totalHigh };
+  return Math.max(0, increaseOf(total, unit, acceptedLow[unit]!, acceptedHigh[unit]!));
 }

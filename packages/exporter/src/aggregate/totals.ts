@@ -1,10 +1,31 @@
 import { grown } from '@egressd/flow/grow';
-import { HIGH_UNIT } from '../../aggregate/snapshot.ts';
 
-/** Cumulative totals that increase in place, `high * 2^52 + low` with `low` below 2^52. */
+/** 2^52: what one unit of `Totals.high` counts. */
+export const HIGH_UNIT = 2 ** 52;
+
+/**
+ * Cumulative totals in two columns: `high * 2^52 + low` with `low` below 2^52, so that sums, and the difference of two totals, are exact
+ * beyond 2^53 too.
+ */
+export interface Totals {
+  readonly low: Float64Array;
+  readonly high: Float64Array;
+}
+
+/** Totals that grow in place. */
 export interface CumulativeTotals {
   low: Float64Array;
   high: Float64Array;
+}
+
+/** The total as a double: exact below 2^53, the nearest above. */
+export function totalOf(totals: Totals, row: number): number {
+  return totals.high[row]! * HIGH_UNIT + totals.low[row]!;
+}
+
+/** `after - before`, exact while the difference is below 2^53. */
+export function increaseOf(after: Totals, row: number, beforeLow: number, beforeHigh: number): number {
+  return (after.high[row]! - beforeHigh) * HIGH_UNIT + (after.low[row]! - beforeLow);
 }
 
 /** Totals of zero. */
@@ -19,7 +40,7 @@ export function growTotals(totals: CumulativeTotals, length: number): void {
 }
 
 /** Adds a whole number from 0 to 2^53 to the total at `at`. */
-export function addTo(totals: CumulativeTotals, at: number, amount: number): void {
+export function addTo(totals: Totals, at: number, amount: number): void {
   const high = Math.floor(amount / HIGH_UNIT);
   let low = totals.low[at]! + (amount - high * HIGH_UNIT);
   let carry = 0;
@@ -32,7 +53,7 @@ export function addTo(totals: CumulativeTotals, at: number, amount: number): voi
 }
 
 /** Sets the total at `at` to a whole number. */
-export function setTo(totals: CumulativeTotals, at: number, amount: number): void {
+export function setTo(totals: Totals, at: number, amount: number): void {
   totals.high[at] = Math.floor(amount / HIGH_UNIT);
   totals.low[at] = amount - totals.high[at]! * HIGH_UNIT;
 }
