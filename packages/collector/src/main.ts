@@ -17,7 +17,7 @@ const flags = commandLineOrExit(
   parseCollectorFlags(process.argv.slice(2), process.env),
 );
 if (flags.configCheck) {
-  process.stdout.write(`${renderValues(COLLECTOR_FLAGS, flags)}ok\n`);
+  process.stdout.write(`${renderValues(COLLECTOR_FLAGS, flags)}\nok\n`);
   process.exit(EXIT.ok);
 }
 const log = createLog(flags.logLevel, (line) => process.stderr.write(line));

@@ -32,5 +32,5 @@ export function effective(flags: Flags, values: Readonly<Record<string, unknown>
 /** What `-config-check` prints of a command line that is right: each flag with the value that holds. */
 export function renderValues(flags: Flags, values: Readonly<Record<string, unknown>>): string {
   const lines = Object.entries(flags).map(([name, flag]) => `-${name}=${flag.write(values[propertyName(name)])}\n`);
-  return `${lines.join('')}\nok\n`;
+  return lines.join('');
 }

@@ -46,7 +46,7 @@ test('the defaults are those that users know', () => {
 test.each<[string[], string]>([
   [['-tls-key-file=a'], '-tls-cert-file and -tls-key-file: only one is set, a certificate needs both'],
   [['-http-listen-port=70000'], '-http-listen-port: is "70000", expected a whole number from 0 to 65535'],
-  [['-state-ephemeral'], '-state-ephemeral: says what kind of directory -state-dir is, which is not set'],
+  [['-state-ephemeral'], '-state-ephemeral: needs -state-dir, which is not set'],
   [['-config=a'], '-config: unknown flag (did you mean -config-path?)'],
 ])('%j is a mistake', (argv, mistake) => {
   expect(parseExporterFlags(argv, {})).toEqual({ kind: 'mistakes', mistakes: [mistake] });

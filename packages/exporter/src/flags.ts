@@ -17,24 +17,24 @@ export const EXPORTER_FLAGS = defineFlags({
   'tls-key-file': optionalText('file', 'PEM file with the key of that certificate.'),
   'tls-ca-file': optionalText(
     'file',
-    "PEM file with the authority that signs collectors' certificates; collectors must have one then.",
+    "PEM file with the CA of the collectors' certificates; set: collectors must have one (mTLS).",
   ),
   insecure: boolean(false, 'Accept plain-text streams from beyond loopback.'),
   'state-dir': optionalText(
     'directory',
-    'Keeps across restarts: totals, what each sink was given, which batches are counted, and who had which address.',
+    'Keeps across restarts: totals, what each sink has accepted, which batches are counted, and the IP history of pods.',
   ),
   'state-ephemeral': boolean(
     false,
-    'The state directory goes with the pod (an emptyDir): collectors keep batches until every sink has accepted them too.',
+    'The state directory is deleted with the pod (an emptyDir): collectors keep batches until every sink has accepted them too.',
   ),
   kubeconfig: optionalText(
     'file',
-    'Read pods and nodes from the Kubernetes API that this file leads to; not set: KUBECONFIG, then the cluster that this runs in.',
+    'Read pods and nodes from the Kubernetes API of this kubeconfig; not set: KUBECONFIG, then in-cluster.',
   ),
   'config-check': boolean(
     false,
-    'Print the configuration as it was read, without secrets, or all that is wrong with it, and exit.',
+    'Print the configuration as it was read, without secrets, or every mistake in it, and exit.',
   ),
   version: boolean(false, 'Print the version and exit.'),
 });
@@ -53,9 +53,9 @@ function checkTogether(flags: ExporterFlags): string[] {
     mistakes.push('-tls-cert-file and -tls-key-file: only one is set, a certificate needs both');
   if (flags.tlsCaFile !== undefined && flags.tlsCertFile === undefined)
     mistakes.push(
-      '-tls-ca-file: needs -tls-cert-file and -tls-key-file, the receiver cannot ask for certificates without its own',
+      '-tls-ca-file: needs -tls-cert-file and -tls-key-file, without its own certificate the receiver cannot ask for one',
     );
   if (flags.stateEphemeral && flags.stateDir === undefined)
-    mistakes.push('-state-ephemeral: says what kind of directory -state-dir is, which is not set');
+    mistakes.push('-state-ephemeral: needs -state-dir, which is not set');
   return mistakes;
 }

@@ -2,7 +2,7 @@ import { EXIT, type ExitCode } from '@egressd/daemon/lifecycle';
 import type { LoadedConfig } from './config.ts';
 
 /**
- * What `-config-check` answers: the configuration that was read, or all that is wrong with it; text with its last line end.
+ * The output and exit code of `-config-check`: the configuration as it was read, or every mistake in it.
  * @param others mistakes in files that the configuration names
  */
 export function configCheck(
@@ -15,7 +15,7 @@ export function configCheck(
   return { text: `${loaded.shown}\n${warnings.join('')}ok\n`, code: EXIT.ok };
 }
 
-/** Mistakes of a configuration or a command line, one a line, and how many there are. */
+/** Mistakes of a configuration, one a line, and their count. */
 export function renderMistakes(mistakes: readonly string[]): string {
   const count = mistakes.length === 1 ? '1 mistake' : `${mistakes.length} mistakes`;
   return `${mistakes.join('\n')}\n${count}\n`;

@@ -4,8 +4,8 @@ import type { Mistake } from './issues.ts';
 /** Settings of a sink in which `${VAR}` is taken from the environment, in each value where they are maps. */
 const EXPANDED = ['url', 'proxyUrl', 'headers', 'labels'];
 
-/** A file's value with `${VAR}` replaced, and the variables that are not there. */
-export interface Expanded {
+/** A file's value with `${VAR}` replaced, and the variables that are not set. */
+interface Expanded {
   readonly value: unknown;
   readonly mistakes: readonly Mistake[];
 }

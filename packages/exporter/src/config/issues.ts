@@ -1,5 +1,5 @@
 import { nearest } from '@egressd/daemon/nearest';
-import type { z } from 'zod';
+import { z } from 'zod';
 
 /** One thing that is wrong with a file: where, and what was expected there. Never holds a value: it could be a secret. */
 export interface Mistake {
@@ -7,8 +7,8 @@ export interface Mistake {
   readonly text: string;
 }
 
-/** What a schema says of a value. */
-export type Checked<T> =
+/** A valid value, or every mistake in it. */
+type Checked<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly mistakes: readonly Mistake[] };
 
@@ -16,7 +16,12 @@ export type Checked<T> =
 export function check<S extends z.ZodType>(schema: S, value: unknown): Checked<z.output<S>> {
   const result = schema.safeParse(value, { reportInput: true });
   if (result.success) return { ok: true, value: result.data };
-  return { ok: false, mistakes: result.error.issues.flatMap((issue) => mistakesOf(issue, schema, [])) };
+  let json: JsonSchema | undefined;
+  const keysOf = (path: readonly PropertyKey[]): readonly string[] => {
+    json ??= jsonSchemaOf(schema);
+    return keysAt(json, path);
+  };
+  return { ok: false, mistakes: result.error.issues.flatMap((issue) => mistakesOf(issue, keysOf, [])) };
 }
 
 /** A line a mistake: `sinks.prom.url: expected text, found nothing`. */
@@ -39,15 +44,17 @@ export function formatPath(path: readonly PropertyKey[]): string {
 
 type Issue = z.core.$ZodIssue;
 
-function mistakesOf(issue: Issue, schema: z.ZodType, above: readonly PropertyKey[]): Mistake[] {
+type KeysOf = (path: readonly PropertyKey[]) => readonly string[];
+
+function mistakesOf(issue: Issue, keysOf: KeysOf, above: readonly PropertyKey[]): Mistake[] {
   const path = [...above, ...issue.path];
   if (issue.code === 'unrecognized_keys') {
-    const known = keysAt(schema, path);
+    const known = keysOf(path);
     return issue.keys.map((key) => ({ path: [...path, key], text: unknownKey(key, known) }));
   }
   if (issue.code === 'invalid_union') {
     const branch = nearestBranch(issue.errors);
-    if (branch !== undefined) return branch.flatMap((inner) => mistakesOf(inner, schema, path));
+    if (branch !== undefined) return branch.flatMap((inner) => mistakesOf(inner, keysOf, path));
   }
   return [{ path, text: textOf(issue) }];
 }
@@ -58,7 +65,7 @@ function unknownKey(key: string, known: readonly string[]): string {
   return known.length === 0 ? 'unknown setting' : `unknown setting, expected one of ${known.join(', ')}`;
 }
 
-/** Of what each form of a union has against the value, the shortest list that is not only about its type. */
+/** The issues of that branch of a union which fits the value best: the fewest, and not only its type. */
 function nearestBranch(branches: readonly Issue[][]): Issue[] | undefined {
   const fitting = branches.filter((issues) => !issues.some((it) => it.code === 'invalid_type' && it.path.length === 0));
   return fitting.sort((a, b) => a.length - b.length)[0];
@@ -109,7 +116,7 @@ function kindName(expected: string): string {
   return KIND_NAMES[expected] ?? expected;
 }
 
-/** What is there instead, without saying its value. */
+/** The type of what is there instead, without its value. */
 function kindOf(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
@@ -117,30 +124,19 @@ function kindOf(value: unknown): string {
   return kindName(typeof value);
 }
 
-/** The keys that the schema knows at a path, those of all forms where it allows several. */
-function keysAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
-  const def = (schema as z.ZodType).def as unknown as SchemaDef;
-  const [key, ...rest] = path;
-  if (def.innerType !== undefined) return keysAt(def.innerType, path);
-  if (def.options !== undefined) return def.options.flatMap((option) => keysAt(option, path));
-  if (def.in !== undefined) return keysAt(def.in, path);
-  if (key === undefined) return Object.keys(def.shape ?? {});
-  const next = def.shape?.[String(key)] ?? def.element ?? def.valueType;
-  return next === undefined ? [] : keysAt(next, rest);
+type JsonSchema = z.core.JSONSchema.BaseSchema;
+
+/** What a schema accepts, before its transforms. What JSON Schema cannot say accepts anything. */
+function jsonSchemaOf(schema: z.ZodType): JsonSchema {
+  return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
 }
 
-/** The parts of a schema's definition that lead to the schemas inside it; which are there depends on its kind. */
-interface SchemaDef {
-  /** optional, default, nullable */
-  readonly innerType?: z.core.$ZodType;
-  /** union */
-  readonly options?: readonly z.core.$ZodType[];
-  /** pipe, transform: what goes in */
-  readonly in?: z.core.$ZodType;
-  /** object */
-  readonly shape?: Readonly<Record<string, z.core.$ZodType>>;
-  /** array */
-  readonly element?: z.core.$ZodType;
-  /** record */
-  readonly valueType?: z.core.$ZodType;
+/** The keys that a schema knows at a path, those of all branches of a union. */
+function keysAt(schema: JsonSchema, path: readonly PropertyKey[]): string[] {
+  const { anyOf, properties, items, additionalProperties } = schema;
+  if (anyOf !== undefined) return anyOf.flatMap((branch) => (typeof branch === 'object' ? keysAt(branch, path) : []));
+  const [key, ...rest] = path;
+  if (key === undefined) return Object.keys(properties ?? {});
+  const next = properties?.[String(key)] ?? items ?? additionalProperties;
+  return typeof next === 'object' && !Array.isArray(next) ? keysAt(next as JsonSchema, rest) : [];
 }

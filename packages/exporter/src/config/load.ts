@@ -14,11 +14,11 @@ import { readYaml, type YamlText } from './yaml.ts';
 /** A longer file is no configuration. */
 const MAX_CONFIG_BYTES = 1024 * 1024;
 
-/** Settings of older releases, in which the exporter asked the collectors, and what came of them. */
+/** Settings of older releases, in which the exporter fetched from the collectors, and what replaces them. */
 const UNUSED = {
-  collectorsConcurrentFetchCount: 'is not used any more: collectors send by themselves',
-  collectorFetchTimeout: 'is not used any more: collectors send by themselves',
-  log: 'is not used any more: the flag -log-level says what is logged',
+  collectorsConcurrentFetchCount: 'is not used any more: collectors push',
+  collectorFetchTimeout: 'is not used any more: collectors push',
+  log: 'is not used any more: set the flag -log-level',
 } as const;
 
 /**
@@ -56,15 +56,13 @@ export function readConfig(text: string, file: string, environment: Environment)
   const checked = check(configSchema(dirname(file)), expanded.value);
   const interval = readInterval(environment);
   const mistakes = [
-    ...say(file, source, expanded.mistakes, checked.ok ? [] : checked.mistakes),
+    ...renderInOrder(file, source, expanded.mistakes, checked.ok ? [] : checked.mistakes),
     ...(interval !== undefined && 'mistake' in interval ? [interval.mistake] : []),
   ];
   if (!checked.ok || mistakes.length > 0) return { ok: false, mistakes };
   const { value } = checked;
   const sinks = Object.entries(value.sinks).map(([name, sink]) => ({ name, ...sink }));
   const config: ExporterConfig = {
-    podIP: environment.POD_IP || value.podIP,
-    podNamespace: environment.POD_NAMESPACE || value.podNamespace,
     exportIntervalMs: interval !== undefined && 'ms' in interval ? interval.ms : value.exportInterval,
     inventory: value.inventory,
     clusterRanges: value.clusterRanges,
@@ -84,14 +82,14 @@ export function readConfig(text: string, file: string, environment: Environment)
   };
 }
 
-/** What is said of a URL without a path: it may be right, and seldom is. */
+/** The warning of a URL without a path: it may be right, and seldom is. */
 const NO_PATH: Readonly<Record<string, string>> = {
   http: 'has no path, so requests go to /: end it with / if that is where they belong',
   prom_remote_write:
     'has no path, so requests go to /: databases take remote write at a path such as /api/v1/write; end it with / if / is right',
 };
 
-/** A path that is written, be it /, is meant. */
+/** A path that is there, be it /, is deliberate. */
 function lacksPath(sink: SinkSettings): boolean {
   if (!('url' in sink.settings)) return false;
   return /^\w+:\/\/[^/?#]*([?#].*)?$/.test(sink.settings.url);
@@ -101,10 +99,15 @@ function wrong(mistake: string): LoadedConfig {
   return { ok: false, mistakes: [mistake] };
 }
 
-/** In the order of the file. A variable that is not set is told once: its place without it is not a mistake of the file. */
-function say(file: string, source: YamlText, missing: readonly Mistake[], others: readonly Mistake[]): string[] {
-  const told = new Set(missing.map((mistake) => formatPath(mistake.path)));
-  const all = [...missing, ...others.filter((mistake) => !told.has(formatPath(mistake.path)))];
+/** Mistakes in the order of the file. Where a variable is not set, that is the only mistake of its setting. */
+function renderInOrder(
+  file: string,
+  source: YamlText,
+  missing: readonly Mistake[],
+  others: readonly Mistake[],
+): string[] {
+  const known = new Set(missing.map((mistake) => formatPath(mistake.path)));
+  const all = [...missing, ...others.filter((mistake) => !known.has(formatPath(mistake.path)))];
   const lineOf = (mistake: Mistake) => source.line(mistake.path) ?? 0;
   return all.sort((a, b) => lineOf(a) - lineOf(b)).map((mistake) => `${file}: ${source.place(mistake)}`);
 }

@@ -7,7 +7,7 @@ import { durationSchema, orElse } from './values.ts';
 /** Time between two snapshots, in milliseconds. */
 export const EXPORT_INTERVAL = { default: 60_000, min: 100, max: 3_600_000 };
 
-/** A range of addresses, as it is written. */
+/** A CIDR, as it is written. */
 const range = z.string().refine((text) => parseRange(text) !== undefined, {
   error: ({ input }) => `expected a range of addresses such as 10.0.0.0/8, ${JSON.stringify(input)} is none`,
 });
@@ -22,13 +22,14 @@ export function configSchema(folder: string) {
     .min(1)
     .transform((given) => resolve(folder, given));
   return z.strictObject({
-    podIP: orElse(z.string(), ''),
-    podNamespace: orElse(z.string(), ''),
     exportInterval: orElse(durationSchema(EXPORT_INTERVAL), EXPORT_INTERVAL.default),
     inventory: orElse(path, undefined),
     clusterRanges: orElse(z.array(range), [] as string[]),
     metrics: orElse(z.strictObject({ flows: orElse(z.boolean(), undefined) }), { flows: undefined }),
     sinks: orElse(sinksSchema(path), {}),
+    // Accepted from older releases, not used.
+    podIP: z.string().nullish(),
+    podNamespace: z.string().nullish(),
     collectorsConcurrentFetchCount: z.unknown().optional(),
     collectorFetchTimeout: z.unknown().optional(),
     log: z.unknown().optional(),

@@ -7,15 +7,13 @@ import type { ExporterConfig } from './config.ts';
 const MASK = '***';
 
 /**
- * The configuration as YAML that has no secret in it: URLs as the file writes them (`${VAR}` is not filled in, user, password
- * and query are masked), headers without their values.
+ * The configuration as YAML without secrets: URLs as in the file (`${VAR}` is not replaced, user, password and query are masked),
+ * headers without their values.
  * @param file the value of the configuration file before `${VAR}` was replaced
  */
 export function showConfig(config: ExporterConfig, file: unknown): string {
   const sinks = config.sinks.map((sink) => [sink.name, { [sink.kind]: showSink(sink, at(file, 'sinks', sink.name)) }]);
   const shown = {
-    podIP: config.podIP,
-    podNamespace: config.podNamespace,
     exportInterval: formatDuration(config.exportIntervalMs),
     inventory: config.inventory,
     clusterRanges: config.clusterRanges,
@@ -25,7 +23,7 @@ export function showConfig(config: ExporterConfig, file: unknown): string {
   return stringify(shown, { aliasDuplicateObjects: false, lineWidth: 0 });
 }
 
-/** The same in short, for the line that the exporter logs at its start. */
+/** The configuration as fields of the log line at the exporter's start. */
 export function describeConfig(config: ExporterConfig): Fields {
   return {
     'export-interval': formatDuration(config.exportIntervalMs),
@@ -48,7 +46,7 @@ function showSink(sink: SinkSettings, written: unknown): object {
   };
 }
 
-/** What can be a secret in a URL: what stands before its host, and its query. */
+/** Masks what can be a secret in a URL: its user and password, and its query. */
 function maskUrl(url: string): string {
   return url.replace(/\/\/.*@/, `//${MASK}@`).replace(/\?.*/s, `?${MASK}`);
 }

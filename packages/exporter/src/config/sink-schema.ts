@@ -9,7 +9,7 @@ import {
 } from '../sinks/remote-write/settings.ts';
 import type { SinkSettings } from '../sinks/settings.ts';
 import type { StdoutSinkSettings } from '../sinks/stdout/settings.ts';
-import { durationSchema, flag, orElse, type PathSchema, texts } from './values.ts';
+import { durationSchema, offByDefault, orElse, type PathSchema, stringMap } from './values.ts';
 
 /** Of one request, in milliseconds. */
 const TIMEOUT = { default: DEFAULT_TIMEOUT_MS, min: 100, max: 600_000 };
@@ -20,7 +20,7 @@ const ONE_OF_KINDS = `expected exactly one of ${KINDS.slice(0, -1).join(', ')} a
 /** A sink's kind and settings. */
 type OneSink = SinkSettings extends infer Each ? (Each extends SinkSettings ? Omit<Each, 'name'> : never) : never;
 
-/** Checks that look at several settings run also where one of them is wrong, so that every mistake is told at once. */
+/** Checks of several settings run also where one of them is wrong, so that every mistake is reported at once. */
 const ALWAYS = { when: () => true };
 
 const maxSeries = orElse(z.int().min(1), DEFAULT_MAX_SERIES);
@@ -45,7 +45,7 @@ function sinkSchema(path: PathSchema) {
     http: httpSchema(path).optional(),
     prom_remote_write: remoteWriteSchema(path).optional(),
     file: fileSchema(path).optional(),
-    // Nothing has to be set: `stdout:` alone will do.
+    // No setting is required: `stdout:` alone is valid.
     stdout: stdoutSchema().nullish(),
   });
   return kinds
@@ -65,14 +65,14 @@ function sinkSchema(path: PathSchema) {
     });
 }
 
-/** Settings of every sink that speaks HTTP, beside `url`. */
+/** Settings of every HTTP sink, beside `url`. */
 function httpFields(path: PathSchema) {
   const tls = z.strictObject({
     caFile: orElse(path, undefined),
     certFile: orElse(path, undefined),
     keyFile: orElse(path, undefined),
     serverName: orElse(z.string(), undefined),
-    insecureSkipVerify: flag,
+    insecureSkipVerify: offByDefault,
   });
   return {
     timeout: orElse(durationSchema(TIMEOUT), TIMEOUT.default),
@@ -89,30 +89,30 @@ function httpSchema(path: PathSchema) {
     method: orElse(z.enum(['POST', 'PUT']), 'POST'),
     encoding: orElse(z.enum(['protobuf', 'json']), 'protobuf'),
     compression: orElse(z.enum(['gzip', '']), ''),
-    headers: texts,
+    headers: stringMap,
     maxSeries,
     ...httpFields(path),
   });
   return fields
-    .superRefine((settings: unknown, context) => tell(checkHttpSettings(wellTyped(settings)), context), ALWAYS)
+    .superRefine((settings: unknown, context) => addIssues(checkHttpSettings(wellTyped(settings)), context), ALWAYS)
     .transform(({ timeout, ...rest }): HttpSinkSettings => ({ ...rest, timeoutMs: timeout }));
 }
 
 function remoteWriteSchema(path: PathSchema) {
   const fields = z.strictObject({
     url: z.string(),
-    headers: texts,
-    labels: texts,
-    sendReceivedBytesMetric: flag,
-    sendPacketsMetric: flag,
-    regionLabels: flag,
+    headers: stringMap,
+    labels: stringMap,
+    sendReceivedBytesMetric: offByDefault,
+    sendPacketsMetric: offByDefault,
+    regionLabels: offByDefault,
     maxSeries,
     ...httpFields(path),
   });
   return fields
     .superRefine((settings: unknown, context) => {
-      const labels = textsOf(isMap(settings) ? settings.labels : undefined);
-      tell(checkRemoteWriteSettings({ ...wellTyped(settings), ...CHECKED_BY_TYPE, labels }), context);
+      const labels = stringsOf(isMap(settings) ? settings.labels : undefined);
+      addIssues(checkRemoteWriteSettings({ ...wellTyped(settings), ...CHECKED_BY_TYPE, labels }), context);
     }, ALWAYS)
     .transform(({ timeout, ...rest }): RemoteWriteSettings => ({ ...rest, timeoutMs: timeout }));
 }
@@ -137,17 +137,17 @@ const CHECKED_BY_TYPE = {
   maxSeries: DEFAULT_MAX_SERIES,
 };
 
-function tell(issues: readonly SettingIssue[], context: z.core.$RefinementCtx): void {
+function addIssues(issues: readonly SettingIssue[], context: z.core.$RefinementCtx): void {
   for (const { path, message } of issues) context.addIssue({ code: 'custom', path: [...path], message });
 }
 
-/** Settings as far as their types are right, harmless ones in place of the rest. */
+/** Settings as far as their types are right, valid ones in place of the rest. */
 function wellTyped(settings: unknown): HttpSettings {
   const given = isMap(settings) ? settings : {};
   const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
   return {
     url: text(given.url) ?? 'http://unknown',
-    headers: textsOf(given.headers),
+    headers: stringsOf(given.headers),
     proxyUrl: text(given.proxyUrl),
     bearerTokenFile: text(given.bearerTokenFile),
     basicAuth: isMap(given.basicAuth) ? { username: '', passwordFile: '' } : undefined,
@@ -156,7 +156,7 @@ function wellTyped(settings: unknown): HttpSettings {
   };
 }
 
-function textsOf(value: unknown): Record<string, string> {
+function stringsOf(value: unknown): Record<string, string> {
   const entries = Object.entries(isMap(value) ? value : {});
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
 }

@@ -17,10 +17,10 @@ export function orElse<S extends z.ZodType, const T>(schema: S, fallback: T) {
   return schema.nullish().transform((value): z.output<S> | T => value ?? fallback);
 }
 
-/** A switch that is off where it is left out. */
-export const flag = orElse(z.boolean(), false);
-/** Texts by name; none where they are left out. */
-export const texts = orElse(z.record(z.string(), z.string()), {} as Record<string, string>);
+/** A boolean that is false where it is left out. */
+export const offByDefault = orElse(z.boolean(), false);
+/** Strings by name; none where they are left out. */
+export const stringMap = orElse(z.record(z.string(), z.string()), {} as Record<string, string>);
 
 /** A path, made absolute. */
 export type PathSchema = z.ZodPipe<z.ZodString, z.ZodTransform<string, string>>;

@@ -4,7 +4,7 @@ import { type Mistake, mistakeLine } from './issues.ts';
 /** A YAML text as plain values, and where in the text they are. */
 export interface YamlText {
   readonly value: unknown;
-  /** What is wrong with the YAML itself, a line each, with line and column; then there is no value. */
+  /** Syntax errors of the YAML, a line each, with line and column; then there is no value. */
   readonly mistakes: readonly string[];
   /** Line of a setting, from 1, or of the nearest one around it that is there. */
   line(path: readonly PropertyKey[]): number | undefined;
@@ -58,7 +58,7 @@ function keepText(document: Document, textMaps: readonly string[]): void {
   });
 }
 
-/** Where the setting at a path (its key; in a list the entry) begins, or the nearest one around it that is there. */
+/** Where the setting at a path starts (its key; in a list the entry), or the nearest one around it that is there. */
 function offsetOf(root: unknown, path: readonly PropertyKey[]): number | undefined {
   let node = root;
   let offset = startOf(root);

@@ -71,6 +71,12 @@ describe.each(['collector', 'exporter'] as const)('%s', (name) => {
     });
   });
 
+  test('-config-check prints what holds, and ok once', async () => {
+    const { code, out } = await run(name, ['-config-check']);
+    expect(code).toBe(0);
+    expect(out.split('\n').filter((line) => line === 'ok')).toHaveLength(1);
+  });
+
   test('every mistake of a command line at once, exit code 2', async () => {
     const { code, error } = await run(name, ['-log-levle=debug', '-http-listen-port=70000']);
     expect(code).toBe(2);
