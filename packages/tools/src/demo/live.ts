@@ -52,7 +52,7 @@ async function makeTraffic(world: World, seed: number, stop: AbortSignal): Promi
   const random = seededRandom(seed);
   const row = async () => {
     while (!stop.aborted) {
-      await carryOut([anyStep(random)], world.agent, 1);
+      await carryOut([anyStep(random, world.layout)], world.agent, 1);
       await pause(random.between(0, MAX_REST_MS));
     }
   };

@@ -5,12 +5,13 @@
  *   npm run demo                     a live table until Ctrl-C
  *   npm run demo -- --once           a fixed amount, compared with the kernel to the byte; fails unless all is exact
  *   npm run demo -- --once --seed 7  another amount
+ *   ... --world NAME                 another network below the same cluster: `world/src/network/kinds.ts` has them
  *   ... --images                     both daemons in containers, from images of this checkout, as the Helm chart installs them
  *   ... --kubernetes                 pods and nodes from a Kubernetes API server (a stand-in) instead of an inventory file
  */
 import { parseArgs } from 'node:util';
 import { type Chosen, type Daemons, type OwnersFrom, startDaemons } from '@egressd/world/daemons/daemons';
-import { NODES } from '@egressd/world/network/layout';
+import { isWorldKind, WORLD_KINDS, type WorldKind } from '@egressd/world/network/kinds';
 import { openWorld, type World } from '@egressd/world/network/world';
 import { loadReference } from '@egressd/world/reference/reference';
 import { buildImages } from '../images/build.ts';
@@ -20,6 +21,7 @@ import { runOnce } from './once.ts';
 
 const USAGE = `npm run demo                        a live table of real traffic, until Ctrl-C
 npm run demo -- --once [--seed N]   a fixed amount, compared with the kernel to the byte
+  --world NAME                      with either: another network below the same cluster: ${WORLD_KINDS.join(', ')}
   --kubernetes                      with either: pods and nodes come from a Kubernetes API server (a stand-in), not from a file
   --images                          with either: both daemons run in containers, as the Helm chart installs them`;
 
@@ -32,6 +34,7 @@ const MAX_SEED = 2 ** 32 - 1;
 interface Options {
   readonly once: boolean;
   readonly seed: number;
+  readonly kind: WorldKind;
   readonly owners: OwnersFrom;
   readonly images: boolean;
 }
@@ -42,14 +45,17 @@ function readOptions(args: string[]): Options | string {
     const options = {
       once: { type: 'boolean' },
       seed: { type: 'string' },
+      world: { type: 'string' },
       kubernetes: { type: 'boolean' },
       images: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     } as const;
-    const { once = false, seed = '1', kubernetes = false, images = false, help } = parseArgs({ args, options }).values;
+    const { values } = parseArgs({ args, options });
+    const { once = false, seed = '1', world: kind = 'routed', kubernetes = false, images = false, help } = values;
     if (help) return '';
+    if (!isWorldKind(kind)) return `--world: expected one of ${WORLD_KINDS.join(', ')}`;
     if (!/^\d{1,10}$/.test(seed) || Number(seed) > MAX_SEED) return `--seed: expected a number from 0 to ${MAX_SEED}`;
-    return { once, seed: Number(seed), owners: kubernetes || images ? 'kubernetes' : 'inventory', images };
+    return { once, seed: Number(seed), kind, owners: kubernetes || images ? 'kubernetes' : 'inventory', images };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
@@ -57,7 +63,7 @@ function readOptions(args: string[]): Options | string {
 
 /** What happens in the world, from the first daemon to the last. @returns the exit code */
 async function show(world: World, { once, seed, owners, images }: Options, { signal, told }: Told): Promise<number> {
-  for (const { name } of NODES) await loadReference(world, name);
+  for (const { name } of world.layout.nodes) await loadReference(world, name);
   say('starting the database, the exporter and a collector on each node');
   const install = (chosen: Chosen) => installation(world, chosen);
   const daemons = await startDaemons(world, { owners, ...(images ? { install } : {}) });
@@ -114,7 +120,7 @@ async function main(): Promise<number> {
   const told = untilTold();
   if (options.images) await buildImages({ say });
   say('building two nodes with six pods, a gateway and an internet in network namespaces');
-  const world = await openWorld();
+  const world = await openWorld({ kind: options.kind });
   try {
     return await show(world, options, told);
   } finally {

@@ -23,7 +23,7 @@ export async function runOnce(
   print: (line: string) => void,
 ): Promise<boolean> {
   print(`sending a fixed amount of traffic, seed ${seed}`);
-  const plan = wholePlan(seededRandom(seed));
+  const plan = wholePlan(seededRandom(seed), world.layout);
   const { sent, received } = await disturbed(daemons, () =>
     Promise.race([daemons.failed, carryOut(plan, world.agent)]),
   );

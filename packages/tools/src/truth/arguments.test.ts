@@ -5,7 +5,7 @@ import type { Row } from './row.ts';
 import { ROWS } from './rows/table.ts';
 
 const row = (name: string, quick = false): Row => ({ name, does: '', quick, fault: async () => undefined });
-const TABLE = [row('one'), row('two', true), row('three', true)];
+const TABLE = [row('one'), row('two', true), row('three', true), { ...row('elsewhere'), worlds: [] }];
 
 describe('which rows, with which seeds', () => {
   const cases: [string, string[], unknown][] = [
@@ -22,6 +22,8 @@ describe('which rows, with which seeds', () => {
 
   test.each([
     ['a row that is not there', ['four'], /no row four/],
+    ['a row of another world', ['elsewhere'], /elsewhere makes no sense in the world routed/],
+    ['a world that is not there', ['--world', 'flat'], /--world: expected one of routed/],
     ['a seed that is no number', ['--seed', 'x'], /--seed: expected/],
     ['no seed at all', ['--seeds', '0'], /--seeds: expected/],
     ['another option', ['--fast'], /--fast/],

@@ -1,9 +1,11 @@
 import { parseArgs } from 'node:util';
+import { isWorldKind, WORLD_KINDS, type WorldKind } from '@egressd/world/network/kinds';
 import type { Row } from './row.ts';
 
 export const USAGE = `npm run truth [-- ROW...]   the table of faults, or some of its rows
   --seed N     the seed of all that is drawn; not set: 1
   --seeds K    every row with K seeds, from the first on
+  --world NAME another network below the same cluster: ${WORLD_KINDS.join(', ')}; the rows that make sense there
   --quick      only the rows that npm test runs
   --list       says what each row does, and runs none`;
 
@@ -12,6 +14,7 @@ const MAX_SEEDS = 1000;
 
 /** What to run. */
 interface Options {
+  readonly kind: WorldKind;
   readonly rows: readonly Row[];
   readonly seeds: readonly number[];
   readonly list: boolean;
@@ -23,23 +26,36 @@ export function readArguments(args: string[], table: readonly Row[]): Options | 
     const options = {
       seed: { type: 'string' },
       seeds: { type: 'string' },
+      world: { type: 'string' },
       quick: { type: 'boolean' },
       list: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     } as const;
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
-    const { seed = '1', seeds = '1', quick = false, list = false, help } = values;
+    const { seed = '1', seeds = '1', world: kind = 'routed', quick = false, list = false, help } = values;
     if (help) return '';
+    if (!isWorldKind(kind)) return `--world: expected one of ${WORLD_KINDS.join(', ')}`;
     if (!isNumber(seed, MAX_SEED)) return `--seed: expected a number from 0 to ${MAX_SEED}`;
     if (!isNumber(seeds, MAX_SEEDS) || seeds === '0') return `--seeds: expected a number from 1 to ${MAX_SEEDS}`;
     const stranger = positionals.find((name) => !table.some((row) => row.name === name));
     if (stranger !== undefined) return `there is no row ${stranger}: --list names them all`;
+    const elsewhere = table.find((row) => positionals.includes(row.name) && !isFor(row, kind));
+    if (elsewhere !== undefined) return `the row ${elsewhere.name} makes no sense in the world ${kind}`;
     const named = (row: Row) => positionals.length === 0 || positionals.includes(row.name);
-    const rows = table.filter((row) => named(row) && (!quick || row.quick));
-    return { rows, list, seeds: Array.from({ length: Number(seeds) }, (_, i) => (Number(seed) + i) % (MAX_SEED + 1)) };
+    const rows = table.filter((row) => named(row) && isFor(row, kind) && (!quick || row.quick));
+    return {
+      kind,
+      rows,
+      list,
+      seeds: Array.from({ length: Number(seeds) }, (_, i) => (Number(seed) + i) % (MAX_SEED + 1)),
+    };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+function isFor({ worlds }: Row, kind: WorldKind): boolean {
+  return worlds === undefined || worlds.includes(kind);
 }
 
 function isNumber(text: string, most: number): boolean {

@@ -44,7 +44,7 @@ export async function unsettle(world: World, { node, host, address }: Guest): Pr
 
 /** Tells the exporter who is there now, beside those who always are. */
 export async function writeInventory(world: World, guests: readonly Guest[]): Promise<void> {
-  const inventory = JSON.parse(inventoryOfWorld()) as { pods: unknown[] };
+  const inventory = JSON.parse(inventoryOfWorld(world.layout)) as { pods: unknown[] };
   for (const { namespace, name, node, address } of guests)
     inventory.pods.push({ namespace, name, node: node.name, ips: [address] });
   const path = inventoryPath(world);

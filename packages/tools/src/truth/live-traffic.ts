@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { TCP_PORT } from '@egressd/world/network/layout';
+import { type Layout, TCP_PORT } from '@egressd/world/network/layout';
 import type { World } from '@egressd/world/network/world';
 import type { TcpOrder } from '@egressd/world/traffic/orders';
 import { anyStep, carryOut, type Step } from '@egressd/world/traffic/plan';
@@ -12,7 +12,7 @@ export interface TrafficOptions {
   /** Longest rest between two transfers of a row. */
   readonly maxRestMs?: number;
   /** Draws the next transfer. @param row from zero */
-  readonly step?: (random: Random, row: number) => Step;
+  readonly step?: (random: Random, row: number, layout: Layout) => Step;
 }
 
 /** Two cores carry this with daemons, database and kernel beside it. */
@@ -75,10 +75,11 @@ export class LiveTraffic {
   }
 
   async #flow(random: Random, row: number): Promise<void> {
-    const { step: draw = anyStep, maxRestMs = MAX_REST_MS } = this.#options;
+    const { layout, agent } = this.#world;
+    const { step: draw = (some, _, of) => anyStep(some, of), maxRestMs = MAX_REST_MS } = this.#options;
     while (!this.#stopping) {
-      const step = draw(random, row);
-      const { failed = 0 } = await carryOut([step], this.#world.agent, 1);
+      const step = draw(random, row, layout);
+      const { failed = 0 } = await carryOut([step], agent, 1);
       this.#transfers++;
       this.#failed += failed;
       if (step.order.do === 'tcp') this.#connections += step.order.connections;

@@ -5,7 +5,9 @@
  *
  *   npm run truth                      all rows
  *   npm run truth -- collector-killed  one of them
+ *   npm run truth -- --world NAME      those that make sense in another kind of world
  */
+import type { WorldKind } from '@egressd/world/network/kinds';
 import { textTable } from '../demo/text-table.ts';
 import { readArguments, USAGE } from './arguments.ts';
 import { resultLines, titleLine } from './report.ts';
@@ -27,10 +29,10 @@ function print(line: string): void {
 }
 
 /** Runs one row with one seed and prints its line. @returns whether it holds @throws Interrupted */
-async function hold(row: Row, seed: number, told: AbortSignal): Promise<boolean> {
+async function hold(row: Row, kind: WorldKind, seed: number, told: AbortSignal): Promise<boolean> {
   say(`${row.name}: ${row.does}`);
   try {
-    const result = await runRow(row, seed, told);
+    const result = await runRow(row, kind, seed, told);
     for (const line of resultLines(result)) print(line);
     return result.verdict.outcome !== 'failed';
   } catch (error) {
@@ -46,7 +48,7 @@ async function main(): Promise<number> {
     say(options === '' ? USAGE : `truth: ${options}\n${USAGE}`);
     return options === '' ? 0 : EXIT_USAGE;
   }
-  const { rows, seeds, list } = options;
+  const { kind, rows, seeds, list } = options;
   if (list) {
     const columns = ['ROW', 'WHAT HAPPENS'].map((title) => ({ title, align: 'left' as const }));
     for (const line of textTable(
@@ -59,7 +61,7 @@ async function main(): Promise<number> {
   const told = untilTold();
   print(titleLine());
   let broken = 0;
-  for (const row of rows) for (const seed of seeds) if (!(await hold(row, seed, told))) broken++;
+  for (const row of rows) for (const seed of seeds) if (!(await hold(row, kind, seed, told))) broken++;
   const runs = rows.length * seeds.length;
   print(broken === 0 ? `EXACT: ${runs} of ${runs} runs` : `FAILED: ${broken} of ${runs} runs`);
   return broken === 0 ? 0 : EXIT_FAILED;

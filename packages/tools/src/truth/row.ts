@@ -1,5 +1,6 @@
 import type { Row as ComparedRow } from '@egressd/world/daemons/comparison';
 import type { Daemons, DaemonsOptions } from '@egressd/world/daemons/daemons';
+import type { WorldKind } from '@egressd/world/network/kinds';
 import type { World } from '@egressd/world/network/world';
 import type { Random } from '@egressd/world/traffic/random';
 import type { Clock } from './faults/clock.ts';
@@ -62,6 +63,8 @@ export interface Row {
   readonly does: string;
   /** Runs in `npm test` too. */
   readonly quick?: boolean;
+  /** Where it makes sense; not set: in every kind of world. */
+  readonly worlds?: readonly WorldKind[];
   readonly daemons?: Partial<DaemonsOptions>;
   readonly traffic?: TrafficOptions;
   /** What is to stand between or below the daemons. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type Daemons, type DaemonsOptions, startDaemons } from '@egressd/world/daemons/daemons';
 import { waitForStandstill } from '@egressd/world/daemons/standstill';
-import { NODES } from '@egressd/world/network/layout';
+import type { WorldKind } from '@egressd/world/network/kinds';
 import { openWorld, type World } from '@egressd/world/network/world';
 import { loadReference } from '@egressd/world/reference/reference';
 import { RECEIVER_PORT } from './faults/receiver.ts';
@@ -34,14 +34,15 @@ export class Interrupted extends Error {
 
 /**
  * Runs a row in a world of its own.
+ * @param kind of the world
  * @param told aborted: the row is given up, and nothing is left of it
  * @throws Interrupted
  * @throws Error where something failed that was not the fault
  */
-export async function runRow(row: Row, seed: number, told: AbortSignal): Promise<Result> {
-  const world = await openWorld();
+export async function runRow(row: Row, kind: WorldKind, seed: number, told: AbortSignal): Promise<Result> {
+  const world = await openWorld({ kind });
   try {
-    for (const { name } of NODES) await loadReference(world, name);
+    for (const { name } of world.layout.nodes) await loadReference(world, name);
     const stage = await setStage(world, row);
     const daemons = await startDaemons(world, daemonsOf(row, stage));
     try {

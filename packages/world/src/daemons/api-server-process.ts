@@ -2,9 +2,10 @@
  * A stand-in for the API server of the cluster that the world would be: its nodes with zones and ranges, its pods with their
  * workloads, on loopback with TLS, a token, and no more rights for it than the exporter needs.
  *
- *   node api-server-process.ts KUBECONFIG [RULES]     writes the file once it listens; certificates go beside it
+ *   node api-server-process.ts KIND KUBECONFIG [RULES]     writes the file once it listens; certificates go beside it
  *
- * RULES, JSON, are what its one user may do. A line on stdin makes something happen: `ORDERS` has them. Ends with stdin.
+ * KIND is the world's. RULES, JSON, are what its one user may do. A line on stdin makes something happen: `ORDERS` has them. Ends
+ * with stdin.
  */
 
 import { renameSync, writeFileSync } from 'node:fs';
@@ -16,7 +17,8 @@ import { type ApiServer, startApiServer } from '../api-server/api-server.ts';
 import type { Fault } from '../api-server/faults.ts';
 import type { NodeDescription, PodDescription } from '../api-server/objects.ts';
 import { CertificateFolder } from '../certificates.ts';
-import { NODES, type Node, type Pod } from '../network/layout.ts';
+import { blueprintOf, isWorldKind, type WorldKind } from '../network/kinds.ts';
+import { type Layout, listedAddresses, type Node, type Pod, podsOn } from '../network/layout.ts';
 
 /** Where no others are given: what the exporter cannot do without. */
 const RULES: readonly Rule[] = [{ apiGroups: [''], resources: ['nodes', 'pods'], verbs: ['list', 'watch'] }];
@@ -36,15 +38,20 @@ function nodeOf({ name, zone, region, address, podRange }: Node): NodeDescriptio
   };
 }
 
-function podOf({ name, namespace, address }: Pod, node: string): PodDescription {
+function podOf(layout: Layout, pod: Pod, node: string): PodDescription {
+  const { name, namespace } = pod;
   const owner = { kind: 'ReplicaSet', name: `${name.replace(/-\d+$/, '')}-${TEMPLATE_HASH}` };
-  return { name, namespace, node, ips: [address.v4, address.v6], owner };
+  return { name, namespace, node, ips: listedAddresses(layout, pod), owner };
+}
+
+/** All pods of the world. */
+function podsOf(layout: Layout): PodDescription[] {
+  return layout.nodes.flatMap((node) => podsOn(layout, node).map((pod) => podOf(layout, pod, node.name)));
 }
 
 /** Pods are reported again with other labels, a Job comes and the one before goes, and every watch breaks in the middle of a line. */
-function disturb(server: ApiServer, times: number): void {
-  for (const node of NODES)
-    for (const pod of node.pods) server.putPod({ ...podOf(pod, node.name), labels: { changed: `${times}` } });
+function disturb(server: ApiServer, pods: readonly PodDescription[], times: number): void {
+  for (const pod of pods) server.putPod({ ...pod, labels: { changed: `${times}` } });
   server.deletePod(JOB.namespace, `report-${times - 1}`);
   server.putPod({ ...JOB, name: `report-${times}`, owner: { kind: 'Job', name: `report-${times}` } });
   server.watches.reset();
@@ -65,10 +72,12 @@ function writeSecret(server: ApiServer, { namespace, name, file }: SecretOrder):
   renameSync(`${file}.new`, file);
 }
 
+type OrderHandler = (server: ApiServer, json: string, pods: readonly PodDescription[]) => unknown;
+
 /** What it can be told: a word, and for some of them an object as JSON. */
-const ORDERS: Readonly<Record<string, (server: ApiServer, json: string) => unknown>> = {
+const ORDERS: Readonly<Record<string, OrderHandler>> = {
   /** What happens in a cluster all the time. */
-  disturb: (server) => disturb(server, ++times),
+  disturb: (server, _, pods) => disturb(server, pods, ++times),
   /** Every connection is cut, new ones are refused. */
   away: (server) => server.away(),
   back: (server) => server.listen(),
@@ -103,25 +112,28 @@ const AILMENTS: readonly (Fault | undefined)[] = [
 let times = 0;
 let requests = 0;
 
-async function main(kubeconfig: string, rules: readonly Rule[]): Promise<void> {
+async function main(kind: WorldKind, kubeconfig: string, rules: readonly Rule[]): Promise<void> {
+  const { layout } = blueprintOf(kind);
+  const pods = podsOf(layout);
   const certificates = new CertificateFolder(dirname(kubeconfig));
   const authority = certificates.authority('kubernetes-ca');
   const server = await startApiServer({
     tls: { own: certificates.certificate('apiserver', authority), authority },
     rules,
     bookmarkMs: BOOKMARK_MS,
-    nodes: NODES.map(nodeOf),
-    pods: NODES.flatMap((node) => node.pods.map((pod) => podOf(pod, node.name))),
+    nodes: layout.nodes.map(nodeOf),
+    pods,
   });
   server.writeKubeconfig(kubeconfig);
   createInterface({ input: process.stdin })
     .on('line', (line) => {
       const [, order = '', json = ''] = /^(\w+) ?(.*)$/.exec(line) ?? [];
-      ORDERS[order]?.(server, json);
+      ORDERS[order]?.(server, json, pods);
     })
     .on('close', () => process.exit(0));
 }
 
-const [kubeconfig, rules] = process.argv.slice(2);
+const [kind = '', kubeconfig, rules] = process.argv.slice(2);
+if (!isWorldKind(kind)) throw new Bug(`no kind of world: ${kind}`);
 if (kubeconfig === undefined) throw new Bug('no path for the kubeconfig');
-await main(kubeconfig, rules === undefined ? RULES : (JSON.parse(rules) as Rule[]));
+await main(kind, kubeconfig, rules === undefined ? RULES : (JSON.parse(rules) as Rule[]));

@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Rule } from '../api-server/access.ts';
-import { NODES, OPS } from '../network/layout.ts';
+import { OPS } from '../network/layout.ts';
 import type { World } from '../network/world.ts';
 import { daemonCommand, NODE } from './daemon-command.ts';
 import { type DaemonFailed, DaemonProcess } from './daemon-process.ts';
@@ -141,7 +141,7 @@ async function describeDaemons(
   if (owners === 'kubernetes') await mkdir(join(world.folder, 'kubernetes'), { recursive: true });
   const apiServer =
     owners === 'kubernetes'
-      ? daemon(['the API server', OPS.name], [...NODE, API_SERVER, kubeconfig, ...rules], async () =>
+      ? daemon(['the API server', OPS.name], [...NODE, API_SERVER, world.kind, kubeconfig, ...rules], async () =>
           existsSync(kubeconfig) ? undefined : `no ${kubeconfig}`,
         )
       : undefined;
@@ -163,10 +163,10 @@ async function describeDaemons(
       environment,
       installed && (() => installed.exporter()),
     ),
-    collectors: NODES.map(({ name }) =>
+    collectors: world.layout.nodes.map(({ name }) =>
       daemon(
         [`collector of ${name}`, name],
-        [...collectorStarter(name), ...collectorCommand(readInterval), ...kept(name), ...collectorFlags],
+        [...collectorStarter(name), ...collectorCommand(world, readInterval), ...kept(name), ...collectorFlags],
         answers(name, `${installed?.collectorUrl ?? COLLECTOR_URL}/metrics`, hasRead),
         { ...environment, NODE_NAME: name },
         installed && (() => installed.collector(name)),
@@ -184,8 +184,8 @@ function databaseCommand(world: World): string[] {
   return [DATABASE, ...store, '-httpListenAddr=127.0.0.1:8428', '-search.latencyOffset=1s', '-loggerLevel=WARN'];
 }
 
-function collectorCommand(readInterval: string): string[] {
-  const stream = [`-exporter-address=${OPS.address.v4}:${STREAM_PORT}`, '-insecure'];
+function collectorCommand({ layout }: World, readInterval: string): string[] {
+  const stream = [`-exporter-address=${layout.exporterAddress}:${STREAM_PORT}`, '-insecure'];
   const rest = [`-read-interval=${readInterval}`, '-ebpf-dns-tracer-enabled=false'];
   return [...daemonCommand('collector'), ...stream, ...rest];
 }
@@ -207,7 +207,7 @@ function exporterConfig({ owners, sink }: DaemonsOptions) {
 
 /** Writes the exporter's files. @returns where its configuration is */
 async function writeExporterFiles(world: World, config: unknown, owners: OwnersFrom): Promise<string> {
-  if (owners === 'inventory') await writeFile(inventoryPath(world), inventoryOfWorld());
+  if (owners === 'inventory') await writeFile(inventoryPath(world), inventoryOfWorld(world.layout));
   const path = join(world.folder, 'config.yaml');
   await writeFile(path, JSON.stringify(config, undefined, 2));
   return path;

@@ -1,5 +1,4 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { NODES } from '../network/layout.ts';
 import type { World } from '../network/world.ts';
 import { readReference } from '../reference/reference.ts';
 import type { Transfers } from '../reference/transfers.ts';
@@ -46,13 +45,14 @@ export async function waitForStandstill(world: World, daemons: Daemons, options:
 /** Compares what both have now, every node that is in the world or in the database. */
 export async function readRows(world: World, daemons: Daemons): Promise<Row[]> {
   const references = new Map<string, Transfers>();
-  for (const { name } of NODES) references.set(name, (await readReference(world, name)).counted);
+  const { nodes } = world.layout;
+  for (const { name } of nodes) references.set(name, (await readReference(world, name)).counted);
   const totals = readTotals(await daemons.query(allSamples()));
   const names = new Set([...references.keys(), ...totals.keys()]);
   const rows = [...names].flatMap((node) =>
     compare({
       node,
-      pods: new Set(NODES.find(({ name }) => name === node)?.pods.flatMap(({ address }) => [address.v4, address.v6])),
+      pods: new Set(nodes.find(({ name }) => name === node)?.pods.flatMap(({ address }) => [address.v4, address.v6])),
       reference: references.get(node) ?? new Map(),
       database: totals.get(node) ?? new Map(),
     }),

@@ -1,8 +1,7 @@
-import { CLUSTER, type Family, type Node, type Pod, type Service } from './layout.ts';
+import { CLUSTER, FAMILIES, type Family, type Node, type Pod, type Service } from './layout.ts';
 
 /** The mark that kube-proxy sets on what has to be masqueraded on its way out. */
 const MASQUERADE = '0x4000';
-const FAMILIES: readonly Family[] = ['v4', 'v6'];
 const IP: Record<Family, string> = { v4: 'ip', v6: 'ip6' };
 
 /** An address with a port, as nft writes it. */

@@ -1,7 +1,8 @@
 import { Bug } from '@egressd/flow/bug';
 
 /**
- * Who is in the world and which addresses they have. All of it is constant: each run has its own namespaces.
+ * Who is in every world and which addresses they have. All of it is constant: each run has its own namespaces. What another kind of
+ * world has otherwise is in `kinds.ts`.
  *
  *                         internet  203.0.113.10, 2001:db8:113::10
  *                            │
@@ -61,6 +62,25 @@ export interface Service {
   readonly backends: readonly Pod[];
 }
 
+/** A pod with the node that it runs on. */
+export interface PlacedPod extends Pod {
+  readonly node: string;
+}
+
+/** Who is in a world, beside gateway and internet: the same names in all kinds, not the same addresses. */
+export interface Layout {
+  readonly nodes: readonly Node[];
+  /** Where exporter, database and Kubernetes' API server run. A pod of a node where it has one. */
+  readonly ops: Host | PlacedPod;
+  readonly services: readonly Service[];
+  /** In which families pods and Services have addresses that Kubernetes lists, and others can reach. */
+  readonly families: readonly Family[];
+  /** Where collectors find the exporter. */
+  readonly exporterAddress: string;
+  /** Whether the stream between them is protected by certificates of both sides. */
+  readonly tls: boolean;
+}
+
 /** Where every agent listens. */
 export const TCP_PORT = 8080;
 export const UDP_PORT = 8053;
@@ -99,7 +119,7 @@ export const GATEWAY = 'gateway';
 export const OPS: Host = { name: 'ops', address: { v4: '10.240.9.2', v6: 'fd00:240:9::2' } };
 export const INTERNET: Host = { name: 'internet', address: { v4: '203.0.113.10', v6: '2001:db8:113::10' } };
 
-/** Everybody who runs an agent. */
+/** Everybody who runs an agent, in every kind of world. */
 export const HOSTS: readonly Host[] = [...PODS, ...NODES, OPS, INTERNET];
 
 function named(name: string): Pod {
@@ -118,3 +138,25 @@ export const WEB: Service = { ...service(10, 'web', 'tcp', 80, ['web-1', 'web-2'
 export const DB: Service = service(20, 'db', 'tcp', 5432, ['db-1']);
 export const DNS: Service = service(53, 'dns', 'udp', 53, ['cart-1', 'cart-2']);
 export const SERVICES: readonly Service[] = [WEB, DB, DNS];
+
+export const FAMILIES: readonly Family[] = ['v4', 'v6'];
+
+/** Exporter and database beside the nodes, everybody with addresses of both families, and the stream in plain text. */
+export const COMMON_LAYOUT: Layout = {
+  nodes: NODES,
+  ops: OPS,
+  services: SERVICES,
+  families: FAMILIES,
+  exporterAddress: OPS.address.v4,
+  tls: false,
+};
+
+/** Every pod of a node: the usual ones, and the exporter's where it has one there. */
+export function podsOn({ ops }: Layout, { name, pods }: Node): readonly Pod[] {
+  return 'node' in ops && ops.node === name ? [...pods, ops] : pods;
+}
+
+/** The addresses of a pod that Kubernetes lists. */
+export function listedAddresses({ families }: Layout, { address }: Pod): string[] {
+  return families.map((family) => address[family]);
+}

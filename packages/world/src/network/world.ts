@@ -2,10 +2,18 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { Bug } from '@egressd/flow/bug';
 import { type Agent, startAgent } from '../traffic/agent-process.ts';
 import { runCommand, stopProcess } from './commands.ts';
-import { nodeRules } from './kube-proxy.ts';
-import { HOSTS, NODES, SERVICES, TCP_PORT, UDP_PORT } from './layout.ts';
+import { blueprintOf, type WorldKind } from './kinds.ts';
+import { HOSTS, type Layout, TCP_PORT, UDP_PORT } from './layout.ts';
 import { makeRunFolder, NETNS_FOLDER, newRunName, removeNamespaces, removeRunFolder, sweep } from './runs.ts';
-import { cableBatch, NAMESPACES, namespaceBatch, routeBatch, switchScript } from './wiring.ts';
+import {
+  type Blueprint,
+  cableBatch,
+  firstSysctls,
+  NAMESPACES,
+  namespaceBatch,
+  routeBatch,
+  sysctlScript,
+} from './wiring.ts';
 
 /** How long a process of the world may take to end when it is asked to. */
 const STOP_LIMIT_MS = 12_000;
@@ -16,11 +24,20 @@ export interface SpawnOptions {
   readonly stdio?: 'ignore' | 'inherit' | 'pipe';
 }
 
+/** What can be chosen of a world. */
+export interface WorldOptions {
+  /** Not set: `routed`. */
+  readonly kind?: WorldKind;
+}
+
 /**
  * Two nodes of a cluster with their pods, the way out and the internet, in network namespaces of this machine: `layout.ts` has
  * the picture. Nothing of it touches the machine's own network.
  */
 export interface World {
+  readonly kind: WorldKind;
+  /** Who is in it, with which addresses. */
+  readonly layout: Layout;
   /** For files of this run; goes with the world. */
   readonly folder: string;
   /** Runs a command to its end in the namespace of `host`. @returns its output */
@@ -36,14 +53,15 @@ export interface World {
 }
 
 /** Builds a world, with agents that listen. First removes what killed runs have left. Needs root. */
-export async function openWorld(): Promise<World> {
+export async function openWorld({ kind = 'routed' }: WorldOptions = {}): Promise<World> {
   await sweep();
+  const blueprint = blueprintOf(kind);
   const run = await newRunName();
   const ns = (host: string) => `${run}${host}`;
   const agents = new Map<string, Agent>();
-  const world = emptyWorld(ns, await makeRunFolder(run), agents);
+  const world: World = { kind, layout: blueprint.layout, ...emptyWorld(ns, await makeRunFolder(run), agents) };
   try {
-    await build(world, ns);
+    await build(blueprint, world, ns);
     for (const { name } of HOSTS) {
       const spawnAgent = (command: string, args: readonly string[]) =>
         world.spawn(name, command, args, { stdio: 'pipe' });
@@ -58,7 +76,11 @@ export async function openWorld(): Promise<World> {
 }
 
 /** A world of which nothing is there yet. @param ns a host's namespace */
-function emptyWorld(ns: (host: string) => string, folder: string, agents: ReadonlyMap<string, Agent>): World {
+function emptyWorld(
+  ns: (host: string) => string,
+  folder: string,
+  agents: ReadonlyMap<string, Agent>,
+): Omit<World, 'kind' | 'layout'> {
   const children = new Set<ChildProcess>();
   return {
     folder,
@@ -90,10 +112,16 @@ function emptyWorld(ns: (host: string) => string, folder: string, agents: Readon
 }
 
 /** Fills the new world's namespaces. */
-async function build(world: World, ns: (host: string) => string): Promise<void> {
+async function build(blueprint: Blueprint, world: World, ns: (host: string) => string): Promise<void> {
+  const { layout, podNetwork } = blueprint;
+  const setSysctls = (host: string, sysctls: Readonly<Record<string, number>>) =>
+    world.run(host, 'sh', ['-s'], sysctlScript(sysctls));
   await runCommand('ip', ['-batch', '-'], namespaceBatch(ns));
-  await Promise.all(NAMESPACES.map((host) => world.run(host, 'sh', ['-s'], switchScript(host))));
-  await runCommand('ip', ['-batch', '-'], cableBatch(ns));
-  await Promise.all(NAMESPACES.map((host) => world.run(host, 'ip', ['-batch', '-'], routeBatch(host))));
-  for (const node of NODES) await world.run(node.name, 'nft', ['-f', '-'], nodeRules(node, SERVICES));
+  await Promise.all(NAMESPACES.map((host) => setSysctls(host, firstSysctls(layout, host))));
+  await runCommand('ip', ['-batch', '-'], cableBatch(blueprint, ns));
+  await Promise.all(NAMESPACES.map((host) => world.run(host, 'ip', ['-batch', '-'], routeBatch(blueprint, host))));
+  for (const node of layout.nodes) {
+    await setSysctls(node.name, podNetwork.sysctls(node));
+    await world.run(node.name, 'nft', ['-f', '-'], podNetwork.rules(node));
+  }
 }

@@ -1,4 +1,18 @@
-import { DB, DNS, type Family, INTERNET, NODE_A, NODE_B, PODS, TCP_PORT, UDP_PORT, WEB } from '../network/layout.ts';
+import {
+  COMMON_LAYOUT,
+  DB,
+  DNS,
+  FAMILIES,
+  type Family,
+  INTERNET,
+  type Layout,
+  NODE_A,
+  NODE_B,
+  type Pod,
+  TCP_PORT,
+  UDP_PORT,
+  WEB,
+} from '../network/layout.ts';
 import type { Agent } from './agent-process.ts';
 import type { Done, TrafficOrder } from './orders.ts';
 import type { Random } from './random.ts';
@@ -9,7 +23,6 @@ export interface Step {
   readonly order: TrafficOrder;
 }
 
-const FAMILIES: readonly Family[] = ['v4', 'v6'];
 const KB = 1000;
 /** Where nobody listens. */
 const CLOSED_PORT = 81;
@@ -34,9 +47,9 @@ function long(from: string, to: string, pieces: number): Step {
 }
 
 /** Every kind of way through the world, by Services and directly, in one family. Sizes are drawn. */
-function ways(family: Family, random: Random): Step[] {
+function ways(layout: Layout, family: Family, random: Random): Step[] {
   const size = (least: number, most: number) => random.between(least * KB, most * KB);
-  const [web1, cart1, db1, web2, cart2, db2] = PODS.map((pod) => pod.address[family]) as [
+  const [web1, cart1, db1, web2, cart2, db2] = podsOf(layout).map((pod) => pod.address[family]) as [
     string,
     string,
     string,
@@ -91,29 +104,43 @@ function ways(family: Family, random: Random): Step[] {
   ];
 }
 
+function podsOf({ nodes }: Layout): readonly Pod[] {
+  return nodes.flatMap(({ pods }) => pods);
+}
+
+/** Those that lead somewhere: where pods and Services have no addresses of a family, nodes and the internet are left. */
+function possibleWays(layout: Layout, family: Family, random: Random): Step[] {
+  const all = ways(layout, family, random);
+  if (layout.families.includes(family)) return all;
+  const left = [...layout.nodes, INTERNET].map(({ address }) => address[family]);
+  return all.filter(({ order }) => left.includes(order.to) && !('port' in order && order.port === WEB.nodePort));
+}
+
 /** Connections that the kernel forgets at once: hardly a dump ever shows them, only their end events tell. */
-function vanishing(): Step[] {
-  return FAMILIES.map((family) => ({
+function vanishing(layout: Layout): Step[] {
+  const to = podsOf(layout)[0]!.address;
+  return layout.families.map((family) => ({
     from: 'cart-2',
-    order: { do: 'refused', to: PODS[0]!.address[family], port: CLOSED_PORT },
+    order: { do: 'refused', to: to[family], port: CLOSED_PORT },
   }));
 }
 
 /** A fixed amount of everything: the same steps for the same seed. */
-export function wholePlan(random: Random): Step[] {
-  return [...lastingPlan(random), ...vanishing()];
+export function wholePlan(random: Random, layout: Layout = COMMON_LAYOUT): Step[] {
+  return [...lastingPlan(random, layout), ...vanishing(layout)];
 }
 
 /** The same without what vanishes at once: the kernel keeps these connections for a while after their end. */
-export function lastingPlan(random: Random): Step[] {
-  return FAMILIES.flatMap((family) => ways(family, random));
+export function lastingPlan(random: Random, layout: Layout = COMMON_LAYOUT): Step[] {
+  return FAMILIES.flatMap((family) => possibleWays(layout, family, random));
 }
 
-/** Something between two pods, or a pod and the internet, without any translation of addresses: it survives that its connection is forgotten. */
-export function directStep(random: Random): Step {
-  const family = random.pick(FAMILIES);
-  const from = random.pick(PODS);
-  const to = random.pick(PODS.filter((pod) => pod !== from)).address[family];
+/** Something between two pods, without any translation of addresses: it survives that its connection is forgotten. */
+export function directStep(random: Random, layout: Layout = COMMON_LAYOUT): Step {
+  const family = random.pick(layout.families);
+  const pods = podsOf(layout);
+  const from = random.pick(pods);
+  const to = random.pick(pods.filter((pod) => pod !== from)).address[family];
   const kind = random.between(0, 2);
   if (kind === 0) return long(from.name, to, random.between(5, 20));
   if (kind === 1) return bulk(from.name, to, random.between(20, 6000) * KB, random.between(20, 6000) * KB);
@@ -122,8 +149,8 @@ export function directStep(random: Random): Step {
 }
 
 /** Something that may happen next where traffic never ends. */
-export function anyStep(random: Random): Step {
-  return random.pick(ways(random.pick(FAMILIES), random));
+export function anyStep(random: Random, layout: Layout = COMMON_LAYOUT): Step {
+  return random.pick(possibleWays(layout, random.pick(FAMILIES), random));
 }
 
 /** Carries out steps, some at a time. @returns the payload that was moved */

@@ -22,7 +22,7 @@ async function switchOff({ world, traffic, random, metric, pause }: Context): Pr
   const before = await countedOn(world, NODE_A);
   await setSwitches(world, NODE_A.name, { [ACCOUNTING]: 0 });
   await carryOut(
-    Array.from({ length: UNCOUNTED_TRANSFERS }, () => directStep(random)),
+    Array.from({ length: UNCOUNTED_TRANSFERS }, () => directStep(random, world.layout)),
     world.agent,
     3,
   );
@@ -69,13 +69,13 @@ export const KERNEL_ROWS: readonly Row[] = [
   {
     name: 'entries-deleted',
     does: "Somebody deletes a node's TCP connections under load (conntrack -D), ten times.",
-    traffic: { step: directStep, maxRestMs: 200 },
+    traffic: { step: (random, _, layout) => directStep(random, layout), maxRestMs: 200 },
     fault: deleting('-D', '-p', 'tcp'),
   },
   {
     name: 'entries-flushed',
     does: "Somebody empties a node's table under load (conntrack -F), ten times.",
-    traffic: { step: directStep, maxRestMs: 200 },
+    traffic: { step: (random, _, layout) => directStep(random, layout), maxRestMs: 200 },
     fault: deleting('-F'),
   },
 ];

@@ -39,14 +39,14 @@ const RUSH: TrafficOptions = {
 const SAME_TUPLE: TrafficOptions = {
   parallel: 3,
   maxRestMs: 2500,
-  step(random, row): Step {
+  step(random, row, layout): Step {
     if (row === 0)
       return connections('web-1', address('cart-2').v4, {
         connections: random.between(5, 100),
         fromPort: 40_000,
         reset: true,
       });
-    if (row > 1) return anyStep(random);
+    if (row > 1) return anyStep(random, layout);
     const datagrams = random.between(1, 40);
     const order = { do: 'udp', to: address('db-2').v6, port: UDP_PORT, datagrams, size: 900, answer: 60 } as const;
     return { from: 'cart-1', order: { ...order, fromPort: 40_001 } };

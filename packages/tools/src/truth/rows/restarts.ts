@@ -35,7 +35,7 @@ async function away({ world, daemons, traffic, random, pause, metric }: Context)
   await collector?.end('SIGKILL');
   const before = await countedOn(world, NODE_A);
   await carryOut(
-    Array.from({ length: UNHEARD_TRANSFERS }, () => directStep(random)),
+    Array.from({ length: UNHEARD_TRANSFERS }, () => directStep(random, world.layout)),
     world.agent,
     3,
   );

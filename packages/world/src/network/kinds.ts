@@ -1,0 +1,21 @@
+import { ROUTED } from './routed.ts';
+import type { Blueprint } from './wiring.ts';
+
+/** The kinds of worlds: the same cluster, and each time another network below it. */
+const BLUEPRINTS = {
+  /** Pods have addresses that the network routes. */
+  routed: ROUTED,
+} as const satisfies Readonly<Record<string, Blueprint>>;
+
+export type WorldKind = keyof typeof BLUEPRINTS;
+export const WORLD_KINDS = Object.keys(BLUEPRINTS) as readonly WorldKind[];
+
+/** What a kind of world is made of. */
+export function blueprintOf(kind: WorldKind): Blueprint {
+  return BLUEPRINTS[kind];
+}
+
+/** Whether a word, of a command line for example, is one of the kinds. */
+export function isWorldKind(word: string): word is WorldKind {
+  return Object.hasOwn(BLUEPRINTS, word);
+}
