@@ -340,7 +340,7 @@ test.each(CASES)('killed at any moment, it ends with every byte once: %s', async
         for (const sink of sinks.values()) sink.answers = [];
         // What books have too much of would be missing from what comes later.
         for (const node of NODES.keys()) move(node, [1000, 1000, 1000, 1000]);
-        // Pauses of refused series are over after a while.
+        // The backoff of refused series ends after a while.
         for (let round = 0; round < 4; round++) {
           world.nowMs += 20 * 60_000;
           life.export();

@@ -158,7 +158,7 @@ describe('series', () => {
   });
 });
 
-test('times of snapshots rise, whatever the clock does, with room between them for a zero', () => {
+test('times of snapshots increase, whatever the clock does, with room between them for a zero sample', () => {
   const aggregate = new Aggregate();
   const times = [5000, 5000, 1000, 5001, 9000].map((now) => aggregate.snapshot(now, EMPTY).timeMs);
   expect(times).toEqual([5000, 5002, 5004, 5006, 9000]);

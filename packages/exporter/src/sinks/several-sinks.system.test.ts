@@ -35,8 +35,8 @@ async function receiver(answer: Answer): Promise<TestReceiver> {
   return started;
 }
 
-/** Takes connections and never says a word. */
-async function silentServer(): Promise<number> {
+/** Accepts connections and never answers. */
+async function hangingServer(): Promise<number> {
   const sockets: Socket[] = [];
   const server: Server = createServer((socket) => sockets.push(socket.on('error', () => {})));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -47,7 +47,7 @@ async function silentServer(): Promise<number> {
   return (server.address() as { port: number }).port;
 }
 
-/** A port where nobody listens. */
+/** A port that refuses connections. */
 async function deadPort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -98,7 +98,7 @@ test('one that is slow, hangs, is wrong or cannot write touches no other', async
     await receiver(status(204)),
     await receiver(status(200, {}, '<!doctype html><title>Log in</title>')),
   ];
-  const [hanging, dead] = [await silentServer(), await deadPort()];
+  const [hanging, dead] = [await hangingServer(), await deadPort()];
   const { registry, lines, accepted, offer } = deliveries(`
 sinks:
   items: { http: { url: "http://127.0.0.1:${items.port}/flows" } }
@@ -132,7 +132,7 @@ sinks:
     .map((line) => JSON.parse(line));
   expect(written.map(({ tx_bytes }) => tx_bytes)).toEqual(Array(rounds).fill([10, 20]).flat());
 
-  // Each other one is told by its name.
+  // The others are recognized by their names.
   for (const name of ['dead', 'wrong', 'nowhere']) expect(lines.join()).toContain(`sink=${name}`);
   for (const name of ['hanging', 'dead', 'wrong', 'nowhere'])
     expect(await metric(registry, 'egressd_exporter_sink_pending_age_seconds', { sink: name })).toBeGreaterThan(0);
@@ -145,7 +145,7 @@ sinks:
 
 test('sinks that are dead for long, and series that come and go, do not fill the memory', async () => {
   const dead = await deadPort();
-  const hanging = await silentServer();
+  const hanging = await hangingServer();
   const { offer } = deliveries(`
 sinks:
   dead: { prom_remote_write: { url: "http://127.0.0.1:${dead}/api/v1/write", maxSeries: 100 } }
@@ -179,6 +179,6 @@ sinks:
   const before = used();
   await play(400, 50);
   const growth = used() - before;
-  // 8,000 series passed through three ledgers: kept, they would take more than 10 MiB.
+  // 8,000 series passed through three sink states: kept, they would take more than 10 MiB.
   expect(growth).toBeLessThan(3 * 1024 * 1024);
 });

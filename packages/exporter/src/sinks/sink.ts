@@ -1,6 +1,9 @@
 import type { Counter, SeriesLabels } from '../aggregate/snapshot.ts';
 import type { Frame, Mode } from './delivery/frame.ts';
 
+/** Bytes of one request body before compression, unless a single sample or item needs more. */
+export const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
+
 /** Frozen bytes: a retry sends the same ones under the same key. */
 export interface FrozenRequest {
   readonly body: Uint8Array;

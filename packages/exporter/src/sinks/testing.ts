@@ -9,7 +9,7 @@ import type { Timers } from './delivery/timers.ts';
 export const STARTED_MS = 1_700_000_000_000;
 
 /** Labels of a TCP flow between two pods, with changes. */
-export function testLabels(changes: Partial<SeriesLabels> = {}): SeriesLabels {
+function testLabels(changes: Partial<SeriesLabels> = {}): SeriesLabels {
   return {
     src_ip: '10.0.0.1',
     src_pod: 'front-1',
@@ -52,7 +52,7 @@ export function testSnapshot(
   return { timeMs: STARTED_MS + afterMs, series, totals: columns, evicted, position };
 }
 
-/** Time that passes only when somebody sleeps: the clock jumps to the end of the shortest sleep, once all else has had its turn. */
+/** Virtual time: the clock jumps to the end of the shortest sleep, once nothing else is to be run. */
 export class VirtualTimers implements Timers {
   /** What was slept to the end, in order. */
   readonly slept: number[] = [];
@@ -92,13 +92,13 @@ export class VirtualTimers implements Timers {
 }
 
 /** Far beyond what any test waits for: a test that never ends would keep its process alive. */
-const PATIENCE_MS = 20_000;
+const WAIT_TIMEOUT_MS = 20_000;
 
 /** Waits until the condition holds. */
 export async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
+  const deadline = performance.now() + WAIT_TIMEOUT_MS;
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error('what the test waits for does not happen');
+    if (performance.now() > deadline) throw new Error('timed out waiting for a condition');
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }

@@ -10,7 +10,7 @@ import type { SinkState } from './sink-state.ts';
  * What became of a frame. `accepted`: all of it, or what the receiver did not refuse by itself; `incomplete`: the rest goes with the next
  * frame; `stopped`: not known, because the exporter stopped.
  */
-export type FrameOutcome = 'accepted' | 'incomplete' | 'stopped';
+type FrameOutcome = 'accepted' | 'incomplete' | 'stopped';
 
 /** A frame, or the zero samples of one, and what became of its parts. */
 interface SentFrame {
@@ -18,7 +18,7 @@ interface SentFrame {
   readonly parts: RequestSplitter;
 }
 
-export interface FrameSenderOptions {
+interface FrameSenderOptions {
   readonly sink: Sink;
   readonly state: SinkState;
   readonly requests: RequestSender;

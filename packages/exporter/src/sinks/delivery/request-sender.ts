@@ -19,7 +19,7 @@ export interface SentRequest {
   readonly maybeStored: boolean;
 }
 
-export interface RequestSenderOptions {
+interface RequestSenderOptions {
   readonly sink: Sink;
   readonly metrics: SinkMetrics;
   readonly log: DeliveryLog;

@@ -27,7 +27,7 @@ test.each<[string, Mode, () => ChaosDatabase | ChaosEndpoint]>([
     fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
       const sink = receiver();
       let acceptedMs = 0;
-      let givenUp = false;
+      let lostEnded = false;
       const delivery = new SinkDelivery({
         sink,
         startedMs: STARTED_MS,
@@ -35,7 +35,7 @@ test.each<[string, Mode, () => ChaosDatabase | ChaosEndpoint]>([
         metrics: {
           ...createSinkMetrics(new Registry()),
           dropped: (_sink, reason) => {
-            givenUp ||= reason === 'series_ended';
+            lostEnded ||= reason === 'series_ended';
           },
         },
         log: SILENT,
@@ -78,7 +78,7 @@ test.each<[string, Mode, () => ChaosDatabase | ChaosEndpoint]>([
         }
       }
       sink.answers = [];
-      // Pauses of refused series are over after a while.
+      // The backoff of refused series ends after a while.
       for (let round = 0; round < 4; round++) {
         offer(20 * 60_000);
         await until(() => acceptedMs === STARTED_MS + nowMs);
@@ -87,7 +87,7 @@ test.each<[string, Mode, () => ChaosDatabase | ChaosEndpoint]>([
       // Each counter has the same totals.
       const expected = sink.counters.length * counted;
       // Refused to the end after its own end: the one loss that is by design, and counted.
-      if (givenUp) expect(sink.sum(mode)).toBeLessThanOrEqual(expected);
+      if (lostEnded) expect(sink.sum(mode)).toBeLessThanOrEqual(expected);
       else expect(sink.sum(mode)).toBe(expected);
     }),
     { numRuns: 150 },
@@ -96,7 +96,7 @@ test.each<[string, Mode, () => ChaosDatabase | ChaosEndpoint]>([
 
 async function until(condition: () => boolean): Promise<void> {
   for (let turn = 0; !condition(); turn++) {
-    if (turn > 20_000) throw new Error('the delivery stands still');
+    if (turn > 20_000) throw new Error('the delivery hangs');
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -15,7 +15,7 @@ const refuse = (fault: Fault): SendResult => ({ outcome: 'rejected', status: '4x
 /** One attempt as a sink saw it: `time key pod=value ...`. */
 type Seen = { readonly key: string; readonly samples: readonly string[] };
 
-/** A sink whose bodies are text, and that answers as it is told. */
+/** A sink whose bodies are text, and that answers what the test wants. */
 class TextSink implements Sink {
   readonly name = 'text';
   readonly identityScheme = 'text';
@@ -101,7 +101,7 @@ describe('SinkDelivery', () => {
     expect(sink.closed).toBe(true);
   });
 
-  test('a counter begins with a request of its own: no request holds two samples of a series', async () => {
+  test('a counter starts with a request of its own: no request holds two samples of a series', async () => {
     const { sink, accepted, offer } = setUp();
     offer(60_000, [5], 'counter');
     await until(() => accepted.length === 1);
@@ -115,7 +115,7 @@ describe('SinkDelivery', () => {
     ]);
   });
 
-  test('a counter whose start is refused does not go without it', async () => {
+  test('a counter whose zero sample is refused does not go without it', async () => {
     const { sink, accepted, offer } = setUp((samples) => (samples.includes('pod-1=0@1') ? refuse('content') : OK));
     offer(60_000, [5, 6, 7], 'counter');
     await until(() => accepted.length === 1);
@@ -135,7 +135,7 @@ describe('SinkDelivery', () => {
     ]);
   });
 
-  test('where nobody asks, it goes as the sink usually sends', async () => {
+  test('where no collector asks, the sink sends in its default mode', async () => {
     for (const [mode, expected] of [
       ['counter', 8],
       ['delta', 3],
@@ -157,7 +157,7 @@ describe('SinkDelivery', () => {
     expect(sink.seen).toEqual([]);
   });
 
-  test('a request that fails is repeated, the same under the same key, after growing pauses', async () => {
+  test('a request that fails is repeated, the same under the same key, after exponential backoff', async () => {
     const answers = [AGAIN, { ...AGAIN, retryAfterMs: 30_000 }, AGAIN, OK];
     const { sink, timers, accepted, offer, metric } = setUp(() => answers.shift()!);
     offer(60_000, [5]);
@@ -169,7 +169,7 @@ describe('SinkDelivery', () => {
     ]);
   });
 
-  test('while one is repeated, only the newest snapshot waits', async () => {
+  test('while one is repeated, only the newest snapshot is pending', async () => {
     const { sink, accepted, offer, metric } = setUp(() => (accepted.length + sink.seen.length < 4 ? AGAIN : OK));
     for (let minute = 1; minute <= 3; minute++) offer(minute * 60_000, [minute * 100]);
     await until(() => accepted.length === 2);
@@ -182,7 +182,7 @@ describe('SinkDelivery', () => {
     ]);
   });
 
-  test('one refused series: the others are accepted, it is counted, pauses, and its bytes go later', async () => {
+  test('one refused series: the others are accepted, it is counted, backs off, and its bytes go later', async () => {
     const { sink, accepted, offer, metric } = setUp((samples) =>
       samples.some((sample) => sample.startsWith('pod-7=')) ? refuse('content') : OK,
     );
@@ -324,7 +324,7 @@ describe('SinkDelivery', () => {
     expect(sink.seen.filter(({ samples }) => samples.length <= 30).flatMap(({ samples }) => samples)).toHaveLength(400);
   });
 
-  test('a sink away for long holds no commits, until it is back', async () => {
+  test('an unavailable sink holds no commits, until it is available again', async () => {
     const { sink, delivery, timers, accepted, offer, lines, metric } = setUp(() => AGAIN);
     offer(60_000, [1]);
     await until(() => timers.now() > UNAVAILABLE_AFTER_MS);
@@ -346,7 +346,7 @@ describe('SinkDelivery', () => {
     ]);
   });
 
-  test('a sink that is only idle is not away', () => {
+  test('a sink that is only idle is available', () => {
     const { delivery, timers } = setUp();
     timers.advance(10 * UNAVAILABLE_AFTER_MS);
     expect(delivery.holdsCommit).toBe(true);
@@ -366,7 +366,7 @@ describe('SinkDelivery', () => {
     expect(sink.seen).toHaveLength(1);
   });
 
-  test('closing hurries, then gives up at the deadline', async () => {
+  test('closing shortens the backoff, and ends at the deadline', async () => {
     const { sink, delivery, accepted, offer } = setUp(
       (_samples, signal) =>
         new Promise((resolve) => signal.addEventListener('abort', () => resolve({ ...AGAIN, status: 'stopped' }))),
@@ -380,7 +380,7 @@ describe('SinkDelivery', () => {
     expect(sink.seen).toHaveLength(1);
   });
 
-  test('closing delivers what waits', async () => {
+  test('closing delivers what is pending', async () => {
     const answers = [AGAIN, AGAIN];
     const { delivery, accepted, offer } = setUp(() => answers.shift() ?? OK);
     offer(60_000, [1]);
@@ -389,7 +389,7 @@ describe('SinkDelivery', () => {
     expect(accepted).toEqual([60_000, 120_000]);
   });
 
-  test('a sink that breaks is said, and the next snapshot is tried', async () => {
+  test('a sink that throws is logged, and the next snapshot is tried', async () => {
     const { sink, accepted, offer, lines } = setUp(() => {
       throw new Error('BUG: made for this test');
     });
@@ -422,7 +422,7 @@ class ItemSink extends TextSink {
 }
 
 describe('items', () => {
-  test('no start goes before, and no end after, in either mode', async () => {
+  test('no zero sample goes before, and no stale marker after, in either mode', async () => {
     for (const mode of ['delta', 'counter'] as const) {
       const { sink, delivery, accepted, offer } = setUp(undefined, new ItemSink());
       offer(60_000, [5], mode);
@@ -443,7 +443,7 @@ describe('items', () => {
     expect(sink.seen.map(({ samples }) => samples)).toEqual([['pod-0=5/5']]);
   });
 
-  test('one refused item: the others are accepted whole, it pauses whole, and its bytes go later', async () => {
+  test('one refused item: the others are accepted whole, it backs off whole, and its bytes go later', async () => {
     const broken = (samples: readonly string[]) => samples.some((sample) => sample.startsWith('pod-33='));
     const { sink, accepted, offer, metric } = setUp(undefined, new ItemSink());
     const stored: string[] = [];

@@ -9,7 +9,7 @@ const INTERVAL_MS = 60_000;
 const NOWHERE = new Map();
 const [A, B, C] = [testSeries(1), testSeries(2), testSeries(3)] as const;
 
-function ledger(maxSeries = 100, identityOf = (labels: { src_pod: string }) => labels.src_pod): SinkState {
+function sinkState(maxSeries = 100, identityOf = (labels: { src_pod: string }) => labels.src_pod): SinkState {
   return new SinkState({
     counters: ['txBytes'],
     maxSeries,
@@ -26,8 +26,8 @@ function text(frame: Frame): string[] {
     const start = frame.zeroSamples?.kinds[unit]
       ? `${frame.zeroSamples.values[unit]}@${frame.zeroSamples.timeMs - STARTED_MS} `
       : '';
-    const said = { [NO_SAMPLE]: '-', [SAMPLE]: `${start}${sample}`, [STALE]: 'end' }[kind];
-    return `${frame.identities[Math.floor(unit / frame.width)]} ${said}`;
+    const shown = { [NO_SAMPLE]: '-', [SAMPLE]: `${start}${sample}`, [STALE]: 'end' }[kind];
+    return `${frame.identities[Math.floor(unit / frame.width)]} ${shown}`;
   });
 }
 
@@ -36,7 +36,7 @@ function acceptAll(of: SinkState, frame: Frame): void {
   of.accepted(frame, 0, unitsOf(frame));
 }
 
-/** Offers a snapshot and freezes it; all is accepted unless said otherwise. */
+/** Offers a snapshot and freezes it; all is accepted by default. */
 function step(
   of: SinkState,
   afterMs: number,
@@ -51,38 +51,38 @@ function step(
 }
 
 describe('counters', () => {
-  test('a zero goes one interval before the first value', () => {
-    const of = ledger();
+  test('a zero sample goes one interval before the first value', () => {
+    const of = sinkState();
     expect(step(of, 120_000, [A], [100])).toEqual(['pod-1 0@60000 100@120000']);
     expect(step(of, 180_000, [A], [100])).toEqual(['pod-1 100@180000']);
     expect(step(of, 240_000, [A, B], [150, 7])).toEqual(['pod-1 150@240000', 'pod-2 0@180001 7@240000']);
   });
 
   test('no zero before the start of the exporter', () => {
-    expect(step(ledger(), 30_000, [A], [100])).toEqual(['pod-1 0@1 100@30000']);
+    expect(step(sinkState(), 30_000, [A], [100])).toEqual(['pod-1 0@1 100@30000']);
   });
 
   test('no room for a zero: the series waits', () => {
-    const of = ledger();
+    const of = sinkState();
     expect(step(of, 1, [A], [100])).toEqual(['pod-1 -']);
     expect(step(of, 2, [A], [100])).toEqual(['pod-1 -']);
     expect(step(of, 60_000, [A], [100])).toEqual(['pod-1 0@3 100@60000']);
   });
 
   test('two milliseconds are room enough, as between snapshots of a clock that was set back', () => {
-    const of = ledger();
+    const of = sinkState();
     step(of, 60_000, [A], [100]);
     expect(step(of, 60_002, [A, B], [150, 7])).toEqual(['pod-1 150@60002', 'pod-2 0@60001 7@60002']);
   });
 
   test('what was not accepted comes again with its zero, after the frame before', () => {
-    const of = ledger();
+    const of = sinkState();
     step(of, 60_000, [A], [100], { accept: false });
     expect(step(of, 90_000, [A], [120])).toEqual(['pod-1 0@60001 120@90000']);
   });
 
   test('an ended series gets a stale marker once, after its last value', () => {
-    const of = ledger();
+    const of = sinkState();
     step(of, 60_000, [A], [100]);
     expect(step(of, 120_000, [], [], { evicted: [A], accept: false })).toEqual(['pod-1 end']);
     expect(step(of, 180_000, [], [])).toEqual(['pod-1 end']);
@@ -90,8 +90,8 @@ describe('counters', () => {
     expect(of.size).toBe(0);
   });
 
-  test('an ended series whose last value was not accepted says it first', () => {
-    const of = ledger();
+  test('an ended series whose last value was not accepted sends it first', () => {
+    const of = sinkState();
     step(of, 60_000, [A], [100]);
     step(of, 120_000, [A], [150], { accept: false });
     expect(step(of, 180_000, [], [], { evicted: [A] })).toEqual(['pod-1 150@180000']);
@@ -100,7 +100,7 @@ describe('counters', () => {
   });
 
   test('a superseded snapshot loses nothing, not even the last increase of an ended series', () => {
-    const of = ledger();
+    const of = sinkState();
     of.absorb(testSnapshot(60_000, [A, B], [100, 5]));
     expect(step(of, 120_000, [A], [130], { evicted: [B] })).toEqual([
       'pod-1 0@60000 130@120000',
@@ -108,8 +108,8 @@ describe('counters', () => {
     ]);
   });
 
-  test('labels that come back after their end begin at zero, after the marker', () => {
-    const of = ledger();
+  test('labels that come back after their end start at zero, after the stale marker', () => {
+    const of = sinkState();
     step(of, 60_000, [A], [100]);
     step(of, 120_000, [], [], { evicted: [A] });
     step(of, 180_000, [], []);
@@ -117,16 +117,16 @@ describe('counters', () => {
     expect(step(of, 190_000, [again], [3])).toEqual(['pod-1 0@180001 3@190000']);
   });
 
-  test('labels that come back while the marker waits go on', () => {
-    const of = ledger();
+  test('labels that come back while the stale marker is pending go on', () => {
+    const of = sinkState();
     step(of, 60_000, [A], [100]);
     step(of, 120_000, [], [], { evicted: [A], accept: false });
     const again = { id: 9, labels: A.labels };
     expect(step(of, 180_000, [again], [3])).toEqual(['pod-1 103@180000']);
   });
 
-  test('labels that come back while the marker is under way begin where they were', () => {
-    const of = ledger();
+  test('labels that come back while the stale marker is in flight start where they were', () => {
+    const of = sinkState();
     step(of, 60_000, [A], [100]);
     of.absorb(testSnapshot(120_000, [], [], [A]));
     const marker = of.freeze(STARTED_MS + 120_000, 'counter', NOWHERE);
@@ -137,7 +137,7 @@ describe('counters', () => {
   });
 
   test('series that look the same to the receiver are one, and its total never falls', () => {
-    const of = ledger(100, () => 'all');
+    const of = sinkState(100, () => 'all');
     expect(step(of, 60_000, [A, B], [100, 5])).toEqual(['all 0@1 105@60000']);
     expect(step(of, 120_000, [B], [6], { evicted: [A] })).toEqual(['all 106@120000']);
     expect(step(of, 180_000, [B, C], [6, 10])).toEqual(['all 116@180000']);
@@ -145,7 +145,7 @@ describe('counters', () => {
   });
 
   test('totals beyond 2^53 are sent rounded and end like others', () => {
-    const of = ledger();
+    const of = sinkState();
     step(of, 60_000, [A], [2 ** 53]);
     expect(step(of, 120_000, [A], [2 ** 53 + 2])).toEqual([`pod-1 ${2 ** 53 + 2}@120000`]);
     expect(step(of, 180_000, [], [], { evicted: [A] })).toEqual(['pod-1 end']);
@@ -155,16 +155,16 @@ describe('counters', () => {
 describe('deltas', () => {
   const mode = 'delta';
 
-  test('each says the increase since the last that was accepted; what did not increase is not sent', () => {
-    const of = ledger();
+  test('each is the increase since the last that was accepted; what did not increase is not sent', () => {
+    const of = sinkState();
     expect(step(of, 60_000, [A, B], [100, 1], { mode })).toEqual(['pod-1 100@60000', 'pod-2 1@60000']);
     expect(step(of, 120_000, [A, B], [100, 3], { mode, accept: false })).toEqual(['pod-2 2@120000']);
     expect(step(of, 180_000, [A, B], [100, 7], { mode })).toEqual(['pod-2 6@180000']);
     expect(step(of, 240_000, [A, B], [100, 7], { mode })).toEqual([]);
   });
 
-  test('an ended series says its last increase and nothing more', () => {
-    const of = ledger();
+  test('an ended series sends its last increase and nothing more', () => {
+    const of = sinkState();
     of.absorb(testSnapshot(60_000, [A], [100]));
     expect(step(of, 120_000, [], [], { evicted: [A], mode })).toEqual(['pod-1 100@120000']);
     expect(step(of, 180_000, [], [], { mode })).toEqual([]);
@@ -172,7 +172,7 @@ describe('deltas', () => {
   });
 
   test('exact beyond 2^53', () => {
-    const of = ledger();
+    const of = sinkState();
     step(of, 60_000, [A], [2 ** 60], { mode });
     of.absorb(testSnapshot(120_000, [A], [2 ** 60]));
     expect(step(of, 180_000, [A], [2 ** 60 + 1024], { mode })).toEqual(['pod-1 1024@180000']);
@@ -180,15 +180,15 @@ describe('deltas', () => {
 });
 
 describe('a change of mode', () => {
-  test('to counters: they begin at what went as deltas', () => {
-    const of = ledger();
+  test('to counters: they start at what went as deltas', () => {
+    const of = sinkState();
     step(of, 60_000, [A], [100], { mode: 'delta' });
     expect(step(of, 120_000, [A], [130])).toEqual(['pod-1 100@60001 130@120000']);
     expect(step(of, 180_000, [A], [140])).toEqual(['pod-1 140@180000']);
   });
 
   test('to deltas: only what came after the last total', () => {
-    const of = ledger();
+    const of = sinkState();
     step(of, 60_000, [A], [100]);
     expect(step(of, 120_000, [A], [130], { mode: 'delta' })).toEqual(['pod-1 30@120000']);
   });
@@ -197,7 +197,7 @@ describe('a change of mode', () => {
 describe('maxSeries', () => {
   const [D, E] = [testSeries(4), testSeries(5, { protocol: 17 })];
   const identityOf = (labels: { src_pod: string; protocol: number }) => `${labels.src_pod}/${labels.protocol}`;
-  const of = ledger(2, identityOf as never);
+  const of = sinkState(2, identityOf as never);
 
   test('the rest folds into one series a protocol, and stays there', () => {
     expect(step(of, 60_000, [A, B, C, D, E], [1, 2, 3, 4, 5])).toEqual([
@@ -231,8 +231,8 @@ describe('maxSeries', () => {
 });
 
 describe('a refused series', () => {
-  test('pauses longer each time, then says all', () => {
-    const of = ledger();
+  test('backs off longer each time, then sends all', () => {
+    const of = sinkState();
     const tries: number[] = [];
     for (let minute = 1; minute <= 20; minute++) {
       of.absorb(testSnapshot(minute * 60_000, [A, B], [minute, minute]));
@@ -249,16 +249,16 @@ describe('a refused series', () => {
     expect(step(of, 40 * 60_000, [A, B], [40, 40])).toContain(`pod-1 0@${39 * 60_000} 40@${40 * 60_000}`);
   });
 
-  test('that has ended is tried a few times more, then given up', () => {
-    const of = ledger();
+  test('that has ended is tried a few times more, then abandoned', () => {
+    const of = sinkState();
     of.absorb(testSnapshot(60_000, [A], [100]));
     of.absorb(testSnapshot(120_000, [], [], [A]));
-    const said = [];
+    const tries = [];
     for (let minute = 2; of.size > 0; minute++) {
       const frame = of.freeze(STARTED_MS + minute * 60_000, 'counter', NOWHERE);
-      if (frame.rows > 0) said.push(`${minute} ${of.refused(frame, 0)}`);
+      if (frame.rows > 0) tries.push(`${minute} ${of.refused(frame, 0)}`);
     }
-    expect(said).toEqual(['2 backoff', '3 backoff', '5 backoff', '9 backoff', '17 series_ended']);
+    expect(tries).toEqual(['2 backoff', '3 backoff', '5 backoff', '9 backoff', '17 series_ended']);
   });
 });
 
@@ -312,7 +312,7 @@ describe('whatever happens', () => {
   test.each<Mode>(['counter', 'delta'])('the receiver ends with every byte once: %s', (mode) => {
     fc.assert(
       fc.property(fc.array(action, { maxLength: 60 }), fc.integer({ min: 1, max: 6 }), (actions, maxSeries) => {
-        const of = ledger(maxSeries);
+        const of = sinkState(maxSeries);
         const receiver = new Receiver();
         const live = new Map<number, { series: Series; total: number }>();
         const evicted: Series[] = [];
@@ -352,7 +352,7 @@ describe('whatever happens', () => {
             sum += act.bytes;
             live.set(act.series, entry);
           } else if (act.do === 'evict') {
-            // Only what was in a snapshot is ever told to be evicted.
+            // Only what was in a snapshot is ever evicted.
             offer(1);
             const entry = live.get(act.series);
             if (entry !== undefined) evicted.push(entry.series);
@@ -374,7 +374,7 @@ describe('whatever happens', () => {
   });
 });
 
-describe('books of a life before', () => {
+describe('the image of a former process', () => {
   const make = (changes: Partial<SinkStateOptions> = {}) =>
     new SinkState({
       ...{ counters: ['txBytes'], maxSeries: 10, identityOf: ({ src_pod }) => src_pod },
@@ -388,9 +388,9 @@ describe('books of a life before', () => {
       ...changes,
     });
   const [A, B] = [testSeries(1), testSeries(2)];
-  const standing = testSnapshot(60_000, [A], [100]);
+  const totals = testSnapshot(60_000, [A], [100]);
 
-  /** Has given 70 of A's 100 bytes, and none of the 5 of B, which has ended; a frame is under way. */
+  /** Has 70 of A's 100 bytes accepted, and none of the 5 of B, which has ended; a frame is in flight. */
   function before() {
     const of = make();
     of.absorb(testSnapshot(1, [A, B], [70, 5]));
@@ -409,14 +409,14 @@ describe('books of a life before', () => {
     const frame = of.freeze(STARTED_MS + afterMs, 'counter', NOWHERE);
     return [frame.zeroSamples, frame].flatMap((part) => {
       if (part === undefined) return [];
-      const told = part.identities.map((pod, row) => [part.kinds[row], `${pod}=${part.values[row]}`] as const);
-      return told.filter(([kind]) => kind !== 0).map(([, text]) => `${text}@${part.timeMs - STARTED_MS}`);
+      const samples = part.identities.map((pod, row) => [part.kinds[row], `${pod}=${part.values[row]}`] as const);
+      return samples.filter(([kind]) => kind !== 0).map(([, text]) => `${text}@${part.timeMs - STARTED_MS}`);
     });
   }
 
   test('go on where they were', () => {
     const of = make({ origin: 'second' });
-    expect(of.restore(before(), standing)).toEqual({ outcome: 'resumed', lost: 0 });
+    expect(of.restore(before(), totals)).toEqual({ outcome: 'resumed', lost: 0 });
     const { timeMs, identities, origin, zeroSamples } = of.inFlight!;
     expect([timeMs, identities, origin]).toEqual([STARTED_MS + 60_000, ['pod-1', 'pod-2'], 'first']);
     expect(zeroSamples?.identities).toEqual(['pod-1', 'pod-2']);
@@ -424,28 +424,28 @@ describe('books of a life before', () => {
     expect(next(of, 120_000, 130)).toEqual(['pod-2=0@60001', 'pod-1=130@120000', 'pod-2=5@120000']);
   });
 
-  test('for another receiver: it is told what nobody had accepted, from zero', () => {
+  test('for another receiver: it gets what was not accepted, from zero', () => {
     const of = make({ receiverId: 'there' });
-    expect(of.restore(before(), standing)).toEqual({ outcome: 'new_receiver', lost: 0 });
+    expect(of.restore(before(), totals)).toEqual({ outcome: 'new_receiver', lost: 0 });
     expect(of.inFlight).toBeUndefined();
     expect(next(of, 120_000, 130)).toEqual(['pod-1=0@60001', 'pod-2=0@60001', 'pod-1=60@120000', 'pod-2=5@120000']);
   });
 
-  test('of other series: what nobody had accepted goes with the new ones; what has no series is counted', () => {
+  test('of other series: what was not accepted goes with the new ones; what has no series is counted', () => {
     const of = make({ identityScheme: 'pods, otherwise', identityOf: ({ src_pod }) => `new ${src_pod}` });
-    expect(of.restore(before(), standing)).toEqual({ outcome: 'new_series', lost: 1 });
+    expect(of.restore(before(), totals)).toEqual({ outcome: 'new_series', lost: 1 });
     expect(next(of, 120_000, 130)).toEqual(['new pod-1=0@60001', 'new pod-1=60@120000']);
   });
 
-  test('of other series at a clock that was set back: nothing goes before what went before', () => {
+  test('of other series at a clock that was set back: nothing is sent with an earlier time', () => {
     const of = make({ identityScheme: 'pods, otherwise', startedMs: STARTED_MS - INTERVAL_MS });
-    of.restore(before(), standing);
+    of.restore(before(), totals);
     expect(next(of, 60_002, 130)).toEqual(['pod-1=0@60001', 'pod-1=60@60002']);
   });
 
-  test('none: what was counted before is not told', () => {
+  test('none: what was counted before is not sent', () => {
     const of = make();
-    of.startFrom(standing);
+    of.startFrom(totals);
     expect(next(of, 120_000, 130)).toEqual(['pod-1=0@60000', 'pod-1=30@120000']);
   });
 

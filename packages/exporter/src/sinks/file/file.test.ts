@@ -63,7 +63,7 @@ describe('RotatingFile', () => {
     expect(files()).toEqual(expected);
   });
 
-  test('goes on where an earlier process stopped, and ends a line that it broke off', async () => {
+  test('goes on where an earlier process stopped, and ends a torn line', async () => {
     writeFileSync(path, 'whole\nbro');
     await appendAll(rotating(12, 3), 'a\n');
     expect(files()).toEqual({ F: 'whole\nbro\na\n' });
@@ -71,7 +71,7 @@ describe('RotatingFile', () => {
     expect(files()).toEqual({ F: 'b\n', 'F.1': 'whole\nbro\na\n' });
   });
 
-  test('a file that was moved away or removed is left alone', async () => {
+  test('a file that was moved or removed is not written again', async () => {
     const file = rotating(100, 3);
     await appendAll(file, 'a\n');
     renameSync(path, `${path}.moved`);
@@ -81,7 +81,7 @@ describe('RotatingFile', () => {
     expect(files()).toEqual({ F: 'c\n', 'F.moved': 'a\n' });
   });
 
-  test('lines of somebody else in the file stay', async () => {
+  test('lines of another program in the file stay', async () => {
     const file = rotating(100, 3);
     await appendAll(file, 'a\n');
     appendFileSync(path, 'theirs\n');
@@ -150,7 +150,7 @@ describe('the sink', () => {
     ['a folder that is not there', () => join(folder, 'no', 'file'), 'ENOENT', 'its folder does not exist'],
     ['a folder', () => folder, 'EISDIR', 'it is a folder'],
     ['a device', () => '/dev/null', 'ENOTFILE', 'use the stdout sink'],
-  ])('%s: tried again, and said with what to do', async (_name, at, status, advice) => {
+  ])('%s: retryable, with advice', async (_name, at, status, advice) => {
     const sink = sinkAt(at());
     const result = await sink.send(request, LIVE);
     expect(result).toMatchObject({ outcome: 'retryable', status, maybeStored: false });

@@ -2,7 +2,7 @@
 export interface FileSinkSettings {
   /** Absolute. Rotated files are beside it: `PATH.1` is the newest of them. */
   readonly path: string;
-  /** Size in MiB at which a file is full and the next one begins. */
+  /** Size in MiB at which a file is full and rotated. */
   readonly maxSizeMB: number;
   /** Files that are kept, the one that is written included. */
   readonly maxFiles: number;

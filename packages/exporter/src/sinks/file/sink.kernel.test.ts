@@ -27,7 +27,7 @@ afterEach(async () => {
   rmdirSync(disk);
 });
 
-test('a full disk: counted and said, tried again, nothing torn, nothing lost, nothing twice', async () => {
+test('a full disk: counted, logged, retried, nothing torn, nothing lost, nothing twice', async () => {
   const path = join(disk, 'flows.jsonl');
   const registry = createRegistry();
   const lines: string[] = [];

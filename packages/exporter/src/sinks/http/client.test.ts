@@ -14,12 +14,12 @@ const LIVE = new AbortController().signal;
 const folder = new CertificateFolder();
 const closers: (() => Promise<void>)[] = [];
 let authority: CertificateFiles;
-let stranger: CertificateFiles;
+let otherAuthority: CertificateFiles;
 let server: CertificateFiles;
 
 beforeAll(() => {
   authority = folder.authority('authority');
-  stranger = folder.authority('stranger');
+  otherAuthority = folder.authority('other-authority');
   server = folder.certificate('server', authority);
 });
 
@@ -35,10 +35,10 @@ function client(settings: Partial<HttpSettings> & { url: string }, environment =
   return made;
 }
 
-/** What came of one request: the status, or the kind of failure. */
-async function ask(of: HttpClient): Promise<number | string> {
-  const answer = await of.send('POST', { 'x-own': '1' }, BODY, LIVE);
-  return 'failure' in answer ? `${answer.failure}: ${answer.message}` : answer.status;
+/** The outcome of one request: the status, or the kind of failure. */
+async function send(of: HttpClient): Promise<number | string> {
+  const response = await of.send('POST', { 'x-own': '1' }, BODY, LIVE);
+  return 'failure' in response ? `${response.failure}: ${response.message}` : response.status;
 }
 
 async function receiver(tls?: Parameters<typeof TestReceiver.start>[1]): Promise<TestReceiver> {
@@ -63,44 +63,44 @@ describe('TLS', () => {
 
   test('a certificate of the right authority', async () => {
     const to = await receiver(pems(server));
-    expect(await ask(client({ url: url(to), tls: { caFile: authority.cert } }))).toBe(204);
-    expect(await ask(client({ url: url(to, 'localhost'), tls: { caFile: authority.cert } }))).toBe(204);
+    expect(await send(client({ url: url(to), tls: { caFile: authority.cert } }))).toBe(204);
+    expect(await send(client({ url: url(to, 'localhost'), tls: { caFile: authority.cert } }))).toBe(204);
   });
 
   test.each<[string, (of: TestReceiver) => HttpSettings['tls'], RegExp]>([
-    ['nobody known signed it', () => ({}), /^tls: .*tls.caFile/],
-    ['another authority signed it', () => ({ caFile: stranger.cert }), /^tls: /],
+    ['unknown authority', () => ({}), /^tls: .*tls.caFile/],
+    ['other authority', () => ({ caFile: otherAuthority.cert }), /^tls: /],
     ['it is for another name', () => ({ caFile: authority.cert, serverName: 'db.example' }), /^tls: /],
     ['there is no file', () => ({ caFile: '/nowhere/ca.pem' }), /^credentials: tls.caFile: \/nowhere\/ca.pem .*ENOENT/],
     ['the file is empty', () => ({ caFile: file('empty.pem', '\n') }), /^credentials: .*empty.pem is empty/],
     ['the file is no certificate', () => ({ certFile: file('x', 'x'), keyFile: file('y', 'y') }), /^tls: /],
   ])('refused: %s', async (_name, tls, expected) => {
     const to = await receiver(pems(server));
-    expect(await ask(client({ url: url(to), tls: tls(to) }))).toMatch(expected);
+    expect(await send(client({ url: url(to), tls: tls(to) }))).toMatch(expected);
     expect(to.requests).toEqual([]);
   });
 
-  test('any certificate, where that was asked for', async () => {
+  test('any certificate with insecureSkipVerify', async () => {
     const to = await receiver(pems(server));
-    expect(await ask(client({ url: url(to), tls: { insecureSkipVerify: true } }))).toBe(204);
+    expect(await send(client({ url: url(to), tls: { insecureSkipVerify: true } }))).toBe(204);
   });
 
   test('plain text to a server of TLS, and the other way round', async () => {
     const secure = await receiver(pems(server));
     const plain = await receiver();
-    expect(await ask(client({ url: `http://127.0.0.1:${secure.port}/` }))).toMatch(/^closed: /);
-    expect(await ask(client({ url: `https://127.0.0.1:${plain.port}/` }))).toMatch(/^tls: /);
+    expect(await send(client({ url: `http://127.0.0.1:${secure.port}/` }))).toMatch(/^closed: /);
+    expect(await send(client({ url: `https://127.0.0.1:${plain.port}/` }))).toMatch(/^tls: /);
   });
 
   test('a client certificate, renewed while running', async () => {
     const to = await receiver({ ...pems(server), ca: readFileSync(authority.cert), requestCert: true });
     const known = folder.certificate('client', authority);
-    const unknown = folder.certificate('client-of-stranger', stranger);
+    const unknown = folder.certificate('client-of-other-authority', otherAuthority);
     const tls = { caFile: authority.cert, certFile: unknown.cert, keyFile: unknown.key };
     const of = client({ url: url(to), tls });
-    expect(await ask(of)).toMatch(/^(tls|closed): /);
+    expect(await send(of)).toMatch(/^(tls|closed): /);
     folder.replace(unknown, known);
-    expect(await ask(of)).toBe(204);
+    expect(await send(of)).toBe(204);
   });
 });
 
@@ -108,9 +108,9 @@ describe('authentication from files', () => {
   test('a password, changed while running', async () => {
     const to = await receiver();
     const of = client({ url: to.url, basicAuth: { username: 'me', passwordFile: file('password', 'one:1\n') } });
-    await ask(of);
+    await send(of);
     file('password', 'two');
-    await ask(of);
+    await send(of);
     const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`;
     expect(to.requests.map(({ headers }) => headers.authorization)).toEqual([basic('me:one:1'), basic('me:two')]);
   });
@@ -118,21 +118,21 @@ describe('authentication from files', () => {
   test('a token, changed while running', async () => {
     const to = await receiver();
     const of = client({ url: to.url, bearerTokenFile: file('token', ' one \n') });
-    await ask(of);
+    await send(of);
     file('token', 'two');
-    await ask(of);
+    await send(of);
     expect(to.requests.map(({ headers }) => headers.authorization)).toEqual(['Bearer one', 'Bearer two']);
   });
 
   test.each([
     ['is not there', '/nowhere/token'],
     ['has two lines', 'two\nlines'],
-  ])('a token file that %s: nothing is sent, and the token is not told', async (_name, content) => {
+  ])('a token file that %s: nothing is sent, and the token is not shown', async (_name, content) => {
     const to = await receiver();
     const path = content.startsWith('/') ? content : file('bad-token', content);
-    const said = await ask(client({ url: to.url, bearerTokenFile: path }));
-    expect(said).toMatch(/^credentials: bearerTokenFile/);
-    expect(said).not.toContain('lines\n');
+    const outcome = await send(client({ url: to.url, bearerTokenFile: path }));
+    expect(outcome).toMatch(/^credentials: bearerTokenFile/);
+    expect(outcome).not.toContain('lines\n');
     expect(to.requests).toEqual([]);
   });
 });
@@ -170,7 +170,7 @@ describe('proxies', () => {
   test('plain text is forwarded', async () => {
     const { port, asked } = await startProxy();
     const environment = { HTTP_PROXY: `http://me:secret@127.0.0.1:${port}` };
-    expect(await ask(client({ url: 'http://db.example/write' }, environment))).toBe(204);
+    expect(await send(client({ url: 'http://db.example/write' }, environment))).toBe(204);
     const basic = Buffer.from('me:secret').toString('base64');
     expect(asked).toEqual([`POST http://db.example/write Basic ${basic}`]);
   });
@@ -180,19 +180,19 @@ describe('proxies', () => {
     const { port, asked } = await startProxy();
     const settings = { url: `https://db.example:${to.port}/write`, proxyUrl: `http://127.0.0.1:${port}` };
     const right = { caFile: authority.cert, serverName: 'localhost' };
-    expect(await ask(client({ ...settings, tls: right }))).toBe(204);
-    expect(await ask(client({ ...settings, tls: { caFile: authority.cert } }))).toMatch(/^tls: /);
+    expect(await send(client({ ...settings, tls: right }))).toBe(204);
+    expect(await send(client({ ...settings, tls: { caFile: authority.cert } }))).toMatch(/^tls: /);
     expect(asked).toEqual([`CONNECT db.example:${to.port}`, `CONNECT db.example:${to.port}`]);
   });
 
   test('an exception goes straight', async () => {
     const { port, asked } = await startProxy();
     const environment = { HTTP_PROXY: `http://127.0.0.1:${port}`, NO_PROXY: '.invalid' };
-    expect(await ask(client({ url: `http://${'x'.repeat(64)}.invalid/` }, environment))).toMatch(/^dns: /);
+    expect(await send(client({ url: `http://${'x'.repeat(64)}.invalid/` }, environment))).toMatch(/^dns: /);
     expect(asked).toEqual([]);
   });
 
-  test.each(['not a url', 'socks5://127.0.0.1:1080'])('a proxy that is none is told at once: %s', (proxy) => {
+  test.each(['not a url', 'socks5://127.0.0.1:1080'])('an invalid proxy is reported at once: %s', (proxy) => {
     expect(() => client({ url: 'http://db.example/' }, { HTTP_PROXY: proxy })).toThrow(/^HTTPS_PROXY or HTTP_PROXY: /);
   });
 
@@ -200,14 +200,14 @@ describe('proxies', () => {
     const { port } = await startProxy(407);
     const proxyUrl = `http://me:secret@127.0.0.1:${port}`;
     for (const url of ['http://db.example/', 'https://db.example/']) {
-      const said = await ask(client({ url, proxyUrl }));
-      expect(said).toMatch(/^proxy: .*through the proxy http:\/\/127.0.0.1:\d+\//);
-      expect(said).not.toContain('secret');
+      const outcome = await send(client({ url, proxyUrl }));
+      expect(outcome).toMatch(/^proxy: .*through the proxy http:\/\/127.0.0.1:\d+\//);
+      expect(outcome).not.toContain('secret');
     }
   });
 });
 
-test('a request ends when it is told to', async () => {
+test('a request ends when it is aborted', async () => {
   const to = await receiver();
   to.answer = () => {};
   const stop = new AbortController();

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { Agent, type Dispatcher, ProxyAgent, request } from 'undici';
 import { type Credentials, CredentialsError, readCredentials } from './credentials.ts';
+import { explainError, type HttpFailureKind } from './failure.ts';
 import { bareHost, type Environment, proxyFor } from './proxy.ts';
 import { quoteAnswer, redactUrl } from './redact.ts';
 import type { HttpSettings } from './settings.ts';
@@ -25,9 +26,6 @@ export interface HttpResponse {
   /** The body is an HTML page. */
   readonly isHtml: boolean;
 }
-
-/** Why there is no response. */
-export type HttpFailureKind = 'timeout' | 'dns' | 'connect' | 'tls' | 'closed' | 'proxy' | 'credentials' | 'stopped';
 
 /** No response. The message says what, where and what to do; no secrets. */
 export interface HttpFailure {
@@ -92,7 +90,9 @@ export class HttpClient {
     } catch (error) {
       if (signal.aborted) return { failure: 'stopped', message: 'cancelled: the exporter shuts down' };
       if (timeout.aborted) return this.#failure('timeout', `no complete response within ${timeoutMs} ms`);
-      return this.#explain(error);
+      if (error instanceof CredentialsError) return { failure: 'credentials', message: error.message };
+      const { failure, text } = explainError(error);
+      return this.#failure(failure, text);
     }
   }
 
@@ -128,26 +128,9 @@ export class HttpClient {
     return new ProxyAgent({ ...common, uri: this.#proxy, requestTls: connect, connectTimeout: connect.timeout });
   }
 
-  #failure(failure: HttpFailureKind, what: string): HttpFailure {
+  #failure(failure: HttpFailureKind, text: string): HttpFailure {
     const by = this.#proxy === undefined ? '' : ` through the proxy ${redactUrl(new URL(this.#proxy))}`;
-    return { failure, message: `${this.displayUrl}${by}: ${what}` };
-  }
-
-  #explain(error: unknown): HttpFailure {
-    if (error instanceof CredentialsError) return { failure: 'credentials', message: error.message };
-    const { code, message } = rootOf(error as ErrorLike);
-    if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
-      return this.#failure('dns', `the host cannot be resolved (${code}): check the URL and the DNS`);
-    if (code === 'UND_ERR_CONNECT_TIMEOUT') return this.#failure('timeout', 'connect timed out');
-    if (/^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EACCES|EADDRNOTAVAIL|ETIMEDOUT)$/.test(code))
-      return this.#failure('connect', `cannot connect (${code}): check that it listens there, and network policies`);
-    if (isTlsCode(code))
-      return this.#failure(
-        'tls',
-        `TLS failed (${code}: ${message}): check the certificates and tls.caFile, tls.serverName`,
-      );
-    if (/prox/i.test(message)) return this.#failure('proxy', `the proxy refused or failed (${message})`);
-    return this.#failure('closed', `the connection broke before the response was complete (${code || message})`);
+    return { failure, message: `${this.displayUrl}${by}: ${text}` };
   }
 }
 
@@ -179,23 +162,4 @@ async function readStart(body: Dispatcher.ResponseData['body']): Promise<string>
     }
   } catch {}
   return Buffer.concat(chunks).subarray(0, MAX_RESPONSE_BYTES).toString('utf8');
-}
-
-/** What errors of undici and Node carry. Their class is not tested: another realm (as in Jest) has classes of its own. */
-interface ErrorLike {
-  readonly message?: string;
-  readonly code?: string;
-  readonly cause?: ErrorLike;
-  readonly errors?: readonly ErrorLike[];
-}
-
-/** The innermost cause; of several that failed together, the first. */
-function rootOf(error: ErrorLike): { code: string; message: string } {
-  const inner = error.cause ?? error.errors?.[0];
-  if (inner !== undefined && inner !== null && typeof inner === 'object') return rootOf(inner);
-  return { code: error.code ?? '', message: error.message ?? String(error) };
-}
-
-function isTlsCode(code: string): boolean {
-  return /^(ERR_SSL|ERR_TLS|ERR_OSSL|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH|EPROTO)/.test(code);
 }

@@ -1,6 +1,7 @@
 import { parseRetryAfter } from '@egressd/daemon/backoff';
 import type { Fault, SendResult } from '../sink.ts';
-import type { HttpFailure, HttpFailureKind, HttpResponse } from './client.ts';
+import type { HttpFailure, HttpResponse } from './client.ts';
+import type { HttpFailureKind } from './failure.ts';
 
 /**
  * Statuses that mean something in the body: Prometheus, Mimir, VictoriaMetrics and others say 400, Thanos 409 for out-of-order

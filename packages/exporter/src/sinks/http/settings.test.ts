@@ -40,7 +40,7 @@ describe('checkRemoteWriteSettings', () => {
     expect(issues.map(({ path }) => path.join('.')).sort()).toEqual(paths);
   });
 
-  test('no value of a header or URL is told', () => {
+  test('no message holds the value of a header or URL', () => {
     const issues = checkRemoteWriteSettings({ ...GOOD, url: 'ftp://u:secret@db/', headers: { a: 'secret\n' } });
     expect(issues).toHaveLength(2);
     expect(JSON.stringify(issues)).not.toContain('secret');

@@ -1,10 +1,9 @@
 import { COUNTERS, type Counter, type SeriesLabels } from '../../aggregate/snapshot.ts';
 import { type Frame, SAMPLE } from '../delivery/frame.ts';
+import { MAX_REQUEST_BYTES } from '../sink.ts';
 
 /** Items in one request. */
 export const MAX_REQUEST_ITEMS = 10_000;
-/** Bytes of one request before compression, unless a single item needs more. */
-export const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
 
 /** Counters of an item, in the order of its frame: bytes and packets sent, bytes and packets received. */
 export const ITEM_COUNTERS: readonly Counter[] = COUNTERS;
@@ -23,7 +22,7 @@ export interface ItemFormat {
 interface EncodedItems {
   /** Valid until the encoder is used again. */
   readonly bytes: Uint8Array;
-  /** First unit that found no room: where a row begins. */
+  /** First unit that found no room: the start of a row. */
   readonly end: number;
   readonly items: number;
 }
@@ -43,7 +42,7 @@ export class ItemEncoder {
     this.#format = format;
   }
 
-  /** Encodes units from `from` to at most `to`, both where rows begin; at least one row, as far as the limits allow. */
+  /** Encodes units from `from` to at most `to`, both the start of a row; at least one row, as far as the limits allow. */
   encode(frame: Frame, from: number, to: number): EncodedItems {
     const { width } = frame;
     const last = to / width;

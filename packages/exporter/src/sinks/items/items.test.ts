@@ -7,8 +7,9 @@ import fc from 'fast-check';
 import type { Series } from '../../aggregate/snapshot.ts';
 import { type Mode, unitsOf } from '../delivery/frame.ts';
 import { SinkState } from '../delivery/sink-state.ts';
+import { MAX_REQUEST_BYTES } from '../sink.ts';
 import { STARTED_MS, testSeries, testSnapshot } from '../testing.ts';
-import { ITEM_COUNTERS, ItemEncoder, type ItemFormat, MAX_REQUEST_BYTES, MAX_REQUEST_ITEMS } from './item-encoder.ts';
+import { ITEM_COUNTERS, ItemEncoder, type ItemFormat, MAX_REQUEST_ITEMS } from './item-encoder.ts';
 import { JSON_LINES } from './json-lines.ts';
 import { PROTOBUF_ITEMS } from './protobuf.ts';
 import { decodeBatch, type Item } from './testing.ts';
@@ -47,7 +48,7 @@ function snapshotSender(format: ItemFormat, maxSeries?: number) {
   };
 }
 
-/** What a reader of lines sees; each must be as the schema says. */
+/** What a reader of lines sees; each must match the schema. */
 function readLines(bytes: Buffer): Record<string, unknown>[] {
   const text = bytes.toString('utf8');
   expect(text === '' || text.endsWith('\n')).toBe(true);
@@ -201,7 +202,7 @@ describe('JSON lines', () => {
     expectGolden('flows.jsonl', bodies.join(''));
   });
 
-  test('every line is as the schema says, whatever the labels', () => {
+  test('every line matches the schema, whatever the labels', () => {
     const label = fc.string({ unit: 'binary', maxLength: 200 });
     fc.assert(
       fc.property(
@@ -237,7 +238,7 @@ describe.each<[string, ItemFormat]>([
   ['protobuf', PROTOBUF_ITEMS],
   ['JSON lines', JSON_LINES],
 ])('%s', (_name, format) => {
-  test('a series that ended is told once more if it moved, and then no more', () => {
+  test('a series that ended is sent once more if it moved, and then no more', () => {
     for (const mode of ['delta', 'counter'] as const) {
       const send = snapshotSender(format);
       send(60_000, [A], [5], { mode });

@@ -40,22 +40,22 @@ describe.each(DATABASES)('%s', (kind) => {
 
   const samples = (run: string) => database.query(`egressd_transmit_bytes_total{run="${run}"}[30m]`, END_MS);
 
-  test('counters: what rose is what was counted, also over a restart and the end of a series', async () => {
+  test('counters: their increase is what was counted, also over a restart and the end of a series', async () => {
     const [a, b, c] = [1, 2, 3].map((id) => testSeries(id));
     const first = start(0, 'counters');
-    await first.tell(1 * MINUTE, [a!], [100]);
-    await first.tell(2 * MINUTE, [a!, b!], [150, 7]);
-    await first.tell(3 * MINUTE, [a!, b!], [150, 9]);
-    await first.tell(4 * MINUTE, [a!], [400], { evicted: [b!] });
-    await first.tell(5 * MINUTE, [a!, c!], [400, 2 ** 50 + 1]);
+    await first.send(1 * MINUTE, [a!], [100]);
+    await first.send(2 * MINUTE, [a!, b!], [150, 7]);
+    await first.send(3 * MINUTE, [a!, b!], [150, 9]);
+    await first.send(4 * MINUTE, [a!], [400], { evicted: [b!] });
+    await first.send(5 * MINUTE, [a!, c!], [400, 2 ** 50 + 1]);
     await first.stop();
     const second = start(6 * MINUTE, 'counters');
-    await second.tell(6 * MINUTE + 5000, [a!, b!], [30, 3]);
-    await second.tell(8 * MINUTE, [a!, b!], [45, 4]);
-    await second.tell(9 * MINUTE, [a!], [45], { evicted: [b!] });
+    await second.send(6 * MINUTE + 5000, [a!, b!], [30, 3]);
+    await second.send(8 * MINUTE, [a!, b!], [45, 4]);
+    await second.send(9 * MINUTE, [a!], [45], { evicted: [b!] });
 
     const expected = { 'pod-1': 445, 'pod-2': 13, 'pod-3': 2 ** 50 + 1 };
-    expect(risesOf(await samples('counters'))).toEqual(expected);
+    expect(increasesOf(await samples('counters'))).toEqual(expected);
     // increase() of Prometheus extends to the ends of its range: it is exact where these are the first and the last sample.
     for (const { labels, samples: found } of await samples('counters')) {
       const [from, to] = [found[0]!.timeMs, found.at(-1)!.timeMs];
@@ -66,7 +66,7 @@ describe.each(DATABASES)('%s', (kind) => {
     if (kind === 'victoria-metrics')
       expect(await ask('increase(egressd_transmit_bytes_total{run="counters"}[30m])')).toEqual(expected);
 
-    // The stale marker ends the series at once, five minutes before it would fade away.
+    // The stale marker ends the series at once, five minutes before the staleness lookback would.
     const at = (afterMs: number) => ask('egressd_transmit_bytes_total{run="counters"}', BEGIN_MS + afterMs);
     expect(await at(8 * MINUTE)).toEqual({ 'pod-1': 45, 'pod-2': 4, 'pod-3': 2 ** 50 + 1 });
     expect(await at(9 * MINUTE)).toEqual({ 'pod-1': 45, 'pod-3': 2 ** 50 + 1 });
@@ -75,11 +75,11 @@ describe.each(DATABASES)('%s', (kind) => {
   test('deltas: their sum is what was counted', async () => {
     const [a, b] = [1, 2].map((id) => testSeries(id));
     const first = start(0, 'deltas');
-    await first.tell(1 * MINUTE, [a!, b!], [100, 5], { mode: 'delta' });
-    await first.tell(2 * MINUTE, [a!, b!], [100, 7], { mode: 'delta' });
-    await first.tell(3 * MINUTE, [a!], [450], { mode: 'delta', evicted: [b!] });
+    await first.send(1 * MINUTE, [a!, b!], [100, 5], { mode: 'delta' });
+    await first.send(2 * MINUTE, [a!, b!], [100, 7], { mode: 'delta' });
+    await first.send(3 * MINUTE, [a!], [450], { mode: 'delta', evicted: [b!] });
     await first.stop();
-    await start(4 * MINUTE, 'deltas').tell(5 * MINUTE, [a!], [3], { mode: 'delta' });
+    await start(4 * MINUTE, 'deltas').send(5 * MINUTE, [a!], [3], { mode: 'delta' });
     expect(await ask('sum_over_time(egressd_transmit_bytes_total{run="deltas"}[30m])')).toEqual({
       'pod-1': 453,
       'pod-2': 7,
@@ -108,18 +108,18 @@ describe.each(DATABASES)('%s', (kind) => {
     });
     const through = { url: between.url };
     const first = start(0, 'answer-lost', through);
-    await first.tell(1 * MINUTE, [a!, b!], [100, 5]);
-    await first.tell(2 * MINUTE, [a!, b!], [130, 5]);
-    await first.tell(3 * MINUTE, [a!], [130], { evicted: [b!] });
-    expect(risesOf(await samples('answer-lost'))).toEqual({ 'pod-1': 130, 'pod-2': 5 });
-    // Two begin, two go on, one goes on and one ends.
+    await first.send(1 * MINUTE, [a!, b!], [100, 5]);
+    await first.send(2 * MINUTE, [a!, b!], [130, 5]);
+    await first.send(3 * MINUTE, [a!], [130], { evicted: [b!] });
+    expect(increasesOf(await samples('answer-lost'))).toEqual({ 'pod-1': 130, 'pod-2': 5 });
+    // Two start, two go on, one goes on and one ends.
     expect(lost).toBe(4);
     await first.stop();
     // Deltas count once only where the database drops a sample that it has. VictoriaMetrics keeps it, unless it runs with
     // -dedup.minScrapeInterval=1ms: one reason why counters are the default.
     const second = start(4 * MINUTE, 'delta-lost', through);
-    await second.tell(5 * MINUTE, [a!], [100], { mode: 'delta' });
-    await second.tell(6 * MINUTE, [a!], [130], { mode: 'delta' });
+    await second.send(5 * MINUTE, [a!], [100], { mode: 'delta' });
+    await second.send(6 * MINUTE, [a!], [130], { mode: 'delta' });
     await second.stop();
     await between.close();
     const sum = await ask('sum_over_time(egressd_transmit_bytes_total{run="delta-lost"}[30m])');
@@ -133,7 +133,7 @@ describe.each(DATABASES)('%s', (kind) => {
       sendReceivedBytesMetric: true,
       sendPacketsMetric: true,
       regionLabels: true,
-    }).tell(1 * MINUTE, [series], [8]);
+    }).send(1 * MINUTE, [series], [8]);
     const rows = await database.query('{run="all"}', BEGIN_MS + 1 * MINUTE);
     expect(rows.map(({ labels }) => labels.__name__).sort()).toEqual([
       'egressd_received_bytes_total',
@@ -166,7 +166,7 @@ describe.each(DATABASES)('%s', (kind) => {
   test('a large snapshot arrives whole, and what has no room as ~other', async () => {
     const series = Array.from({ length: 25_000 }, (_, id) => testSeries(id));
     const totals = series.map((_, id) => id);
-    await start(0, 'large', { maxSeries: 24_000 }).tell(1 * MINUTE, series, totals);
+    await start(0, 'large', { maxSeries: 24_000 }).send(1 * MINUTE, series, totals);
     const sum = await database.query('sum(egressd_transmit_bytes_total{run="large"})', BEGIN_MS + MINUTE);
     const count = await database.query('count(egressd_transmit_bytes_total{run="large"})', BEGIN_MS + MINUTE);
     expect(sum[0]!.samples[0]!.value).toBe((25_000 * 24_999) / 2);
@@ -176,38 +176,38 @@ describe.each(DATABASES)('%s', (kind) => {
   test('a series that the database refuses does not hold up the others, and goes in full once it may', async () => {
     const series = Array.from({ length: 50 }, (_, id) => testSeries(id));
     const other = start(0, 'refused');
-    await other.tell(10 * MINUTE, [series[7]!], [1000]);
+    await other.send(10 * MINUTE, [series[7]!], [1000]);
     await other.stop();
     // Its samples are older than what is there: Prometheus answers 400 to the whole request, VictoriaMetrics takes them.
     const late = start(0, 'refused');
-    await late.tell(
+    await late.send(
       1 * MINUTE,
       series,
       series.map(() => 5),
     );
-    await late.tell(
+    await late.send(
       12 * MINUTE,
       series,
       series.map(() => 6),
     );
-    const rises = risesOf(await samples('refused'));
-    expect(Object.keys(rises)).toHaveLength(50);
-    expect(Object.entries(rises).filter(([pod, rise]) => pod !== 'pod-7' && rise !== 6)).toEqual([]);
-    if (kind === 'prometheus') expect(rises['pod-7']).toBe(1006);
+    const increases = increasesOf(await samples('refused'));
+    expect(Object.keys(increases)).toHaveLength(50);
+    expect(Object.entries(increases).filter(([pod, increase]) => pod !== 'pod-7' && increase !== 6)).toEqual([]);
+    if (kind === 'prometheus') expect(increases['pod-7']).toBe(1006);
   });
 });
 
-/** By source pod: what its counter rose by, resets included, as far as two samples can tell. */
-function risesOf(rows: readonly QueryRow[]): Record<string, number> {
-  const rises: Record<string, number> = {};
+/** By source pod: the increase of its counter, resets included, as far as two samples can tell. */
+function increasesOf(rows: readonly QueryRow[]): Record<string, number> {
+  const increases: Record<string, number> = {};
   for (const { labels, samples } of rows) {
     const pod = labels.src_pod!;
     for (const [i, { value }] of samples.entries()) {
       const before = i === 0 ? value : samples[i - 1]!.value;
-      rises[pod] = (rises[pod] ?? 0) + (value < before ? value : value - before);
+      increases[pod] = (increases[pod] ?? 0) + (value < before ? value : value - before);
     }
   }
-  return rises;
+  return increases;
 }
 
 /** One sink and its delivery. */
@@ -242,7 +242,7 @@ class TestExporter {
   }
 
   /** Offers totals at a time after `BEGIN_MS`, and waits until they are accepted. */
-  async tell(
+  async send(
     afterMs: number,
     series: readonly Series[],
     totals: readonly number[],

@@ -6,8 +6,9 @@ import fc from 'fast-check';
 import type { Counter, Series } from '../../aggregate/snapshot.ts';
 import { type Mode, unitsOf } from '../delivery/frame.ts';
 import { SinkState } from '../delivery/sink-state.ts';
+import { MAX_REQUEST_BYTES } from '../sink.ts';
 import { STARTED_MS, testSeries, testSnapshot } from '../testing.ts';
-import { MAX_REQUEST_BYTES, MAX_REQUEST_SERIES, WriteRequestEncoder } from './encode.ts';
+import { MAX_REQUEST_SERIES, WriteRequestEncoder } from './encode.ts';
 import { type LabelOptions, LabelWriter } from './labels.ts';
 
 const GOLDEN = new URL('./testdata/write-request.txt', import.meta.url);

@@ -2,12 +2,11 @@ import { Bug } from '@egressd/flow/bug';
 import { varintLength, writeVarint } from '@egressd/flow/varint';
 import type { Counter } from '../../aggregate/snapshot.ts';
 import { type Frame, NO_SAMPLE, STALE } from '../delivery/frame.ts';
+import { MAX_REQUEST_BYTES } from '../sink.ts';
 import { type LabelWriter, metricNameLabel } from './labels.ts';
 
 /** Series in one request. */
 export const MAX_REQUEST_SERIES = 10_000;
-/** Bytes of one request before compression, unless a single series needs more. */
-export const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
 
 /** Tag and eight bytes of `Sample.value`, tag and six bytes of `Sample.timestamp`: milliseconds from 2004 to 2109. */
 const SAMPLE_BODY_BYTES = 16;
