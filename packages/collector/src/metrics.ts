@@ -43,7 +43,7 @@ function sizeMetrics(registry: Registry) {
     pairs: gauge('egressd_collector_pairs', 'Pairs of addresses known. Their cardinality limit is -max-pairs.'),
     pending: gauge('egressd_collector_pairs_pending', 'Pairs with bytes that are not in a batch yet.'),
     decreases: new Counter({
-      name: 'egressd_collector_conntrack_counter_decreases_total',
+      name: 'egressd_collector_conntrack_entries_zeroed_total',
       help: 'Connections whose counters fell: another process on the node reads them with zeroing (conntrack -L -z, another agent). What was counted between its read and ours is lost: stop it.',
       registers,
     }),

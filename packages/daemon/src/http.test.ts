@@ -75,6 +75,24 @@ describe('answers', () => {
       `# HELP egressd_test_total A test.\n# TYPE egressd_test_total counter\negressd_test_total 3\n${piece.repeat(100)}`,
     );
   });
+
+  test('metrics as OpenMetrics for a client that prefers it, and as before for the next one', async () => {
+    const registry = new Registry();
+    for (const name of ['a', 'b'])
+      new Counter({ name: `egressd_${name}_total`, help: 'A "test".', registers: [registry] }).inc(3);
+    const extraMetrics = () => ['# HELP c_total C.\n# TYPE c_total counter\nc_total 1\n', 'c_total{x="y"} 2\n'];
+    const url = `${await start({ registry, extraMetrics })}/metrics`;
+    const before = await read(url);
+    const accept = 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5';
+    const response = await fetch(url, { headers: { accept } });
+    expect(response.headers.get('content-type')).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8');
+    expect((await response.text()).split('\n')).toEqual([
+      ...['# HELP egressd_a A \\"test\\".', '# TYPE egressd_a counter', 'egressd_a_total 3'],
+      ...['# HELP egressd_b A \\"test\\".', '# TYPE egressd_b counter', 'egressd_b_total 3'],
+      ...['# HELP c C.', '# TYPE c counter', 'c_total 1', 'c_total{x="y"} 2', '# EOF', ''],
+    ]);
+    expect(await read(url)).toEqual(before);
+  });
 });
 
 describe('hostile clients', () => {

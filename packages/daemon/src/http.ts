@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
+import { acceptsOpenMetrics, OPENMETRICS_CONTENT_TYPE, OPENMETRICS_END, toOpenMetrics } from './openmetrics.ts';
 
 /** A request's line and headers may not be longer. */
 const MAX_HEADER_BYTES = 8 * 1024;
@@ -24,7 +25,7 @@ export interface HttpOptions {
   readonly registry: Registry;
   /** Why the daemon cannot do its work now, a sentence each; none: it can. */
   ready(): readonly string[];
-  /** Text that follows the registry's at `/metrics`, in pieces, in the same format. */
+  /** Prometheus text that follows the registry's at `/metrics`, in pieces of whole lines. Counters' names end with `_total`. */
   extraMetrics?(): Iterable<string>;
 }
 
@@ -41,7 +42,7 @@ export class HttpListenError extends Error {
 
 /**
  * Starts what any daemon serves over HTTP: `/healthz` (it runs), `/readyz` (it can do its work: 200, or 503 with the reasons)
- * and `/metrics` (Prometheus text format 0.0.4). GET and HEAD only, and no request changes anything.
+ * and `/metrics` (Prometheus text format 0.0.4, or OpenMetrics 1.0 where a client asks for it). GET and HEAD only, and no request changes anything.
  * @throws HttpListenError where the port is taken or not allowed
  */
 export async function startHttp(options: HttpOptions): Promise<HttpServer> {
@@ -95,10 +96,10 @@ async function respond(options: HttpOptions, request: IncomingMessage, response:
     response.setHeader('Allow', 'GET, HEAD');
     return respondText(response, 405, 'only GET and HEAD');
   }
-  await page(options, response, request.method === 'HEAD');
+  await page(options, response, request);
 }
 
-type Page = (options: HttpOptions, response: ServerResponse, head: boolean) => void | Promise<void>;
+type Page = (options: HttpOptions, response: ServerResponse, request: IncomingMessage) => void | Promise<void>;
 
 const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
   ['/healthz', (_options, response) => respondText(response, 200, 'ok')],
@@ -122,13 +123,16 @@ function respondText(response: ServerResponse, status: number, text: string): vo
 async function metrics(
   { registry, extraMetrics }: HttpOptions,
   response: ServerResponse,
-  head: boolean,
+  { method, headers }: IncomingMessage,
 ): Promise<void> {
+  const openMetrics = acceptsOpenMetrics(headers.accept);
+  const written = openMetrics ? toOpenMetrics : (text: string) => text;
   const own = await registry.metrics();
-  response.writeHead(200, { 'Content-Type': registry.contentType });
-  if (!head) {
-    response.write(own);
-    for (const piece of extraMetrics?.() ?? []) if (!response.write(piece)) await drained(response);
+  response.writeHead(200, { 'Content-Type': openMetrics ? OPENMETRICS_CONTENT_TYPE : registry.contentType });
+  if (method !== 'HEAD') {
+    response.write(written(own));
+    for (const piece of extraMetrics?.() ?? []) if (!response.write(written(piece))) await drained(response);
+    if (openMetrics) response.write(OPENMETRICS_END);
   }
   response.end();
 }

@@ -1,11 +1,17 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { registerEventLoopMetrics } from './event-loop.ts';
 import { COMMIT, VERSION } from './version.ts';
 
-/** The event loop's lag is sampled this often, in milliseconds: a finer clock would wake an idle daemon for nothing. */
-const LAG_SAMPLE_MS = 200;
+/**
+ * Default metrics of prom-client that are not served: `nodejs_eventloop_lag_*` has the interval of its own timer in it (see
+ * `event-loop.ts`), and gauges must not be named like counters (OpenMetrics; each is the sum of one that is served).
+ */
+const OMITTED = /^nodejs_eventloop_lag_|^nodejs_active_\w+_total$/;
+/** Of the timer of `nodejs_eventloop_lag_*`, which prom-client always starts: so long that it never wakes the process. */
+const NEVER_MS = 2 ** 31 - 1;
 
 /**
- * The registry of a daemon, with what it is (`egressd_build_info`) and what it costs: prom-client's `process_*` and `nodejs_*`,
+ * The registry of a daemon, with what it is (`egressd_build_info`) and what it uses: prom-client's `process_*` and `nodejs_*`,
  * under the names that dashboards know.
  */
 export function createRegistry(): Registry {
@@ -17,6 +23,8 @@ export function createRegistry(): Registry {
     registers: [registry],
   });
   build.set({ version: VERSION, commit: COMMIT, node_version: process.version }, 1);
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_SAMPLE_MS });
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: NEVER_MS });
+  for (const { name } of registry.getMetricsAsArray()) if (OMITTED.test(name)) registry.removeSingleMetric(name);
+  registerEventLoopMetrics(registry);
   return registry;
 }

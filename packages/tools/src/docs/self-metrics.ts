@@ -27,7 +27,7 @@ export async function selfMetrics(): Promise<Readonly<Record<'collector metrics'
   return { 'collector metrics': await table(collectorRegistry()), 'exporter metrics': await table(exporterRegistry()) };
 }
 
-function collectorRegistry(): Registry {
+export function collectorRegistry(): Registry {
   const registry = new Registry();
   createCollectorMetrics(registry, {
     sysctls: () => ({ accounting: undefined, timestamps: undefined, events: undefined }),
@@ -39,7 +39,7 @@ function collectorRegistry(): Registry {
   return registry;
 }
 
-function exporterRegistry(): Registry {
+export function exporterRegistry(): Registry {
   const registry = new Registry();
   const owners = new OwnerRegistry([]);
   createReceiverMetrics(

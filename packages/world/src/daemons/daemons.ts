@@ -39,6 +39,8 @@ export interface DaemonsOptions {
   readonly exporterFlags?: readonly string[];
   /** Of the exporter's sink, beside and instead of the usual ones. */
   readonly sink?: Readonly<Record<string, unknown>>;
+  /** Of the exporter's configuration, beside the usual ones. */
+  readonly settings?: Readonly<Record<string, unknown>>;
   /** The environment of both daemons, for those who must see the world in another light. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Who runs collectors and exporter, where they are not to run from the checkout; with owners from Kubernetes. */
@@ -190,7 +192,7 @@ function collectorCommand({ layout }: World, readInterval: string): string[] {
   return [...daemonCommand('collector'), ...stream, ...rest];
 }
 
-function exporterConfig({ owners, sink }: DaemonsOptions) {
+function exporterConfig({ owners, sink, settings }: DaemonsOptions) {
   const victoria = {
     url: `${DATABASE_URL}/api/v1/write`,
     sendReceivedBytesMetric: true,
@@ -202,6 +204,7 @@ function exporterConfig({ owners, sink }: DaemonsOptions) {
     exportInterval: EXPORT_INTERVAL,
     ...(owners === 'inventory' ? { inventory: 'inventory.yaml' } : {}),
     sinks: { victoria: { prom_remote_write: victoria } },
+    ...settings,
   };
 }
 
