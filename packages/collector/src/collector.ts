@@ -60,6 +60,7 @@ export class Collector {
   #sweptMs: number;
   #sourceName: ConntrackSource['name'];
   #reading = false;
+  #finishing = false;
   #hasRead = false;
 
   constructor(options: CollectorOptions) {
@@ -118,6 +119,7 @@ export class Collector {
 
   /** The last turn: what moved becomes a batch, also where the exporter is unavailable. */
   async finish(): Promise<void> {
+    this.#finishing = true;
     const complete = await this.#readTable();
     this.#handOver.beginShutdown();
     await this.#handOver.done;
@@ -135,6 +137,7 @@ export class Collector {
         onBlock?.(block);
         this.#table.apply(block, this.#reducer);
       });
+      this.#table.settleZones(report.complete, this.#reducer, this.#finishing);
       metrics.countRead(report, this.#table.endRead(report.complete));
       this.#warnAboutRead(report);
       this.#reportHealth(report);

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { FLAG, STRIDE, WORD } from '../conntrack/record.ts';
-import { FlowTable, IMAGE_WORDS, type Moved, type Pairs } from './flow-table.ts';
+import { IMAGE_WORDS } from './flow-record.ts';
+import { FlowTable, type Moved, type Pairs } from './flow-table.ts';
 
 const FIRST_READ = 1_700_000_000n * 1_000_000_000n;
 

@@ -1,5 +1,7 @@
 import { type ConnectionBlock, FLAG, KEY_WORDS, STRIDE, WORD } from '../conntrack/record.ts';
 import { WordTable } from '../word-table.ts';
+import { COUNTER_WORDS, COUNTERS, ENDED, IMAGE_WORDS, PAIR, RECORD_WORDS, VALUE_WORDS } from './flow-record.ts';
+import { type FlowRecords, replyHashOf, ZoneTwins } from './zone-twins.ts';
 
 /**
  * What moved in a block: entry i is one connection, `pairs[i]` the number of its pair, and four doubles what it moved.
@@ -24,10 +26,10 @@ export interface Pairs {
 /**
  * The last counters seen of every connection, so that a read of running totals becomes "what moved since the last read".
  *
- *   record  | key: words 0..11 of record.ts | packets, bytes, packets, bytes: low, high each | pair |
- *             0                               12                                               20
+ *   record  | key | counters | pair |           flow-record.ts
  *   seen    | read that saw record 0 last | record 1 | ...      apart, so that a record that did not move is only read
  *   changed | 1 where record 0 is not as in the last image | ...
+ *   replyHash | who really answered record 0, hashed | ...      where several zones are seen: zone-twins.ts
  *
  * A connection that is delivered twice in a read moves nothing the second time; one that is missing keeps its counters until
  * `sweep`. A tuple that comes back with another start is another connection, and its whole count is new.
@@ -57,6 +59,12 @@ export class FlowTable {
   readonly #table: WordTable;
   #seen: Uint32Array<ArrayBuffer> = new Uint32Array(1024);
   #changed: Uint8Array<ArrayBuffer> = new Uint8Array(1024);
+  #replyHash: Uint32Array<ArrayBuffer> = new Uint32Array(1024);
+  readonly #seed: number;
+  /** The only zone seen so far. */
+  #zone = NO_ZONE;
+  /** Once there are several. */
+  #twins: ZoneTwins | undefined;
   readonly #moved: Moved = { count: 0, pairs: new Uint32Array(), counters: new Float64Array() };
   #read = 1;
   #baselineLow = 0;
@@ -74,6 +82,7 @@ export class FlowTable {
    * @param baseline false: that one has ended a whole read, and what is not restored has never been seen
    */
   constructor(seed: number, firstReadNs: bigint, baseline = true) {
+    this.#seed = seed;
     this.#table = new WordTable(KEY_WORDS, VALUE_WORDS, seed);
     this.rebase(firstReadNs, baseline);
   }
@@ -100,9 +109,15 @@ export class FlowTable {
     return this.#tombstones > Math.max(MIN_TOMBSTONES, this.size / 2);
   }
 
+  /** Entries that are set aside because an entry of another conntrack zone counts the same packets. */
+  get zoneDuplicates(): number {
+    return this.#twins?.duplicates ?? 0;
+  }
+
   /** Bytes of the arrays. */
   get byteLength(): number {
-    return this.#table.byteLength + this.#seen.byteLength + this.#changed.byteLength;
+    const { byteLength } = this.#replyHash;
+    return this.#table.byteLength + this.#seen.byteLength + this.#changed.byteLength + byteLength;
   }
 
   /** When the first read began, and whether none was whole yet: for the constructor of a later table. */
@@ -135,8 +150,12 @@ export class FlowTable {
     return image;
   }
 
-  /** Not a connection that has ended and had a start time. Without one another may come with its key, and counts in full. */
+  /**
+   * Not a connection that has ended and had a start time. Without one another may come with its key, and counts in full. Nor one whose
+   * counters are withheld.
+   */
   #mayComeAgain(index: number): boolean {
+    if (this.#twins?.isWithheld(index)) return false;
     const { records } = this.#table;
     const at = index * RECORD_WORDS;
     return records[at + PAIR]! < ENDED || records[at + WORD.identity + 1] === 0;
@@ -152,9 +171,11 @@ export class FlowTable {
       const known = this.#table.find(image, at);
       const index = known >= 0 ? known : this.#table.add(image, at);
       this.#seen[index] = this.#read;
+      this.#replyHash[index] = 0;
       const { records } = this.#table;
       const base = index * RECORD_WORDS;
       for (let word = KEY_WORDS; word < IMAGE_WORDS; word++) records[base + word] = image[at + word]!;
+      this.#noteZone(image, at);
     }
   }
 
@@ -166,6 +187,7 @@ export class FlowTable {
     let records = table.records;
     this.#makeRoom(count);
     const seen = this.#seen;
+    const replyHash = this.#replyHash;
     // The kernel delivers the connections in the same order at every read, and that is the order they are kept in: where the
     // record behind the last one is the right one, no hash is needed. Measured: `npm run bench`.
     let index = -1;
@@ -177,9 +199,10 @@ export class FlowTable {
       }
       const base = index * RECORD_WORDS;
       seen[index] = read;
+      if (replyHash[index] === 0) this.#learnReply(index, words, at, true);
       if (!isSameCount(records, base + COUNTERS, words, at + WORD.originalPackets)) {
         this.#changed[index] = 1;
-        this.#advance(base, words, at, pairs);
+        this.#advance(index, words, at, pairs);
       }
     }
     this.active += this.#moved.count;
@@ -204,16 +227,22 @@ export class FlowTable {
     let index = this.#table.find(words, at);
     if (index < 0) {
       index = this.#table.add(words, at);
-      if (hasStart ? this.#isOlder(words, at) : this.#baseline) this.#keepCounters(index * RECORD_WORDS, words, at);
+      const isBaseline = hasStart ? this.#isOlder(words, at) : this.#baseline;
+      if (isBaseline) this.#keepCounters(index * RECORD_WORDS, words, at);
+      this.#learnReply(index, words, at, isBaseline);
     } else if (this.#table.records[index * RECORD_WORDS + PAIR]! >= ENDED) {
       if (hasStart) return;
-      this.#revive(index * RECORD_WORDS);
+      this.#revive(index);
     }
     const base = index * RECORD_WORDS;
     const { records } = this.#table;
-    if (!isSameCount(records, base + COUNTERS, words, at + WORD.originalPackets)) this.#advance(base, words, at, pairs);
+    if (!isSameCount(records, base + COUNTERS, words, at + WORD.originalPackets))
+      this.#advance(index, words, at, pairs);
     // Without a start time the key may come back: nothing of this one is to be taken for the other's.
-    if (!hasStart) records.fill(0, base + COUNTERS, base + COUNTERS + COUNTER_WORDS);
+    if (!hasStart) {
+      this.#twins?.remember(index);
+      records.fill(0, base + COUNTERS, base + COUNTERS + COUNTER_WORDS);
+    }
     records[base + PAIR] = ENDED + (this.#ends % ENDED);
     this.#seen[index] = this.#read;
     this.#changed[index] = 1;
@@ -227,9 +256,10 @@ export class FlowTable {
     return (this.#ends - tombstone) & (ENDED - 1);
   }
 
-  #revive(base: number): void {
-    this.#table.records[base + PAIR] = 0;
+  #revive(index: number): void {
+    this.#table.records[index * RECORD_WORDS + PAIR] = 0;
     this.#tombstones--;
+    this.#twins?.rejoin(index, this.#read);
   }
 
   #makeRoom(count: number): void {
@@ -238,12 +268,19 @@ export class FlowTable {
       const larger = Math.ceil(room * 1.5);
       this.#seen = new Uint32Array(this.#seen.buffer.transfer(larger * Uint32Array.BYTES_PER_ELEMENT));
       this.#changed = new Uint8Array(this.#changed.buffer.transfer(larger));
+      this.#replyHash = new Uint32Array(this.#replyHash.buffer.transfer(larger * Uint32Array.BYTES_PER_ELEMENT));
     }
+    this.#moved.count = 0;
+    this.#makeRoomToMove(count);
+  }
+
+  #makeRoomToMove(count: number): void {
     const moved = this.#moved;
-    moved.count = 0;
     if (moved.pairs.length >= count) return;
-    moved.pairs = new Uint32Array(count);
-    moved.counters = new Float64Array(count * 4);
+    const [pairs, counters] = [new Uint32Array(count), new Float64Array(count * 4)];
+    pairs.set(moved.pairs.subarray(0, moved.count));
+    counters.set(moved.counters.subarray(0, 4 * moved.count));
+    [moved.pairs, moved.counters] = [pairs, counters];
   }
 
   /**
@@ -273,10 +310,11 @@ export class FlowTable {
     const records = this.#table.records;
     const seen = this.#seen;
     const changed = this.#changed;
+    const replyHash = this.#replyHash;
     const oldest = this.#read - reads;
     let kept = 0;
     let tombstones = 0;
-    this.#table.retain((index) => {
+    const renumbered = this.#table.retain((index) => {
       const pair = records[index * RECORD_WORDS + PAIR]!;
       if (pair >= ENDED) {
         if (this.#endedAgo(pair) > KEPT_TOMBSTONES) return false;
@@ -285,10 +323,14 @@ export class FlowTable {
       else use(pair);
       // Those that are kept stay in their order: none is overwritten before it was looked at.
       changed[kept] = changed[index]!;
+      replyHash[kept] = replyHash[index]!;
       seen[kept++] = seen[index]!;
       return true;
     });
     changed.fill(0, kept);
+    replyHash.fill(0, kept);
+    this.#twins?.renumber(renumbered);
+    this.#twins?.usePairs(use);
     this.#tombstones = tombstones;
     return before - this.size;
   }
@@ -298,6 +340,7 @@ export class FlowTable {
     const { records, count } = this.#table;
     for (let at = PAIR, end = count * RECORD_WORDS; at < end; at += RECORD_WORDS)
       if (records[at]! < ENDED) records[at] = renumbered[records[at]!] ?? 0;
+    this.#twins?.renumberPairs(renumbered);
   }
 
   /** The record of a connection; a new one where there is none. */
@@ -305,11 +348,53 @@ export class FlowTable {
     const known = this.#table.find(words, at);
     if (known >= 0) return known;
     const index = this.#table.add(words, at);
-    if (this.#isBaseline(words, at)) {
+    const isBaseline = this.#isBaseline(words, at);
+    if (isBaseline) {
       this.#changed[index] = 1;
       this.#keepCounters(index * RECORD_WORDS, words, at);
     }
+    this.#learnReply(index, words, at, isBaseline);
     return index;
+  }
+
+  /** Who answers is in no key and in no image: it is known once the connection is delivered. */
+  #learnReply(index: number, words: Uint32Array, at: number, handedOver: boolean): void {
+    this.#noteZone(words, at);
+    this.#replyHash[index] = replyHashOf(words, at, this.#seed);
+    this.#twins?.join(index, this.#read, handedOver);
+  }
+
+  /** One zone, as on most nodes, needs no more than this. */
+  #noteZone(words: Uint32Array, at: number): void {
+    const zone = words[at + WORD.zoneProtocol]! & 0xffff;
+    if (zone === this.#zone || this.#twins !== undefined) return;
+    if (this.#zone === NO_ZONE) this.#zone = zone;
+    else this.#twins = new ZoneTwins(() => this.#lent(), this.#seed);
+  }
+
+  #lent(): FlowRecords {
+    const { records, count } = this.#table;
+    return { records, count, seen: this.#seen, replyHash: this.#replyHash };
+  }
+
+  /**
+   * What was withheld until it is known whether another zone's entry counts the same packets goes to `pairs`. To be called when a read
+   * has delivered all, before `endRead`.
+   * @param last nothing will be read any more: nothing stays withheld
+   */
+  settleZones(complete: boolean, pairs: Pairs, last = false): void {
+    if (this.#twins === undefined) return;
+    this.#moved.count = 0;
+    this.#twins.endRead(
+      this.#read,
+      complete,
+      (pair, moved) => {
+        this.#makeRoomToMove(this.#moved.count + 1);
+        this.#push(pair, moved[0]!, moved[1]!, moved[2]!, moved[3]!);
+      },
+      last,
+    );
+    pairs.add(this.#moved);
   }
 
   /** Older than the first read. Without a start time all that the first read sees is. */
@@ -332,24 +417,26 @@ export class FlowTable {
   /**
    * Whether what a read delivers for a tombstone is another connection with the same key: its record is like a new one's then.
    */
-  #isAnother(base: number, words: Uint32Array, at: number): boolean {
+  #isAnother(index: number, words: Uint32Array, at: number): boolean {
     if ((words[at + WORD.flags]! & FLAG.start) !== 0) return false;
-    if (this.#endedAgo(this.#table.records[base + PAIR]!) <= this.#endsSinceRead) return false;
-    this.#revive(base);
+    if (this.#endedAgo(this.#table.records[index * RECORD_WORDS + PAIR]!) <= this.#endsSinceRead) return false;
+    this.#revive(index);
     return true;
   }
 
   /** Hands over what moved since the connection was last seen. */
-  #advance(base: number, words: Uint32Array, at: number, pairs: Pairs): void {
+  #advance(index: number, words: Uint32Array, at: number, pairs: Pairs): void {
     const { records } = this.#table;
-    if (records[base + PAIR]! >= ENDED && !this.#isAnother(base, words, at)) return;
+    const base = index * RECORD_WORDS;
+    if (records[base + PAIR]! >= ENDED && !this.#isAnother(index, words, at)) return;
     const last = base + COUNTERS;
     const now = at + WORD.originalPackets;
     let txPackets = increase(records, last, words, now);
     let txBytes = increase(records, last + 2, words, now + 2);
     let rxPackets = increase(records, last + 4, words, now + 4);
     let rxBytes = increase(records, last + 6, words, now + 6);
-    if (txPackets < 0 || txBytes < 0 || rxPackets < 0 || rxBytes < 0) {
+    const fell = txPackets < 0 || txBytes < 0 || rxPackets < 0 || rxBytes < 0;
+    if (fell) {
       // The same connection zeroed by another process, or without a start time perhaps another one: what it shows is new.
       if (hasIdentity(words, at)) this.counterDecreases++;
       else this.recreated++;
@@ -358,12 +445,22 @@ export class FlowTable {
       rxPackets = total(words, now + 4);
       rxBytes = total(words, now + 6);
     }
-    this.#keepCounters(base, words, at);
     let pair = records[base + PAIR]!;
     if (pair === 0) {
       pair = pairs.pairOf(words, at);
       records[base + PAIR] = pair;
     }
+    if (this.#twins?.has(index)) {
+      const moved = this.#twins.advance(index, totalsAt(words, now), { fell, pair, read: this.#read });
+      this.#keepCounters(base, words, at);
+      if (moved !== undefined) this.#push(pair, moved[0]!, moved[1]!, moved[2]!, moved[3]!);
+      return;
+    }
+    this.#keepCounters(base, words, at);
+    this.#push(pair, txPackets, txBytes, rxPackets, rxBytes);
+  }
+
+  #push(pair: number, txPackets: number, txBytes: number, rxPackets: number, rxBytes: number): void {
     const { counters } = this.#moved;
     const to = 4 * this.#moved.count;
     counters[to] = txBytes;
@@ -374,8 +471,8 @@ export class FlowTable {
   }
 }
 
-/** Marks the pair of a connection that has ended: numbers of pairs are far below. */
-const ENDED = 0x8000_0000;
+/** Larger than any zone, which has 16 bits. */
+const NO_ZONE = 0x1_0000;
 /**
  * The last tombstones outlive every sweep: where a dump begins right after a DESTROY event, the kernel may not have taken the entry out
  * of its table yet.
@@ -383,15 +480,6 @@ const ENDED = 0x8000_0000;
 const KEPT_TOMBSTONES = 4096;
 /** Fewer tombstones are not worth a sweep: at 2,000 ends a second that is one every eight seconds. */
 const MIN_TOMBSTONES = 16_384;
-
-/** Words 17 to 24 of a record are kept as they are. */
-const COUNTER_WORDS = 8;
-/** Of a connection in an image: its key and its counters. */
-export const IMAGE_WORDS = KEY_WORDS + COUNTER_WORDS;
-const COUNTERS = KEY_WORDS;
-const PAIR = COUNTERS + COUNTER_WORDS;
-const VALUE_WORDS = COUNTER_WORDS + 1;
-const RECORD_WORDS = KEY_WORDS + VALUE_WORDS;
 
 /** Written out: it is the one thing that is done for every connection of every read. The words that differ most often come first. */
 function isSameKey(records: Uint32Array, base: number, words: Uint32Array, at: number): boolean {
@@ -428,6 +516,11 @@ function isSameCount(records: Uint32Array, last: number, words: Uint32Array, now
 /** Whether a record says which of the connections with its ports it is: by start time or id. */
 function hasIdentity(words: Uint32Array, at: number): boolean {
   return words[at + WORD.identity] !== 0 || words[at + WORD.identity + 1] !== 0;
+}
+
+/** The four counters, in the order of the record. */
+function totalsAt(words: Uint32Array, now: number): number[] {
+  return [total(words, now), total(words, now + 2), total(words, now + 4), total(words, now + 6)];
 }
 
 /** The counter at `words[at]` (low) and `words[at + 1]` (high). */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { IMAGE_WORDS } from '../flow-table/flow-table.ts';
+import { IMAGE_WORDS } from '../flow-table/flow-record.ts';
 import { decodeBatchFile, encodeBatchFile, type SavedBatch } from './batch-file.ts';
 import {
   CONNECTION_WORDS,

@@ -23,6 +23,7 @@ for await (const _ of createInterface({ input: process.stdin })) {
   const cpu = process.cpuUsage();
   const began = process.hrtime.bigint();
   const report = await source.read((block) => table.apply(block, reducer));
+  table.settleZones(report.complete, reducer);
   const moved = table.endRead(report.complete);
   const rows = reducer.freeze();
   const wall = process.hrtime.bigint() - began;
