@@ -77,6 +77,7 @@ describe('notices', () => {
 
 test.each<[string[], string]>([
   [['-tls-cert-file=a'], '-tls-cert-file and -tls-key-file: only one is set, a certificate needs both'],
+  [['-conntrack-zones=0,70000'], '-conntrack-zones: "70000" is no zone: numbers from 0 to 65535, separated by commas'],
   [['-init-cgroupv2'], '-init-cgroupv2: works only together with -init'],
   [['-ct-mode=ebpf'], '-ct-mode=ebpf: counting by ourselves comes with a later release; netfilter, cilium or nothing'],
   [['-read-interval=1ms'], '-read-interval: is "1ms", expected a duration from 100ms to 1h, such as 5s'],

@@ -19,6 +19,9 @@ const CLEANUP_INTERVAL = { min: 1000, max: 86_400_000 };
 /** A pair takes about 100 bytes: at the upper bound some 1.6 GB. */
 const MAX_PAIRS = { min: 1024, max: 16 * 1024 * 1024 };
 
+/** Zones have 16 bits (`CTA_ZONE`). */
+const MAX_ZONE = 65_535;
+
 /** The collector's flags: names and defaults are an interface. */
 export const COLLECTOR_FLAGS = defineFlags({
   'log-level': level('info', 'Least severe lines to log: debug, info, warn or error.'),
@@ -33,6 +36,10 @@ export const COLLECTOR_FLAGS = defineFlags({
     ['on', 'off', 'lossless'],
     'on',
     "Read the kernel's DESTROY event of each connection that ends, so that what it moved since the last read counts too: on, off or lossless. lossless: the kernel keeps an ended connection until its event was delivered; where the collector stalls, these fill the node's table until a watchdog steps in.",
+  ),
+  'conntrack-zones': list(
+    [],
+    'Count the entries of these conntrack zones only, numbers separated by commas; empty: of all. The same packets in several zones count once in any case.',
   ),
   'host-pid': boolean(false, "Read the host's network namespace through process 1 although the pod has its own."),
   'exclude-namespaces': list(['kube-system'], 'Pods in these namespaces, separated by commas, are not reported.'),
@@ -90,6 +97,11 @@ function checkTogether(flags: CollectorFlags): string[] {
     mistakes.push('-tls-cert-file and -tls-key-file: only one is set, a certificate needs both');
   if (flags.ctMode === 'ebpf')
     mistakes.push('-ct-mode=ebpf: counting by ourselves comes with a later release; netfilter, cilium or nothing');
+  for (const zone of flags.conntrackZones)
+    if (!/^\d{1,5}$/.test(zone) || Number(zone) > MAX_ZONE)
+      mistakes.push(
+        `-conntrack-zones: ${JSON.stringify(zone)} is no zone: numbers from 0 to ${MAX_ZONE}, separated by commas`,
+      );
   if (flags.initCgroupv2 && !flags.init) mistakes.push('-init-cgroupv2: works only together with -init');
   return mistakes;
 }

@@ -21,6 +21,7 @@ export function createCollectorMetrics(
     setSizes(table, reducer) {
       sizes.connections.set(table.size);
       sizes.tombstones.set(table.tombstones);
+      sizes.duplicates.set(table.zoneDuplicates);
       sizes.pairs.set(reducer.size);
       sizes.pending.set(reducer.rows);
       setTotal(sizes.decreases, {}, table.counterDecreases);
@@ -39,6 +40,10 @@ function sizeMetrics(registry: Registry) {
     tombstones: gauge(
       'egressd_collector_flow_table_ended_connections',
       'Connections that have ended and are kept a little longer, so that none counts twice.',
+    ),
+    duplicates: gauge(
+      'egressd_collector_conntrack_zone_duplicates',
+      'Connections that are set aside because an entry of another conntrack zone counts the same packets (Open vSwitch: OVN-Kubernetes, Antrea).',
     ),
     pairs: gauge('egressd_collector_pairs', 'Pairs of addresses known. Their cardinality limit is -max-pairs.'),
     pending: gauge('egressd_collector_pairs_pending', 'Pairs with bytes that are not in a batch yet.'),

@@ -62,7 +62,7 @@ function readMetrics(registry: Registry): Pick<ConntrackMetrics, 'countRead' | '
   });
   const skipped = new Gauge({
     name: 'egressd_collector_conntrack_entries_skipped',
-    help: 'Entries left out of the last read, by reason. no_counters: opened before nf_conntrack_acct was on, they go as they end; undecodable: report it; loopback: not traffic of pods. Of Cilium: no_counters: it did not count then; service, related: no flows of their own; counted_at_source: the other entry of the same flow is read.',
+    help: 'Entries left out of the last read, by reason. no_counters: opened before nf_conntrack_acct was on, they go as they end; undecodable: report it; loopback: not traffic of pods; other_zone: not among -conntrack-zones. Of Cilium: no_counters: it did not count then; service, related: no flows of their own; counted_at_source: the other entry of the same flow is read.',
     labelNames: ['reason'] as const,
     registers,
   });

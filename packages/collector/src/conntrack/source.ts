@@ -18,6 +18,11 @@ type MapSkipReason =
   /** The same flow's entry at its source is read. */
   | 'counted_at_source';
 
+/** Why an entry was left out of a read by choice. */
+type ChosenSkipReason =
+  /** Its conntrack zone is not among `-conntrack-zones`. */
+  'other_zone';
+
 /** How one read of all connections went. */
 export interface ReadReport {
   /** The last attempt saw the whole table. Where false, a connection that was not seen may still be there. */
@@ -28,7 +33,8 @@ export interface ReadReport {
   readonly entries: number;
   /** Entries left out by the last attempt, by reason. */
   readonly skipped: Readonly<
-    Record<'no_counters' | 'undecodable', number> & Partial<Record<SkipReason | MapSkipReason, number>>
+    Record<'no_counters' | 'undecodable', number> &
+      Partial<Record<SkipReason | MapSkipReason | ChosenSkipReason, number>>
   >;
   /** Attempts abandoned because the table changed under the dump (`NLM_F_DUMP_INTR`). */
   readonly interrupted: number;

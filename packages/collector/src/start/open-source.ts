@@ -4,18 +4,22 @@ import { mapsFolder, pinnedMaps } from '../conntrack/cilium/maps.ts';
 import { openCiliumSource } from '../conntrack/cilium/source.ts';
 import { openNetfilterSource } from '../conntrack/netfilter/source.ts';
 import type { EventsMode } from '../conntrack/netfilter/worker-messages.ts';
+import { selectZones } from '../conntrack/netfilter/zone-filter.ts';
 import type { CollectorFlags } from '../flags.ts';
 
 /** Opens the source that `-ct-mode` asks for, or the best that there is. @throws SourceError where none can be read */
 export function openSource(
-  { ctMode, hostPid, ciliumClockSource }: CollectorFlags,
+  { ctMode, hostPid, ciliumClockSource, conntrackZones }: CollectorFlags,
   events: EventsMode,
   log: Log,
 ): Promise<ChosenSource> {
   const folder = () => mapsFolder(hostPid);
   return chooseSource({
     mode: ctMode === 'ebpf' ? undefined : ctMode,
-    openNetfilter: () => openNetfilterSource({ hostPid, events }),
+    openNetfilter: async () => {
+      const source = await openNetfilterSource({ hostPid, events });
+      return conntrackZones.length === 0 ? source : selectZones(source, conntrackZones.map(Number));
+    },
     openCilium: (forced) => openCiliumSource({ folder: folder(), hostPid, forced, clockSource: ciliumClockSource }),
     hasCiliumMaps: () => pinnedMaps(folder()).length > 0,
     log,
