@@ -95,14 +95,14 @@ class Installation implements Installed {
     const volumes = new PodVolumes(folder, join(this.#world.folder, 'nodes', host), pod, this.#files);
     const fields: Readonly<Record<string, string>> = {
       'spec.nodeName': host,
-      'status.podIP': OPS.address.v4,
+      'status.podIP': this.#world.layout.ops.address.v4,
       'metadata.namespace': NAMESPACE,
     };
     const surroundings: Surroundings = {
       network,
       field: (path) => fields[path] ?? '',
       folder: (volume) => volumes.folder(volume),
-      names: { [`egressd-exporter.${NAMESPACE}.svc`]: OPS.address.v4 },
+      names: { [`egressd-exporter.${NAMESPACE}.svc`]: this.#world.layout.exporterAddress },
       ...(this.#serviceAccount === undefined ? {} : { serviceAccount: this.#serviceAccount }),
     };
     const own = ['--name', `${basename(network)}-${name}-${this.#started++}`];
@@ -152,11 +152,13 @@ export async function installation(world: World, { config, readInterval }: Chose
     const [, repository, tag] = /^(.*):(.*)$/.exec(imageName(daemon)) ?? [];
     return { repository, tag };
   };
+  const { ops } = world.layout;
+  const excluded = 'node' in ops ? { 'exclude-namespaces': `kube-system,${ops.namespace}` } : {};
   const values = {
     collector: {
       image: imageOf('collector'),
       // The proof looks at every address, also in the internet.
-      extraArgs: { 'read-interval': readInterval, 'group-public-ips': false },
+      extraArgs: { 'read-interval': readInterval, 'group-public-ips': false, ...excluded },
     },
     exporter: { image: imageOf('exporter'), config: JSON.stringify(config) },
   };

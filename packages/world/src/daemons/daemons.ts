@@ -4,11 +4,12 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Rule } from '../api-server/access.ts';
-import { OPS } from '../network/layout.ts';
+import { OPS, STREAM_PORT } from '../network/layout.ts';
 import type { World } from '../network/world.ts';
 import { daemonCommand, NODE } from './daemon-command.ts';
 import { type DaemonFailed, DaemonProcess } from './daemon-process.ts';
 import { inventoryOfWorld } from './inventory.ts';
+import { streamFlags } from './stream-flags.ts';
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
 const DATABASE = join(ROOT, '.lab/debian/usr/bin/victoria-metrics');
@@ -18,7 +19,6 @@ const API_SERVER = fileURLToPath(new URL('./api-server-process.ts', import.meta.
 export const DATABASE_URL = 'http://127.0.0.1:8428';
 const EXPORTER_URL = 'http://127.0.0.1:6060';
 const COLLECTOR_URL = 'http://127.0.0.1:8008';
-export const STREAM_PORT = 6062;
 /** Both are much shorter than their defaults: somebody is watching. */
 const READ_INTERVAL = '1s';
 const EXPORT_INTERVAL = '1s';
@@ -139,6 +139,7 @@ async function describeDaemons(
   const kubeconfig = join(world.folder, 'kubernetes/kubeconfig');
   const told = owners === 'kubernetes' ? [`-kubeconfig=${kubeconfig}`] : [];
   const kept = (name: string) => (options.stateDirectories ? [`-state-dir=${stateFolder(world, name)}`] : []);
+  const tls = streamFlags(world);
   const config = `-config-path=${await writeExporterFiles(world, settings, owners)}`;
   if (owners === 'kubernetes') await mkdir(join(world.folder, 'kubernetes'), { recursive: true });
   const apiServer =
@@ -155,11 +156,10 @@ async function describeDaemons(
     },
     exporter: daemon(
       ['the exporter', OPS.name],
-      // Plain text is fine here: the network is made of memory.
       [
         ...daemonCommand('exporter'),
         ...[config, ...told, ...kept('exporter')],
-        ...[`-grpc-listen-port=${STREAM_PORT}`, '-insecure', ...exporterFlags],
+        ...[`-grpc-listen-port=${STREAM_PORT}`, ...tls.exporter, ...exporterFlags],
       ],
       answers(OPS.name, `${EXPORTER_URL}/readyz`),
       environment,
@@ -168,7 +168,13 @@ async function describeDaemons(
     collectors: world.layout.nodes.map(({ name }) =>
       daemon(
         [`collector of ${name}`, name],
-        [...collectorStarter(name), ...collectorCommand(world, readInterval), ...kept(name), ...collectorFlags],
+        [
+          ...collectorStarter(name),
+          ...collectorCommand(world, readInterval),
+          ...tls.collector,
+          ...kept(name),
+          ...collectorFlags,
+        ],
         answers(name, `${installed?.collectorUrl ?? COLLECTOR_URL}/metrics`, hasRead),
         { ...environment, NODE_NAME: name },
         installed && (() => installed.collector(name)),
@@ -187,8 +193,9 @@ function databaseCommand(world: World): string[] {
 }
 
 function collectorCommand({ layout }: World, readInterval: string): string[] {
-  const stream = [`-exporter-address=${layout.exporterAddress}:${STREAM_PORT}`, '-insecure'];
+  const stream = [`-exporter-address=${layout.exporterAddress}:${STREAM_PORT}`];
   const rest = [`-read-interval=${readInterval}`, '-ebpf-dns-tracer-enabled=false'];
+  if ('node' in layout.ops) rest.push(`-exclude-namespaces=kube-system,${layout.ops.namespace}`);
   return [...daemonCommand('collector'), ...stream, ...rest];
 }
 

@@ -5,8 +5,12 @@ const NAMES = new Map<string, string>([
   ...PODS.flatMap(({ name, namespace, address }) =>
     [address.v4, address.v6].map((each) => [each, `${namespace}/${name}`] as const),
   ),
-  // What a pod sees of its own node.
-  ...NODES.map(({ name, number }) => [`10.10.${number}.1`, name] as const),
+  // What pods see of a node where its own address is not what it shows itself with: gateway, bridge and tunnel.
+  ...NODES.flatMap(({ name, number }) =>
+    [`10.10.${number}.1`, `10.10.${number}.0`, `fd00:10:${number}::1`, `fd00:10:${number}::`].map(
+      (each) => [each, name] as const,
+    ),
+  ),
 ]);
 
 /** Who has the address in the world; the address itself where nobody has. */

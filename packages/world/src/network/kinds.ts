@@ -1,3 +1,4 @@
+import { OVERLAY } from './overlay.ts';
 import { ROUTED } from './routed.ts';
 import type { Blueprint } from './wiring.ts';
 
@@ -5,6 +6,8 @@ import type { Blueprint } from './wiring.ts';
 const BLUEPRINTS = {
   /** Pods have addresses that the network routes. */
   routed: ROUTED,
+  /** VXLAN between the nodes, a bridge on each, and the exporter a pod behind a Service. */
+  overlay: OVERLAY,
 } as const satisfies Readonly<Record<string, Blueprint>>;
 
 export type WorldKind = keyof typeof BLUEPRINTS;

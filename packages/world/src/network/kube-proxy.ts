@@ -1,8 +1,15 @@
-import { CLUSTER, FAMILIES, type Family, type Node, type Pod, type Service } from './layout.ts';
+import { type Both, FAMILIES, type Family, type Pod, type Service } from './layout.ts';
 
-/** The mark that kube-proxy sets on what has to be masqueraded on its way out. */
-const MASQUERADE = '0x4000';
-const IP: Record<Family, string> = { v4: 'ip', v6: 'ip6' };
+/**
+ * What kube-proxy writes on a node, as text for `nft -f`: ClusterIP, NodePort, hairpin. Such rules make a namespace track
+ * connections.
+ */
+
+/** The mark of what has to be masqueraded on its way out. */
+export const MASQUERADE_MARK = '0x4000';
+export const SET_MASQUERADE_MARK = `meta mark set mark or ${MASQUERADE_MARK}`;
+export const IP: Readonly<Record<Family, string>> = { v4: 'ip', v6: 'ip6' };
+const NFPROTO: Readonly<Record<Family, string>> = { v4: 'ipv4', v6: 'ipv6' };
 
 /** An address with a port, as nft writes it. */
 function endpoint(family: Family, address: string, port: number): string {
@@ -17,25 +24,30 @@ function backendChain(service: Service, family: Family, pod: Pod): string {
   return `${chainOf(service, family)}-${pod.name}`;
 }
 
-/** A Service's address, or a node's port, leads to the Service's chain. What comes by a node's port is always masqueraded. */
-function entrances(service: Service, family: Family): string[] {
-  const chain = chainOf(service, family);
-  const { protocol, port, nodePort } = service;
-  const cluster = `${IP[family]} daddr ${service.address[family]} ${protocol} dport ${port} goto ${chain}`;
-  if (nodePort === undefined) return [cluster];
-  const nfproto = family === 'v4' ? 'ipv4' : 'ipv6';
-  const outside = `meta nfproto ${nfproto} fib daddr type local ${protocol} dport ${nodePort}`;
-  return [cluster, `${outside} meta mark set mark or ${MASQUERADE} goto ${chain}`];
+/** Rules that let what is for a Service's address go to the Service's chain. @param pods all but theirs is masqueraded */
+export function fromClusterIp(service: Service, family: Family, pods?: Both): string[] {
+  const { protocol, port, address } = service;
+  const match = `${IP[family]} daddr ${address[family]} ${protocol} dport ${port}`;
+  const mark = pods === undefined ? [] : [`${match} ${IP[family]} saddr != ${pods[family]} ${SET_MASQUERADE_MARK}`];
+  return [...mark, `${match} goto ${chainOf(service, family)}`];
 }
 
-/** The backends in turn (kube-proxy draws lots), so that few connections reach all of them. */
-function chains(service: Service, family: Family): string {
+/** The same for what is for a node's port; none where the Service has no such port. @param first a statement that comes before */
+export function fromNodePort(service: Service, family: Family, first = ''): string[] {
+  const { protocol, nodePort } = service;
+  if (nodePort === undefined) return [];
+  const match = `meta nfproto ${NFPROTO[family]} fib daddr type local ${protocol} dport ${nodePort}`;
+  return [`${match} ${first} goto ${chainOf(service, family)}`];
+}
+
+/** A Service's chains. The backends in turn (kube-proxy draws lots), so that few connections reach all of them. */
+export function serviceChains(service: Service, family: Family): string {
   const { backends, protocol, targetPort } = service;
   const turns = backends.map((pod, i) => `${i} : goto ${backendChain(service, family, pod)}`).join(', ');
   const ends = backends.map((pod) => {
     const address = pod.address[family];
     // A pod that reaches itself must not see its own address as the source.
-    const hairpin = `${IP[family]} saddr ${address} meta mark set mark or ${MASQUERADE}`;
+    const hairpin = `${IP[family]} saddr ${address} ${SET_MASQUERADE_MARK}`;
     const dnat = `meta l4proto ${protocol} dnat ${IP[family]} to ${endpoint(family, address, targetPort)}`;
     return `  chain ${backendChain(service, family, pod)} {\n    ${hairpin}\n    ${dnat}\n  }`;
   });
@@ -43,29 +55,45 @@ function chains(service: Service, family: Family): string {
   return [...ends, head].join('\n');
 }
 
-/**
- * The rules that a node has for its Services and for what leaves the cluster, as kube-proxy and a network plugin write them:
- * ClusterIP, NodePort, hairpin, masquerade. They make the namespace track connections.
- * @returns the text of `nft -f`
- */
-export function nodeRules(node: Node, services: readonly Service[]): string {
-  const each = <T>(make: (service: Service, family: Family) => T): T[] =>
-    services.flatMap((service) => FAMILIES.map((family) => make(service, family)));
-  const leaving = FAMILIES.map(
-    (family) =>
-      `    ${IP[family]} saddr ${node.podRange[family]} ${IP[family]} daddr != { ${CLUSTER[family].join(', ')} } masquerade`,
+/** What to make for each Service in each family. */
+export function eachService<T>(
+  services: readonly Service[],
+  make: (service: Service, family: Family) => T,
+  families: readonly Family[] = FAMILIES,
+): T[] {
+  return services.flatMap((service) => families.map((family) => make(service, family)));
+}
+
+/** What differs between the tables of nodes that translate Services where packets come in, and their own where they start. */
+export interface ProxyTable {
+  readonly services: readonly Service[];
+  readonly families?: readonly Family[];
+  /** Whoever has no such address is masqueraded on his way to a Service's; not set: nobody is. */
+  readonly pods?: Both;
+  /** The rules of source translation, in their order. */
+  readonly postrouting: readonly string[];
+}
+
+/** A node's table of Services. What comes by a node's port is always masqueraded. */
+export function proxyTable({ services, families, pods, postrouting }: ProxyTable): string {
+  const entrances = eachService(
+    services,
+    (service, family) => [
+      ...fromClusterIp(service, family, pods),
+      ...fromNodePort(service, family, SET_MASQUERADE_MARK),
+    ],
+    families,
   );
   return `table inet kube-proxy {
-${each(chains).join('\n')}
+${eachService(services, serviceChains, families).join('\n')}
   chain services {
-    ${each(entrances).flat().join('\n    ')}
+    ${entrances.flat().join('\n    ')}
   }
   chain nat-prerouting { type nat hook prerouting priority dstnat; policy accept; jump services; }
   chain nat-output { type nat hook output priority -100; policy accept; jump services; }
   chain nat-postrouting {
     type nat hook postrouting priority srcnat; policy accept;
-    meta mark & ${MASQUERADE} != 0 masquerade
-${leaving.join('\n')}
+    ${postrouting.join('\n    ')}
   }
 }
 `;

@@ -77,13 +77,15 @@ export interface Layout {
   readonly families: readonly Family[];
   /** Where collectors find the exporter. */
   readonly exporterAddress: string;
-  /** Whether the stream between them is protected by certificates of both sides. */
+  /** Whether their streams are protected by certificates of both sides. */
   readonly tls: boolean;
 }
 
 /** Where every agent listens. */
 export const TCP_PORT = 8080;
 export const UDP_PORT = 8053;
+/** Where the exporter takes the collectors' streams. */
+export const STREAM_PORT = 6062;
 
 /** Addresses inside the cluster are not masqueraded: pods, nodes and Services. */
 export const CLUSTER: Record<Family, readonly string[]> = {

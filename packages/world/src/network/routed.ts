@@ -1,5 +1,15 @@
-import { nodeRules } from './kube-proxy.ts';
-import { type Both, COMMON_LAYOUT, type Layout, type Node, type Pod, podsOn } from './layout.ts';
+import { IP, MASQUERADE_MARK, proxyTable } from './kube-proxy.ts';
+import {
+  type Both,
+  CLUSTER,
+  COMMON_LAYOUT,
+  FAMILIES,
+  type Family,
+  type Layout,
+  type Node,
+  type Pod,
+  podsOn,
+} from './layout.ts';
 import type { Blueprint, Cable, PodNetwork } from './wiring.ts';
 
 /**
@@ -19,7 +29,11 @@ export function routedPodNetwork(layout: Layout): PodNetwork {
         `route add ${podRange.v4} via ${address.v4}`,
         `route add ${podRange.v6} via ${address.v6}`,
       ]),
-    rules: (node) => nodeRules(node, layout.services),
+    rules: ({ podRange }) =>
+      proxyTable({
+        services: layout.services,
+        postrouting: [masqueradeMarked, ...FAMILIES.map((family) => leaving(family, podRange))],
+      }),
   };
 }
 
@@ -54,6 +68,13 @@ function onPod(node: Node, { address }: Pod): string[] {
     `route add default via ${gateway.v4}`,
     `route add ::/0 via ${gateway.v6} dev eth0`,
   ];
+}
+
+const masqueradeMarked = `meta mark & ${MASQUERADE_MARK} != 0 masquerade`;
+
+/** What leaves the cluster does so in the node's name. */
+function leaving(family: Family, podRange: Both): string {
+  return `${IP[family]} saddr ${podRange[family]} ${IP[family]} daddr != { ${CLUSTER[family].join(', ')} } masquerade`;
 }
 
 export const ROUTED: Blueprint = { layout: COMMON_LAYOUT, podNetwork: routedPodNetwork(COMMON_LAYOUT) };

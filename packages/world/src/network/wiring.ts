@@ -26,6 +26,8 @@ export interface PodNetwork {
   onNode(node: Node): string[];
   /** Links, addresses and routes of a pod. */
   onPod(node: Node, pod: Pod): string[];
+  /** Forwarding entries of a node, for `bridge -batch`. */
+  forwarding?(node: Node): string[];
   /** Routes to pods that the network between the nodes has. */
   onGateway(): string[];
   /** The node's rules for Services and for what leaves: text of `nft -f`. They make the namespace track connections. */

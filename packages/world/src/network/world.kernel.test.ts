@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
+import { WORLD_KINDS, type WorldKind } from './kinds.ts';
 import { NODES, PODS, TCP_PORT } from './layout.ts';
 import { isLeftBehind, sweep } from './runs.ts';
 import { openWorld, type World } from './world.ts';
@@ -11,8 +12,8 @@ import { openWorld, type World } from './world.ts';
 const worlds: World[] = [];
 afterEach(() => Promise.all(worlds.splice(0).map((world) => world.close())));
 
-async function open(): Promise<World> {
-  const world = await openWorld();
+async function open(kind: WorldKind = 'routed'): Promise<World> {
+  const world = await openWorld({ kind });
   worlds.push(world);
   return world;
 }
@@ -66,8 +67,8 @@ test('a killed run is removed by the next, a live one is not', async () => {
   await expect(done).resolves.toEqual({ sent: 10, received: 20 });
 });
 
-test('two worlds do not see each other, and closing leaves nothing', async () => {
-  const [one, other] = [await open(), await open()];
+test.each(WORLD_KINDS)('two worlds (%s) do not see each other, and closing leaves nothing', async (kind) => {
+  const [one, other] = [await open(kind), await open(kind)];
   await one.agent('web-1').order({ do: 'ping', to: PODS[3]!.address.v4, count: 3, size: 40 });
   const count = async (world: World) =>
     (await world.run(NODES[0]!.name, 'conntrack', ['-L', '-p', 'icmp'])).split('\n').length - 1;

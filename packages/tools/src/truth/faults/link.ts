@@ -1,8 +1,7 @@
-import { STREAM_PORT } from '@egressd/world/daemons/daemons';
-import { GATEWAY } from '@egressd/world/network/layout';
+import { GATEWAY, OPS, STREAM_PORT } from '@egressd/world/network/layout';
 import type { World } from '@egressd/world/network/world';
 
-/** What becomes of packets of the stream at the gateway, half-way between a collector and the exporter: statements of nft. */
+/** What becomes of packets of the stream between a collector and the exporter: statements of nft. */
 const FAULTS = {
   /** Nothing gets through, and nobody is told. */
   cut: [`tcp sport ${STREAM_PORT} counter drop`, `tcp dport ${STREAM_PORT} counter drop`],
@@ -35,16 +34,24 @@ export interface Link {
 
 const TABLE = 'table inet link_fault';
 
+/** Where every stream passes: at the gateway, half-way; where the exporter is a pod, at its own link. */
+function placeOf({ layout }: World): { readonly host: string; readonly hooks: readonly string[] } {
+  return 'node' in layout.ops ? { host: OPS.name, hooks: ['input', 'output'] } : { host: GATEWAY, hooks: ['forward'] };
+}
+
 export function linkOf(world: World): Link {
-  const nft = (text: string) => world.run(GATEWAY, 'nft', ['-f', '-'], text);
+  const { host, hooks } = placeOf(world);
+  const nft = (text: string) => world.run(host, 'nft', ['-f', '-'], text);
   return {
     async break(fault) {
       const rules = FAULTS[fault].join('\n');
-      await nft(`${TABLE}\ndelete ${TABLE}\n${TABLE} {
-        chain forward { type filter hook forward priority 0; policy accept;\n${rules}\n}\n}`);
+      const chains = hooks.map(
+        (hook) => `chain ${hook} { type filter hook ${hook} priority 0; policy accept;\n${rules}\n}`,
+      );
+      await nft(`${TABLE}\ndelete ${TABLE}\n${TABLE} {\n${chains.join('\n')}\n}`);
     },
     async hits() {
-      const rules = await world.run(GATEWAY, 'nft', ['list', ...TABLE.split(' ')]);
+      const rules = await world.run(host, 'nft', ['list', ...TABLE.split(' ')]);
       return [...rules.matchAll(/counter packets (\d+)/g)].reduce((sum, [, packets]) => sum + Number(packets), 0);
     },
     mend: () => nft(`${TABLE}\ndelete ${TABLE}`).then(() => undefined),

@@ -30,6 +30,7 @@ export const JOB_ROWS: readonly Row[] = [
   {
     name: 'job-tail',
     does: 'Jobs end right after their last bytes, and the next one gets the same address: each has all it moved.',
+    worlds: ['routed'],
     daemons: { owners: 'kubernetes', readInterval: READ_INTERVAL.text },
     async fault(context) {
       const { world, daemons, pause } = context;

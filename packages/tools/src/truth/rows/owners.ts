@@ -99,16 +99,19 @@ export const OWNER_ROWS: readonly Row[] = [
   {
     name: 'pod-replaced',
     does: 'A pod takes the place of another with the same address, on the same node: each has what it moved.',
+    worlds: ['routed'],
     fault: succeeded(guest('second', NODE_A, HOST_A)),
   },
   {
     name: 'pod-replaced-elsewhere',
     does: 'A pod takes the place of another with the same address, on another node: each has what it moved.',
+    worlds: ['routed'],
     fault: succeeded(guest('second', NODE_B, HOST_B)),
   },
   {
     name: 'pod-replaced-at-once',
     does: "An address changes hands in the midst of its traffic: nothing is lost, and what moved around the change is nobody's rather than somebody else's.",
+    worlds: ['routed'],
     fault: replaced,
   },
 ];
