@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { DAEMONS } from './build.ts';
@@ -29,6 +29,26 @@ describe.each(DAEMONS)('Dockerfile.%s', (daemon) => {
     const [, pnpm] = /const PNPM = 'pnpm@(.*)'/.exec(read('packages/tools/setup/workspace.mjs')) ?? [];
     expect(text).toContain(`\nARG PNPM_VERSION=${pnpm}\n`);
   });
+});
+
+describe('packages of the workspace', () => {
+  const names = readdirSync(join(ROOT, 'packages'), { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() && entry.name !== 'node_modules' ? entry.name : [],
+  );
+  const compiled = names.filter((name) => read('packages/tsconfig.build.json').includes(`"${name}/src"`));
+
+  test.each(DAEMONS)(
+    'are all known to pnpm in Dockerfile.%s, and those that are not compiled are not installed',
+    (daemon) => {
+      const text = read(`Dockerfile.${daemon}`);
+      const copied = [...text.matchAll(/^COPY packages\/(\w+)\/package\.json packages\/\1\/$/gm)].map(
+        ([, name]) => name!,
+      );
+      expect(copied.sort()).toEqual(names.sort());
+      const omitted = [...text.matchAll(/--filter '!@egressd\/(\w+)'/g)].map(([, name]) => name!);
+      expect([...omitted, ...compiled].sort()).toEqual(names);
+    },
+  );
 });
 
 test('both share the steps before the daemon, so that they are done once', () => {
