@@ -10,7 +10,7 @@ What NOTES.txt warns of: the usual mistakes, as far as the values show them.
 {{- include "egressd.notes.sinks" . }}
 {{- end }}
 {{- if not .Values.tls.enabled }}
-- tls.enabled is false: the stream between collectors and exporter is plain text, anybody in between can read and change it.
+- tls.enabled is false: the stream between collectors and exporter is plain text, anyone on the network path can read and change it.
 {{- end }}
 {{- with include "egressd.unknownValues" . | trim }}
 - These values are none of this chart's and do nothing: {{ . }}
@@ -59,7 +59,7 @@ What NOTES.txt warns of: the usual mistakes, as far as the values show them.
 {{- end }}
 {{- end }}
 
-{{/* Names of settings that are in the values and not in the chart: a slip, or a setting of another version. */}}
+{{/* Names of settings that are in the values and not in the chart: a misspelling, or a setting of another version. */}}
 {{- define "egressd.unknownValues" -}}
 {{- $known := include "egressd.knownValues" . | fromYaml -}}
 {{- $unknown := list -}}

@@ -50,13 +50,13 @@ may not. @param ours, theirs
 {{ include "egressd.securityContext" (dict "ours" $ours "theirs" .Values.collector.containerSecurityContext) }}
 {{- end }}
 
-{{/* The switches are files of root: writing them takes no capability. */}}
+{{/* The sysctls are files of root: writing them takes no capability. */}}
 {{- define "egressd.collector.initSecurityContext" -}}
 {{- $ours := include "egressd.rootWithout" . | fromYaml -}}
 {{ include "egressd.securityContext" (dict "ours" $ours "theirs" .Values.collector.initSecurityContext) }}
 {{- end }}
 
-{{/* Root in name, without what makes root strong. */}}
+{{/* User 0 without any capability. */}}
 {{- define "egressd.rootWithout" -}}
 runAsUser: 0
 runAsNonRoot: false

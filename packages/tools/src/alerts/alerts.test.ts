@@ -10,9 +10,15 @@ describe.each(readAlerts().map((alert) => [alert.alert, alert] as const))('%s', 
     expect(names.filter((name) => !tables.includes(`\`${name}\``))).toEqual([]);
   });
 
-  test('says how grave it is, what is the matter, and what to do', () => {
+  test('has a severity, a summary that names the node or pod, and a description that says what to do', () => {
     expect(['info', 'warning', 'critical']).toContain(alert.labels.severity);
-    expect(alert.annotations.summary).not.toBe('');
+    // Where nothing relabels, as without the operator, the instance has to do.
+    const place = /egressd_exporter_|egressd_dropped_/.test(alert.expr) ? 'pod' : 'node';
+    expect(alert.annotations.summary).toContain(`{{ or $labels.${place} $labels.instance }}`);
     expect(alert.annotations.description).toMatch(/\.$/);
+  });
+
+  test('keeps the labels of its target', () => {
+    expect(alert.expr).not.toMatch(/\b(sum|min|max|avg|count|topk|by|without)\b/);
   });
 });

@@ -8,7 +8,7 @@ import { createRemoteWriteSink } from '@egressd/exporter/sinks/remote-write/sink
 import { STARTED_MS, testSeries, testSnapshot, until } from '@egressd/exporter/sinks/testing';
 import { DATABASES, type Database, startDatabase } from '@egressd/world/receivers/database';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type Kept, overview, type Panel } from './panels.ts';
+import { type DeliveryMode, overview, type Panel } from './panels.ts';
 
 const MINUTE_MS = 60_000;
 const MINUTES = 20;
@@ -65,7 +65,7 @@ const RATES: Readonly<Record<string, number>> = {
 };
 
 /** Writes the series as an exporter does, a snapshot a minute. */
-async function fill({ writeUrl }: Database, mode: Kept): Promise<void> {
+async function fill({ writeUrl }: Database, mode: DeliveryMode): Promise<void> {
   const settings: RemoteWriteSettings = {
     ...{ url: writeUrl, headers: {}, labels: {}, timeoutMs: 20_000, maxSeries: 1000 },
     ...{ sendReceivedBytesMetric: false, sendPacketsMetric: false, regionLabels: false },
@@ -99,14 +99,14 @@ async function show(database: Database, { query }: Panel): Promise<number> {
 }
 
 describe.each(DATABASES)('%s', (kind) => {
-  describe.each(['counter', 'delta'] as const)('%s', (kept) => {
-    const panels = overview(kept).flatMap((section) => section.panels);
+  describe.each(['counter', 'delta'] as const)('%s', (mode) => {
+    const panels = overview(mode).flatMap((section) => section.panels);
     const ofTraffic = panels.filter(({ query }) => query.includes('egressd_transmit_bytes_total'));
     let database: Database;
 
     beforeAll(async () => {
       database = await startDatabase(kind);
-      await fill(database, kept);
+      await fill(database, mode);
     });
     afterAll(() => database.stop());
 

@@ -6,14 +6,14 @@ import { dashboardFiles } from './files.ts';
 import { overview } from './panels.ts';
 
 test.each([...dashboardFiles()].map(([path, text]) => [basename(path), path, text] as const))(
-  "%s is as its source says (else run lab's dashboards/write.ts)",
+  '%s is as its source says (else run packages/tools/src/dashboards/write.ts)',
   (_, path, text) => {
     expect(readFileSync(path, 'utf8')).toBe(text);
   },
 );
 
-describe.each(['counter', 'delta'] as const)('%s', (kept) => {
-  const panels = overview(kept).flatMap((section) => section.panels);
+describe.each(['counter', 'delta'] as const)('%s', (mode) => {
+  const panels = overview(mode).flatMap((section) => section.panels);
 
   test('every panel has a title of its own, and says what it shows', () => {
     const titles = panels.map(({ title }) => title);

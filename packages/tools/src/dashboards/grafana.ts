@@ -1,4 +1,4 @@
-import { type Kept, overview, type Panel, type Section } from './panels.ts';
+import { type DeliveryMode, overview, type Panel, type Section } from './panels.ts';
 
 /** https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/ */
 const SCHEMA_VERSION = 39;
@@ -10,7 +10,7 @@ const LEAST_STEP = '1m';
 const DATASOURCE = { type: 'prometheus', uid: '$datasource' };
 
 /** What differs between the two dashboards. */
-const TITLES: Readonly<Record<Kept, { uid: string; title: string; description: string }>> = {
+const TITLES: Readonly<Record<DeliveryMode, { uid: string; title: string; description: string }>> = {
   counter: {
     uid: 'egressd-overview',
     title: 'egressd: overview',
@@ -25,9 +25,9 @@ const TITLES: Readonly<Record<Kept, { uid: string; title: string; description: s
 };
 
 /** The overview as Grafana imports it. */
-export function dashboard(kept: Kept): object {
+export function dashboard(mode: DeliveryMode): object {
   return {
-    ...TITLES[kept],
+    ...TITLES[mode],
     tags: ['egressd'],
     schemaVersion: SCHEMA_VERSION,
     editable: true,
@@ -36,7 +36,7 @@ export function dashboard(kept: Kept): object {
     time: { from: 'now-6h', to: 'now' },
     timezone: 'browser',
     templating: { list: variables() },
-    panels: layOut(overview(kept)),
+    panels: layOut(overview(mode)),
   };
 }
 

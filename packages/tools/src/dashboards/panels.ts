@@ -1,7 +1,7 @@
 /** What the overview shows, without saying how it is drawn: `grafana.ts` does that. */
 
-/** How the database holds traffic: remote write's counters, or deltas where collectors are told so. */
-export type Kept = 'counter' | 'delta';
+/** How the database holds traffic: remote write's counters, or deltas with send-traffic-delta. */
+export type DeliveryMode = 'counter' | 'delta';
 
 /** One thing that is shown. */
 export interface Panel {
@@ -27,23 +27,23 @@ export interface Section {
 const CHOSEN = 'cluster=~"$cluster",src_namespace=~"$namespace"';
 const SENT = 'egressd_transmit_bytes_total';
 
-/** Writes the queries for one way of keeping. */
+/** The queries for one delivery mode. */
 class Queries {
-  readonly #kept: Kept;
+  readonly #mode: DeliveryMode;
 
-  constructor(kept: Kept) {
-    this.#kept = kept;
+  constructor(mode: DeliveryMode) {
+    this.#mode = mode;
   }
 
   /** Bytes in the range that the dashboard shows. */
   inRange(by: string, selector = ''): string {
-    const over = this.#kept === 'counter' ? 'increase' : 'sum_over_time';
+    const over = this.#mode === 'counter' ? 'increase' : 'sum_over_time';
     return `sum${byOf(by)} (${over}(${select(selector)}[$__range]))`;
   }
 
   /** Bytes a second at each moment. */
   perSecond(by: string, selector = ''): string {
-    if (this.#kept === 'counter') return `sum${byOf(by)} (rate(${select(selector)}[$__rate_interval]))`;
+    if (this.#mode === 'counter') return `sum${byOf(by)} (rate(${select(selector)}[$__rate_interval]))`;
     return `sum${byOf(by)} (sum_over_time(${select(selector)}[$__interval])) * 1000 / $__interval_ms`;
   }
 
@@ -68,8 +68,8 @@ const BOTH_ENDS = 'src_namespace,src_pod,dst_namespace,dst_pod';
 const ZONES = 'src_zone,dst_zone';
 
 /** All sections of the overview. */
-export function overview(kept: Kept): Section[] {
-  const queries = new Queries(kept);
+export function overview(mode: DeliveryMode): Section[] {
+  const queries = new Queries(mode);
   return [sums(queries), overTime(queries), largest(queries), HEALTH];
 }
 
@@ -155,7 +155,7 @@ const HEALTH: Section = {
   title: 'egressd itself, where its own metrics are scraped',
   panels: [
     {
-      title: 'Nodes that report',
+      title: 'Collector streams',
       description: 'Collectors whose stream to the exporter is open.',
       kind: 'graph',
       unit: 'short',
@@ -164,9 +164,9 @@ const HEALTH: Section = {
       width: 8,
     },
     {
-      title: 'Behind',
+      title: 'Sink backlog',
       description:
-        'How long the oldest snapshot has waited for its sink. Growing: the sink is down or too slow; no byte is lost.',
+        'Age of the oldest snapshot that a sink has not accepted. Growing: the sink is unavailable or too slow; no byte is lost.',
       kind: 'graph',
       unit: 's',
       query: 'max by (sink) (egressd_exporter_sink_pending_age_seconds)',
@@ -174,8 +174,8 @@ const HEALTH: Section = {
       width: 8,
     },
     {
-      title: 'Not given to a pod',
-      description: 'Bytes a second of flows with an end of the cluster of which it is not known whose it was.',
+      title: 'Unknown owner',
+      description: 'Bytes a second of flows with an address of the cluster of which no pod is known as the owner.',
       kind: 'graph',
       unit: 'Bps',
       query: 'sum(rate(egressd_exporter_unknown_owner_bytes_total[$__rate_interval]))',

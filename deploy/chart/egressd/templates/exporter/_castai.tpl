@@ -1,4 +1,4 @@
-{{/* What ${CLUSTER_ID} and ${API_KEY} in the configuration stand for, where somebody has set them. */}}
+{{/* What ${CLUSTER_ID} and ${API_KEY} in the configuration stand for, where they are set. */}}
 {{- define "egressd.exporter.castaiEnv" -}}
 {{- $castai := .Values.castai -}}
 {{- $id := default dict $castai.clusterIdSecretKeyRef -}}
