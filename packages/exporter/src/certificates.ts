@@ -9,9 +9,6 @@ import { Secrets } from './certificates/secrets.ts';
 import { findAccess } from './kube/access.ts';
 import { KubeApi } from './kube/api.ts';
 import { KubeFailure } from './kube/failure.ts';
-import { leaveOutTypedApi } from './kube/lean-client.ts';
-
-leaveOutTypedApi();
 
 // Keeps the certificates of the stream in three Secrets of Kubernetes: makes what is missing, replaces what expires, does nothing
 // else. It runs once and ends: with 0 where all is well, 1 where it is not, 2 where the command line is wrong.

@@ -8,10 +8,7 @@ import { loadConfig } from './config/load.ts';
 import { describeConfig } from './config/show.ts';
 import { EXPORTER_FLAGS, parseExporterFlags } from './flags.ts';
 import { inventoryMistakes } from './inventory/inventory.ts';
-import { leaveOutTypedApi } from './kube/lean-client.ts';
 import { startExporter } from './start.ts';
-
-leaveOutTypedApi();
 
 const flags = commandLineOrExit(
   {

@@ -148,7 +148,7 @@ function watchNodes(
   registry: Registry,
   lifecycle: Lifecycle,
 ): NodeProblemWatch {
-  const health = new NodeProblemWatch({ speaking, tell: (event) => kubernetes?.tell(event), log, registry });
+  const health = new NodeProblemWatch({ speaking, tell: (event) => kubernetes?.record(event), log, registry });
   const timer = setInterval(() => {
     kubernetes?.checkCollectors(speaking());
     health.check();

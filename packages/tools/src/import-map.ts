@@ -127,7 +127,7 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
       rooms: ['owners', 'config/issues', 'config/yaml'],
     },
     kube: {
-      packages: ['@egressd/flow', '@egressd/daemon', '@kubernetes/client-node', 'prom-client'],
+      packages: ['@egressd/flow', '@egressd/daemon', '@kubernetes/client-node', 'yaml', 'prom-client'],
       rooms: ['owners'],
     },
     certificates: { packages: ['@egressd/daemon', 'pkijs', 'asn1js'], rooms: ['kube'] },

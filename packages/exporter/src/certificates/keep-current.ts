@@ -11,7 +11,7 @@ export const MAX_ATTEMPTS = 6;
 /** From half a second; the API server may ask for more. */
 const BACKOFF: BackoffLimits = { minMs: 500, maxMs: 8_000 };
 /** What may be well a moment later. */
-const PASSING: ReadonlySet<string> = new Set(['unreachable', 'silent', 'throttled', 'server']);
+const PASSING: ReadonlySet<string> = new Set(['unreachable', 'timeout', 'throttled', 'server']);
 
 /** What the work is done with. */
 export interface KeepCurrent {

@@ -141,14 +141,14 @@ describe('a rule that is missing is named', () => {
   test('get', async () => {
     server.access.rules = without('get');
     await expect(run()).rejects.toThrow(
-      'a rule is missing: bind a Role in the namespace ns with apiGroups: [""], resources: ["secrets"], resourceNames: ["e-ca"], verbs: ["get"]',
+      'an RBAC rule is missing (403): bind a Role in the namespace ns with apiGroups: [""], resources: ["secrets"], resourceNames: ["e-ca"], verbs: ["get"]',
     );
   });
 
   test('create', async () => {
     server.access.rules = [RENEW];
     await expect(run()).rejects.toThrow(
-      'a rule is missing: bind a Role in the namespace ns with apiGroups: [""], resources: ["secrets"], verbs: ["create"]',
+      'an RBAC rule is missing (403): bind a Role in the namespace ns with apiGroups: [""], resources: ["secrets"], verbs: ["create"]',
     );
   });
 

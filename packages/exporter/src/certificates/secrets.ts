@@ -1,13 +1,13 @@
 import type { KubeApi } from '../kube/api.ts';
-import { type Asked, KubeFailure } from '../kube/failure.ts';
+import { KubeFailure, type ResourceAttributes } from '../kube/failure.ts';
 import { asMap, asText } from '../kube/json.ts';
 import type { Contents } from './holdings.ts';
 import { CertificateError } from './renewal.ts';
 
 /** Marks Secrets whose contents were made here: the contents of others are never replaced. */
 export const MADE_BY = { key: 'egressd/made-by', value: 'egressd-certificates' } as const;
-/** An answer is waited for no longer. */
-const ANSWER_MS = 15_000;
+/** Longest wait for a response. */
+const IDLE_TIMEOUT_MS = 15_000;
 const NOT_FOUND = 404;
 const CONFLICT = 409;
 
@@ -61,9 +61,9 @@ export class Secrets {
 
   async #get(name: string): Promise<Readonly<Record<string, unknown>> | undefined> {
     const call = {
-      asked: this.#asked('get', name),
+      attributes: this.#attributes('get', name),
       path: this.#path(name),
-      silenceMs: ANSWER_MS,
+      idleTimeoutMs: IDLE_TIMEOUT_MS,
       signal: this.#signal,
     };
     try {
@@ -77,12 +77,12 @@ export class Secrets {
   async #create(name: string, contents: Contents): Promise<void> {
     const metadata = { name, namespace: this.#namespace, annotations: { [MADE_BY.key]: MADE_BY.value } };
     // No rule can narrow `create` to a name.
-    const { name: _, ...asked } = this.#asked('create', name);
+    const { name: _, ...attributes } = this.#attributes('create', name);
     await this.#api.json({
-      asked,
+      attributes,
       path: this.#path(),
       body: { kind: 'Secret', apiVersion: 'v1', type: 'kubernetes.io/tls', metadata, data: dataOf(contents) },
-      silenceMs: ANSWER_MS,
+      idleTimeoutMs: IDLE_TIMEOUT_MS,
       signal: this.#signal,
     });
   }
@@ -91,17 +91,17 @@ export class Secrets {
     const metadata = asMap(object.metadata);
     const annotations = { ...asMap(metadata.annotations), [MADE_BY.key]: MADE_BY.value };
     await this.#api.json({
-      asked: this.#asked('update', name),
+      attributes: this.#attributes('update', name),
       path: this.#path(name),
       method: 'PUT',
       // Whatever else it has stays; the resourceVersion makes it fail where somebody was faster.
       body: { ...object, metadata: { ...metadata, annotations }, data: { ...asMap(object.data), ...dataOf(contents) } },
-      silenceMs: ANSWER_MS,
+      idleTimeoutMs: IDLE_TIMEOUT_MS,
       signal: this.#signal,
     });
   }
 
-  #asked(verb: Asked['verb'], name: string): Asked {
+  #attributes(verb: ResourceAttributes['verb'], name: string): ResourceAttributes {
     return { verb, resource: 'secrets', namespace: this.#namespace, name };
   }
 

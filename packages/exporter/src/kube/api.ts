@@ -1,41 +1,42 @@
 import { type ClientRequest, type IncomingMessage, request as plainRequest } from 'node:http';
 import { type RequestOptions, request as tlsRequest } from 'node:https';
-import type { KubeConfig } from '@kubernetes/client-node';
-import { type KubeAccess, loadConfig } from './access.ts';
-import { type Asked, failureFrom, failureOf, KubeFailure, MAX_SAID } from './failure.ts';
+import type { KubeAccess } from './access.ts';
+import type { ClientConfig } from './client-config.ts';
+import { failureOfResponse, KubeFailure, MAX_TEXT, type ResourceAttributes, toKubeFailure } from './failure.ts';
 import { ListItems } from './list-items.ts';
+import { loadClientConfig } from './load-client-config.ts';
 
-/** Token files, certificates and kubeconfig are read again so often, and after any failure to be let in. */
-export const RELOAD_MS = 60_000;
-/** An answer that is not streamed is not read beyond. */
+/** Token files, certificates and kubeconfig are read again so often, and after a 401 or a TLS failure. */
+const RELOAD_MS = 60_000;
+/** A response that is not streamed is not read beyond. */
 const MAX_BODY_BYTES = 1024 * 1024;
-/** Of an answer that is a failure only its beginning is of interest. */
+/** Of the response of a failure only the beginning is read. */
 const MAX_FAILURE_BYTES = 64 * 1024;
 
 /** One request. */
-export interface Call {
-  readonly asked: Asked;
+export interface ApiRequest {
+  readonly attributes: ResourceAttributes;
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   /** Sent as JSON. */
   readonly body?: object;
-  /** How a body is sent; POST unless said. */
+  /** How a body is sent; POST by default. */
   readonly method?: 'POST' | 'PUT';
-  /** It fails where nothing comes for so long. */
-  readonly silenceMs: number;
+  /** It fails when nothing comes for so long, milliseconds. */
+  readonly idleTimeoutMs: number;
   readonly signal: AbortSignal;
 }
 
 /**
- * Requests to one API server. `@kubernetes/client-node` finds it and says who we are (kubeconfig, service account, tokens that
- * rotate, commands that make tokens, proxies); the requests are our own, because its typed calls build every object of a list in
- * full, and its watch tells neither why it was refused nor what to wait for.
+ * HTTP requests to one API server. `ClientConfig` has its address and our credentials. The requests are not those of
+ * `@kubernetes/client-node`: its typed calls build every object of a list in full, and its watch reports neither why it was refused nor
+ * what Retry-After asks for.
  */
 export class KubeApi {
   readonly #access: KubeAccess;
   readonly #now: () => number;
   readonly #userAgent: string;
-  #config: { readonly config: KubeConfig; readonly readMs: number } | undefined;
+  #loaded: { readonly config: ClientConfig; readonly atMs: number } | undefined;
 
   constructor(access: KubeAccess, userAgent: string, now: () => number) {
     this.#access = access;
@@ -43,106 +44,105 @@ export class KubeApi {
     this.#now = now;
   }
 
-  /** An answer as it comes. @throws KubeFailure, also while it is read */
-  async *stream(call: Call): AsyncGenerator<Buffer, void> {
-    const { response, silence } = await this.#send(call);
+  /** The body of a response as it comes. @throws KubeFailure, also while it is read */
+  async *stream(request: ApiRequest): AsyncGenerator<Buffer, void> {
+    const { response, idleTimer } = await this.#send(request);
     try {
       for await (const chunk of response) {
-        silence.refresh();
+        idleTimer.refresh();
         yield chunk as Buffer;
       }
     } catch (error) {
-      throw failureFrom(response.errored ?? error);
+      throw toKubeFailure(response.errored ?? error);
     } finally {
-      clearTimeout(silence);
+      clearTimeout(idleTimer);
       response.destroy();
     }
   }
 
-  /** A whole answer, JSON. @throws KubeFailure */
-  async json(call: Call): Promise<unknown> {
+  /** A whole response, JSON. @throws KubeFailure */
+  async json(request: ApiRequest): Promise<unknown> {
     const chunks: Buffer[] = [];
     let bytes = 0;
-    for await (const chunk of this.stream(call)) {
+    for await (const chunk of this.stream(request)) {
       chunks.push(chunk);
       bytes += chunk.length;
       if (bytes > MAX_BODY_BYTES)
-        throw new KubeFailure('unexpected', `an answer is longer than ${MAX_BODY_BYTES} bytes`);
+        throw new KubeFailure('unexpected', `the response to ${request.path} is longer than ${MAX_BODY_BYTES} bytes`);
     }
-    return parse(call, Buffer.concat(chunks).toString('utf8'));
+    return parse(request, Buffer.concat(chunks).toString('utf8'));
   }
 
-  /** A list: its items one by one as they come. @returns the rest of it. @throws KubeFailure */
-  async list(call: Call, onItem: (item: unknown) => void): Promise<unknown> {
+  /** A list: its items one by one as they come. @returns the rest of the list. @throws KubeFailure */
+  async list(request: ApiRequest, onItem: (item: unknown) => void): Promise<unknown> {
     const list = new ListItems();
-    for await (const chunk of this.stream(call)) for (const item of list.push(chunk)) onItem(parse(call, item));
-    return parse(call, list.end());
+    for await (const chunk of this.stream(request)) for (const item of list.push(chunk)) onItem(parse(request, item));
+    return parse(request, list.end());
   }
 
-  async #send(call: Call): Promise<{ response: IncomingMessage; silence: NodeJS.Timeout }> {
-    const { url, options } = await this.#prepare(call);
+  async #send(request: ApiRequest): Promise<{ response: IncomingMessage; idleTimer: NodeJS.Timeout }> {
+    const { url, options } = await this.#prepare(request);
     const send = url.protocol === 'http:' ? plainRequest : tlsRequest;
-    const method = call.body === undefined ? 'GET' : (call.method ?? 'POST');
-    const request = send(url, { ...options, method, signal: call.signal });
-    const silent = new KubeFailure('silent', `the API server said nothing for ${Math.round(call.silenceMs / 1000)} s`);
+    const method = request.body === undefined ? 'GET' : (request.method ?? 'POST');
+    const sent = send(url, { ...options, method, signal: request.signal });
+    const seconds = Math.round(request.idleTimeoutMs / 1000);
+    const timeout = new KubeFailure('timeout', `nothing came from the API server for ${seconds} s`);
     let response: IncomingMessage | undefined;
-    const silence = setTimeout(() => (response ?? request).destroy(silent), call.silenceMs);
+    const idleTimer = setTimeout(() => (response ?? sent).destroy(timeout), request.idleTimeoutMs);
     try {
-      response = await answerTo(request, call.body);
+      response = await responseTo(sent, request.body);
     } catch (error) {
-      clearTimeout(silence);
-      throw this.#refused(failureFrom(error));
+      clearTimeout(idleTimer);
+      throw this.#failed(toKubeFailure(error));
     }
-    silence.refresh();
-    // An error on the way ends the answer; whoever reads it is told.
+    idleTimer.refresh();
+    // An error of the request ends the response, and so reaches its reader.
     const answered = response;
-    request.on('error', (error) => answered.destroy(error));
+    sent.on('error', (error) => answered.destroy(error));
     const { statusCode = 0, headers } = response;
-    if (statusCode >= 200 && statusCode < 300) return { response, silence };
-    const body = await beginning(response);
-    clearTimeout(silence);
-    throw this.#refused(failureOf(call.asked, statusCode, body, headers['retry-after']));
+    if (statusCode >= 200 && statusCode < 300) return { response, idleTimer };
+    const body = await readBeginning(response);
+    clearTimeout(idleTimer);
+    throw this.#failed(failureOfResponse(request.attributes, statusCode, body, headers['retry-after']));
   }
 
-  async #prepare({ path, query = {} }: Call): Promise<{ url: URL; options: RequestOptions }> {
+  async #prepare({ path, query = {} }: ApiRequest): Promise<{ url: URL; options: RequestOptions }> {
     const now = this.#now();
-    if (this.#config === undefined || now - this.#config.readMs >= RELOAD_MS)
-      this.#config = { config: await loadConfig(this.#access), readMs: now };
-    const { config } = this.#config;
-    const options: RequestOptions = { headers: {} };
+    if (this.#loaded === undefined || now - this.#loaded.atMs >= RELOAD_MS)
+      this.#loaded = { config: await loadClientConfig(this.#access), atMs: now };
+    const { config } = this.#loaded;
     try {
-      await config.applyToHTTPSOptions(options);
-      const url = new URL(`${config.getCurrentCluster()!.server}${path}`);
+      const options = await config.requestOptions();
+      const url = new URL(`${config.server}${path}`);
       for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
-      Object.assign(options.headers!, { Accept: 'application/json', 'User-Agent': this.#userAgent });
-      return { url, options };
+      const headers = { ...options.headers, Accept: 'application/json', 'User-Agent': this.#userAgent };
+      return { url, options: { ...options, headers } };
     } catch (error) {
-      this.#config = undefined;
-      const { message } = error as Error;
-      // Of a command that makes tokens this is all that it wrote to stderr.
-      const said = message.replace(/\s+/g, ' ').slice(0, MAX_SAID);
-      throw new KubeFailure('config', `cannot make a request from the kubeconfig or service account: ${said}`);
+      this.#loaded = undefined;
+      // For a command that makes tokens this is all that it wrote to stderr.
+      const text = (error as Error).message.replace(/\s+/g, ' ').slice(0, MAX_TEXT);
+      throw new KubeFailure('config', `cannot make a request from the kubeconfig or service account: ${text}`);
     }
   }
 
-  /** Who we are may be told better by files that are newer. */
-  #refused(failure: KubeFailure): KubeFailure {
-    if (failure.reason === 'unauthorized' || failure.reason === 'tls') this.#config = undefined;
+  /** Newer files may have better credentials. */
+  #failed(failure: KubeFailure): KubeFailure {
+    if (failure.reason === 'unauthorized' || failure.reason === 'tls') this.#loaded = undefined;
     return failure;
   }
 }
 
-function parse({ path }: Call, text: string): unknown {
+function parse({ path }: ApiRequest, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
     const beginning = JSON.stringify(text.slice(0, 60));
     const advice = 'is this the address of a Kubernetes API server?';
-    throw new KubeFailure('unexpected', `the answer to ${path} is not JSON: it begins with ${beginning}; ${advice}`);
+    throw new KubeFailure('unexpected', `the response to ${path} is not JSON: it begins with ${beginning}; ${advice}`);
   }
 }
 
-function answerTo(request: ClientRequest, body: object | undefined): Promise<IncomingMessage> {
+function responseTo(request: ClientRequest, body: object | undefined): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     request.once('response', resolve);
     request.once('error', reject);
@@ -151,7 +151,7 @@ function answerTo(request: ClientRequest, body: object | undefined): Promise<Inc
   });
 }
 
-async function beginning(response: IncomingMessage): Promise<string> {
+async function readBeginning(response: IncomingMessage): Promise<string> {
   let text = '';
   try {
     for await (const chunk of response) {

@@ -1,16 +1,16 @@
 import type { Log } from '@egressd/daemon/log';
 import type { KubeApi } from './api.ts';
-import { failureFrom } from './failure.ts';
-import { ANSWER_MS } from './list-watch.ts';
+import { toKubeFailure } from './failure.ts';
+import { IDLE_TIMEOUT_MS } from './list-watch.ts';
 
-/** Kubernetes keeps an event for an hour by default; the same one is told again no sooner. */
-export const EVENT_AGAIN_MS = 60 * 60_000;
-/** Events that are told in that time; the rest is not: where so much is wrong, one look shows it. */
-export const MAX_EVENTS = 100;
-/** Events of what has no namespace, such as nodes, lie in this one. */
+/** Kubernetes keeps an event for an hour by default; the same one is not recorded again before. */
+export const EVENT_INTERVAL_MS = 60 * 60_000;
+/** Events that are recorded in that time; further ones are dropped: in a cluster with so many one look shows it. */
+const MAX_EVENTS = 100;
+/** Events of objects without a namespace, such as nodes, are in this one. */
 const NAMESPACE = 'default';
 
-/** Something that an operator should see where he looks first: `kubectl describe node`, `kubectl get events`. */
+/** A Kubernetes Event about a node: `kubectl describe node` and `kubectl get events` show it. */
 export interface NodeEvent {
   readonly node: string;
   /** In the style of Kubernetes: `CollectorMissing`. */
@@ -18,14 +18,14 @@ export interface NodeEvent {
   readonly message: string;
 }
 
-/** Writes Kubernetes Events (core/v1) about nodes, where it may. */
-export class EventWriter {
+/** Records Kubernetes Events (core/v1) about nodes, where RBAC allows it. */
+export class EventRecorder {
   readonly #api: KubeApi;
   readonly #log: Log;
   readonly #now: () => number;
   readonly #signal: AbortSignal;
-  /** node and reason -> when it was told. */
-  readonly #told = new Map<string, number>();
+  /** Node and reason -> when it was recorded. */
+  readonly #recorded = new Map<string, number>();
   #allowed = true;
 
   constructor(api: KubeApi, log: Log, now: () => number, signal: AbortSignal) {
@@ -35,26 +35,27 @@ export class EventWriter {
     this.#signal = signal;
   }
 
-  /** Writes an event, unless it was written within the hour. Never fails: an event is a kindness. */
-  async write(event: NodeEvent): Promise<void> {
+  /** Records an event, unless it was recorded within the hour. Never rejects: nothing depends on an event. */
+  async record(event: NodeEvent): Promise<void> {
     const now = this.#now();
-    for (const [key, at] of this.#told) if (now - at >= EVENT_AGAIN_MS) this.#told.delete(key);
+    for (const [key, at] of this.#recorded) if (now - at >= EVENT_INTERVAL_MS) this.#recorded.delete(key);
     const key = `${event.node} ${event.reason}`;
-    if (!this.#allowed || this.#told.has(key) || this.#told.size >= MAX_EVENTS) return;
-    this.#told.set(key, now);
+    if (!this.#allowed || this.#recorded.has(key) || this.#recorded.size >= MAX_EVENTS) return;
+    this.#recorded.set(key, now);
     try {
       await this.#api.json({
-        asked: { verb: 'create', resource: 'events' },
+        attributes: { verb: 'create', resource: 'events' },
         path: `/api/v1/namespaces/${NAMESPACE}/events`,
         body: eventObject(event, now),
-        silenceMs: ANSWER_MS,
+        idleTimeoutMs: IDLE_TIMEOUT_MS,
         signal: this.#signal,
       });
     } catch (error) {
-      const failure = failureFrom(error);
-      this.#allowed = failure.reason !== 'forbidden';
-      if (!this.#allowed) this.#log.info(`no Kubernetes Events are written: ${failure.message}`);
-      else if (!this.#signal.aborted) this.#log.debug('an event was not written', { error: failure.message });
+      const { reason, message } = toKubeFailure(error);
+      this.#allowed = reason !== 'forbidden';
+      const fields = { resource: 'events', reason, error: message };
+      if (!this.#allowed) this.#log.info('Kubernetes Events are not recorded', fields);
+      else if (!this.#signal.aborted) this.#log.debug('a Kubernetes Event was not recorded', fields);
     }
   }
 }
@@ -66,7 +67,7 @@ function eventObject({ node, reason, message }: NodeEvent, nowMs: number): objec
     apiVersion: 'v1',
     // As client-go names them.
     metadata: { name: `${node}.${(nowMs * 1_000_000).toString(16)}.${reason.toLowerCase()}`, namespace: NAMESPACE },
-    // Events of a node bear its name as UID, as the kubelet's do: else `kubectl describe node` does not show them.
+    // Events of a node have its name as UID, as the kubelet's do: without it `kubectl describe node` does not show them.
     involvedObject: { kind: 'Node', apiVersion: 'v1', name: node, uid: node },
     reason,
     message,

@@ -1,4 +1,4 @@
-/** What came as JSON, seen as what it should be: whatever else it is counts as empty. */
+/** Values of parsed JSON as the type that they should have: a value of any other type counts as empty. */
 
 export function asMap(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
@@ -12,7 +12,7 @@ export function asText(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** Unix milliseconds of an RFC 3339 time; undefined where it is none. */
+/** Unix milliseconds of an RFC 3339 time; undefined where it cannot be parsed. */
 export function asTime(value: unknown): number | undefined {
   const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN;
   return Number.isNaN(ms) ? undefined : ms;

@@ -12,9 +12,9 @@ import { NodeProblemWatch } from '../node-problems/watch.ts';
 import { OwnerRegistry } from '../owners/registry.ts';
 import type { Collector } from '../receiver/received.ts';
 import { findAccess, type KubeAccess } from './access.ts';
-import { EVENT_AGAIN_MS, type NodeEvent } from './events.ts';
+import { EVENT_INTERVAL_MS, type NodeEvent } from './events.ts';
 import { followKubernetes, type Kubernetes } from './kubernetes.ts';
-import { ABSENT_MS } from './missing-collectors.ts';
+import { MISSING_AFTER_MS } from './missing-collectors.ts';
 
 const HOUR_MS = 3_600_000;
 const NODES = [
@@ -29,7 +29,7 @@ const NODES = [
   },
 ];
 /** Short enough to see the end of, long enough for a busy machine. */
-const TIMES = { silenceMs: 10_000, answerMs: 10_000, backoff: { minMs: 5, maxMs: 40 }, pageItems: 50 };
+const TIMES = { watchIdleTimeoutMs: 10_000, idleTimeoutMs: 10_000, backoff: { minMs: 5, maxMs: 40 }, pageItems: 50 };
 
 const certificates = new CertificateFolder();
 let authority: CertificateFiles;
@@ -112,7 +112,7 @@ async function failures(): Promise<Record<string, number>> {
   return found;
 }
 
-describe('who has what', () => {
+describe('owners of addresses', () => {
   test('pods, nodes, two families, zones, workloads and ranges, from a list in pages', async () => {
     const many = Array.from({ length: 120 }, (_, i) => pod(`p${i}`, 'n1', [`203.0.113.${i + 1}`]));
     const web = pod('web-1', 'n2', ['203.0.113.200', 'fd00::200'], { owner: { kind: 'StatefulSet', name: 'web' } });
@@ -136,7 +136,7 @@ describe('who has what', () => {
     expect(server.requests.every(({ token }) => token === 'first-token')).toBe(true);
   });
 
-  test('nobody is known before pods and nodes were both listed whole', async () => {
+  test('owners are not synced before the lists of pods and nodes are both complete', async () => {
     await startServer({ pods: [pod('a', 'n1', ['10.0.0.1'])] });
     server.fault = ({ path }) => (path.endsWith('/pods') ? { kind: 'throttled', seconds: 0 } : undefined);
     begin();
@@ -147,7 +147,7 @@ describe('who has what', () => {
     expect(who('10.0.0.1')).toBe('a');
   });
 
-  test('churn: who comes, changes and goes', async () => {
+  test('pods that come, change and go', async () => {
     await startServer({ pods: [pod('a', 'n1', ['10.0.0.1'])] });
     await follow();
     server.putPod(pod('b', 'n1', [], { phase: 'Pending' }));
@@ -182,7 +182,7 @@ describe('who has what', () => {
     expect(who('10.0.0.1', at(5))).toBe('job-a');
   });
 
-  test('Jobs that had finished before we came count for their own time, and nobody has their address now', async () => {
+  test('Jobs that had finished before the start own their address for their time, and no longer now', async () => {
     const at = (minutes: number) => Date.now() - minutes * 60_000;
     const done = pod('done', 'n1', ['10.0.0.1'], { startedMs: at(30), finishedMs: at(20), phase: 'Succeeded' });
     const old = pod('old', 'n1', ['10.0.0.2'], { startedMs: at(300), finishedMs: at(200), phase: 'Succeeded' });
@@ -212,7 +212,7 @@ describe('who has what', () => {
     expect([0, 1, 2500, 4999].map((i) => who(ip(i)))).toEqual(['p0', 'p1', 'p2500', 'p4999']);
   });
 
-  test('objects with something amiss are counted, and harm no other', async () => {
+  test('objects with a problem are counted, and harm no other', async () => {
     await startServer({ nodes: [{ name: 'bare' }], pods: [pod('a', 'bare', ['10.0.0.1'])] });
     server.put('pods', { kind: 'Pod', apiVersion: 'v1', metadata: { name: 'x', namespace: 'ns' } });
     server.putPod(pod('bad', 'bare', ['10.0.0.300']));
@@ -232,8 +232,8 @@ describe('who has what', () => {
   });
 });
 
-describe('a past that the server has forgotten', () => {
-  test('410 in a list: it begins again, and nobody is lost or double', async () => {
+describe('an expired resource version', () => {
+  test('410 in a list: it is listed again, and no pod is lost or double', async () => {
     const many = Array.from({ length: 130 }, (_, i) => pod(`p${i}`, 'n1', [`10.1.0.${i + 1}`]));
     await startServer({ pods: many });
     let expired = 0;
@@ -250,8 +250,8 @@ describe('a past that the server has forgotten', () => {
   });
 
   test.each<[string, () => void]>([
-    ['told within the watch', () => server.watches.reset()],
-    ['and the watch has just ended', () => server.watches.end()],
+    ['as an event of the watch', () => server.watches.reset()],
+    ['after the watch has ended', () => server.watches.end()],
   ])('410 in a watch, %s: a new list, and a delete that was never seen is noticed', async (_, cut) => {
     await startServer({ pods: [pod('a', 'n1', ['10.0.0.1']), pod('b', 'n1', ['10.0.0.2'])] });
     await follow();
@@ -286,24 +286,24 @@ describe('connections', () => {
     expect(who('10.0.0.1')).toBe('a');
   });
 
-  test('a watch on which nothing comes is left, bookmarks keep one alive', async () => {
+  test('a watch on which nothing comes times out, bookmarks keep one alive', async () => {
     await startServer({ bookmarkMs: 50 });
-    await follow({ silenceMs: 600 });
+    await follow({ watchIdleTimeoutMs: 600 });
     await until(() => server.watches.count === 2);
     await sleep(800);
     expect(server.seen('watch=true')).toBe(2);
     server.watches.silence();
     server.putPod(pod('late', 'n1', ['10.0.0.1']));
     await until(() => who('10.0.0.1') === 'late');
-    expect((await failures())['pods silent']).toBeGreaterThan(0);
-    expect(lines).toContain('the API server said nothing for 1 s');
+    expect((await failures())['pods timeout']).toBeGreaterThan(0);
+    expect(lines).toContain('reason=timeout');
   });
 
-  test('a server that is away: what is known stays, and what is new comes when it is back', async () => {
+  test('an unreachable server: what is known stays, and what is new comes when it is back', async () => {
     await startServer({ pods: [pod('a', 'n1', ['10.0.0.1'])] });
     await follow();
     await server.away();
-    await until(() => lines.includes('no answer from the API server'));
+    await until(() => lines.includes('reason=unreachable'));
     expect([owners.synced, who('10.0.0.1')]).toEqual([true, 'a']);
     server.putPod(pod('b', 'n1', ['10.0.0.2']));
     await server.listen();
@@ -311,12 +311,21 @@ describe('connections', () => {
     expect(server.seen('/pods?limit')).toBe(1);
   });
 
-  test('a request that is never answered is given up', async () => {
+  test('a stop before the server ever answered restores no connection', async () => {
+    await startServer();
+    await server.away();
+    begin();
+    await until(() => lines.includes('reason=unreachable'));
+    await kubernetes!.close();
+    expect(lines).not.toContain('reason=recovered');
+  });
+
+  test('a request that is never answered times out', async () => {
     await startServer();
     let hung = 0;
     server.fault = () => (hung++ === 0 ? { kind: 'hang' } : undefined);
-    await follow({ answerMs: 300 });
-    expect(await failures()).toEqual({ 'nodes silent': 1 });
+    await follow({ idleTimeoutMs: 300 });
+    expect(await failures()).toEqual({ 'nodes timeout': 1 });
   });
 
   test.each<[string, object, string]>([
@@ -341,29 +350,31 @@ describe('connections', () => {
     expect(who('10.0.0.1')).toBe('a');
   });
 
-  test('a pause that the server asks for is kept', async () => {
+  test('Retry-After is honoured', async () => {
     await startServer();
     let left = 1;
     server.fault = () => (left-- > 0 ? { kind: 'throttled', seconds: 7 } : undefined);
     begin();
-    await until(() => lines.includes('too many requests'));
-    expect(lines).toMatch(/too many requests \(429\)" resource=nodes reason=throttled again_in_ms=7000/);
+    await until(() => lines.includes('reason=throttled'));
+    expect(lines).toMatch(
+      /level=warn msg="request to the API server failed" resource=nodes reason=throttled .* retry_in_ms=7000/,
+    );
   });
 });
 
-/** Who speaks for a node. */
+/** The collector of a node. */
 function collectorOf(node: string): Collector {
   const settings = { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined };
   return { node, bootId: '', epoch: node, version: '', settings, nodeAddresses: [], peer: undefined };
 }
 
 describe('events', () => {
-  test('a node without a collector is told of once, where that is allowed', async () => {
+  test('a node without a collector is recorded once, where that is allowed', async () => {
     let now = Date.now();
     await startServer();
     await follow({ now: () => now });
     kubernetes!.checkCollectors(new Set(['n1']));
-    now += ABSENT_MS;
+    now += MISSING_AFTER_MS;
     kubernetes!.checkCollectors(new Set(['n1']));
     await until(() => server.events.length === 1);
     kubernetes!.checkCollectors(new Set(['n1']));
@@ -374,13 +385,13 @@ describe('events', () => {
     expect(await registry.metrics()).toContain('egressd_exporter_nodes_without_collector 1');
   });
 
-  test('what a collector finds amiss with its node is told once an hour', async () => {
+  test('a problem of a node is recorded once an hour', async () => {
     let now = Date.now();
     await startServer();
     await follow({ now: () => now });
     const posted = () => server.requests.filter(({ method }) => method === 'POST');
     const log = createLog('debug', () => {});
-    const tell = (event: NodeEvent): void => kubernetes!.tell(event);
+    const tell = (event: NodeEvent): void => kubernetes!.record(event);
     const speaking = new Set(['n1', 'n2', 'stranger']);
     const watch = new NodeProblemWatch({ speaking: () => speaking, tell, log, registry, now: () => now });
     const fine = { accounting: true, timestamps: true, events: 1, counterDecreases: 0, entriesWithoutCounters: 0 };
@@ -395,35 +406,35 @@ describe('events', () => {
       { involvedObject: { kind: 'Node', name: 'n2' }, reason: 'CountersZeroed', type: 'Warning' },
     ]);
     expect(posted()).toHaveLength(2);
-    now += EVENT_AGAIN_MS;
+    now += EVENT_INTERVAL_MS;
     watch.check();
     await until(() => server.events.length === 3);
     expect(server.events.filter((event) => JSON.stringify(event).includes('AccountingOff'))).toHaveLength(2);
   });
 
-  test('where it is not, one line says so and no other is tried', async () => {
+  test('where they are not allowed, one line is logged and none is tried again', async () => {
     let now = Date.now();
     await startServer({ rules: [{ apiGroups: [''], resources: ['pods', 'nodes'], verbs: ['list', 'watch'] }] });
     await follow({ now: () => now });
     kubernetes!.checkCollectors(new Set(['n1']));
-    now += ABSENT_MS;
+    now += MISSING_AFTER_MS;
     kubernetes!.checkCollectors(new Set(['n1']));
-    await until(() => lines.includes('no Kubernetes Events are written'));
+    await until(() => lines.includes('resource=events reason=forbidden'));
     expect(lines).toContain('resources: [\\"events\\"], verbs: [\\"create\\"]');
     kubernetes!.checkCollectors(new Set());
-    now += ABSENT_MS;
+    now += MISSING_AFTER_MS;
     kubernetes!.checkCollectors(new Set());
     expect(server.requests.filter(({ method }) => method === 'POST')).toHaveLength(1);
   });
 });
 
-describe('who we are', () => {
+describe('credentials', () => {
   test('a kubeconfig whose token is replaced', async () => {
     await startServer({ pods: [pod('a', 'n1', ['10.0.0.1'])] });
     await follow();
     server.access.tokens = ['second-token'];
     server.watches.end();
-    await until(() => lines.includes('the API server does not know us (401)'));
+    await until(() => lines.includes('reason=unauthorized'));
     expect(who('10.0.0.1')).toBe('a');
     server.writeKubeconfig(kubeconfig);
     server.putPod(pod('b', 'n1', ['10.0.0.2']));
@@ -441,21 +452,36 @@ describe('who we are', () => {
     writeFileSync(join(folder, 'ca.crt'), readFileSync(authority.cert));
     token('first-token');
     const environment = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(server.port) };
-    const before = { ...process.env };
-    Object.assign(process.env, environment);
     try {
       await follow({}, findAccess(undefined, environment, root));
       expect(who('10.0.0.1')).toBe('a');
       server.access.tokens = ['second-token'];
-      token('second-token');
+      token('second-token\n');
       server.watches.end();
       server.putPod(pod('b', 'n1', ['10.0.0.2']));
       await until(() => who('10.0.0.2') === 'b');
+      expect(lines).toContain('access=in-cluster');
     } finally {
-      for (const name of Object.keys(environment)) delete process.env[name];
-      Object.assign(process.env, before);
       rmSync(root, { recursive: true });
     }
+  });
+
+  test('a kubeconfig with a tokenFile, whose token rotates', async () => {
+    await startServer({ pods: [pod('a', 'n1', ['10.0.0.1'])] });
+    server.writeKubeconfig(kubeconfig, 'not-this-token');
+    const config = JSON.parse(readFileSync(kubeconfig, 'utf8'));
+    // Relative to the kubeconfig, and before the token beside it, as in kubectl.
+    config.users[0].user.tokenFile = 'token';
+    writeFileSync(kubeconfig, JSON.stringify(config));
+    const tokenFile = join(certificates.folder, 'token');
+    writeFileSync(tokenFile, 'first-token\n');
+    await follow();
+    server.access.tokens = ['second-token'];
+    writeFileSync(tokenFile, 'second-token');
+    server.watches.end();
+    server.putPod(pod('b', 'n1', ['10.0.0.2']));
+    await until(() => who('10.0.0.2') === 'b');
+    expect(server.requests.map(({ token }) => token)).not.toContain('not-this-token');
   });
 
   test.each(['list', 'watch'])('a rule that is missing is named: %s', async (verb) => {
@@ -466,7 +492,7 @@ describe('who we are', () => {
     ];
     await startServer({ rules, pods: [pod('a', 'n1', ['10.0.0.1'])] });
     begin();
-    await until(() => lines.includes('a rule is missing'));
+    await until(() => lines.includes('resource=pods reason=forbidden'));
     const missing = `apiGroups: [\\"\\"], resources: [\\"pods\\"], verbs: [\\"${verb}\\"]`;
     expect(lines).toContain(missing);
     expect(lines).toContain(`cannot ${verb} resource`);
@@ -477,10 +503,10 @@ describe('who we are', () => {
   });
 
   test('a certificate of another authority', async () => {
-    const stranger = certificates.authority('stranger');
-    await startServer({ tls: { own, authority: stranger } });
+    const other = certificates.authority('other');
+    await startServer({ tls: { own, authority: other } });
     begin();
-    await until(() => lines.includes("the API server's certificate is not trusted"));
+    await until(() => lines.includes('reason=tls'));
     expect(owners.synced).toBe(false);
     expect(server.requests).toEqual([]);
   });
@@ -508,14 +534,4 @@ describe('who we are', () => {
     server.writeKubeconfig(file);
     await until(() => owners.synced);
   });
-});
-
-test.each<[string | undefined, object, KubeAccess | undefined]>([
-  [undefined, {}, undefined],
-  ['/a', { KUBECONFIG: '/b' }, { kind: 'kubeconfig', files: ['/a'] }],
-  [undefined, { KUBECONFIG: '/b:/c:' }, { kind: 'kubeconfig', files: ['/b', '/c'] }],
-  [undefined, { KUBERNETES_SERVICE_HOST: '10.0.0.1' }, undefined],
-])('Kubernetes is the source where somebody says so: %s %j', async (flag, environment, expected) => {
-  await startServer();
-  expect(findAccess(flag, environment as NodeJS.ProcessEnv, '/nowhere')).toEqual(expected);
 });

@@ -1,23 +1,22 @@
 import { KubeFailure } from './failure.ts';
 
-/** One item is no longer: etcd takes none above 1.5 MiB. Nor is what stands around the items. */
+/** Longest item, and longest rest of a list: etcd takes no object above 1.5 MiB. */
 export const MAX_ITEM_BYTES = 8 * 1024 * 1024;
 
 const [QUOTE, BACKSLASH] = [0x22, 0x5c];
 const [OPEN_MAP, CLOSE_MAP, OPEN_LIST, CLOSE_LIST] = [0x7b, 0x7d, 0x5b, 0x5d];
 
 /**
- * The items of a list, one by one, while the body comes in: a page of pods in one piece is megabytes of objects that live just long
- * enough to be moved to where they are expensive to get rid of. Knows JSON only as far as brackets and strings go; each item and the
- * rest are parsed as a whole.
+ * The items of a list, one by one, while the body comes in: a page of pods parsed at once is megabytes of objects that live just long
+ * enough to be promoted to V8's old space. Knows only brackets and strings of JSON; each item and the rest are parsed as a whole.
  *
  *   {"kind":"PodList","metadata":{...},"items":[  {...}  ,  {...}  ]}
  *    └────────────────── head ────────────────┘   item      item   └ head again
  */
 export class ListItems {
-  /** Bytes of the head, or of the item that has begun. */
-  #begun: Buffer[] = [];
-  #begunBytes = 0;
+  /** Bytes of the head, or of the item that has not ended. */
+  #partial: Buffer[] = [];
+  #partialBytes = 0;
   #head: Buffer[] = [];
   #depth = 0;
   #inItems = false;
@@ -28,7 +27,7 @@ export class ListItems {
   /** Takes a chunk. @returns items that end in it, as JSON. @throws KubeFailure where one is too long */
   push(chunk: Buffer): string[] {
     const items: string[] = [];
-    // Where what has begun goes on in this chunk.
+    // Where the partial item or head continues in this chunk.
     let from = 0;
     for (let i = 0; i < chunk.length; i++) {
       if (this.#inString) {
@@ -45,7 +44,7 @@ export class ListItems {
           this.#inItems = true;
           from = i + 1;
         } else if (this.#inItems && this.#depth === 2) {
-          // What stands between two items is a comma.
+          // Between two items is a comma.
           from = i;
         }
         this.#depth++;
@@ -88,24 +87,24 @@ export class ListItems {
     return chunk.length - 1;
   }
 
-  /** Whether what stands before is the key `items`. */
+  /** Whether the key before is `items`. */
   #atItems(chunk: Buffer, from: number, to: number): boolean {
-    const before = Buffer.concat([...this.#begun, chunk.subarray(from, to)]).toString('latin1');
+    const before = Buffer.concat([...this.#partial, chunk.subarray(from, to)]).toString('latin1');
     return /"items"\s*:\s*$/.test(before);
   }
 
   #keep(chunk: Buffer, from: number, to: number): void {
     if (from === to) return;
-    this.#begun.push(chunk.subarray(from, to));
-    this.#begunBytes += to - from;
-    if (this.#begunBytes > MAX_ITEM_BYTES)
+    this.#partial.push(chunk.subarray(from, to));
+    this.#partialBytes += to - from;
+    if (this.#partialBytes > MAX_ITEM_BYTES)
       throw new KubeFailure('unexpected', `an object in a list is longer than ${MAX_ITEM_BYTES} bytes`);
   }
 
   #take(): Buffer[] {
-    const begun = this.#begun;
-    this.#begun = [];
-    this.#begunBytes = 0;
-    return begun;
+    const partial = this.#partial;
+    this.#partial = [];
+    this.#partialBytes = 0;
+    return partial;
   }
 }

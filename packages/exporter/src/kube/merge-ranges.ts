@@ -1,8 +1,8 @@
 import { ADDRESS_BYTES, inRange, type Range } from '@egressd/flow/address';
 
 /**
- * The same addresses in as few ranges as there can be: ranges within others go, two halves become one. Every node has a range of its
- * own, and every address that nobody owns is held against all of them.
+ * The same addresses in as few ranges as possible: ranges within others are dropped, two halves become one. Every node has a range of
+ * its own, and every address without an owner is compared with all of them.
  *
  *   10.0.0.0/24, 10.0.1.0/24, 10.0.1.128/25, 10.0.2.0/24   ->   10.0.0.0/23, 10.0.2.0/24
  */

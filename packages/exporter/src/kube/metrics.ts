@@ -1,62 +1,61 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { FAILURES, type FailureReason } from './failure.ts';
+import { FAILURE_REASONS, type FailureReason } from './failure.ts';
 import { PROBLEMS, type Problem } from './records.ts';
 
-/** What is counted about the API server. */
+/** Metrics of what is read from Kubernetes. */
 export interface KubeMetrics {
-  failed(resource: string, reason: FailureReason): void;
-  listed(resource: string): void;
-  changed(resource: string, type: string): void;
-  heard(resource: string, nowMs: number): void;
-  problem(problem: Problem): void;
-  /** So many nodes have no collector. */
-  without(nodes: number): void;
+  countFailed(resource: string, reason: FailureReason): void;
+  countListed(resource: string): void;
+  countChanged(resource: string, type: string): void;
+  setReceived(resource: string, nowMs: number): void;
+  countProblem(problem: Problem): void;
+  setNodesWithoutCollector(nodes: number): void;
 }
 
-/** Creates them, for these resources. */
+/** Registers them, for these resources. */
 export function createKubeMetrics(registry: Registry, resources: readonly string[]): KubeMetrics {
   const counter = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
     new Counter<L>({ name, help, labelNames, registers: [registry] });
   const failures = counter(
     'egressd_exporter_kubernetes_request_failures_total',
-    'Requests to the API server that failed, by reason: each is tried again, what is known stays. gone is part of its daily work; forbidden: a rule is missing, the log says which; unauthorized, config: see the token or the kubeconfig; unreachable, silent, tls: see the network and the certificate.',
+    'Failed requests to the API server, by reason; they are retried, and what is known stays. gone (410): part of normal operation; forbidden (403): an RBAC rule is missing, the log has it; unauthorized (401), config: see the token or the kubeconfig; unreachable, timeout, tls: see the network and the certificate.',
     'resource',
     'reason',
   );
-  const lists = counter('egressd_exporter_kubernetes_lists_total', 'Whole lists that were read.', 'resource');
-  const changes = counter(
+  const lists = counter('egressd_exporter_kubernetes_lists_total', 'Complete lists, by resource.', 'resource');
+  const events = counter(
     'egressd_exporter_kubernetes_watch_events_total',
-    'Changes that watches told of.',
+    'Watch events without bookmarks, by resource and type (ADDED, MODIFIED, DELETED).',
     'resource',
     'type',
   );
   const problems = counter(
     'egressd_exporter_kubernetes_invalid_objects_total',
-    'Times that an object was told of with something amiss: malformed, malformed_address (left out), no_address, no_zone (zone and cross_zone are empty: label the node), duplicate_address (the pod that came last has it).',
+    'Pods and nodes received with a problem, by problem. malformed: no name or UID, skipped; malformed_address: an address is skipped; no_address: traffic of it has no owner; no_zone: the node has no label topology.kubernetes.io/zone, so zone and cross_zone are empty; duplicate_address: two pods have one, the later pod owns it.',
     'problem',
   );
-  const heard = new Gauge({
+  const received = new Gauge({
     name: 'egressd_exporter_kubernetes_last_response_timestamp_seconds',
-    help: 'When the API server last told something of a resource, Unix time. It does so every minute; much older: new pods are not known yet, see egressd_exporter_kubernetes_request_failures_total.',
+    help: 'When the API server last sent a list or a watch event of a resource, Unix time. A bookmark comes every minute; much older: new pods are not known, see egressd_exporter_kubernetes_request_failures_total.',
     labelNames: ['resource'],
     registers: [registry],
   });
-  const without = new Gauge({
+  const missing = new Gauge({
     name: 'egressd_exporter_nodes_without_collector',
     help: 'Nodes in Kubernetes from which no collector has streamed for five minutes: their traffic is not counted. The log names one; see their collector pods.',
     registers: [registry],
   });
   for (const resource of resources) {
     lists.inc({ resource }, 0);
-    for (const reason of FAILURES) failures.inc({ resource, reason }, 0);
+    for (const reason of FAILURE_REASONS) failures.inc({ resource, reason }, 0);
   }
   for (const problem of PROBLEMS) problems.inc({ problem }, 0);
   return {
-    failed: (resource, reason) => failures.inc({ resource, reason }),
-    listed: (resource) => lists.inc({ resource }),
-    changed: (resource, type) => changes.inc({ resource, type }),
-    heard: (resource, nowMs) => heard.set({ resource }, nowMs / 1000),
-    problem: (problem) => problems.inc({ problem }),
-    without: (nodes) => without.set(nodes),
+    countFailed: (resource, reason) => failures.inc({ resource, reason }),
+    countListed: (resource) => lists.inc({ resource }),
+    countChanged: (resource, type) => events.inc({ resource, type }),
+    setReceived: (resource, nowMs) => received.set({ resource }, nowMs / 1000),
+    countProblem: (problem) => problems.inc({ problem }),
+    setNodesWithoutCollector: (nodes) => missing.set(nodes),
   };
 }

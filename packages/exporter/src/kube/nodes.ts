@@ -2,27 +2,27 @@ import type { Range } from '@egressd/flow/address';
 import type { NodeRecord } from '../owners/owners.ts';
 import type { OwnerSource } from '../owners/registry.ts';
 import { asMap, asText } from './json.ts';
-import type { Follower } from './list-watch.ts';
+import type { ResourceHandler } from './list-watch.ts';
 import { mergeRanges } from './merge-ranges.ts';
-import type { OnProblem } from './pods.ts';
-import { type NodeFacts, readNode } from './records.ts';
+import { type NodeFacts, type OnProblem, readNode } from './records.ts';
 
-/** Where what is known of nodes goes: before the first whole state nowhere. */
-export type NodeOwners = Pick<OwnerSource, 'upsertNode' | 'endNode' | 'setClusterRanges'>;
+/** Where nodes go, once they are synced. */
+type NodeOwners = Pick<OwnerSource, 'upsertNode' | 'endNode' | 'setClusterRanges'>;
 
-/** Nodes, from list and watch into the owners, with the ranges that their pods' addresses are from. */
-export class NodeFollower implements Follower {
-  readonly #problem: OnProblem;
+/** Nodes, from list and watch to the owners, with the ranges of their pods' addresses (`podCIDRs`). */
+export class NodeHandler implements ResourceHandler {
+  readonly #onProblem: OnProblem;
   readonly #nodes = new Map<string, NodeFacts>();
-  #seen: Set<string> | undefined;
+  /** Names in the list that is being read. */
+  #listed: Set<string> | undefined;
   #owners: NodeOwners | undefined;
 
-  constructor(problem: OnProblem) {
-    this.#problem = problem;
+  constructor(onProblem: OnProblem) {
+    this.#onProblem = onProblem;
   }
 
-  /** All nodes, as far as was told. */
-  get first(): NodeRecord[] {
+  /** All nodes. */
+  get records(): NodeRecord[] {
     return [...this.#nodes.values()].map(({ node }) => node);
   }
 
@@ -36,49 +36,48 @@ export class NodeFollower implements Follower {
     return this.#nodes.has(name);
   }
 
-  /** The ranges of all of them. */
+  /** The pods' ranges of all nodes. */
   get ranges(): Range[] {
     return mergeRanges([...this.#nodes.values()].flatMap(({ podRanges }) => podRanges));
   }
 
-  /** Tells these from now on. They have `first` and `ranges` already. */
-  tell(owners: NodeOwners): void {
+  /** Changes go to these owners from now on. They have `records` and `ranges` already. */
+  attach(owners: NodeOwners): void {
     this.#owners = owners;
   }
 
-  listing(): void {
-    this.#seen = new Set();
+  beginList(): void {
+    this.#listed = new Set();
   }
 
-  present(object: unknown, atMs: number): void {
+  upsert(object: unknown, atMs: number): void {
     const facts = readNode(object);
     if (facts === undefined) {
-      this.#problem('malformed', 'a node without a name');
+      this.#onProblem('malformed', 'a node without a name');
       return;
     }
     const { node } = facts;
-    this.#seen?.add(node.name);
+    this.#listed?.add(node.name);
     const before = this.#nodes.get(node.name);
-    // A kubelet reports every few minutes; only what has changed is said again.
+    // A kubelet updates its node every few minutes; only new problems are reported.
     for (const problem of facts.problems)
-      if (!before?.problems.includes(problem)) this.#problem(problem, `node ${node.name}`);
+      if (!before?.problems.includes(problem)) this.#onProblem(problem, `node ${node.name}`);
     this.#nodes.set(node.name, facts);
     this.#owners?.upsertNode(node, atMs);
     if (rangesDiffer(before, facts)) this.#owners?.setClusterRanges(this.ranges);
   }
 
-  gone(object: unknown, atMs: number): void {
-    const name = asText(asMap(asMap(object).metadata).name);
-    this.#forget(name, atMs);
+  delete(object: unknown, atMs: number): void {
+    this.#delete(asText(asMap(asMap(object).metadata).name), atMs);
   }
 
-  listed(beganMs: number): void {
-    const seen = this.#seen ?? new Set();
-    this.#seen = undefined;
-    for (const name of [...this.#nodes.keys()]) if (!seen.has(name)) this.#forget(name, beganMs);
+  endList(beganMs: number): void {
+    const listed = this.#listed ?? new Set();
+    this.#listed = undefined;
+    for (const name of [...this.#nodes.keys()]) if (!listed.has(name)) this.#delete(name, beganMs);
   }
 
-  #forget(name: string, atMs: number): void {
+  #delete(name: string, atMs: number): void {
     const facts = this.#nodes.get(name);
     this.#nodes.delete(name);
     this.#owners?.endNode(name, atMs);

@@ -1,132 +1,130 @@
 import { addressKey } from '@egressd/flow/address';
 import { type OwnerSource, type PodRecord, REMEMBER_MS } from '../owners/registry.ts';
 import { asMap, asText } from './json.ts';
-import type { Follower } from './list-watch.ts';
-import { type PodFacts, type Problem, readPod } from './records.ts';
+import type { ResourceHandler } from './list-watch.ts';
+import { type OnProblem, type PodFacts, readPod } from './records.ts';
 
-/** Where what is known of pods goes: before the first whole state nowhere. */
-export type PodOwners = Pick<OwnerSource, 'upsertPod' | 'endPod'>;
-
-/** Called for each problem, with the object it is of. */
-export type OnProblem = (problem: Problem, object: string) => void;
+/** Where pods go, once they are synced. */
+type PodOwners = Pick<OwnerSource, 'upsertPod' | 'endPod'>;
 
 /**
- * Pods, from list and watch into the owners. Of a pod that has an address there is only whether it still runs, by UID:
+ * Pods, from list and watch to the owners. Of a pod that has a node only whether it still runs is kept, by UID:
  *
- *   live       uid -> addresses that it has, as keys
- *   finished   uids of pods that have ended and are still in the API: what they show counts no more
+ *   running    uid -> its addresses, as keys
+ *   finished   uids of pods that have ended and are still in the API: further changes of them are ignored
  */
-export class PodFollower implements Follower {
-  readonly #problem: OnProblem;
-  readonly #live = new Map<string, readonly string[]>();
+export class PodHandler implements ResourceHandler {
+  readonly #onProblem: OnProblem;
+  readonly #running = new Map<string, readonly string[]>();
   readonly #finished = new Set<string>();
-  /** Address -> the pod that has it. */
-  readonly #holders = new Map<string, string>();
-  #seen: Set<string> | undefined;
+  /** Address -> UID of the pod that has it. */
+  readonly #podOf = new Map<string, string>();
+  /** UIDs in the list that is being read. */
+  #listed: Set<string> | undefined;
   #owners: PodOwners | undefined;
-  /** What was told before there were owners to tell. */
-  readonly #early = new Map<string, PodFacts>();
+  /** What came before `attach`. */
+  readonly #unattached = new Map<string, PodFacts>();
 
-  constructor(problem: OnProblem) {
-    this.#problem = problem;
+  constructor(onProblem: OnProblem) {
+    this.#onProblem = onProblem;
   }
 
-  /** Pods that run, as far as was told before there was anybody to tell. */
-  get first(): PodRecord[] {
-    return [...this.#early.values()].filter((facts) => !facts.finished).map(({ pod }) => pod);
+  /** Running pods, before `attach`. */
+  get records(): PodRecord[] {
+    return [...this.#unattached.values()].filter((facts) => !facts.finished).map(({ pod }) => pod);
   }
 
-  /** Tells these from now on. They have `first` already; what finished before goes to them now. */
-  tell(owners: PodOwners, nowMs: number): void {
+  /** Changes go to these owners from now on. They have `records` already; pods that had finished go to them now. */
+  attach(owners: PodOwners, nowMs: number): void {
     this.#owners = owners;
-    for (const facts of this.#early.values()) if (facts.finished) this.#past(owners, facts, nowMs);
-    this.#early.clear();
+    for (const facts of this.#unattached.values()) if (facts.finished) this.#addFinished(owners, facts, nowMs);
+    this.#unattached.clear();
   }
 
-  listing(): void {
-    this.#seen = new Set();
+  beginList(): void {
+    this.#listed = new Set();
   }
 
-  present(object: unknown, atMs: number): void {
+  upsert(object: unknown, atMs: number): void {
     const facts = readPod(object);
     if (facts === undefined) {
-      this.#problem('malformed', nameIn(object));
+      this.#onProblem('malformed', nameIn(object));
       return;
     }
     const { pod } = facts;
-    this.#seen?.add(pod.key);
-    for (const problem of facts.problems) this.#problem(problem, `${pod.namespace}/${pod.name}`);
-    // Nothing has moved to or from a pod that has no place yet.
+    this.#listed?.add(pod.key);
+    for (const problem of facts.problems) this.#onProblem(problem, `${pod.namespace}/${pod.name}`);
+    // A pod that is not scheduled has no traffic.
     if (pod.node === '' || this.#finished.has(pod.key)) return;
     if (facts.finished) this.#finish(facts, atMs);
-    else this.#runs(facts, atMs);
+    else this.#run(facts, atMs);
   }
 
-  gone(object: unknown, atMs: number): void {
+  delete(object: unknown, atMs: number): void {
     const facts = readPod(object);
     if (facts === undefined) {
-      this.#problem('malformed', nameIn(object));
+      this.#onProblem('malformed', nameIn(object));
       return;
     }
-    // Where its last words say when it ended, that is when its address was free.
-    this.#forget(facts.pod.key, Math.min(facts.endedMs ?? atMs, atMs));
+    // Where its last status has the end of its containers, its address was free from then on.
+    this.#delete(facts.pod.key, Math.min(facts.endedMs ?? atMs, atMs));
   }
 
-  listed(beganMs: number): void {
-    const seen = this.#seen ?? new Set();
-    this.#seen = undefined;
-    for (const key of [...this.#live.keys(), ...this.#finished]) if (!seen.has(key)) this.#forget(key, beganMs);
+  endList(beganMs: number): void {
+    const listed = this.#listed ?? new Set();
+    this.#listed = undefined;
+    for (const key of [...this.#running.keys(), ...this.#finished]) if (!listed.has(key)) this.#delete(key, beganMs);
   }
 
-  #runs(facts: PodFacts, atMs: number): void {
+  #run(facts: PodFacts, atMs: number): void {
     const { pod } = facts;
     const keys = pod.addresses.map((bytes) => addressKey(bytes));
-    const before = this.#live.get(pod.key);
-    // Most of what is told of a pod is nothing to us: its place never changes, its addresses hardly ever.
+    const before = this.#running.get(pod.key);
+    // Most updates of a pod are of no interest here: its node never changes, its addresses hardly ever.
     if (before !== undefined && before.length === keys.length && before.every((key, i) => key === keys[i])) return;
-    this.#take(pod, keys);
-    if (this.#owners === undefined) this.#early.set(pod.key, facts);
+    this.#setAddresses(pod, keys);
+    if (this.#owners === undefined) this.#unattached.set(pod.key, facts);
     else if (before === undefined || before.length === 0) this.#owners.upsertPod(pod, atMs);
-    // Its network was made anew: the new address was not its own all the time.
+    // Its sandbox was made anew: the new address was not its own all the time.
     else this.#owners.upsertPod({ ...pod, fromMs: atMs }, atMs);
   }
 
   #finish(facts: PodFacts, atMs: number): void {
     const { pod, endedMs = atMs } = facts;
-    const known = this.#live.has(pod.key);
-    this.#release(pod.key);
+    const known = this.#running.has(pod.key);
+    this.#releaseAddresses(pod.key);
     this.#finished.add(pod.key);
-    if (this.#owners === undefined) this.#early.set(pod.key, facts);
+    if (this.#owners === undefined) this.#unattached.set(pod.key, facts);
     else if (known) this.#owners.endPod(pod.key, Math.min(endedMs, atMs));
-    else this.#past(this.#owners, facts, atMs);
+    else this.#addFinished(this.#owners, facts, atMs);
   }
 
-  /** A pod that had ended before we heard of it: what it moved may still be on its way to us. */
-  #past(owners: PodOwners, { pod, endedMs }: PodFacts, nowMs: number): void {
+  /** A pod that had ended before it was first seen: batches with its traffic may still come. */
+  #addFinished(owners: PodOwners, { pod, endedMs }: PodFacts, nowMs: number): void {
     if (endedMs === undefined || endedMs <= nowMs - REMEMBER_MS || pod.fromMs === undefined) return;
     owners.upsertPod(pod, nowMs);
     owners.endPod(pod.key, Math.min(endedMs, nowMs));
   }
 
-  #forget(key: string, atMs: number): void {
-    this.#release(key);
-    this.#early.delete(key);
+  #delete(key: string, atMs: number): void {
+    this.#releaseAddresses(key);
+    this.#unattached.delete(key);
     if (!this.#finished.delete(key)) this.#owners?.endPod(key, atMs);
   }
 
-  #take({ key, namespace, name }: PodRecord, addresses: readonly string[]): void {
-    this.#release(key);
+  #setAddresses({ key, namespace, name }: PodRecord, addresses: readonly string[]): void {
+    this.#releaseAddresses(key);
     for (const address of addresses) {
-      if (this.#holders.has(address)) this.#problem('duplicate_address', `${namespace}/${name}`);
-      this.#holders.set(address, key);
+      if (this.#podOf.has(address)) this.#onProblem('duplicate_address', `${namespace}/${name}`);
+      this.#podOf.set(address, key);
     }
-    this.#live.set(key, addresses);
+    this.#running.set(key, addresses);
   }
 
-  #release(key: string): void {
-    for (const address of this.#live.get(key) ?? [])
-      if (this.#holders.get(address) === key) this.#holders.delete(address);
-    this.#live.delete(key);
+  #releaseAddresses(key: string): void {
+    for (const address of this.#running.get(key) ?? [])
+      if (this.#podOf.get(address) === key) this.#podOf.delete(address);
+    this.#running.delete(key);
   }
 }
 

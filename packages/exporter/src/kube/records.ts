@@ -5,48 +5,55 @@ import { asList, asMap, asText, asTime } from './json.ts';
 import { workloadOf } from './workload.ts';
 
 /**
- * What can be wrong with an object, whoever made it so:
+ * Problems of an object:
  *
- *   malformed           it has no name or no UID, and is left out
- *   malformed_address   an address or a range that is none, and is left out
+ *   malformed           no name or no UID: it is skipped
+ *   malformed_address   an address or a range that cannot be parsed: that is skipped
  *   no_address          a running pod or a node without any address
- *   no_zone             a node without the label of its zone
- *   duplicate_address   a pod's address is another pod's as well: the one that came last has it
+ *   no_zone             a node without the label topology.kubernetes.io/zone
+ *   duplicate_address   a pod has the address of another pod: the later one owns it
  */
 export const PROBLEMS = ['malformed', 'malformed_address', 'no_address', 'no_zone', 'duplicate_address'] as const;
 export type Problem = (typeof PROBLEMS)[number];
+/** Called for each problem, with the name of the object. */
+export type OnProblem = (problem: Problem, object: string) => void;
+
+/** Labels of a node's zone, the current one first, then the one that Kubernetes 1.17 deprecated. */
+const ZONE_LABELS = ['topology.kubernetes.io/zone', 'failure-domain.beta.kubernetes.io/zone'];
+/** The same of its region. */
+const REGION_LABELS = ['topology.kubernetes.io/region', 'failure-domain.beta.kubernetes.io/region'];
 
 /** Kubernetes writes times in whole seconds, rounded down. */
 const SECOND_MS = 1000;
 /** Addresses of one object that are read: a pod has two, a node a few. */
 const MAX_ADDRESSES = 64;
 
-/** All that is kept of a pod: some 300 bytes of 10 KB. */
+/** What is read of a pod: some 300 bytes of 10 KB. */
 export interface PodFacts {
   readonly pod: PodRecord;
-  /** Succeeded or Failed: it runs no more, whatever addresses it shows. */
+  /** Its phase is Succeeded or Failed: it no longer has the addresses that its status still has. */
   readonly finished: boolean;
-  /** When its last container ended (exclusive), Unix milliseconds; undefined: they run, or it is not told. */
+  /** When its last container ended (exclusive), Unix milliseconds; undefined: one runs, or the status has no time. */
   readonly endedMs: number | undefined;
   readonly problems: readonly Problem[];
 }
 
-/** All that is kept of a node. */
+/** What is read of a node. */
 export interface NodeFacts {
   readonly node: NodeRecord;
   readonly podRanges: readonly Range[];
   readonly problems: readonly Problem[];
 }
 
-/** Reads a `Pod` (core/v1) as the API has it; undefined where it cannot be told from others. */
+/** Reads a `Pod` (core/v1); undefined where it has no name, namespace or UID. */
 export function readPod(object: unknown): PodFacts | undefined {
   const { metadata, spec, status } = parts(object);
   const [key, name, namespace] = [asText(metadata.uid), asText(metadata.name), asText(metadata.namespace)];
   if (key === '' || name === '' || namespace === '') return undefined;
   const hostNetwork = spec.hostNetwork === true;
   // podIPs has all of them, podIP (older) the first.
-  const listed = asList(status.podIPs).map((one) => asText(asMap(one).ip));
-  const { addresses, problems } = readAddresses(listed.length > 0 ? listed : [asText(status.podIP)]);
+  const ips = asList(status.podIPs).map((one) => asText(asMap(one).ip));
+  const { addresses, problems } = readAddresses(ips.length > 0 ? ips : [asText(status.podIP)]);
   const phase = asText(status.phase);
   if (phase === 'Running' && addresses.length === 0 && problems.length === 0) problems.push('no_address');
   const fromMs = networkSince(status);
@@ -64,22 +71,24 @@ export function readPod(object: unknown): PodFacts | undefined {
   return { pod, finished: phase === 'Succeeded' || phase === 'Failed', endedMs: endOf(status), problems };
 }
 
-/** Reads a `Node` (core/v1); undefined where it has no name. */
+/**
+ * Reads a `Node` (core/v1); undefined where it has no name. Its zone and region are those of the labels topology.kubernetes.io/zone and
+ * topology.kubernetes.io/region.
+ */
 export function readNode(object: unknown): NodeFacts | undefined {
   const { metadata, spec, status } = parts(object);
   const name = asText(metadata.name);
   if (name === '') return undefined;
   // Hostname, InternalDNS and ExternalDNS are names.
-  const told = asList(status.addresses).map(asMap);
-  const ips = told
+  const ips = asList(status.addresses)
+    .map(asMap)
     .filter(({ type }) => type === 'InternalIP' || type === 'ExternalIP')
     .map((one) => asText(one.address));
   const { addresses, problems } = readAddresses(ips);
   if (addresses.length === 0 && problems.length === 0) problems.push('no_address');
   const labels = asMap(metadata.labels);
-  const label = (...keys: string[]) => keys.map((key) => asText(labels[key])).find((text) => text !== '') ?? '';
-  const zone = label('topology.kubernetes.io/zone', 'failure-domain.beta.kubernetes.io/zone');
-  const region = label('topology.kubernetes.io/region', 'failure-domain.beta.kubernetes.io/region');
+  const label = (keys: readonly string[]) => keys.map((key) => asText(labels[key])).find((text) => text !== '') ?? '';
+  const [zone, region] = [label(ZONE_LABELS), label(REGION_LABELS)];
   if (zone === '') problems.push('no_zone');
   const cidrs = asList(spec.podCIDRs).length > 0 ? asList(spec.podCIDRs) : [spec.podCIDR];
   const ranges = cidrs.map(asText).filter((text) => text !== '');
@@ -88,8 +97,8 @@ export function readNode(object: unknown): NodeFacts | undefined {
   return { node: { name, zone, region, addresses }, podRanges, problems };
 }
 
-/** The name of a resource version that a list or a watch can go on from; empty: none. */
-export function versionOf(object: unknown): string {
+/** The resource version of a list or an object, from which a watch can start; empty: none. */
+export function resourceVersionOf(object: unknown): string {
   return asText(asMap(asMap(object).metadata).resourceVersion);
 }
 
@@ -98,7 +107,7 @@ function parts(object: unknown) {
   return { metadata: asMap(metadata), spec: asMap(spec), status: asMap(status) };
 }
 
-/** What stands for all addresses is nobody's. */
+/** The unspecified address (0.0.0.0, ::) is not an address of anything. */
 function readAddresses(texts: readonly string[]): { addresses: Uint8Array[]; problems: Problem[] } {
   const given = texts.filter((text) => text !== '').slice(0, MAX_ADDRESSES);
   const addresses = given
@@ -109,9 +118,9 @@ function readAddresses(texts: readonly string[]): { addresses: Uint8Array[]; pro
 }
 
 /**
- * Since when the pod has its addresses. The kubelet takes a pod in (`startTime`) before the network is made, and volumes may take their
- * time in between, in which the address is still somebody else's. The condition tells when the network was there, and no container moves
- * a byte before (Kubernetes 1.29 and newer; where the condition is missing, `startTime` has to do).
+ * Since when the pod has its addresses. The kubelet accepts a pod (`startTime`) before its sandbox is made, and volumes may take long in
+ * between, while another pod still has the address. The condition PodReadyToStartContainers has the time of the sandbox, and no container
+ * sends a byte before (Kubernetes 1.29 and newer; without the condition, `startTime` has to do).
  */
 function networkSince(status: Readonly<Record<string, unknown>>): number | undefined {
   const ready = asList(status.conditions)
@@ -122,7 +131,7 @@ function networkSince(status: Readonly<Record<string, unknown>>): number | undef
 
 /** When the last of all containers ended; undefined while one runs or waits. */
 function endOf(status: Readonly<Record<string, unknown>>): number | undefined {
-  // Sidecars are init containers that go on, and end last.
+  // Sidecars are init containers that keep running, and end last.
   const containers = [...asList(status.containerStatuses), ...asList(status.initContainerStatuses)];
   const ends = containers.map((one) => asTime(asMap(asMap(asMap(one).state).terminated).finishedAt));
   if (ends.length === 0 || ends.includes(undefined)) return undefined;

@@ -1,13 +1,13 @@
 import type { Workload } from '../owners/owners.ts';
 import { asList, asMap, asText } from './json.ts';
 
-/** A Job of a CronJob ends in the minute it was planned for, minutes since 1970: these are 2009 to 2050. */
+/** The name of a CronJob's Job ends in the minute it was scheduled for, in minutes since 1970: these are 2009 to 2050. */
 const CRON_MINUTES = { from: 20_500_000, to: 42_500_000 };
 
 /**
- * The workload of a pod from its own metadata alone, so that nobody has to watch ReplicaSets and Jobs: a Deployment's ReplicaSet is
- * the Deployment's name and the pod template's hash, a CronJob's Job its name and the planned minute. undefined: a pod on its own, or
- * a static one, whose "owner" is its node.
+ * The workload of a pod from its own metadata alone, without watching ReplicaSets and Jobs: the name of a Deployment's ReplicaSet is
+ * the Deployment's and the pod template's hash, that of a CronJob's Job the CronJob's and the scheduled minute. undefined: a pod without
+ * a controller, or a static one, whose controller is its node.
  */
 export function workloadOf(metadata: Readonly<Record<string, unknown>>): Workload | undefined {
   const owner = asList(metadata.ownerReferences)

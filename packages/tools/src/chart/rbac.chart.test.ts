@@ -11,7 +11,7 @@ import { Registry } from 'prom-client';
 import { find, render } from './helm.ts';
 
 /** Short enough to see what comes after a refusal. */
-const TIMES = { silenceMs: 10_000, answerMs: 10_000, backoff: { minMs: 5, maxMs: 40 } };
+const TIMES = { watchIdleTimeoutMs: 10_000, idleTimeoutMs: 10_000, backoff: { minMs: 5, maxMs: 40 } };
 const NODE = { name: 'n1', zone: 'z1', region: 'r', internalIps: ['192.168.0.1'] };
 const EVENT = { node: 'n1', reason: 'AccountingOff', message: 'accounting is off' };
 
@@ -84,9 +84,9 @@ test('the rights of the chart are six, and the exporter needs no other', async (
     'list servicecidrs',
   ]);
   await follow(rights);
-  await until(() => owners.synced && lines.includes('Service ranges'));
+  await until(() => owners.synced && lines.includes('ServiceCIDRs read'));
   await until(() => server.requests.filter(({ query }) => query.has('watch')).length >= 2);
-  kubernetes.tell(EVENT);
+  kubernetes.record(EVENT);
   await until(() => server.events.length === 1);
   expect(lines).not.toMatch(/rule is missing|not allowed|forbidden|level=(warn|error)/);
 });
@@ -97,7 +97,7 @@ test.each([0, 1, 2, 3, 4, 5])('one less, and the log names it: right %d', async 
   const rule = `apiGroups: [\\"${group}\\"], resources: [\\"${resource}\\"], verbs: [\\"${verb}\\"]`;
   if (resource === 'events') {
     await until(() => owners.synced);
-    kubernetes.tell(EVENT);
+    kubernetes.record(EVENT);
   }
   await until(() => lines.includes(rule));
   // Without the lists there is nothing; the others cost what they are for.

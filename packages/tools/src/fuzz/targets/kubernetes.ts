@@ -1,9 +1,9 @@
 import { KubeFailure } from '@egressd/exporter/kube/failure';
 import { linesOf } from '@egressd/exporter/kube/lines';
 import { ListItems } from '@egressd/exporter/kube/list-items';
-import { NodeFollower } from '@egressd/exporter/kube/nodes';
-import { PodFollower } from '@egressd/exporter/kube/pods';
-import { readNode, readPod, versionOf } from '@egressd/exporter/kube/records';
+import { NodeHandler } from '@egressd/exporter/kube/nodes';
+import { PodHandler } from '@egressd/exporter/kube/pods';
+import { readNode, readPod, resourceVersionOf } from '@egressd/exporter/kube/records';
 import { bytesOf, must, mustEqual, type Target, textOf } from '../target.ts';
 
 const POD = {
@@ -102,16 +102,16 @@ export const KUBERNETES_OBJECT: Target = {
   run(input) {
     const object = parsed(textOf(input));
     if (object === undefined) return;
-    versionOf(object);
+    resourceVersionOf(object);
     const pod = readPod(object);
     must(pod?.pod.addresses.every((bytes) => bytes.length === 16) ?? true, 'an address that has not 16 bytes');
     must(Number.isFinite(pod?.endedMs ?? 0), 'an end that is no time');
     must(readNode(object)?.node.addresses.every((bytes) => bytes.length === 16) ?? true, 'a node without an address');
-    for (const follower of [new PodFollower(() => {}), new NodeFollower(() => {})]) {
-      follower.listing();
-      follower.present(object, NOW_MS);
-      follower.listed(NOW_MS);
-      follower.gone(object, NOW_MS);
+    for (const handler of [new PodHandler(() => {}), new NodeHandler(() => {})]) {
+      handler.beginList();
+      handler.upsert(object, NOW_MS);
+      handler.endList(NOW_MS);
+      handler.delete(object, NOW_MS);
     }
   },
 };
