@@ -41,15 +41,20 @@ export function growTotals(totals: CumulativeTotals, length: number): void {
 
 /** Adds a whole number from 0 to 2^53 to the total at `at`. */
 export function addTo(totals: Totals, at: number, amount: number): void {
-  const high = Math.floor(amount / HIGH_UNIT);
-  let low = totals.low[at]! + (amount - high * HIGH_UNIT);
   let carry = 0;
-  if (low >= HIGH_UNIT) {
-    low -= HIGH_UNIT;
-    carry = 1;
+  let rest = amount;
+  // Both are rare: nearly all amounts and totals are far below.
+  if (rest >= HIGH_UNIT) {
+    carry = Math.floor(rest / HIGH_UNIT);
+    rest -= carry * HIGH_UNIT;
   }
-  totals.low[at] = low;
-  totals.high[at] = totals.high[at]! + high + carry;
+  rest += totals.low[at]!;
+  if (rest >= HIGH_UNIT) {
+    carry++;
+    rest -= HIGH_UNIT;
+  }
+  totals.low[at] = rest;
+  if (carry > 0) totals.high[at] = totals.high[at]! + carry;
 }
 
 /** Sets the total at `at` to a whole number. */

@@ -80,8 +80,11 @@ export class TrafficExposition {
     for (let row = 0; row < series.length; row++) {
       const member = this.#members.get(series[row]!) ?? this.#add(series[row]!);
       const { index } = member.group;
-      addTo(tx, index, increaseOf(txBytes, row, member.txLow, member.txHigh));
-      addTo(rx, index, increaseOf(rxBytes, row, member.rxLow, member.rxHigh));
+      const sent = increaseOf(txBytes, row, member.txLow, member.txHigh);
+      const received = increaseOf(rxBytes, row, member.rxLow, member.rxHigh);
+      if (sent === 0 && received === 0) continue;
+      addTo(tx, index, sent);
+      addTo(rx, index, received);
       skipTo(member, totals, row);
     }
     for (const it of evicted) this.#remove(it);
