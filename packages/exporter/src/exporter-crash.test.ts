@@ -90,7 +90,16 @@ class CollectorModel {
     }
     const settings = { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined };
     const { node, epoch } = this;
-    const collector = { node, bootId: '', epoch, version: '', settings, nodeAddresses: [], peer: undefined };
+    const collector = {
+      node,
+      bootId: '',
+      epoch,
+      version: '',
+      settings,
+      nodeAddresses: [],
+      peer: undefined,
+      certificate: { kind: 'any' as const },
+    };
     const span = { number: ++this.#number, fromMs: nowMs - 1000, toMs: nowMs };
     const batch = { collector, span, parts: [part] };
     this.outbox.set(span.number, batch);
@@ -140,7 +149,6 @@ class Life {
     this.#state = new CheckpointStore({
       folder: '',
       ephemeral: world.ephemeral,
-      sinks: this.#deliveries,
       onChange: () => this.#exporter.commit(this.#streams),
       registry,
       log: SILENT,
@@ -151,7 +159,7 @@ class Life {
     this.#exporter = new Exporter({
       owners: owners(),
       offsets: this.#offsets,
-      wait: false,
+      waitForOwners: false,
       sinks: this.#deliveries,
       state: this.#state,
       registry,
@@ -172,15 +180,15 @@ class Life {
       else if (standing !== undefined) delivery.startFrom(standing);
       this.#deliveries.set(name, delivery);
     }
-    this.#state.start(restored, standing?.series ?? []);
+    this.#state.start(restored, standing?.series ?? [], this.#deliveries);
     for (const collector of collectors) {
       const { applied } = this.#offsets.open(collector.node, collector.epoch, nowMs)!;
-      const waiting = [...collector.outbox.values()].filter(({ span }) => span.number > applied);
+      const pending = [...collector.outbox.values()].filter(({ span }) => span.number > applied);
       // None that this exporter lacks was committed: they follow each other.
-      waiting.forEach(({ span }, at) => {
+      pending.forEach(({ span }, at) => {
         expect(span.number).toBe(applied + 1 + at);
       });
-      for (const batch of waiting) this.receive(batch);
+      for (const batch of pending) this.receive(batch);
     }
     return this;
   }

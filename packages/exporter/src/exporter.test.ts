@@ -7,7 +7,7 @@ import type { Snapshot } from './aggregate/snapshot.ts';
 import { totalOf } from './aggregate/totals.ts';
 import { Exporter } from './exporter.ts';
 import { OwnerRegistry } from './owners/registry.ts';
-import { WAIT_MS } from './pending/pending-batches.ts';
+import { MAX_PENDING_MS } from './pending/pending-batches.ts';
 import type { ReceivedBatch } from './receiver/received.ts';
 import { BatchOffsets } from './state/batch-offsets.ts';
 import type { CountedImage } from './state/checkpoint/format.ts';
@@ -59,7 +59,17 @@ class PlayedState {
 
 function start(wait: boolean, sinks: ReadonlyMap<string, PlayedSink> = new Map(), state?: PlayedState): Exporter {
   const exposition = { update: (snapshot: Snapshot) => snapshots.push(snapshot) };
-  return new Exporter({ owners, offsets, wait, sinks, exposition, state, registry, log: SILENT, now: () => now });
+  return new Exporter({
+    owners,
+    offsets,
+    waitForOwners: wait,
+    sinks,
+    exposition,
+    state,
+    registry,
+    log: SILENT,
+    now: () => now,
+  });
 }
 
 beforeEach(() => {
@@ -91,6 +101,7 @@ function receive(exporter: Exporter, number: number): void {
     settings,
     nodeAddresses: [],
     peer: undefined,
+    certificate: { kind: 'any' as const },
   };
   const batch: ReceivedBatch = { collector, span: { number, fromMs: now - 1000, toMs: now }, parts: [part] };
   exporter.apply(batch);
@@ -129,16 +140,16 @@ describe('a pod that is told of after its first bytes', () => {
     expect([exportBytes(exporter), committed]).toEqual([0, 0]);
     now += 2000;
     podAppears();
-    exporter.joinWaiting();
+    exporter.enrichPending();
     expect([exportBytes(exporter), committed, await dropped()]).toEqual([200, 2, 0]);
-    expect(await registry.metrics()).toContain('egressd_exporter_batches_held_total{outcome="told"} 2');
+    expect(await registry.metrics()).toContain('egressd_exporter_batches_held_total{outcome="resolved"} 2');
   });
 
   test('that never is told of: after the wait it is counted as unknown, and committed', async () => {
     const exporter = start(true);
     receive(exporter, 1);
-    now += WAIT_MS;
-    exporter.joinWaiting();
+    now += MAX_PENDING_MS;
+    exporter.enrichPending();
     expect([exportBytes(exporter), committed, await dropped()]).toEqual([0, 1, 100]);
   });
 
@@ -149,7 +160,7 @@ describe('a pod that is told of after its first bytes', () => {
     exporter.export(streams);
     expect(state.counted?.nodes[0]?.epochs[0]?.applied).toBe(0);
     podAppears();
-    exporter.joinWaiting();
+    exporter.enrichPending();
     exporter.export(streams);
     expect(state.counted?.nodes[0]?.epochs[0]?.applied).toBe(1);
     expect(state.counted?.totals.ids.length).toBe(1);

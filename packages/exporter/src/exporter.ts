@@ -3,11 +3,11 @@ import type { Registry } from 'prom-client';
 import { Aggregate } from './aggregate/aggregate.ts';
 import type { RestoredTotals } from './aggregate/image.ts';
 import type { Snapshot } from './aggregate/snapshot.ts';
-import { join } from './enrich/enrich.ts';
+import { authorizeNode } from './authorization/authorize-node.ts';
+import { enrich } from './enrich/enrich.ts';
 import { createExporterMetrics, type ExporterMetrics } from './metrics.ts';
-import { maySpeakFor } from './owners/peer.ts';
 import type { OwnerRegistry } from './owners/registry.ts';
-import { Waiting } from './pending/pending-batches.ts';
+import { PendingBatches } from './pending/pending-batches.ts';
 import type { Collector, ReceivedBatch } from './receiver/received.ts';
 import type { Mode } from './sinks/delivery/frame.ts';
 import { ModeChoice } from './sinks/delivery/mode-choice.ts';
@@ -34,8 +34,8 @@ type ExportTarget = Pick<SinkDelivery, 'offer' | 'holdsCommit' | 'close'>;
 export interface ExporterOptions {
   readonly owners: OwnerRegistry;
   readonly offsets: BatchOffsets;
-  /** Owners may be told a little late: batches wait for them, and `joinWaiting` is called now and then. */
-  readonly wait: boolean;
+  /** Owners may become known a little late: batches are pending until then, and `enrichPending` is called now and then. */
+  readonly waitForOwners: boolean;
   /** By name. Each calls `accepted` with its own name. */
   readonly sinks: ReadonlyMap<string, ExportTarget>;
   /** Where totals outlive the process; undefined: nowhere. */
@@ -50,11 +50,11 @@ export interface ExporterOptions {
 /**
  * The exporter's work, step by step:
  *
- *   receiver ──batch──> waiting ──> join ──flows──> aggregate ──snapshot──> sinks ──frames──┐
+ *   receiver ──batch──> pending ──> enrich ──flows──> aggregate ──snapshot──> sinks ──frames──┐
  *      <──────────── committed ──────────── offsets <─────── accepted ────────┘             │
- *                                             └──< kept ──── state <── checkpoint: all of it ┘
+ *                                             └──< saved ─── state <── checkpoint: all of it ┘
  *
- * Without a state directory nothing is committed before every sink has accepted it; one that is away too long is not waited for. With
+ * Without a state directory nothing is committed before every sink has accepted it; one that is unavailable too long is not waited for. With
  * one a batch is committed, and a frame is sent, when the checkpoint that holds it is on the disk; where the directory goes with the
  * pod, both have to be.
  */
@@ -63,7 +63,7 @@ export class Exporter {
   readonly #now: () => number;
   readonly #aggregate = new Aggregate();
   readonly #metrics: ExporterMetrics;
-  readonly #waiting: Waiting;
+  readonly #pending: PendingBatches;
   readonly #logLimiter: LogLimiter;
   /** By sink: the newest of its snapshots that it has accepted. */
   readonly #accepted = new Map<string, Accepted>();
@@ -78,31 +78,31 @@ export class Exporter {
     this.#now = options.now ?? Date.now;
     this.#logLimiter = new LogLimiter(this.#now);
     this.#modeChoice = new ModeChoice(options.log, this.#now);
-    this.#waiting = new Waiting(options.owners);
-    this.#metrics = createExporterMetrics(options.registry, this.#aggregate, options.owners, this.#waiting);
+    this.#pending = new PendingBatches(options.owners);
+    this.#metrics = createExporterMetrics(options.registry, this.#aggregate, options.owners, this.#pending);
   }
 
-  /** Goes on from the state of a life before, before anything else. @returns what totals stand at */
+  /** Restores the state of a checkpoint, before anything else. @returns the restored totals */
   restore({ mode, nodes, totals }: CountedImage): RestoredTotals {
     this.#mode = mode;
     this.#options.offsets.restore(nodes);
     return this.#aggregate.restore(totals);
   }
 
-  /** Why no batch can be taken now; undefined: come in. */
+  /** Why no batch can be accepted now; undefined: ready. */
   notReady(): string | undefined {
-    return this.#options.owners.synced ? undefined : 'it does not know pods and nodes yet';
+    return this.#options.owners.synced ? undefined : 'pods and nodes are not listed yet';
   }
 
-  /** Why a collector is not believed; undefined: it may speak for its node. What it says of the node's addresses is taken. */
+  /** Why a collector is not authorized for its node; undefined: it is. Then its node's addresses are taken. */
   admit(collector: Collector): string | undefined {
     const { owners, log } = this.#options;
-    const refusal = maySpeakFor(owners, collector.node, collector.peer, this.#now());
+    const refusal = authorizeNode(owners, collector, this.#now());
     if (refusal !== undefined) return refusal;
     owners.addNodeAddresses(collector.node, collector.nodeAddresses, this.#now());
     if (owners.node(collector.node) === undefined) {
-      this.#logLimiter.limit(`stranger ${collector.node}`, () =>
-        log.warn('a collector speaks for a node that nobody has told of: none of its traffic can be given to a pod', {
+      this.#logLimiter.limit(`unknown node ${collector.node}`, () =>
+        log.warn('collector streams for an unknown node, its traffic is given to no pod', {
           node: collector.node,
           advice: "its NODE_NAME must be the node's name in Kubernetes or the inventory",
         }),
@@ -111,25 +111,25 @@ export class Exporter {
     return undefined;
   }
 
-  /** Takes a batch: it is in the totals when this returns, or waits until the pods in it are known. */
+  /** Takes a batch: it is in the totals when this returns, or pending until the pods in it are known. */
   apply(batch: ReceivedBatch): void {
-    if (this.#options.wait) this.#join(this.#waiting.offer(batch, this.#now()));
-    else this.#join([batch]);
+    if (this.#options.waitForOwners) this.#enrich(this.#pending.offer(batch, this.#now()));
+    else this.#enrich([batch]);
   }
 
-  /** Joins the batches that wait no more. */
-  joinWaiting(): void {
-    this.#join(this.#waiting.due(this.#now()));
+  /** Enriches the batches that are no longer pending. */
+  enrichPending(): void {
+    this.#enrich(this.#pending.due(this.#now()));
   }
 
   /** One turn, every export interval: a snapshot of all totals goes to every sink. */
   export(streams: Streams): void {
     const { owners, offsets, sinks, exposition, state } = this.#options;
     const now = this.#now();
-    owners.forget(now);
+    owners.evict(now);
     this.#aggregate.evictIdle(now, this.#acceptedByAll()?.timeMs ?? 0);
-    // What waits is in no total yet: nobody may commit it.
-    const snapshot = this.#aggregate.snapshot(now, this.#waiting.withoutHeld(offsets.positions()));
+    // What is pending is in no total yet: it must not be committed.
+    const snapshot = this.#aggregate.snapshot(now, this.#pending.withoutHeld(offsets.positions()));
     exposition?.update(snapshot);
     const asked = streams.collectors.map(({ settings }) => settings.sendTrafficDelta);
     if (asked.length > 0) this.#mode = this.#modeChoice.choose(asked);
@@ -146,7 +146,7 @@ export class Exporter {
     this.commit(streams);
   }
 
-  /** Tells collectors what can no longer be lost. */
+  /** Acknowledges to collectors what can no longer be lost. */
   commit(streams: Streams): void {
     const safe = this.#safe();
     if (safe === undefined) return;
@@ -156,7 +156,7 @@ export class Exporter {
 
   /** The last turn: what is in the totals goes to every sink, as far as they take it within the time. */
   async finish(streams: Streams, deadlineMs: number): Promise<void> {
-    this.#join(this.#waiting.all());
+    this.#enrich(this.#pending.all());
     this.export(streams);
     const { sinks, state } = this.#options;
     const late: string[] = [];
@@ -165,25 +165,25 @@ export class Exporter {
         if (!(await sink.close(deadlineMs))) late.push(name);
       }),
     );
-    const kept = (await state?.close(LAST_CHECKPOINT_MS)) ?? false;
-    for (const name of late) this.#tellLate(name, kept);
+    const saved = (await state?.close(LAST_CHECKPOINT_MS)) ?? false;
+    for (const name of late) this.#warnLate(name, saved);
     this.commit(streams);
   }
 
-  #tellLate(sink: string, kept: boolean): void {
-    const who = kept ? 'the next start sends what it lacks' : 'collectors will send again what it lacks';
+  #warnLate(sink: string, saved: boolean): void {
+    const who = saved ? 'the next start sends what it lacks' : 'collectors will send again what it lacks';
     this.#options.log.warn(`sink did not take the last snapshot in time; ${who}`, { sink });
   }
 
   #counted(snapshot: Snapshot): CountedImage {
-    const nodes = this.#options.offsets.image((node, epoch) => this.#waiting.firstHeld(node, epoch));
+    const nodes = this.#options.offsets.image((node, epoch) => this.#pending.firstHeld(node, epoch));
     return { mode: this.#mode, nodes, totals: this.#aggregate.image(snapshot) };
   }
 
-  #join(batches: readonly ReceivedBatch[]): void {
+  #enrich(batches: readonly ReceivedBatch[]): void {
     for (const batch of batches) {
-      const joined = join(batch, this.#options.owners);
-      this.#metrics.count(batch, joined, this.#aggregate.add(joined, this.#now()));
+      const enriched = enrich(batch, this.#options.owners);
+      this.#metrics.count(batch, enriched, this.#aggregate.add(enriched, this.#now()));
     }
   }
 

@@ -8,7 +8,7 @@ import { loadConfig } from './config/load.ts';
 import { describeConfig } from './config/show.ts';
 import { EXPORTER_FLAGS, parseExporterFlags } from './flags.ts';
 import { inventoryMistakes } from './inventory/inventory.ts';
-import { startExporter } from './start.ts';
+import { startExporter } from './start/start.ts';
 
 const flags = commandLineOrExit(
   {

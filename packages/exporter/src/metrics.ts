@@ -1,14 +1,14 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { AddedFlows, Aggregate } from './aggregate/aggregate.ts';
-import type { Joined, Moved } from './enrich/enrich.ts';
+import type { Enriched, Moved } from './enrich/enrich.ts';
 import { VERDICTS } from './enrich/verdict.ts';
 import type { OwnerRegistry } from './owners/registry.ts';
-import { OUTCOMES, type Waiting } from './pending/pending-batches.ts';
+import { OUTCOMES, type PendingBatches } from './pending/pending-batches.ts';
 import type { ReceivedBatch } from './receiver/received.ts';
 
-/** What the loop records of join, aggregate and owners. */
+/** What the loop records of enrich, aggregate and owners. */
 export interface ExporterMetrics {
-  count(batch: ReceivedBatch, joined: Joined, added: AddedFlows): void;
+  count(batch: ReceivedBatch, enriched: Enriched, added: AddedFlows): void;
 }
 
 /** Registers them. */
@@ -16,7 +16,7 @@ export function createExporterMetrics(
   registry: Registry,
   aggregate: Aggregate,
   owners: OwnerRegistry,
-  waiting: Waiting,
+  pending: PendingBatches,
 ): ExporterMetrics {
   const registers = [registry];
   const counter = (name: string, help: string) => new Counter({ name, help, registers });
@@ -27,27 +27,27 @@ export function createExporterMetrics(
   );
   const folded = counter(
     'egressd_exporter_flows_folded_total',
-    'Flows added to a ~other series because there are too many series.',
+    'Flows added to a ~other series at the cardinality limit: there are too many series.',
   );
   const dropped = bytesAndPairs(registry, 'dropped', DROPPED_HELP);
   const unknown = bytesAndPairs(registry, 'unknown_owner', UNKNOWN_HELP);
   for (const reason of VERDICTS) if (reason !== 'kept') dropped({ reason }, { pairs: 0, bytes: 0, packets: 0 });
   gauges(registry, aggregate, owners);
-  waits(registry, waiting);
+  pendingMetrics(registry, pending);
   return {
-    count(batch, joined, added) {
+    count(batch, enriched, added) {
       pairs.inc(batch.parts.reduce((sum, part) => sum + part.rows, 0));
       flows.inc(added.flows);
       folded.inc(added.folded);
-      for (const [reason, moved] of joined.dropped) dropped({ reason }, moved);
-      unknown({}, joined.unknown);
+      for (const [reason, moved] of enriched.dropped) dropped({ reason }, moved);
+      unknown({}, enriched.unknown);
     },
   };
 }
 
 const DROPPED_HELP =
-  'in pairs that give no flow, both directions, by reason. not_local, host_network, excluded_namespace: as meant; unknown_source: nobody is known to have the address, is it missing from the inventory?; ambiguous: it changed hands meanwhile; too_many_pairs: raise max-pairs of the collector.';
-const UNKNOWN_HELP = "in flows with an end of the cluster's own ranges of which it is not known whose it was.";
+  'that give no flow, both directions, by reason. not_local, host_network, excluded_namespace: as meant; unknown_source: the address has no known owner, is it missing from the inventory?; ambiguous: its owner changed meanwhile; too_many_pairs: raise max-pairs of the collector.';
+const UNKNOWN_HELP = "in flows with an end of the cluster's own ranges whose owner is not known.";
 
 function bytesAndPairs(
   registry: Registry,
@@ -58,7 +58,7 @@ function bytesAndPairs(
   const make = (unit: string) =>
     new Counter({
       name: `egressd_exporter_${what}_${unit}_total`,
-      help: `${unit === 'bytes' ? 'Bytes' : 'Pairs'} ${help}`,
+      help: `${unit === 'bytes' ? 'Bytes of pairs' : 'Pairs'} ${help}`,
       labelNames,
       registers: [registry],
     });
@@ -70,25 +70,25 @@ function bytesAndPairs(
   };
 }
 
-function waits(registry: Registry, waiting: Waiting): void {
+function pendingMetrics(registry: Registry, pending: PendingBatches): void {
   new Gauge({
     name: 'egressd_exporter_batches_pending_owner',
-    help: 'Batches that are held back because they name a pod that Kubernetes has not told of yet.',
+    help: 'Batches pending because they name a pod that Kubernetes has not reported yet.',
     registers: [registry],
     collect() {
-      this.set(waiting.size);
+      this.set(pending.size);
     },
   });
-  const waited = new Counter({
+  const held = new Counter({
     name: 'egressd_exporter_batches_held_total',
-    help: 'Batches that were held back, by how it ended: told; gave_up: after 10 s somebody was still unknown, an address of the cluster that nobody has, or Kubernetes is late (egressd_exporter_kubernetes_last_response_timestamp_seconds); no_room: too many batches waited.',
+    help: 'Batches that were pending, by outcome. resolved; timed_out: after 10 s an owner was still unknown, an address of the cluster that no pod has, or Kubernetes is late (egressd_exporter_kubernetes_last_response_timestamp_seconds); no_room: too many batches were pending.',
     labelNames: ['outcome'],
     registers: [registry],
     collect() {
-      for (const [outcome, count] of waiting.takeOutcomes()) this.inc({ outcome }, count);
+      for (const [outcome, count] of pending.takeOutcomes()) this.inc({ outcome }, count);
     },
   });
-  for (const outcome of OUTCOMES) waited.inc({ outcome }, 0);
+  for (const outcome of OUTCOMES) held.inc({ outcome }, 0);
 }
 
 function gauges(registry: Registry, aggregate: Aggregate, owners: OwnerRegistry): void {

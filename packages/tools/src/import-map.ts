@@ -105,7 +105,14 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
     },
     receiver: {
       packages: ['@egressd/flow', '@egressd/daemon', '@grpc/grpc-js', '@bufbuild/protobuf', 'prom-client'],
+      rooms: ['authorization/certificate-nodes'],
       types: ['state'],
+    },
+    'authorization/certificate-nodes': { packages: ['@grpc/grpc-js'] },
+    authorization: {
+      packages: ['@egressd/flow'],
+      types: ['owners', 'authorization/certificate-nodes'],
+      pure: true,
     },
     state: { types: ['receiver', 'aggregate'], pure: true },
     'state/file': {},

@@ -3,7 +3,7 @@ import { emptyColumns } from '@egressd/flow/columns';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Endpoint } from '../enrich/endpoint.ts';
-import type { Joined } from '../enrich/enrich.ts';
+import type { Enriched } from '../enrich/enrich.ts';
 import { KEPT, VERDICTS } from '../enrich/verdict.ts';
 import { Aggregate, EVICT_IDLE_AFTER_MS } from './aggregate.ts';
 import { formatKey, labelsOf, scopeOf } from './labels.ts';
@@ -25,7 +25,7 @@ const NET = end('198.51.100.7', {}, 'public');
 type Row = readonly [Endpoint, Endpoint, number, number, number];
 
 /** Every endpoint of `local` is one whose flows are kept. */
-function joined(rows: readonly Row[], local: readonly Endpoint[] = [A, B]): Joined {
+function joined(rows: readonly Row[], local: readonly Endpoint[] = [A, B]): Enriched {
   const endpoints = [...new Set(rows.flatMap(([source, destination]) => [source, destination] as Endpoint[]))];
   const flows = emptyColumns(rows.length, endpoints.length);
   rows.forEach(([source, destination, protocol, tx, rx], i) => {

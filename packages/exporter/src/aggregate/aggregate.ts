@@ -1,5 +1,5 @@
 import { Bug } from '@egressd/flow/bug';
-import type { Joined, JoinedPart } from '../enrich/enrich.ts';
+import type { Enriched, EnrichedPart } from '../enrich/enrich.ts';
 import { KEPT } from '../enrich/verdict.ts';
 import { Endpoints, NO_ENDPOINT } from './endpoints.ts';
 import type { AggregateImage, OtherKind, RestoredTotals } from './image.ts';
@@ -71,7 +71,7 @@ export class Aggregate {
   }
 
   /** Adds the flows of a batch. */
-  add(joined: Joined, nowMs: number): AddedFlows {
+  add(joined: Enriched, nowMs: number): AddedFlows {
     this.#timeMs = Math.max(this.#timeMs, nowMs);
     let [flows, folded] = [0, 0];
     for (const part of joined.parts) {
@@ -160,7 +160,7 @@ export class Aggregate {
     return rows - count;
   }
 
-  #addPart({ flows, endpoints, verdicts }: JoinedPart): AddedFlows {
+  #addPart({ flows, endpoints, verdicts }: EnrichedPart): AddedFlows {
     const { rows, source, destination, protocol, txBytes, txPackets, rxBytes, rxPackets } = flows;
     const totals = this.#totals;
     const nowMs = this.#timeMs;

@@ -3,8 +3,8 @@ import type { Owner, Ownership } from '../owners/owners.ts';
 
 /**
  * Where an end of a flow lies:
- * `owned`: a pod or a node has it; `public`: an address of the internet; `private`: a private one outside the cluster that
- * nobody we know has; `unknown`: the cluster's own, but nobody knows (for sure) whose.
+ * `owned`: a pod or a node has it; `public`: an address of the internet; `private`: a private one outside the cluster without
+ * a known owner; `unknown`: the cluster's own, but its owner is not known for sure.
  */
 export type Place = 'owned' | 'public' | 'private' | 'unknown';
 
@@ -33,7 +33,7 @@ export function isFolded(bytes: Uint8Array, at: number): boolean {
   return mark === bytes[at + 11] && (mark === 0 || mark === 0xff);
 }
 
-/** How addresses that nobody owns are seen. */
+/** How addresses without an owner are classified. */
 export interface View {
   /** Never public, whatever their numbers. */
   readonly clusterRanges: readonly Range[];
@@ -60,7 +60,7 @@ function agreed(owners: readonly Owner[]): EndOwner {
     const value = owners[0]?.[field] ?? '';
     return owners.every((owner) => owner[field] === value) ? value : '';
   };
-  // A pod's name says nothing without its namespace and node.
+  // A pod's name means nothing without its namespace and node.
   const [namespace, node] = [of('namespace'), of('node')];
   return {
     namespace,

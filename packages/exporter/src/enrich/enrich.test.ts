@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { OwnerRegistry } from '../owners/registry.ts';
 import type { ReceivedBatch } from '../receiver/received.ts';
 import type { Endpoint } from './endpoint.ts';
-import { join } from './enrich.ts';
+import { enrich } from './enrich.ts';
 import { KEPT, VERDICTS } from './verdict.ts';
 
 const address = (text: string): Uint8Array => parseAddress(text)!;
@@ -42,6 +42,7 @@ function batch(
     settings: { excludeNamespaces: ['kube-system'], groupPublicIps: false, sendTrafficDelta: undefined, ...settings },
     nodeAddresses: [],
     peer: undefined,
+    certificate: { kind: 'any' as const },
   };
   return { collector, span: { number: 1, fromMs: span[0]!, toMs: span[1]! }, parts: [columns(rows)] };
 }
@@ -85,7 +86,7 @@ function cluster(): OwnerRegistry {
 
 /** `source > destination protocol tx/rx` of each flow that is kept. */
 function flowsOf(from: ReceivedBatch, owners = cluster()): string[] {
-  return join(from, owners).parts.flatMap(({ flows, endpoints, verdicts }) => {
+  return enrich(from, owners).parts.flatMap(({ flows, endpoints, verdicts }) => {
     const lines: string[] = [];
     const say = (s: number, d: number, row: number, tx: Float64Array, rx: Float64Array) =>
       lines.push(`${nameOf(endpoints[s]!)} > ${nameOf(endpoints[d]!)} ${flows.protocol[row]} ${tx[row]}/${rx[row]}`);
@@ -147,7 +148,7 @@ describe('public destinations', () => {
   });
 
   test('a pod of the cluster with a public address is private', () => {
-    const [part] = join(batch([['10.0.0.1', '172.32.1.1', 6, 1, 1]]), cluster()).parts;
+    const [part] = enrich(batch([['10.0.0.1', '172.32.1.1', 6, 1, 1]]), cluster()).parts;
     expect(part!.endpoints.map(({ place }) => place)).toEqual(['owned', 'owned']);
   });
 });
@@ -165,7 +166,7 @@ describe('what is not kept is counted', () => {
     ['an excluded pod and the node', ['192.168.0.1', '10.0.0.53', 17, 10, 20], 'excluded_namespace'],
     ['the collector does not know itself', ['::', '::', 0, 10, 20], 'too_many_pairs'],
   ])('%s: %s', (_, row, reason) => {
-    const { dropped } = join(batch([row]), cluster());
+    const { dropped } = enrich(batch([row]), cluster());
     expect([...dropped]).toEqual([[reason, { pairs: 1, bytes: 30, packets: 3 }]]);
   });
 
@@ -195,7 +196,7 @@ describe('an address that changed hands meanwhile', () => {
     owners.source('file').upsertPod(pod(after), 1500);
     return owners;
   };
-  const end = (owners: OwnerRegistry, row: Row) => join(batch([row]), owners).parts[0]!.endpoints[0]!;
+  const end = (owners: OwnerRegistry, row: Row) => enrich(batch([row]), owners).parts[0]!.endpoints[0]!;
 
   test.each<[string, [string, string, string], [string, string, string], Partial<Endpoint['owner']>]>([
     ['two Jobs', ['j1', 'batch', 'n1'], ['j2', 'batch', 'n1'], { pod: '', namespace: 'batch', node: 'n1', zone: 'z1' }],
@@ -207,12 +208,12 @@ describe('an address that changed hands meanwhile', () => {
   });
 
   test('bytes are kept where every owner would be kept, and counted as unknown', () => {
-    const joined = join(
+    const enriched = enrich(
       batch([['10.0.0.77', '10.0.1.1', 6, 10, 20]]),
       handedOver(['j1', 'x', 'n1'], ['j2', 'x', 'n1']),
     );
-    expect(joined.unknown).toEqual({ pairs: 1, bytes: 30, packets: 3 });
-    expect(joined.dropped.size).toBe(0);
+    expect(enriched.unknown).toEqual({ pairs: 1, bytes: 30, packets: 3 });
+    expect(enriched.dropped.size).toBe(0);
   });
 
   test.each<[string, [string, string, string], [string, string, string], string]>([
@@ -221,13 +222,13 @@ describe('an address that changed hands meanwhile', () => {
     ['both excluded', ['j1', 'kube-system', 'n1'], ['j2', 'kube-system', 'n1'], 'excluded_namespace'],
     ['both elsewhere', ['j1', 'x', 'n2'], ['j2', 'x', 'n3'], 'not_local'],
   ])('%s: %s', (_, before, after, reason) => {
-    const { dropped } = join(batch([['10.0.0.77', '198.51.100.7', 6, 10, 20]]), handedOver(before, after));
+    const { dropped } = enrich(batch([['10.0.0.77', '198.51.100.7', 6, 10, 20]]), handedOver(before, after));
     expect([...dropped.keys()]).toEqual([reason]);
   });
 
   test('as a destination it is the unknown, in the zone that all of them share', () => {
     const owners = handedOver(['j1', 'x', 'n1'], ['j2', 'y', 'n2']);
-    const [part] = join(batch([['10.0.0.1', '10.0.0.77', 6, 10, 20]]), owners).parts;
+    const [part] = enrich(batch([['10.0.0.1', '10.0.0.77', 6, 10, 20]]), owners).parts;
     const owner = { namespace: '', pod: '', node: '', zone: '', region: 'r1' };
     expect(part!.endpoints[1]).toMatchObject({ place: 'unknown', owner });
   });
@@ -265,13 +266,13 @@ test('every byte of every row is in a flow or counted as dropped, once', () => {
       .upsertPod({ ...POD, key: `j${at}`, name: 'j', namespace: 'x', node, addresses: [address('10.0.0.77')] }, at);
   fc.assert(
     fc.property(fc.array(row, { maxLength: 40 }), fc.boolean(), (rows, groupPublicIps) => {
-      const joined = join(batch(rows, { groupPublicIps }), owners);
+      const enriched = enrich(batch(rows, { groupPublicIps }), owners);
       let kept = 0;
-      for (const { flows, verdicts } of joined.parts)
+      for (const { flows, verdicts } of enriched.parts)
         for (let i = 0; i < flows.rows; i++)
           if (verdicts[flows.source[i]!] === KEPT || verdicts[flows.destination[i]!] === KEPT)
             kept += flows.txBytes[i]! + flows.rxBytes[i]!;
-      const dropped = [...joined.dropped.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+      const dropped = [...enriched.dropped.values()].reduce((sum, { bytes }) => sum + bytes, 0);
       expect(kept + dropped).toBe(rows.reduce((sum, [, , , tx, rx]) => sum + tx + rx, 0));
     }),
   );

@@ -21,7 +21,7 @@ export interface Moved {
  *                      ├─ i ───┤
  *   flows.destination ─┘       └─ verdicts[i]    whether flows from there are kept
  */
-export interface JoinedPart {
+export interface EnrichedPart {
   readonly flows: FlowColumns;
   readonly endpoints: readonly Endpoint[];
   /** Index in `VERDICTS`. */
@@ -29,8 +29,8 @@ export interface JoinedPart {
 }
 
 /** A batch with both ends of each flow resolved. */
-export interface Joined {
-  readonly parts: readonly JoinedPart[];
+export interface Enriched {
+  readonly parts: readonly EnrichedPart[];
   /** Pairs of which no direction is kept, by reason. */
   readonly dropped: ReadonlyMap<DropReason, Moved>;
   /** Pairs that give a flow, with an end of the cluster's own of which it is not known whose it was. */
@@ -38,13 +38,13 @@ export interface Joined {
 }
 
 /**
- * Resolves the addresses of a batch: who had them while the bytes moved, who is public, what is left out. Every row gives a flow
- * or is counted in `dropped`, once.
+ * Enriches a batch with pod, namespace, node, zone and region: who had its addresses while the bytes moved, what is public, what is
+ * left out. Every row gives a flow or is counted in `dropped`, once.
  *
  * A pod that reaches itself through a Service is a pair of one address with itself: both directions are kept and are the same
  * flow, so what it sent to itself is the original and the reply counter, and what it received as well.
  */
-export function join(batch: ReceivedBatch, owners: Owners): Joined {
+export function enrich(batch: ReceivedBatch, owners: Owners): Enriched {
   const dropped = new Map<DropReason, Moved>();
   const unknown = nothing();
   const parts = batch.parts.map((flows) => {
@@ -55,7 +55,7 @@ export function join(batch: ReceivedBatch, owners: Owners): Joined {
   return { parts, dropped, unknown };
 }
 
-function resolve(flows: FlowColumns, { collector, span }: ReceivedBatch, owners: Owners): JoinedPart {
+function resolve(flows: FlowColumns, { collector, span }: ReceivedBatch, owners: Owners): EnrichedPart {
   const { addresses } = flows;
   const size = addresses.length / ADDRESS_BYTES;
   const endpoints = new Array<Endpoint>(size);
@@ -63,21 +63,21 @@ function resolve(flows: FlowColumns, { collector, span }: ReceivedBatch, owners:
   const view = { clusterRanges: owners.clusterRanges, groupPublicIps: collector.settings.groupPublicIps };
   const excluded = new Set(collector.settings.excludeNamespaces);
   for (let i = 0, at = 0; i < size; i++, at += ADDRESS_BYTES) {
-    const ownership = owners.during(addresses, at, span.fromMs, span.toMs);
+    const ownership = owners.ownerBetween(addresses, at, span.fromMs, span.toMs);
     endpoints[i] = endpointAt(addresses, at, ownership, view);
     const verdict =
-      ownership.known === 'nobody' ? strangerVerdict(addresses, at) : verdictOn(ownership, collector.node, excluded);
+      ownership.known === 'none' ? unownedVerdict(addresses, at) : verdictOn(ownership, collector.node, excluded);
     verdicts[i] = NUMBER_OF[verdict];
   }
   return { flows, endpoints, verdicts };
 }
 
-function strangerVerdict(addresses: Uint8Array, at: number): Verdict {
+function unownedVerdict(addresses: Uint8Array, at: number): Verdict {
   return isFolded(addresses, at) ? 'too_many_pairs' : 'unknown_source';
 }
 
 function verdictOn(
-  ownership: Exclude<Ownership, { known: 'nobody' }>,
+  ownership: Exclude<Ownership, { known: 'none' }>,
   node: string,
   excluded: ReadonlySet<string>,
 ): Verdict {
@@ -93,7 +93,7 @@ function verdictOnOwner(owner: Owner, node: string, excluded: ReadonlySet<string
   return excluded.has(owner.namespace) ? 'excluded_namespace' : 'kept';
 }
 
-function count({ flows, endpoints, verdicts }: JoinedPart, dropped: Map<DropReason, Moved>, unknown: Moved): void {
+function count({ flows, endpoints, verdicts }: EnrichedPart, dropped: Map<DropReason, Moved>, unknown: Moved): void {
   const { rows, source, destination } = flows;
   for (let row = 0; row < rows; row++) {
     const s = source[row]!;

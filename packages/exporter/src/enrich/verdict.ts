@@ -3,9 +3,9 @@
  * this list counts.
  *
  *   kept                a pod of the sending node
- *   too_many_pairs      the collector had no room left to tell whose it was (its flag max-pairs)
- *   unknown_source      nobody that we know has the address
- *   not_local           somebody of another node: that node tells it
+ *   too_many_pairs      the collector was at its cardinality limit (its flag max-pairs)
+ *   unknown_source      the address has no known owner
+ *   not_local           a pod or node elsewhere: its own node reports it
  *   ambiguous           the address changed hands between one who would be kept and one who would not
  *   host_network        the node itself, or a pod that shares its network
  *   excluded_namespace  a pod of the node, in a namespace that the collector's settings leave out
@@ -27,5 +27,5 @@ export type DropReason = Exclude<Verdict, 'kept'>;
 /** The index of each in `VERDICTS`. */
 export const NUMBER_OF = Object.fromEntries(VERDICTS.map((verdict, i) => [verdict, i])) as Record<Verdict, number>;
 
-/** In `JoinedPart.verdicts`: directions from here are kept. */
+/** In `EnrichedPart.verdicts`: directions from here are kept. */
 export const KEPT = 0;

@@ -41,7 +41,7 @@ const withPod = (name: string) =>
   `nodes: [{name: n}]\npods: [{name: ${name}, namespace: s, node: n, ips: [10.0.0.1]}]\n`;
 
 function pod(): string {
-  const found = owners.during(parseAddress('10.0.0.1')!, 0, Date.now(), Date.now() + 1000);
+  const found = owners.ownerBetween(parseAddress('10.0.0.1')!, 0, Date.now(), Date.now() + 1000);
   return found.known === 'owner' ? found.owner.pod : found.known;
 }
 

@@ -38,6 +38,8 @@ export const INVENTORY_SCHEMA = z.strictObject({
         zone: optionalName,
         region: optionalName,
         addresses: z.array(address).default([]),
+        /** Where its pods' addresses are from, as Kubernetes' podCIDRs: a stream from there is the node's. */
+        podRanges: z.array(range).default([]),
       }),
     )
     .default([]),

@@ -96,8 +96,8 @@ const pod = (name: string, node: string, ips: string[], more: Partial<PodDescrip
 
 /** `name` of the pod or node that has the address from then on, `nobody`, or `a|b`. */
 function who(ip: string, fromMs = Date.now(), toMs = fromMs + 1): string {
-  const found = owners.during(parseAddress(ip)!, 0, fromMs, toMs);
-  if (found.known === 'nobody') return 'nobody';
+  const found = owners.ownerBetween(parseAddress(ip)!, 0, fromMs, toMs);
+  if (found.known === 'none') return 'none';
   const all = found.known === 'owner' ? [found.owner] : found.owners;
   return all
     .map((owner) => owner.pod || owner.node)
@@ -127,7 +127,7 @@ describe('owners of addresses', () => {
       'n2',
     ]);
     expect(['203.0.113.200', 'fd00::200'].map((ip) => who(ip))).toEqual(['web-1', 'web-1']);
-    expect(owners.during(parseAddress('fd00::200')!, 0, Date.now(), Date.now() + 1)).toMatchObject({
+    expect(owners.ownerBetween(parseAddress('fd00::200')!, 0, Date.now(), Date.now() + 1)).toMatchObject({
       owner: { namespace: 'ns', node: 'n2', zone: 'z2', region: 'r', workload: { kind: 'StatefulSet', name: 'web' } },
     });
     expect(owners.clusterRanges.map(({ bytes, bits }) => `${formatAddress(bytes)}/${bits - 96}`)).toEqual([
@@ -155,7 +155,7 @@ describe('owners of addresses', () => {
     await until(() => who('10.0.0.2') === 'b');
     const deletedFrom = Date.now();
     server.deletePod('ns', 'a');
-    await until(() => who('10.0.0.1') === 'nobody');
+    await until(() => who('10.0.0.1') === 'none');
     expect(who('10.0.0.1', deletedFrom - 1000)).toBe('a');
   });
 
@@ -174,11 +174,11 @@ describe('owners of addresses', () => {
     server.putPod(pod('last', 'n1', ['10.0.0.9']));
     await until(() => who('10.0.0.9') === 'last');
     const seen = [5, 15, 25, 35, 45].map((minutes) => who('10.0.0.1', at(minutes)));
-    expect(seen).toEqual(['job-a', 'nobody', 'job-b', 'nobody', 'job-c']);
+    expect(seen).toEqual(['job-a', 'none', 'job-b', 'none', 'job-c']);
     expect(who('10.0.0.1', at(9), at(21))).toBe('job-a|job-b');
     server.deletePod('ns', 'job-a');
     server.deletePod('ns', 'job-c');
-    await until(() => who('10.0.0.1') === 'nobody');
+    await until(() => who('10.0.0.1') === 'none');
     expect(who('10.0.0.1', at(5))).toBe('job-a');
   });
 
@@ -188,19 +188,19 @@ describe('owners of addresses', () => {
     const old = pod('old', 'n1', ['10.0.0.2'], { startedMs: at(300), finishedMs: at(200), phase: 'Succeeded' });
     await startServer({ pods: [done, old, pod('now', 'n1', ['10.0.0.2'], { startedMs: at(10) })] });
     await follow();
-    expect([who('10.0.0.1', at(25)), who('10.0.0.1')]).toEqual(['done', 'nobody']);
-    expect([who('10.0.0.2', at(250)), who('10.0.0.2')]).toEqual(['nobody', 'now']);
+    expect([who('10.0.0.1', at(25)), who('10.0.0.1')]).toEqual(['done', 'none']);
+    expect([who('10.0.0.2', at(250)), who('10.0.0.2')]).toEqual(['none', 'now']);
   });
 
   test('a node that is replaced under its name', async () => {
     await startServer();
     await follow();
     server.deleteNode('n2');
-    await until(() => who('192.168.0.2') === 'nobody');
+    await until(() => who('192.168.0.2') === 'none');
     expect(owners.node('n2')).toBeUndefined();
     server.putNode({ name: 'n2', zone: 'z3', internalIps: ['192.168.0.22'] });
     await until(() => who('192.168.0.22') === 'n2');
-    expect([owners.node('n2')?.zone, who('192.168.0.2')]).toEqual(['z3', 'nobody']);
+    expect([owners.node('n2')?.zone, who('192.168.0.2')]).toEqual(['z3', 'none']);
   });
 
   test('5,000 pods at once', async () => {
@@ -246,7 +246,7 @@ describe('an expired resource version', () => {
     };
     await follow();
     expect(await failures()).toEqual({ 'pods gone': 1 });
-    expect([owners.counts.pods, who('10.1.0.8'), who('10.1.0.9')]).toEqual([129, 'nobody', 'p8']);
+    expect([owners.counts.pods, who('10.1.0.8'), who('10.1.0.9')]).toEqual([129, 'none', 'p8']);
   });
 
   test.each<[string, () => void]>([
@@ -264,7 +264,7 @@ describe('an expired resource version', () => {
     await server.listen();
     cut();
     await until(() => who('10.0.0.3') === 'c');
-    expect([who('10.0.0.1'), who('10.0.0.1', back - 5000), who('10.0.0.2')]).toEqual(['nobody', 'a', 'b']);
+    expect([who('10.0.0.1'), who('10.0.0.1', back - 5000), who('10.0.0.2')]).toEqual(['none', 'a', 'b']);
     expect((await failures())['pods gone']).toBe(1);
   });
 });
@@ -365,7 +365,16 @@ describe('connections', () => {
 /** The collector of a node. */
 function collectorOf(node: string): Collector {
   const settings = { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined };
-  return { node, bootId: '', epoch: node, version: '', settings, nodeAddresses: [], peer: undefined };
+  return {
+    node,
+    bootId: '',
+    epoch: node,
+    version: '',
+    settings,
+    nodeAddresses: [],
+    peer: undefined,
+    certificate: { kind: 'any' as const },
+  };
 }
 
 describe('events', () => {
@@ -393,7 +402,7 @@ describe('events', () => {
     const log = createLog('debug', () => {});
     const tell = (event: NodeEvent): void => kubernetes!.record(event);
     const speaking = new Set(['n1', 'n2', 'stranger']);
-    const watch = new NodeProblemWatch({ speaking: () => speaking, tell, log, registry, now: () => now });
+    const watch = new NodeProblemWatch({ streaming: () => speaking, report: tell, log, registry, now: () => now });
     const fine = { accounting: true, timestamps: true, events: 1, counterDecreases: 0, entriesWithoutCounters: 0 };
     watch.take(collectorOf('stranger'), { ...fine, accounting: false });
     watch.take(collectorOf('n1'), { ...fine, accounting: false });

@@ -23,7 +23,7 @@ export class NodeHandler implements ResourceHandler {
 
   /** All nodes. */
   get records(): NodeRecord[] {
-    return [...this.#nodes.values()].map(({ node }) => node);
+    return [...this.#nodes.values()].map(withPodRanges);
   }
 
   /** Names of all nodes. */
@@ -63,7 +63,7 @@ export class NodeHandler implements ResourceHandler {
     for (const problem of facts.problems)
       if (!before?.problems.includes(problem)) this.#onProblem(problem, `node ${node.name}`);
     this.#nodes.set(node.name, facts);
-    this.#owners?.upsertNode(node, atMs);
+    this.#owners?.upsertNode(withPodRanges(facts), atMs);
     if (rangesDiffer(before, facts)) this.#owners?.setClusterRanges(this.ranges);
   }
 
@@ -83,6 +83,10 @@ export class NodeHandler implements ResourceHandler {
     this.#owners?.endNode(name, atMs);
     if (rangesDiffer(facts, undefined)) this.#owners?.setClusterRanges(this.ranges);
   }
+}
+
+function withPodRanges({ node, podRanges }: NodeFacts): NodeRecord {
+  return { ...node, podRanges };
 }
 
 function rangesDiffer(a: NodeFacts | undefined, b: NodeFacts | undefined): boolean {

@@ -1,5 +1,5 @@
 import { addressKey } from '@egressd/flow/address';
-import { type OwnerSource, type PodRecord, REMEMBER_MS } from '../owners/registry.ts';
+import { EVICT_AFTER_MS, type OwnerSource, type PodRecord } from '../owners/registry.ts';
 import { asMap, asText } from './json.ts';
 import type { ResourceHandler } from './list-watch.ts';
 import { type OnProblem, type PodFacts, readPod } from './records.ts';
@@ -101,7 +101,7 @@ export class PodHandler implements ResourceHandler {
 
   /** A pod that had ended before it was first seen: batches with its traffic may still come. */
   #addFinished(owners: PodOwners, { pod, endedMs }: PodFacts, nowMs: number): void {
-    if (endedMs === undefined || endedMs <= nowMs - REMEMBER_MS || pod.fromMs === undefined) return;
+    if (endedMs === undefined || endedMs <= nowMs - EVICT_AFTER_MS || pod.fromMs === undefined) return;
     owners.upsertPod(pod, nowMs);
     owners.endPod(pod.key, Math.min(endedMs, nowMs));
   }

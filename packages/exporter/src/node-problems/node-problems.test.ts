@@ -1,6 +1,6 @@
 import type { NodeHealth } from '@egressd/flow/node-health';
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { FORGET_MS, NodeProblems, ZEROED_MS } from './node-problems.ts';
+import { EVICT_AFTER_MS, NodeProblems, ZEROED_MS } from './node-problems.ts';
 
 const FINE: NodeHealth = {
   accounting: true,
@@ -15,9 +15,11 @@ const take = (health: Partial<NodeHealth>, nowMs = 0, epoch = 'first') =>
   nodes.take('n1', epoch, { ...FINE, ...health }, nowMs);
 
 /** What is amiss with which nodes. */
-const amiss = (nowMs = 0, ...speaking: string[]) =>
+const problems = (nowMs = 0, ...streaming: string[]) =>
   Object.fromEntries(
-    [...nodes.amiss(new Set(speaking.length === 0 ? ['n1'] : speaking), nowMs)].filter(([, list]) => list.length > 0),
+    [...nodes.current(new Set(streaming.length === 0 ? ['n1'] : streaming), nowMs)].filter(
+      ([, list]) => list.length > 0,
+    ),
   );
 
 beforeEach(() => {
@@ -40,22 +42,22 @@ describe('amiss', () => {
     ],
   ])('%s', (_, health, expected) => {
     expect(take(health)).toEqual(expected);
-    expect(amiss()).toEqual(Object.fromEntries(expected.map((what) => [what, ['n1']])));
+    expect(problems()).toEqual(Object.fromEntries(expected.map((what) => [what, ['n1']])));
   });
 
   test('is new once, and again after it was well', () => {
     expect(take({ accounting: false })).toEqual(['accounting_off']);
     expect(take({ accounting: false, entriesWithoutCounters: 3 })).toEqual(['entries_without_counters']);
     expect(take({})).toEqual([]);
-    expect(amiss()).toEqual({});
+    expect(problems()).toEqual({});
     expect(take({ accounting: false })).toEqual(['accounting_off']);
   });
 
   test('counts nodes that speak', () => {
     take({ accounting: false });
     nodes.take('n2', 'other', { ...FINE, accounting: false }, 0);
-    expect(amiss(0, 'n1', 'n2', 'n3')).toEqual({ accounting_off: ['n1', 'n2'] });
-    expect(amiss(0, 'n2')).toEqual({ accounting_off: ['n2'] });
+    expect(problems(0, 'n1', 'n2', 'n3')).toEqual({ accounting_off: ['n1', 'n2'] });
+    expect(problems(0, 'n2')).toEqual({ accounting_off: ['n2'] });
   });
 });
 
@@ -64,8 +66,8 @@ describe('counters that fell', () => {
     take({});
     expect(take({ counterDecreases: 2 }, 1000)).toEqual(['counters_zeroed']);
     expect(take({ counterDecreases: 5 }, 2000)).toEqual([]);
-    expect(amiss(2000 + ZEROED_MS - 1)).toEqual({ counters_zeroed: ['n1'] });
-    expect(amiss(2000 + ZEROED_MS)).toEqual({});
+    expect(problems(2000 + ZEROED_MS - 1)).toEqual({ counters_zeroed: ['n1'] });
+    expect(problems(2000 + ZEROED_MS)).toEqual({});
     expect(take({ counterDecreases: 5 }, 3000 + ZEROED_MS)).toEqual([]);
     expect(take({ counterDecreases: 6 }, 4000 + ZEROED_MS)).toEqual(['counters_zeroed']);
   });
@@ -87,13 +89,13 @@ describe('counters that fell', () => {
 test('a node that speaks stays, one that is gone is forgotten', () => {
   take({ accounting: false });
   nodes.take('n2', 'other', FINE, 0);
-  nodes.forget(new Set(['n1']), FORGET_MS - 1);
+  nodes.evict(new Set(['n1']), EVICT_AFTER_MS - 1);
   expect(nodes.size).toBe(2);
-  nodes.forget(new Set(['n1']), FORGET_MS);
+  nodes.evict(new Set(['n1']), EVICT_AFTER_MS);
   expect(nodes.size).toBe(1);
-  expect(amiss(FORGET_MS)).toEqual({ accounting_off: ['n1'] });
-  nodes.forget(new Set(), 2 * FORGET_MS - 1);
+  expect(problems(EVICT_AFTER_MS)).toEqual({ accounting_off: ['n1'] });
+  nodes.evict(new Set(), 2 * EVICT_AFTER_MS - 1);
   expect(nodes.size).toBe(1);
-  nodes.forget(new Set(), 2 * FORGET_MS);
+  nodes.evict(new Set(), 2 * EVICT_AFTER_MS);
   expect(nodes.size).toBe(0);
 });

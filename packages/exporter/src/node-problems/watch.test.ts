@@ -17,17 +17,17 @@ const FINE: NodeHealth = {
 let watch: NodeProblemWatch;
 let now: number;
 let lines: string[];
-let told: NodeEvent[];
+let reported: NodeEvent[];
 let registry: Registry;
-let speaking: Set<string>;
+let streaming: Set<string>;
 
 beforeEach(() => {
-  [now, lines, told] = [0, [], []];
+  [now, lines, reported] = [0, [], []];
   registry = new Registry();
-  speaking = new Set(['n1', 'n2']);
+  streaming = new Set(['n1', 'n2']);
   const log = createLog('debug', (line) => lines.push(line));
-  const tell = (event: NodeEvent): void => void told.push(event);
-  watch = new NodeProblemWatch({ speaking: () => speaking, tell, log, registry, now: () => now });
+  const report = (event: NodeEvent): void => void reported.push(event);
+  watch = new NodeProblemWatch({ streaming: () => streaming, report, log, registry, now: () => now });
 });
 
 function take(node: string, health: Partial<NodeHealth>): void {
@@ -40,6 +40,7 @@ function take(node: string, health: Partial<NodeHealth>): void {
     settings,
     nodeAddresses: [],
     peer: undefined,
+    certificate: { kind: 'any' as const },
   };
   watch.take(collector, { ...FINE, ...health });
 }
@@ -55,22 +56,22 @@ test('accounting off: a line, a metric, and an event as long as it is so', async
   take('n1', { accounting: false });
   take('n2', {});
   expect(lines).toHaveLength(1);
-  expect(lines[0]).toMatch(/level=error msg="nf_conntrack_acct is off on a node.*node=n1 advice="run.*-init/);
-  expect(told).toMatchObject([{ node: 'n1', reason: 'AccountingOff', message: expect.stringContaining('-init') }]);
+  expect(lines[0]).toMatch(/level=error .* node=n1 problem=accounting_off advice="run.*-init/);
+  expect(reported).toMatchObject([{ node: 'n1', reason: 'AccountingOff', message: expect.stringContaining('-init') }]);
   expect(await shown()).toEqual(['accounting_off 1']);
   watch.check();
-  expect(told).toHaveLength(2);
+  expect(reported).toHaveLength(2);
   take('n1', {});
   watch.check();
-  expect(told).toHaveLength(2);
+  expect(reported).toHaveLength(2);
   expect(await shown()).toEqual([]);
 });
 
 test('counters zeroed by somebody else', async () => {
   take('n1', {});
   take('n1', { counterDecreases: 1 });
-  expect(lines.join()).toMatch(/level=warn msg="the counters of connections fell.*node=n1 advice="find who/);
-  expect(told).toMatchObject([{ node: 'n1', reason: 'CountersZeroed' }]);
+  expect(lines.join()).toMatch(/level=warn .* node=n1 problem=counters_zeroed advice="find/);
+  expect(reported).toMatchObject([{ node: 'n1', reason: 'CountersZeroed' }]);
   expect(await shown()).toEqual(['counters_zeroed 1']);
 });
 
@@ -78,7 +79,7 @@ test('what loses nothing is no event', async () => {
   take('n1', { timestamps: false, entriesWithoutCounters: 5 });
   take('n2', { timestamps: false });
   watch.check();
-  expect(told).toEqual([]);
+  expect(reported).toEqual([]);
   expect(lines).toHaveLength(2);
   expect(await shown()).toEqual(['timestamps_off 2', 'entries_without_counters 1']);
 });
@@ -95,8 +96,8 @@ test('a node that flaps is said less and less, each on its own', () => {
 
 test('a node whose stream is gone is not counted', async () => {
   take('n1', { accounting: false });
-  speaking.delete('n1');
+  streaming.delete('n1');
   watch.check();
-  expect(told).toHaveLength(1);
+  expect(reported).toHaveLength(1);
   expect(await shown()).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import type { Owner, Ownership, Workload } from './owners.ts';
 
 /** A node as one who has addresses. Zone and region are changed in place: they are corrections, not a new owner. */
-export interface NodeHolder {
+export interface NodeOwner {
   readonly kind: 'node';
   readonly name: string;
   zone: string;
@@ -11,147 +11,157 @@ export interface NodeHolder {
 }
 
 /** A pod as one who has addresses. */
-export interface PodHolder {
+export interface PodOwner {
   readonly kind: 'pod';
   readonly namespace: string;
   readonly name: string;
   readonly workload: Workload | undefined;
-  node: NodeHolder;
+  node: NodeOwner;
   ownership?: OneOwner;
 }
 
-export type Holder = NodeHolder | PodHolder;
+export type IpOwner = NodeOwner | PodOwner;
 type OneOwner = Extract<Ownership, { known: 'owner' }>;
 
-/** How it is known who has an address: a node's own kernel says so, or inventory or Kubernetes do. */
-export type Claim = 'kernel' | 'declared';
+/** How it is known who has an address: from the node's own kernel, or from the inventory or Kubernetes. */
+export type Evidence = 'kernel' | 'declared';
 
-/** One time in which somebody had an address. Unix milliseconds. */
-export interface Tenure {
-  readonly holder: Holder;
-  readonly claim: Claim;
+/** One span in which an owner had an address. Unix milliseconds. */
+export interface OwnershipSpan {
+  readonly ipOwner: IpOwner;
+  readonly evidence: Evidence;
   readonly fromMs: number;
   /** Exclusive; Infinity while it lasts. */
   toMs: number;
 }
 
-const NOBODY: Ownership = { known: 'nobody' };
+const NO_OWNER: Ownership = { known: 'none' };
 
 /**
  * Who had which address when.
  *
- *   address (addressKey)  ->  tenures, in the order in which they were told
+ *   address (addressKey)  ->  spans, in the order in which they were reported
  *   10.1.0.7                  | job-a  09:00 .. 09:40 |  job-b  10:02 .. |
  *   10.1.0.8                  | web-0  always ..      |
- *   192.168.0.1               | node-1 always ..      |  (never a pod, whoever says so)
+ *   192.168.0.1               | node-1 always ..      |  (never a pod, whatever the source)
  *
- * At any moment an address has one holder: a declared node before all; then a pod, the one that came last (a delete that was
+ * At any moment an address has one ipOwner: a declared node before all; then a pod, the one that came last (a delete that was
  * missed ends there); then the node whose kernel says it has the address, which goes before a pod of that same node. Where
  * that leaves two, nobody knows.
  */
-export class Tenures {
-  readonly #byAddress = new Map<string, Tenure[]>();
+export class IpHistory {
+  readonly #byAddress = new Map<string, OwnershipSpan[]>();
 
   /** Addresses that somebody has or had. */
   get size(): number {
     return this.#byAddress.size;
   }
 
-  /** The holder has the address from this time on; no change where it has it already. */
-  begin(key: string, holder: Holder, claim: Claim, fromMs: number): void {
+  /** The ipOwner has the address from this time on; no change where it has it already. */
+  begin(key: string, ipOwner: IpOwner, evidence: Evidence, fromMs: number): void {
     const list = this.#byAddress.get(key);
-    const tenure = { holder, claim, fromMs, toMs: Number.POSITIVE_INFINITY };
-    if (list === undefined) this.#byAddress.set(key, [tenure]);
-    else if (!list.some((it) => lasting(it, holder, claim))) list.push(tenure);
+    const span = { ipOwner, evidence, fromMs, toMs: Number.POSITIVE_INFINITY };
+    if (list === undefined) this.#byAddress.set(key, [span]);
+    else if (!list.some((it) => lasting(it, ipOwner, evidence))) list.push(span);
   }
 
-  /** The holder has the address no more. */
-  end(key: string, holder: Holder, claim: Claim, atMs: number): void {
-    const tenure = this.#byAddress.get(key)?.find((it) => lasting(it, holder, claim));
-    if (tenure !== undefined) tenure.toMs = Math.max(atMs, tenure.fromMs);
+  /** The ipOwner has the address no more. */
+  end(key: string, ipOwner: IpOwner, evidence: Evidence, atMs: number): void {
+    const span = this.#byAddress.get(key)?.find((it) => lasting(it, ipOwner, evidence));
+    if (span !== undefined) span.toMs = Math.max(atMs, span.fromMs);
   }
 
-  /** Takes a tenure as it was. */
-  restore(key: string, tenure: Tenure): void {
+  /** Takes a span as it was. */
+  restore(key: string, span: OwnershipSpan): void {
     const list = this.#byAddress.get(key);
-    if (list === undefined) this.#byAddress.set(key, [{ ...tenure }]);
-    else list.push({ ...tenure });
+    if (list === undefined) this.#byAddress.set(key, [{ ...span }]);
+    else list.push({ ...span });
   }
 
-  /** All tenures, each with its address. */
-  *all(): Generator<[string, Tenure]> {
-    for (const [key, list] of this.#byAddress) for (const tenure of list) yield [key, tenure];
+  /** All spans, each with its address. */
+  *all(): Generator<[string, OwnershipSpan]> {
+    for (const [key, list] of this.#byAddress) for (const span of list) yield [key, span];
   }
 
-  /** Drops tenures that ended before this time. `seen` is called with each holder that is kept. */
-  forget(beforeMs: number, seen: (holder: Holder) => void): void {
+  /** Drops spans that ended before this time. `seen` is called with each ipOwner that is kept. */
+  evict(beforeMs: number, seen: (ipOwner: IpOwner) => void): void {
     for (const [key, list] of this.#byAddress) {
       const kept = list.filter((it) => it.toMs > beforeMs);
       if (kept.length === 0) this.#byAddress.delete(key);
       else if (kept.length < list.length) this.#byAddress.set(key, kept);
-      for (const tenure of kept) seen(tenure.holder);
+      for (const span of kept) seen(span.ipOwner);
     }
   }
 
+  /** The owner whom inventory or Kubernetes declare for the address at this time: a node before a pod. */
+  declaredOwner(key: string, atMs: number): Owner | undefined {
+    const now = (this.#byAddress.get(key) ?? []).filter(
+      ({ evidence, fromMs, toMs }) => evidence === 'declared' && fromMs <= atMs && atMs < toMs,
+    );
+    const nodes = now.filter(({ ipOwner }) => ipOwner.kind === 'node');
+    const [last] = now.length === 0 ? [] : latest(nodes.length > 0 ? nodes : now);
+    return last === undefined ? undefined : ownershipOf(last).owner;
+  }
+
   /** Who had the address from `fromMs` to `toMs` (exclusive). For a part of that time is enough, as long as it was one. */
-  during(key: string, fromMs: number, toMs: number): Ownership {
+  ownerBetween(key: string, fromMs: number, toMs: number): Ownership {
     const list = this.#byAddress.get(key);
-    if (list === undefined) return NOBODY;
+    if (list === undefined) return NO_OWNER;
     const end = Math.max(toMs, fromMs + 1);
     const only = list[0]!;
-    if (list.length === 1) return only.fromMs < end && fromMs < only.toMs ? ownershipOf(only.holder) : NOBODY;
+    if (list.length === 1) return only.fromMs < end && fromMs < only.toMs ? ownershipOf(only.ipOwner) : NO_OWNER;
     const found = new Map<string, OneOwner>();
     for (const moment of moments(list, fromMs, end))
-      for (const holder of holdersAt(list, moment)) found.set(nameOf(holder), ownershipOf(holder));
+      for (const ipOwner of ownersAt(list, moment)) found.set(nameOf(ipOwner), ownershipOf(ipOwner));
     const [first, ...others] = found.values();
-    if (first === undefined) return NOBODY;
+    if (first === undefined) return NO_OWNER;
     if (others.length === 0) return first;
     return { known: 'several', owners: [first, ...others].map((it) => it.owner) };
   }
 }
 
-function lasting(tenure: Tenure, holder: Holder, claim: Claim): boolean {
-  return tenure.holder === holder && tenure.claim === claim && tenure.toMs === Number.POSITIVE_INFINITY;
+function lasting(span: OwnershipSpan, ipOwner: IpOwner, evidence: Evidence): boolean {
+  return span.ipOwner === ipOwner && span.evidence === evidence && span.toMs === Number.POSITIVE_INFINITY;
 }
 
 /** The start of the time and every moment within it at which something begins or ends: in between nothing changes. */
-function moments(list: readonly Tenure[], fromMs: number, endMs: number): number[] {
+function moments(list: readonly OwnershipSpan[], fromMs: number, endMs: number): number[] {
   const changes = list.flatMap((it) => [it.fromMs, it.toMs]).filter((at) => at > fromMs && at < endMs);
   return [fromMs, ...changes];
 }
 
-function holdersAt(list: readonly Tenure[], atMs: number): Holder[] {
+function ownersAt(list: readonly OwnershipSpan[], atMs: number): IpOwner[] {
   const now = list.filter((it) => it.fromMs <= atMs && atMs < it.toMs);
-  const declared = latest(now.filter((it) => it.claim === 'declared' && it.holder.kind === 'node'));
+  const declared = latest(now.filter((it) => it.evidence === 'declared' && it.ipOwner.kind === 'node'));
   if (declared.length > 0) return declared;
-  const pods = latest(now.filter((it) => it.holder.kind === 'pod'));
-  const nodes = now.filter((it) => it.holder.kind === 'node').map((it) => it.holder);
+  const pods = latest(now.filter((it) => it.ipOwner.kind === 'pod'));
+  const nodes = now.filter((it) => it.ipOwner.kind === 'node').map((it) => it.ipOwner);
   if (pods.length === 0) return nodes;
   return pods.map((pod) => (pod.kind === 'pod' && nodes.includes(pod.node) ? pod.node : pod));
 }
 
 /** Those who came last: more than one only where they came at the same time. */
-function latest(tenures: readonly Tenure[]): Holder[] {
-  const last = Math.max(...tenures.map((it) => it.fromMs));
-  return tenures.filter((it) => it.fromMs === last).map((it) => it.holder);
+function latest(spans: readonly OwnershipSpan[]): IpOwner[] {
+  const last = Math.max(...spans.map((it) => it.fromMs));
+  return spans.filter((it) => it.fromMs === last).map((it) => it.ipOwner);
 }
 
 /** A pod that comes back under its name, on its node, is to us the one that it was. */
-function nameOf(holder: Holder): string {
-  return holder.kind === 'node' ? holder.name : `${holder.namespace}/${holder.name}@${holder.node.name}`;
+function nameOf(ipOwner: IpOwner): string {
+  return ipOwner.kind === 'node' ? ipOwner.name : `${ipOwner.namespace}/${ipOwner.name}@${ipOwner.node.name}`;
 }
 
-/** The same object as long as nothing about the holder changes. */
-function ownershipOf(holder: Holder): OneOwner {
-  const node = holder.kind === 'pod' ? holder.node : holder;
-  const last = holder.ownership?.owner;
+/** The same object as long as nothing about the ipOwner changes. */
+function ownershipOf(ipOwner: IpOwner): OneOwner {
+  const node = ipOwner.kind === 'pod' ? ipOwner.node : ipOwner;
+  const last = ipOwner.ownership?.owner;
   if (last === undefined || last.node !== node.name || last.zone !== node.zone || last.region !== node.region)
-    holder.ownership = { known: 'owner', owner: ownerOf(holder, node) };
-  return holder.ownership!;
+    ipOwner.ownership = { known: 'owner', owner: ownerOf(ipOwner, node) };
+  return ipOwner.ownership!;
 }
 
-function ownerOf(holder: Holder, { name, zone, region }: NodeHolder): Owner {
-  const pod = holder.kind === 'pod' ? { namespace: holder.namespace, pod: holder.name } : { namespace: '', pod: '' };
-  const workload = holder.kind === 'pod' && holder.workload !== undefined ? { workload: holder.workload } : {};
-  return { kind: holder.kind, ...pod, node: name, zone, region, ...workload };
+function ownerOf(ipOwner: IpOwner, { name, zone, region }: NodeOwner): Owner {
+  const pod = ipOwner.kind === 'pod' ? { namespace: ipOwner.namespace, pod: ipOwner.name } : { namespace: '', pod: '' };
+  const workload = ipOwner.kind === 'pod' && ipOwner.workload !== undefined ? { workload: ipOwner.workload } : {};
+  return { kind: ipOwner.kind, ...pod, node: name, zone, region, ...workload };
 }

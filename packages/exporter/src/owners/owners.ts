@@ -22,30 +22,36 @@ export interface Owner {
 export type Ownership =
   /** One owner during the whole time. */
   | { readonly known: 'owner'; readonly owner: Owner }
-  /** Nobody that we know of. */
-  | { readonly known: 'nobody' }
+  /** No known owner. */
+  | { readonly known: 'none' }
   /** The address changed hands meanwhile: the bytes belong to one of these, and it is not known to whom. */
   | { readonly known: 'several'; readonly owners: readonly Owner[] };
 
-/** A node, as far as its source told. */
+/** A node, as far as its source reports it. */
 export interface NodeRecord {
   readonly name: string;
   readonly zone: string;
   readonly region: string;
   /** 16 bytes each, as declared by inventory or Kubernetes, not by the node itself. Empty: not known. */
   readonly addresses: readonly Uint8Array[];
+  /** Where its pods' addresses are from (podCIDRs); missing: not known. */
+  readonly podRanges?: readonly Range[];
 }
 
 /**
- * Who has which address, and when: filled by the inventory file or by Kubernetes, asked by join and by the receiver. Times are
+ * Who has which address, and when: filled by the inventory file or by Kubernetes, asked by enrich and by the authorization of streams. Times are
  * Unix milliseconds.
  */
 export interface Owners {
-  /** Every source has told its first whole state. */
+  /** Every source has delivered its first whole state. */
   readonly synced: boolean;
   /** Who had the address at `bytes[at..at+16]` from `fromMs` to `toMs`. Host-network pods own nothing: their address is the node's. */
-  during(bytes: Uint8Array, at: number, fromMs: number, toMs: number): Ownership;
+  ownerBetween(bytes: Uint8Array, at: number, fromMs: number, toMs: number): Ownership;
   node(name: string): NodeRecord | undefined;
+  /** The node or pod that has the address now, as inventory or Kubernetes declare it, whatever kernels report. */
+  declaredOwner(address: Uint8Array, nowMs: number): Owner | undefined;
+  /** The node whose pod ranges hold the address. */
+  nodeOfPodRange(address: Uint8Array): string | undefined;
   /** Ranges that belong to the cluster whatever their numbers, so that they are never public. */
   readonly clusterRanges: readonly Range[];
 }

@@ -2,7 +2,13 @@ import { addressKey, parseAddress } from '@egressd/flow/address';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { NodeRecord } from './owners.ts';
-import { MAX_HEARD_NODES, OwnerRegistry, type OwnersState, type PodRecord, REMEMBER_MS } from './registry.ts';
+import {
+  EVICT_AFTER_MS,
+  MAX_KERNEL_ADDRESS_NODES,
+  OwnerRegistry,
+  type OwnersState,
+  type PodRecord,
+} from './registry.ts';
 
 const address = (text: string): Uint8Array => parseAddress(text)!;
 
@@ -19,8 +25,8 @@ const state = (nodes: NodeRecord[], pods: PodRecord[] = []): OwnersState => ({ n
 
 /** `name` of the pod or node, `nobody`, or `a|b` where it is not known which. */
 function who(owners: OwnerRegistry, ip: string, fromMs = 0, toMs = fromMs + 1): string {
-  const found = owners.during(address(ip), 0, fromMs, toMs);
-  if (found.known === 'nobody') return 'nobody';
+  const found = owners.ownerBetween(address(ip), 0, fromMs, toMs);
+  if (found.known === 'none') return 'nobody';
   const all = found.known === 'owner' ? [found.owner] : found.owners;
   return all
     .map((owner) => owner.pod || owner.node)
@@ -63,7 +69,7 @@ describe('one whole state', () => {
   });
 
   test('a pod has the zone and region of its node, unknown ones are empty', () => {
-    const of = (ip: string) => owners.during(address(ip), 0, 0, 1);
+    const of = (ip: string) => owners.ownerBetween(address(ip), 0, 0, 1);
     const owner = { kind: 'pod', namespace: 'ns', pod: 'a', node: 'n1', zone: 'zone-of-n1', region: 'r' };
     expect(of('10.0.0.1')).toEqual({ known: 'owner', owner });
     expect(of('10.0.0.5')).toMatchObject({ owner: { node: 'gone', zone: '', region: '' } });
@@ -71,7 +77,7 @@ describe('one whole state', () => {
   });
 
   test('the same owner is the same object', () => {
-    const of = (ip: string) => owners.during(address(ip), 0, 0, 1);
+    const of = (ip: string) => owners.ownerBetween(address(ip), 0, 0, 1);
     expect(of('10.0.0.1')).toBe(of('fd01::1'));
   });
 
@@ -150,13 +156,16 @@ describe('over time', () => {
     const owners = start();
     owners.source('file').endPod('a', 2000);
     owners.source('file').upsertPod(pod('a', 'n1', ['10.0.0.1']), 3000);
-    expect(owners.during(address('10.0.0.1'), 0, 1000, 4000)).toMatchObject({ known: 'owner', owner: { pod: 'a' } });
+    expect(owners.ownerBetween(address('10.0.0.1'), 0, 1000, 4000)).toMatchObject({
+      known: 'owner',
+      owner: { pod: 'a' },
+    });
   });
 
   test('a zone that is learned late is no change of hands', () => {
     const owners = start();
     owners.source('file').upsertNode(node('n1', [], 'better'), 2000);
-    const found = owners.during(address('10.0.0.1'), 0, 1000, 3000);
+    const found = owners.ownerBetween(address('10.0.0.1'), 0, 1000, 3000);
     expect(found).toMatchObject({ known: 'owner', owner: { pod: 'a', zone: 'better' } });
   });
 
@@ -164,9 +173,9 @@ describe('over time', () => {
     const owners = start();
     owners.source('file').endPod('a', 2000);
     owners.source('file').endNode('n1', 2000);
-    owners.forget(2000 + REMEMBER_MS - 1);
+    owners.evict(2000 + EVICT_AFTER_MS - 1);
     expect(who(owners, '10.0.0.1', 1500)).toBe('a');
-    owners.forget(2000 + REMEMBER_MS);
+    owners.evict(2000 + EVICT_AFTER_MS);
     expect(who(owners, '10.0.0.1', 1500)).toBe('nobody');
     expect(owners.counts).toEqual({ nodes: 1, pods: 0, addresses: 0 });
   });
@@ -221,7 +230,7 @@ describe('addresses that the node itself told', () => {
     const owners = start();
     owners.addNodeAddresses('n1', [address('172.16.0.1')], 2000);
     owners.addNodeAddresses('n2', [address('172.16.0.2')], 2000);
-    for (let i = 1; i < MAX_HEARD_NODES; i++) owners.addNodeAddresses(`stranger-${i}`, [], 3000);
+    for (let i = 1; i < MAX_KERNEL_ADDRESS_NODES; i++) owners.addNodeAddresses(`stranger-${i}`, [], 3000);
     expect([who(owners, '172.16.0.1', 2999), who(owners, '172.16.0.1', 3000)]).toEqual(['n1', 'nobody']);
     expect(who(owners, '172.16.0.2', 3000)).toBe('n2');
   });
@@ -234,7 +243,7 @@ describe('addresses that the node itself told', () => {
 });
 
 test('agrees with a naive model that looks at every moment for itself', () => {
-  type Entry = { ip: number; holder: string; on: string; rank: 'node' | 'pod' | 'kernel'; from: number; to: number };
+  type Entry = { ip: number; ipOwner: string; on: string; rank: 'node' | 'pod' | 'kernel'; from: number; to: number };
   const ips = ['10.0.0.1', '10.0.0.2', '10.0.0.3'];
   const ipSet = fc.uniqueArray(fc.nat(2), { maxLength: 2 });
   const step = fc.oneof(
@@ -248,10 +257,10 @@ test('agrees with a naive model that looks at every moment for itself', () => {
     const nodes = here.filter((it) => it.rank === 'node');
     const pods = here.filter((it) => it.rank === 'pod');
     const newest = (entries: Entry[]) => entries.filter((it) => entries.every((other) => other.from <= it.from));
-    if (nodes.length > 0) return newest(nodes).map((it) => it.holder);
-    const heard = here.filter((it) => it.rank === 'kernel').map((it) => it.holder);
+    if (nodes.length > 0) return newest(nodes).map((it) => it.ipOwner);
+    const heard = here.filter((it) => it.rank === 'kernel').map((it) => it.ipOwner);
     if (pods.length === 0) return heard;
-    return newest(pods).map((it) => (heard.includes(it.on) ? it.on : it.holder));
+    return newest(pods).map((it) => (heard.includes(it.on) ? it.on : it.ipOwner));
   };
   fc.assert(
     fc.property(fc.array(step, { maxLength: 25 }), (steps) => {
@@ -260,11 +269,11 @@ test('agrees with a naive model that looks at every moment for itself', () => {
       const api = owners.source('api');
       const model: Entry[] = [];
       const podNode = new Map<string, string>();
-      const set = (holder: string, on: string, rank: Entry['rank'], wanted: number[], now: number, from = now) => {
-        const open = model.filter((it) => it.holder === holder && it.rank === rank && it.to === Infinity);
+      const set = (ipOwner: string, on: string, rank: Entry['rank'], wanted: number[], now: number, from = now) => {
+        const open = model.filter((it) => it.ipOwner === ipOwner && it.rank === rank && it.to === Infinity);
         for (const it of open) if (!wanted.includes(it.ip)) it.to = now;
         for (const ip of wanted)
-          if (!open.some((it) => it.ip === ip)) model.push({ ip, holder, on, rank, from, to: Infinity });
+          if (!open.some((it) => it.ip === ip)) model.push({ ip, ipOwner, on, rank, from, to: Infinity });
       };
       const heard = new Set<number>();
       steps.forEach((it, i) => {
@@ -292,7 +301,7 @@ test('agrees with a naive model that looks at every moment for itself', () => {
         for (let from = 0; from <= steps.length; from++)
           for (const length of [1, 2, 7]) {
             const all = new Set<string>();
-            for (let t = from; t < from + length; t++) for (const holder of at(model, ip, t)) all.add(holder);
+            for (let t = from; t < from + length; t++) for (const ipOwner of at(model, ip, t)) all.add(ipOwner);
             expect(who(owners, ips[ip]!, from, from + length)).toBe([...all].sort().join('|') || 'nobody');
           }
     }),

@@ -1,17 +1,23 @@
-import { addressKey, type Range } from '@egressd/flow/address';
+import { addressKey, inRange, type Range } from '@egressd/flow/address';
 import { Bug } from '@egressd/flow/bug';
-import { type AddressHistory, historyOf, type NodeHistory, type PodHistory, type Time } from './history-image.ts';
-import { type Claim, type Holder, type NodeHolder, type PodHolder, Tenures } from './ip-history.ts';
-import type { NodeRecord, Owners, Ownership, Workload } from './owners.ts';
+import { type Evidence, IpHistory, type IpOwner, type NodeOwner, type PodOwner } from './ip-history.ts';
+import {
+  type IpHistoryImage,
+  imageOfIpHistory,
+  type NodeHistory,
+  type PodHistory,
+  type Time,
+} from './ip-history-image.ts';
+import type { NodeRecord, Owner, Owners, Ownership, Workload } from './owners.ts';
 
-/** Who had an address is remembered for this long after it ended: batches of a collector that was cut off may come late. */
-export const REMEMBER_MS = 60 * 60_000;
-/** Nodes whose own kernel's word on their addresses is kept. One more, and the one heard first is forgotten. */
-export const MAX_HEARD_NODES = 20_000;
+/** A span is kept for this long after it ended: batches of a collector that was cut off may come late. */
+export const EVICT_AFTER_MS = 60 * 60_000;
+/** Nodes of which addresses from their own kernels are kept. One more, and the oldest is evicted. */
+export const MAX_KERNEL_ADDRESS_NODES = 20_000;
 
-/** A pod as a source tells it. */
+/** A pod as a source reports it. */
 export interface PodRecord {
-  /** Names the pod among all that this source ever told: a UID, or namespace and name. */
+  /** Names the pod among all that this source ever reported: a UID, or namespace and name. */
   readonly key: string;
   readonly namespace: string;
   readonly name: string;
@@ -37,26 +43,26 @@ export interface OwnersState {
 export interface OwnerCounts {
   readonly nodes: number;
   readonly pods: number;
-  /** With those that are only remembered. */
+  /** Those with only a past included. */
   readonly addresses: number;
 }
 
 interface LivePod {
-  readonly holder: PodHolder;
+  readonly ipOwner: PodOwner;
   keys: readonly string[];
 }
 
 interface NodeEntry {
-  readonly holder: NodeHolder;
+  readonly ipOwner: NodeOwner;
   /** What its source declared; undefined once it is gone, or while only its pods are known. */
   record: NodeRecord | undefined;
   keys: readonly string[];
 }
 
-/** What one source has told. */
+/** What one source has reported. */
 interface SourceState {
   synced: boolean;
-  /** What it had told by then is known from a history: who is new in its first state came after. */
+  /** What it had reported by then is known from a restored image: who is new in its first state came after. */
   knownMs: number | undefined;
   readonly pods: Map<string, LivePod>;
   readonly nodes: Set<string>;
@@ -67,13 +73,13 @@ interface SourceState {
 export interface OwnerSource {
   /**
    * Everything it knows: who is missing is gone. The first state counts for the time before it as well (save for a pod with
-   * `fromMs`): what moved just before was moved by those who are there now, as far as anybody can tell. Where a history was restored
+   * `fromMs`): what moved just before was moved by those who are there now, as far as can be known. Where a history was restored
    * it counts for the time since then, and who was there then and is missing now is gone from `atMs` on. It makes the source synced.
    */
   replace(state: OwnersState, atMs: number): void;
   /** A pod is there, or its addresses, node or network changed. */
   upsertPod(pod: PodRecord, atMs: number): void;
-  /** A pod has finished or was deleted. Its past is remembered for `REMEMBER_MS`. */
+  /** A pod has finished or was deleted. Its past is kept for `EVICT_AFTER_MS`. */
   endPod(key: string, atMs: number): void;
   upsertNode(node: NodeRecord, atMs: number): void;
   endNode(name: string, atMs: number): void;
@@ -86,17 +92,17 @@ export interface OwnerSource {
  *
  *   sources  inventory | kubernetes     each with its own pods, by key, and its nodes, by name
  *   nodes    name -> zone, region, declared addresses
- *   heard    name -> addresses that the node's own kernel told; they count while the node is declared
- *   tenures  address -> who, from, to
+ *   kernelAddresses name -> addresses from the node's own kernel; they count while the node is declared
+ *   spans  address -> who, from, to
  */
 export class OwnerRegistry implements Owners {
-  readonly #tenures = new Tenures();
+  readonly #ipHistory = new IpHistory();
   readonly #nodes = new Map<string, NodeEntry>();
-  readonly #heard = new Map<string, readonly string[]>();
+  readonly #kernelAddresses = new Map<string, readonly string[]>();
   readonly #sources = new Map<string, SourceState>();
   #clusterRanges: readonly Range[] = [];
 
-  /** @param sources names of all sources that will tell: synced once each has. */
+  /** @param sources names of all sources: synced once each has delivered its state. */
   constructor(sources: readonly string[]) {
     for (const name of sources)
       this.#sources.set(name, {
@@ -119,65 +125,78 @@ export class OwnerRegistry implements Owners {
   get counts(): OwnerCounts {
     const pods = [...this.#sources.values()].reduce((sum, source) => sum + source.pods.size, 0);
     const nodes = [...this.#nodes.values()].reduce((sum, node) => sum + (node.record === undefined ? 0 : 1), 0);
-    return { nodes, pods, addresses: this.#tenures.size };
+    return { nodes, pods, addresses: this.#ipHistory.size };
   }
 
-  during(bytes: Uint8Array, at: number, fromMs: number, toMs: number): Ownership {
-    return this.#tenures.during(addressKey(bytes, at), fromMs, toMs);
+  ownerBetween(bytes: Uint8Array, at: number, fromMs: number, toMs: number): Ownership {
+    return this.#ipHistory.ownerBetween(addressKey(bytes, at), fromMs, toMs);
+  }
+
+  declaredOwner(address: Uint8Array, nowMs: number): Owner | undefined {
+    return this.#ipHistory.declaredOwner(addressKey(address), nowMs);
+  }
+
+  nodeOfPodRange(address: Uint8Array): string | undefined {
+    for (const [name, { record }] of this.#nodes)
+      if (record?.podRanges?.some((range) => inRange(range, address))) return name;
+    return undefined;
   }
 
   node(name: string): NodeRecord | undefined {
     return this.#nodes.get(name)?.record;
   }
 
-  /** All addresses of a node, from its own kernel: those that it told before and not now, it has no more. */
+  /** All addresses of a node, from its own kernel: those that it had before and not now, it has no more. */
   addNodeAddresses(node: string, addresses: readonly Uint8Array[], atMs: number): void {
-    const before = this.#heard.get(node);
+    const before = this.#kernelAddresses.get(node);
     const keys = addresses.map((bytes) => addressKey(bytes));
-    this.#heard.delete(node);
-    this.#heard.set(node, keys);
+    this.#kernelAddresses.delete(node);
+    this.#kernelAddresses.set(node, keys);
     const entry = this.#nodes.get(node);
     if (entry?.record !== undefined)
-      this.#changeAddresses(entry.holder, 'kernel', before ?? [], keys, before === undefined ? ALWAYS : atMs, atMs);
-    const oldest = this.#heard.size > MAX_HEARD_NODES ? this.#heard.keys().next().value : undefined;
+      this.#changeAddresses(entry.ipOwner, 'kernel', before ?? [], keys, before === undefined ? ALWAYS : atMs, atMs);
+    const oldest =
+      this.#kernelAddresses.size > MAX_KERNEL_ADDRESS_NODES ? this.#kernelAddresses.keys().next().value : undefined;
     if (oldest === undefined) return;
-    const forgotten = this.#nodes.get(oldest)?.holder;
-    if (forgotten !== undefined)
-      this.#changeAddresses(forgotten, 'kernel', this.#heard.get(oldest) ?? [], [], atMs, atMs);
-    this.#heard.delete(oldest);
+    const evicted = this.#nodes.get(oldest)?.ipOwner;
+    if (evicted !== undefined)
+      this.#changeAddresses(evicted, 'kernel', this.#kernelAddresses.get(oldest) ?? [], [], atMs, atMs);
+    this.#kernelAddresses.delete(oldest);
   }
 
-  /** Forgets who had an address until before `nowMs - REMEMBER_MS`. To be called now and then. */
-  forget(nowMs: number): void {
-    const used = new Set<NodeHolder>();
-    for (const source of this.#sources.values()) for (const pod of source.pods.values()) used.add(pod.holder.node);
-    this.#tenures.forget(nowMs - REMEMBER_MS, (holder) => used.add(holder.kind === 'pod' ? holder.node : holder));
+  /** Evicts spans that ended before `nowMs - EVICT_AFTER_MS`. To be called now and then. */
+  evict(nowMs: number): void {
+    const used = new Set<NodeOwner>();
+    for (const source of this.#sources.values()) for (const pod of source.pods.values()) used.add(pod.ipOwner.node);
+    this.#ipHistory.evict(nowMs - EVICT_AFTER_MS, (ipOwner) =>
+      used.add(ipOwner.kind === 'pod' ? ipOwner.node : ipOwner),
+    );
     for (const [name, entry] of this.#nodes)
-      if (entry.record === undefined && !used.has(entry.holder)) this.#nodes.delete(name);
+      if (entry.record === undefined && !used.has(entry.ipOwner)) this.#nodes.delete(name);
   }
 
   /** Who had which address until now, for `restore` of a registry to come. */
-  history(nowMs: number): AddressHistory {
+  history(nowMs: number): IpHistoryImage {
     const living = new Map(
       [...this.#sources].flatMap(([source, { pods }]) =>
-        [...pods].map(([key, { holder }]) => [holder, { source, key }] as const),
+        [...pods].map(([key, { ipOwner }]) => [ipOwner, { source, key }] as const),
       ),
     );
     const sources = [...this.#sources];
-    return historyOf(this.#tenures, {
+    return imageOfIpHistory(this.#ipHistory, {
       savedMs: nowMs,
       sources: sources.map(([name]) => name),
-      nodes: [...this.#nodes.values()].map(({ holder }) => holder),
+      nodes: [...this.#nodes.values()].map(({ ipOwner }) => ipOwner),
       declaredBy: (node) => sources.filter(([, { nodes }]) => nodes.has(node.name)).map(([name]) => name),
       living: (pod) => living.get(pod),
     });
   }
 
   /**
-   * Takes a history, before any source has told: what ended keeps its times, and what lasted goes on as if its source had told it.
+   * Takes a history, before any source delivers: what ended keeps its times, and what lasted goes on as if its source had reported it.
    * Where that source is no more, it has ended when the history was saved.
    */
-  restore(history: AddressHistory): void {
+  restore(history: IpHistoryImage): void {
     for (const [name, source] of this.#sources) if (history.sources.includes(name)) source.knownMs = history.savedMs;
     for (const node of history.nodes) this.#restoreNode(node, history.savedMs);
     for (const pod of history.pods) this.#restorePod(pod, history.savedMs);
@@ -199,31 +218,31 @@ export class OwnerRegistry implements Owners {
 
   #restoreNode({ name, zone, region, sources, times }: NodeHistory, savedMs: number): void {
     const entry = this.#nodeEntry(name);
-    entry.holder.zone = zone;
-    entry.holder.region = region;
-    const telling = sources.flatMap((source) => this.#sources.get(source) ?? []);
-    for (const source of telling) source.nodes.add(name);
-    const endMs = telling.length > 0 ? undefined : savedMs;
-    entry.keys = this.#restoreTimes(entry.holder, 'declared', times.declared, endMs);
-    const heard = this.#restoreTimes(entry.holder, 'kernel', times.kernel, endMs);
-    if (heard.length > 0) this.#heard.set(name, heard);
+    entry.ipOwner.zone = zone;
+    entry.ipOwner.region = region;
+    const declaring = sources.flatMap((source) => this.#sources.get(source) ?? []);
+    for (const source of declaring) source.nodes.add(name);
+    const endMs = declaring.length > 0 ? undefined : savedMs;
+    entry.keys = this.#restoreTimes(entry.ipOwner, 'declared', times.declared, endMs);
+    const heard = this.#restoreTimes(entry.ipOwner, 'kernel', times.kernel, endMs);
+    if (heard.length > 0) this.#kernelAddresses.set(name, heard);
   }
 
   #restorePod({ namespace, name, node, workload, living, times }: PodHistory, savedMs: number): void {
-    const holder: PodHolder = { kind: 'pod', namespace, name, workload, node: this.#nodeEntry(node).holder };
+    const ipOwner: PodOwner = { kind: 'pod', namespace, name, workload, node: this.#nodeEntry(node).ipOwner };
     const source = living === undefined ? undefined : this.#sources.get(living.source);
-    const keys = this.#restoreTimes(holder, 'declared', times, source === undefined ? savedMs : undefined);
-    if (living !== undefined) source?.pods.set(living.key, { holder, keys });
+    const keys = this.#restoreTimes(ipOwner, 'declared', times, source === undefined ? savedMs : undefined);
+    if (living !== undefined) source?.pods.set(living.key, { ipOwner, keys });
   }
 
   /** @param endMs when what lasts in the history has ended; undefined: it goes on. @returns addresses that it still has */
-  #restoreTimes(holder: Holder, claim: Claim, times: readonly Time[], endMs: number | undefined): string[] {
+  #restoreTimes(ipOwner: IpOwner, evidence: Evidence, times: readonly Time[], endMs: number | undefined): string[] {
     const lasting: string[] = [];
     for (const { key, fromMs, toMs } of times) {
       const lasts = toMs === Number.POSITIVE_INFINITY;
       if (lasts && endMs === undefined) lasting.push(key);
       const end = lasts && endMs !== undefined ? Math.max(endMs, fromMs) : toMs;
-      this.#tenures.restore(key, { holder, claim, fromMs, toMs: end });
+      this.#ipHistory.restore(key, { ipOwner, evidence, fromMs, toMs: end });
     }
     return lasting;
   }
@@ -247,12 +266,12 @@ export class OwnerRegistry implements Owners {
 
   #upsertPod(source: SourceState, pod: PodRecord, fromMs: number, atMs: number): void {
     const keys = pod.hostNetwork ? [] : pod.addresses.map((bytes) => addressKey(bytes));
-    const node = this.#nodeEntry(pod.node).holder;
+    const node = this.#nodeEntry(pod.node).ipOwner;
     const known = source.pods.get(pod.key);
     const { namespace, name, workload } = pod;
-    const live = known ?? { holder: { kind: 'pod', namespace, name, workload, node }, keys: [] };
-    live.holder.node = node;
-    this.#changeAddresses(live.holder, 'declared', live.keys, keys, fromMs, atMs);
+    const live = known ?? { ipOwner: { kind: 'pod', namespace, name, workload, node }, keys: [] };
+    live.ipOwner.node = node;
+    this.#changeAddresses(live.ipOwner, 'declared', live.keys, keys, fromMs, atMs);
     live.keys = keys;
     source.pods.set(pod.key, live);
   }
@@ -260,18 +279,18 @@ export class OwnerRegistry implements Owners {
   #endPod(source: SourceState, key: string, atMs: number): void {
     const pod = source.pods.get(key);
     if (pod === undefined) return;
-    this.#changeAddresses(pod.holder, 'declared', pod.keys, [], atMs, atMs);
+    this.#changeAddresses(pod.ipOwner, 'declared', pod.keys, [], atMs, atMs);
     source.pods.delete(key);
   }
 
   #upsertNode(source: SourceState, record: NodeRecord, fromMs: number, atMs: number): void {
     const entry = this.#nodeEntry(record.name);
     const keys = record.addresses.map((bytes) => addressKey(bytes));
-    entry.holder.zone = record.zone;
-    entry.holder.region = record.region;
-    this.#changeAddresses(entry.holder, 'declared', entry.keys, keys, fromMs, atMs);
-    const heard = entry.record === undefined ? (this.#heard.get(record.name) ?? []) : [];
-    this.#changeAddresses(entry.holder, 'kernel', [], heard, fromMs, atMs);
+    entry.ipOwner.zone = record.zone;
+    entry.ipOwner.region = record.region;
+    this.#changeAddresses(entry.ipOwner, 'declared', entry.keys, keys, fromMs, atMs);
+    const heard = entry.record === undefined ? (this.#kernelAddresses.get(record.name) ?? []) : [];
+    this.#changeAddresses(entry.ipOwner, 'kernel', [], heard, fromMs, atMs);
     entry.record = record;
     entry.keys = keys;
     source.nodes.add(record.name);
@@ -281,28 +300,28 @@ export class OwnerRegistry implements Owners {
     source.nodes.delete(name);
     const entry = this.#nodes.get(name);
     if (entry === undefined) return;
-    this.#changeAddresses(entry.holder, 'declared', entry.keys, [], atMs, atMs);
-    this.#changeAddresses(entry.holder, 'kernel', this.#heard.get(name) ?? [], [], atMs, atMs);
+    this.#changeAddresses(entry.ipOwner, 'declared', entry.keys, [], atMs, atMs);
+    this.#changeAddresses(entry.ipOwner, 'kernel', this.#kernelAddresses.get(name) ?? [], [], atMs, atMs);
     entry.record = undefined;
     entry.keys = [];
   }
 
   #changeAddresses(
-    holder: Holder,
-    claim: Claim,
+    ipOwner: IpOwner,
+    evidence: Evidence,
     before: readonly string[],
     after: readonly string[],
     fromMs: number,
     atMs: number,
   ): void {
-    for (const key of before) if (!after.includes(key)) this.#tenures.end(key, holder, claim, atMs);
-    for (const key of after) this.#tenures.begin(key, holder, claim, fromMs);
+    for (const key of before) if (!after.includes(key)) this.#ipHistory.end(key, ipOwner, evidence, atMs);
+    for (const key of after) this.#ipHistory.begin(key, ipOwner, evidence, fromMs);
   }
 
   #nodeEntry(name: string): NodeEntry {
     const known = this.#nodes.get(name);
     if (known !== undefined) return known;
-    const entry: NodeEntry = { holder: { kind: 'node', name, zone: '', region: '' }, record: undefined, keys: [] };
+    const entry: NodeEntry = { ipOwner: { kind: 'node', name, zone: '', region: '' }, record: undefined, keys: [] };
     this.#nodes.set(name, entry);
     return entry;
   }

@@ -3,30 +3,30 @@ import type { FlowColumns } from '@egressd/flow/columns';
 import type { Owners, Ownership } from '../owners/owners.ts';
 import type { ReceivedBatch } from '../receiver/received.ts';
 
-/** An address whose owner may be told yet. */
-export interface Missing {
+/** An address whose owner may become known yet. */
+export interface MissingOwner {
   readonly key: string;
   readonly bytes: Uint8Array;
 }
 
-/** What an address is to waiting. */
-const SETTLED = 0;
-/** Somebody of the sending node has it. */
+/** How an address stands. RESOLVED: its owner is known, or will never be. */
+const RESOLVED = 0;
+/** A pod of the sending node, or the node, has it. */
 const LOCAL = 1;
-/** Nobody is known to have it, and it is a private one: a pod, or any machine of the same network. */
-const PERHAPS = 2;
-/** Nobody is known to have it, and it is of the cluster's own ranges. */
-const OURS = 3;
+/** No known owner, and it is a private one: a pod, or any machine of the same network. */
+const MAYBE_POD = 2;
+/** No known owner, and it is of the cluster's own ranges. */
+const CLUSTER_IP = 3;
 
-/** Folded by the collector: nobody will ever have it. */
+/** Folded by the collector: it never has an owner. */
 const FOLDED = new Set([addressKey(ANY_V4), addressKey(ANY_V6)]);
 
 /**
- * Addresses of a batch whose owner is worth waiting for: of the cluster's own ranges and nobody's yet; or private and nobody's,
+ * Addresses of a batch whose owner is worth waiting for: of the cluster's own ranges without an owner yet; or private without an owner,
  * where the other end is not of the sending node either, because one of the two must be.
  */
-export function missingOwners(batch: ReceivedBatch, owners: Owners): Missing[] {
-  const missing = new Map<string, Missing>();
+export function missingOwners(batch: ReceivedBatch, owners: Owners): MissingOwner[] {
+  const missing = new Map<string, MissingOwner>();
   for (const part of batch.parts) {
     const kinds = kindsOf(part, batch, owners);
     for (let row = 0; row < part.rows; row++) {
@@ -40,10 +40,10 @@ export function missingOwners(batch: ReceivedBatch, owners: Owners): Missing[] {
 }
 
 function isMissing(kind: number, other: number): boolean {
-  return kind === OURS || (kind === PERHAPS && other !== LOCAL);
+  return kind === CLUSTER_IP || (kind === MAYBE_POD && other !== LOCAL);
 }
 
-function note(missing: Map<string, Missing>, addresses: Uint8Array, index: number): void {
+function note(missing: Map<string, MissingOwner>, addresses: Uint8Array, index: number): void {
   const key = addressKey(addresses, index * ADDRESS_BYTES);
   if (missing.has(key)) return;
   // A copy: the batch may be gone before the address is.
@@ -53,20 +53,19 @@ function note(missing: Map<string, Missing>, addresses: Uint8Array, index: numbe
 function kindsOf({ addresses }: FlowColumns, { collector, span }: ReceivedBatch, owners: Owners): Uint8Array {
   const kinds = new Uint8Array(addresses.length / ADDRESS_BYTES);
   for (let i = 0, at = 0; i < kinds.length; i++, at += ADDRESS_BYTES) {
-    const ownership = owners.during(addresses, at, span.fromMs, span.toMs);
-    kinds[i] =
-      ownership.known === 'nobody' ? strangerKind(addresses, at, owners) : ownedKind(ownership, collector.node);
+    const ownership = owners.ownerBetween(addresses, at, span.fromMs, span.toMs);
+    kinds[i] = ownership.known === 'none' ? unownedKind(addresses, at, owners) : ownedKind(ownership, collector.node);
   }
   return kinds;
 }
 
-function strangerKind(addresses: Uint8Array, at: number, { clusterRanges }: Owners): number {
-  if (FOLDED.has(addressKey(addresses, at))) return SETTLED;
-  if (clusterRanges.some((range) => inRange(range, addresses, at))) return OURS;
-  return isPublic(addresses, at) ? SETTLED : PERHAPS;
+function unownedKind(addresses: Uint8Array, at: number, { clusterRanges }: Owners): number {
+  if (FOLDED.has(addressKey(addresses, at))) return RESOLVED;
+  if (clusterRanges.some((range) => inRange(range, addresses, at))) return CLUSTER_IP;
+  return isPublic(addresses, at) ? RESOLVED : MAYBE_POD;
 }
 
-function ownedKind(ownership: Exclude<Ownership, { known: 'nobody' }>, node: string): number {
+function ownedKind(ownership: Exclude<Ownership, { known: 'none' }>, node: string): number {
   const owners = ownership.known === 'owner' ? [ownership.owner] : ownership.owners;
-  return owners.some((owner) => owner.node === node) ? LOCAL : SETTLED;
+  return owners.some((owner) => owner.node === node) ? LOCAL : RESOLVED;
 }

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { OwnerRegistry } from '../owners/registry.ts';
 import type { ReceivedBatch } from '../receiver/received.ts';
 import { missingOwners } from './missing-owners.ts';
-import { GIVEN_UP_MS, WAIT_MS, Waiting } from './pending-batches.ts';
+import { MAX_PENDING_MS, PendingBatches, UNRESOLVED_MS } from './pending-batches.ts';
 
 const NOW = 1_000_000;
 
@@ -61,7 +61,16 @@ function batch(
 ): ReceivedBatch {
   const { node = 'n1', epoch = 'one', toMs = NOW } = more;
   const settings = { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined };
-  const collector = { node, bootId: '', epoch, version: '', settings, nodeAddresses: [], peer: undefined };
+  const collector = {
+    node,
+    bootId: '',
+    epoch,
+    version: '',
+    settings,
+    nodeAddresses: [],
+    peer: undefined,
+    certificate: { kind: 'any' as const },
+  };
   return { collector, span: { number, fromMs: toMs - 5000, toMs }, parts: [columns(pairs)] };
 }
 
@@ -88,62 +97,62 @@ test.each<[string, string, string, string[]]>([
 
 describe('a batch', () => {
   test('that names nobody new goes on at once', () => {
-    const waiting = new Waiting(known());
-    expect(numbers(waiting.offer(batch(1, [FINE]), NOW))).toEqual([1]);
-    expect(waiting.size).toBe(0);
+    const pending = new PendingBatches(known());
+    expect(numbers(pending.offer(batch(1, [FINE]), NOW))).toEqual([1]);
+    expect(pending.size).toBe(0);
   });
 
   test('waits until its pod is told, and those after it with it, in order', () => {
     const owners = known();
-    const waiting = new Waiting(owners);
-    expect(waiting.offer(batch(1, [LATE]), NOW)).toEqual([]);
-    expect(waiting.offer(batch(2, [FINE]), NOW)).toEqual([]);
-    expect(numbers(waiting.offer(batch(1, [['10.2.0.1', '8.8.8.8']], { node: 'n2' }), NOW))).toEqual([1]);
-    expect(waiting.due(NOW + 1)).toEqual([]);
+    const pending = new PendingBatches(owners);
+    expect(pending.offer(batch(1, [LATE]), NOW)).toEqual([]);
+    expect(pending.offer(batch(2, [FINE]), NOW)).toEqual([]);
+    expect(numbers(pending.offer(batch(1, [['10.2.0.1', '8.8.8.8']], { node: 'n2' }), NOW))).toEqual([1]);
+    expect(pending.due(NOW + 1)).toEqual([]);
     appears(owners, '10.1.0.9');
-    expect(numbers(waiting.due(NOW + 2))).toEqual([1, 2]);
-    expect([...waiting.takeOutcomes()]).toEqual([['told', 2]]);
-    expect(waiting.size).toBe(0);
+    expect(numbers(pending.due(NOW + 2))).toEqual([1, 2]);
+    expect([...pending.takeOutcomes()]).toEqual([['resolved', 2]]);
+    expect(pending.size).toBe(0);
   });
 
-  test('waits no longer than WAIT_MS, and its address is not waited for again for a while', () => {
-    const waiting = new Waiting(known());
-    waiting.offer(batch(1, [LATE]), NOW);
-    expect(waiting.due(NOW + WAIT_MS - 1)).toEqual([]);
-    expect(numbers(waiting.due(NOW + WAIT_MS))).toEqual([1]);
-    expect([...waiting.takeOutcomes()]).toEqual([['gave_up', 1]]);
-    const soon = NOW + WAIT_MS + GIVEN_UP_MS - 1;
-    expect(numbers(waiting.offer(batch(2, [LATE], { toMs: soon }), soon))).toEqual([2]);
-    expect(waiting.offer(batch(3, [LATE], { toMs: soon + 1 }), soon + 1)).toEqual([]);
+  test('waits no longer than MAX_PENDING_MS, and its address is not waited for again for a while', () => {
+    const pending = new PendingBatches(known());
+    pending.offer(batch(1, [LATE]), NOW);
+    expect(pending.due(NOW + MAX_PENDING_MS - 1)).toEqual([]);
+    expect(numbers(pending.due(NOW + MAX_PENDING_MS))).toEqual([1]);
+    expect([...pending.takeOutcomes()]).toEqual([['timed_out', 1]]);
+    const soon = NOW + MAX_PENDING_MS + UNRESOLVED_MS - 1;
+    expect(numbers(pending.offer(batch(2, [LATE], { toMs: soon }), soon))).toEqual([2]);
+    expect(pending.offer(batch(3, [LATE], { toMs: soon + 1 }), soon + 1)).toEqual([]);
   });
 
   test('that is old does not wait: what is not known by now comes no more', () => {
-    const waiting = new Waiting(known());
-    expect(numbers(waiting.offer(batch(1, [LATE], { toMs: NOW - WAIT_MS }), NOW))).toEqual([1]);
-    expect(waiting.offer(batch(2, [LATE], { toMs: NOW - WAIT_MS + 1 }), NOW)).toEqual([]);
-    expect(numbers(waiting.due(NOW + 1))).toEqual([2]);
+    const pending = new PendingBatches(known());
+    expect(numbers(pending.offer(batch(1, [LATE], { toMs: NOW - MAX_PENDING_MS }), NOW))).toEqual([1]);
+    expect(pending.offer(batch(2, [LATE], { toMs: NOW - MAX_PENDING_MS + 1 }), NOW)).toEqual([]);
+    expect(numbers(pending.due(NOW + 1))).toEqual([2]);
   });
 
   test('of a clock that is ahead waits no longer for that', () => {
-    const waiting = new Waiting(known());
-    waiting.offer(batch(1, [LATE], { toMs: NOW + 60_000 }), NOW);
-    expect(numbers(waiting.due(NOW + WAIT_MS))).toEqual([1]);
+    const pending = new PendingBatches(known());
+    pending.offer(batch(1, [LATE], { toMs: NOW + 60_000 }), NOW);
+    expect(numbers(pending.due(NOW + MAX_PENDING_MS))).toEqual([1]);
   });
 });
 
 test('where there is no room the oldest goes on', () => {
-  const waiting = new Waiting(known(), 250);
-  expect(waiting.offer(batch(1, [LATE, LATE]), NOW)).toEqual([]);
-  expect(numbers(waiting.offer(batch(2, [LATE, LATE]), NOW + 1))).toEqual([1]);
-  expect([...waiting.takeOutcomes()]).toEqual([['no_room', 1]]);
+  const pending = new PendingBatches(known(), 250);
+  expect(pending.offer(batch(1, [LATE, LATE]), NOW)).toEqual([]);
+  expect(numbers(pending.offer(batch(2, [LATE, LATE]), NOW + 1))).toEqual([1]);
+  expect([...pending.takeOutcomes()]).toEqual([['no_room', 1]]);
 });
 
 test('at the end all go on', () => {
-  const waiting = new Waiting(known());
-  waiting.offer(batch(1, [LATE]), NOW);
-  waiting.offer(batch(2, [FINE]), NOW);
-  expect(numbers(waiting.all())).toEqual([1, 2]);
-  expect(waiting.size).toBe(0);
+  const pending = new PendingBatches(known());
+  pending.offer(batch(1, [LATE]), NOW);
+  pending.offer(batch(2, [FINE]), NOW);
+  expect(numbers(pending.all())).toEqual([1, 2]);
+  expect(pending.size).toBe(0);
 });
 
 describe('a position', () => {
@@ -156,9 +165,9 @@ describe('a position', () => {
     ['held are of another epoch', [4, 5], 'before', at(5), at(5)],
     ['held came after it', [6], 'one', at(5), at(5)],
   ])('%s', (_, held, epoch, given, expected) => {
-    const waiting = new Waiting(known());
-    for (const number of held) waiting.offer(batch(number, [LATE], { epoch }), NOW);
-    expect(waiting.withoutHeld(given as ReturnType<typeof at>)).toEqual(expected);
+    const pending = new PendingBatches(known());
+    for (const number of held) pending.offer(batch(number, [LATE], { epoch }), NOW);
+    expect(pending.withoutHeld(given as ReturnType<typeof at>)).toEqual(expected);
   });
 });
 
@@ -172,7 +181,7 @@ test('every batch comes out once, those of a node in order, whatever happens', (
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), fc.nat(2000), (steps, room) => {
       const owners = known();
-      const waiting = new Waiting(owners, room);
+      const pending = new PendingBatches(owners, room);
       const sent = { n1: 0, n2: 0 } as Record<string, number>;
       const out: Record<string, number[]> = { n1: [], n2: [] };
       const take = (batches: readonly ReceivedBatch[]) => {
@@ -183,14 +192,14 @@ test('every batch comes out once, those of a node in order, whatever happens', (
         now += wait;
         sent[node]!++;
         if (told) appears(owners, `10.1.0.${last}`);
-        take(waiting.offer(batch(sent[node]!, [[`10.1.0.${last}`, '8.8.8.8']], { node, toMs: now }), now));
-        take(waiting.due(now));
-        const position = waiting.withoutHeld(new Map([[node, { epoch: 'one', number: sent[node]! }]]));
+        take(pending.offer(batch(sent[node]!, [[`10.1.0.${last}`, '8.8.8.8']], { node, toMs: now }), now));
+        take(pending.due(now));
+        const position = pending.withoutHeld(new Map([[node, { epoch: 'one', number: sent[node]! }]]));
         expect(position.get(node)?.number ?? 0).toBe(out[node]!.length);
       }
-      take(waiting.all());
+      take(pending.all());
       for (const node of ['n1', 'n2']) expect(out[node]).toEqual(Array.from({ length: sent[node]! }, (_, i) => i + 1));
-      expect(waiting.size).toBe(0);
+      expect(pending.size).toBe(0);
     }),
   );
 });

@@ -1,46 +1,46 @@
 import type { Position } from '../aggregate/snapshot.ts';
 import type { Owners } from '../owners/owners.ts';
 import type { ReceivedBatch } from '../receiver/received.ts';
-import { type Missing, missingOwners } from './missing-owners.ts';
+import { type MissingOwner, missingOwners } from './missing-owners.ts';
 
-/** A batch is held back for so long after its last byte moved: what Kubernetes has not told by then it is not waited for. */
-export const WAIT_MS = 10_000;
+/** A batch is held back for so long after its last byte moved: what Kubernetes has not reported by then is not waited for. */
+export const MAX_PENDING_MS = 10_000;
 /** Held batches together take no more; beyond that the oldest goes on as it is. */
-export const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+export const MAX_PENDING_BYTES = 64 * 1024 * 1024;
 /** An address that was waited for in vain is not waited for again for so long: machines outside the cluster have addresses like it. */
-export const GIVEN_UP_MS = 5 * 60_000;
-/** Addresses of which that is remembered. One more, and the one given up first is forgotten. */
-export const MAX_GIVEN_UP = 10_000;
+export const UNRESOLVED_MS = 5 * 60_000;
+/** Addresses of which that is kept. One more, and the oldest is evicted. */
+export const MAX_UNRESOLVED = 10_000;
 
-/** How waiting ended: every owner was told; the time was over; there was no room. */
-export type Outcome = 'told' | 'gave_up' | 'no_room';
-export const OUTCOMES: readonly Outcome[] = ['told', 'gave_up', 'no_room'];
+/** How a batch stopped being pending: every owner was known; time was over; there was no room. */
+export type Outcome = 'resolved' | 'timed_out' | 'no_room';
+export const OUTCOMES: readonly Outcome[] = ['resolved', 'timed_out', 'no_room'];
 
 interface Held {
   readonly batch: ReceivedBatch;
-  missing: readonly Missing[];
+  missing: readonly MissingOwner[];
   readonly deadlineMs: number;
   readonly bytes: number;
 }
 
 /**
- * Batches that name a pod which is not known yet. A pod's first bytes may be here before Kubernetes has told whose they are; joined
- * at once they would be nobody's for ever.
+ * Batches that name a pod which is not known yet. A pod's first bytes may be here before Kubernetes has reported it; enriched
+ * at once they would have no owner for ever.
  *
- *   node-a -> [ batch 7 (10.1.0.9 is missing) | batch 8 | ... ]     in order: 8 is not joined before 7
+ *   node-a -> [ batch 7 (10.1.0.9 is missing) | batch 8 | ... ]     in order: 8 is not enriched before 7
  *   node-b -> ...
  *
- * A held batch is received, not joined: no snapshot has it, so none may commit it (`withoutHeld`).
+ * A held batch is received, not enriched: no snapshot has it, so none may commit it (`withoutHeld`).
  */
-export class Waiting {
+export class PendingBatches {
   readonly #owners: Owners;
   readonly #maxBytes: number;
   readonly #held = new Map<string, Held[]>();
-  readonly #givenUp = new Map<string, number>();
+  readonly #unresolved = new Map<string, number>();
   readonly #outcomes = new Map<Outcome, number>();
   #bytes = 0;
 
-  constructor(owners: Owners, maxBytes: number = MAX_WAITING_BYTES) {
+  constructor(owners: Owners, maxBytes: number = MAX_PENDING_BYTES) {
     this.#owners = owners;
     this.#maxBytes = maxBytes;
   }
@@ -50,11 +50,11 @@ export class Waiting {
     return [...this.#held.values()].reduce((sum, queue) => sum + queue.length, 0);
   }
 
-  /** Takes a batch. @returns what can be joined now, in order: nothing where it has to wait */
+  /** Takes a batch. @returns what can be enriched now, in order: nothing where it has to wait */
   offer(batch: ReceivedBatch, nowMs: number): ReceivedBatch[] {
     const { node } = batch.collector;
     const queue = this.#held.get(node) ?? [];
-    const deadlineMs = Math.min(batch.span.toMs, nowMs) + WAIT_MS;
+    const deadlineMs = Math.min(batch.span.toMs, nowMs) + MAX_PENDING_MS;
     const missing = deadlineMs > nowMs ? this.#missing(batch, nowMs) : [];
     if (missing.length === 0 && queue.length === 0) return [batch];
     const bytes = sizeOf(batch);
@@ -66,26 +66,26 @@ export class Waiting {
     return ready;
   }
 
-  /** Batches that wait no more, those of a node in order. To be called now and then. */
+  /** Batches that are no longer pending, those of a node in order. To be called now and then. */
   due(nowMs: number): ReceivedBatch[] {
     const ready: ReceivedBatch[] = [];
     for (const [node, queue] of this.#held)
       for (let head = queue[0]; head !== undefined; head = queue[0]) {
         const { fromMs, toMs } = head.batch.span;
         head.missing = head.missing.filter(
-          ({ bytes }) => this.#owners.during(bytes, 0, fromMs, toMs).known === 'nobody',
+          ({ bytes }) => this.#owners.ownerBetween(bytes, 0, fromMs, toMs).known === 'none',
         );
         if (head.missing.length > 0 && nowMs < head.deadlineMs) break;
-        this.#giveUp(head.missing, nowMs);
-        ready.push(this.#release(node, head.missing.length > 0 ? 'gave_up' : 'told'));
+        this.#noteUnresolved(head.missing, nowMs);
+        ready.push(this.#release(node, head.missing.length > 0 ? 'timed_out' : 'resolved'));
       }
     return ready;
   }
 
-  /** All that is held, whatever is missing: nobody waits any more. */
+  /** All that is held, whatever is missing. */
   all(): ReceivedBatch[] {
     const ready: ReceivedBatch[] = [];
-    for (const [node, queue] of this.#held) while (queue.length > 0) ready.push(this.#release(node, 'gave_up'));
+    for (const [node, queue] of this.#held) while (queue.length > 0) ready.push(this.#release(node, 'timed_out'));
     return ready;
   }
 
@@ -108,29 +108,29 @@ export class Waiting {
     return firstOf(this.#held.get(node) ?? [], epoch);
   }
 
-  /** How many batches ended their wait how since this was last asked. */
+  /** How many batches stopped being pending, by outcome, since the last call. */
   takeOutcomes(): ReadonlyMap<Outcome, number> {
     const taken = new Map(this.#outcomes);
     this.#outcomes.clear();
     return taken;
   }
 
-  #missing(batch: ReceivedBatch, nowMs: number): Missing[] {
-    return missingOwners(batch, this.#owners).filter(({ key }) => (this.#givenUp.get(key) ?? 0) <= nowMs);
+  #missing(batch: ReceivedBatch, nowMs: number): MissingOwner[] {
+    return missingOwners(batch, this.#owners).filter(({ key }) => (this.#unresolved.get(key) ?? 0) <= nowMs);
   }
 
-  #giveUp(missing: readonly Missing[], nowMs: number): void {
+  #noteUnresolved(missing: readonly MissingOwner[], nowMs: number): void {
     for (const { key } of missing) {
-      this.#givenUp.delete(key);
-      this.#givenUp.set(key, nowMs + GIVEN_UP_MS);
+      this.#unresolved.delete(key);
+      this.#unresolved.set(key, nowMs + UNRESOLVED_MS);
     }
-    for (const key of this.#givenUp.keys()) {
-      if (this.#givenUp.size <= MAX_GIVEN_UP) break;
-      this.#givenUp.delete(key);
+    for (const key of this.#unresolved.keys()) {
+      if (this.#unresolved.size <= MAX_UNRESOLVED) break;
+      this.#unresolved.delete(key);
     }
   }
 
-  /** The node whose first batch waits longest. */
+  /** The node whose first batch is pending longest. */
   #oldest(): string {
     const heads = [...this.#held].map(([node, queue]) => ({ node, deadlineMs: queue[0]!.deadlineMs }));
     return heads.reduce((a, b) => (b.deadlineMs < a.deadlineMs ? b : a)).node;

@@ -7,19 +7,19 @@ export interface FailedHandshake {
   readonly reason: HandshakeFailure;
   /** In the words of OpenSSL or Node.js. */
   readonly text: string;
-  /** Whence; undefined: the connection is gone already. */
+  /** Remote address; undefined: the connection is gone already. */
   readonly peer: string | undefined;
 }
 
 /**
- * Node.js tells on this channel of each server that begins to listen (https://nodejs.org/api/diagnostics_channel.html, "net"). gRPC
- * keeps its servers to itself; were the channel gone, handshakes would not be counted, and a test would say so.
+ * Node.js publishes on this channel each server that begins to listen (https://nodejs.org/api/diagnostics_channel.html, "net"). gRPC
+ * keeps its servers to itself; were the channel gone, handshakes would not be counted, and a test would fail.
  */
 const LISTEN = 'tracing:net.server.listen:asyncStart';
 
 /**
- * Tells of failed handshakes of every TLS server that begins to listen until the returned function is called.
- * @param port that such a server is told to listen on
+ * Reports failed handshakes of every TLS server that begins to listen until the returned function is called.
+ * @param port that such a server listens on
  */
 export function watchHandshakes(port: number, onFailure: (failed: FailedHandshake) => void): () => void {
   const found = (message: unknown): void => {

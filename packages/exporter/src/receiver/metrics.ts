@@ -2,7 +2,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 
 /** Why a stream ended: the `reason` of `egressd_exporter_receiver_streams_ended_total`. */
 export type StreamEnd =
-  /** The collector said that nothing more will come. */
+  /** The collector ended it in order. */
   | 'closed'
   /** The connection broke, or the collector gave up. */
   | 'broken'
@@ -16,7 +16,7 @@ export type StreamEnd =
   | 'protocol'
   /** This exporter does not know the cluster yet. */
   | 'not_ready'
-  /** The node is not one that this collector can speak for. */
+  /** The collector is not authorized for the node it names. */
   | 'refused'
   /** A named limit of the receiver. */
   | 'limit'
@@ -29,7 +29,7 @@ export type StreamEnd =
 export type BatchDrop =
   /** It was applied before. */
   | 'duplicate'
-  /** The collector was told that it is rejected. */
+  /** Answered with a Rejection. */
   | 'malformed'
   /** Its stream ended before its last part: it comes again. */
   | 'partial';
@@ -38,18 +38,18 @@ export type BatchDrop =
 export type IgnoredMessage =
   /** Of a kind that only newer collectors know. */
   | 'unknown'
-  /** A Health that says what cannot be. */
+  /** A NodeHealth with values that cannot be. */
   | 'malformed_health';
 
 /** Why a TLS handshake failed. */
 export type HandshakeFailure =
   /** The other side has no certificate. */
   | 'no_certificate'
-  /** Its certificate is not valid now, or nobody whom we trust signed it. */
+  /** Its certificate is not valid now, or no trusted authority signed it. */
   | 'certificate'
-  /** It speaks no TLS, or an old one, or not HTTP/2. */
+  /** It does not use TLS, or an old one, or not HTTP/2. */
   | 'protocol'
-  /** The other side ended it: it only looked whether the port is open, or it does not take our certificate. */
+  /** The other side ended it: a probe of the port, or it does not trust our certificate. */
   | 'broken';
 
 /** Self metrics of the receiver. */
@@ -86,9 +86,9 @@ export function createReceiverMetrics(registry: Registry, streams: () => number,
     'Collectors whose stream is open. Fewer than nodes: see their logs.',
     streams,
   );
-  gauge('egressd_exporter_receiver_nodes', 'Nodes whose batch numbers are remembered.', nodes);
+  gauge('egressd_exporter_receiver_nodes', 'Nodes whose batch offsets (applied, committed) are kept.', nodes);
   return {
-    received: counter('egressd_exporter_receiver_batches_total', 'Batches taken.'),
+    received: counter('egressd_exporter_receiver_batches_total', 'Batches received and applied.'),
     receivedBytes: counter(
       'egressd_exporter_receiver_message_bytes_total',
       'Encoded bytes of all messages from collectors.',
@@ -104,7 +104,7 @@ export function createReceiverMetrics(registry: Registry, streams: () => number,
     ),
     ignored: counter(
       'egressd_exporter_receiver_messages_ignored_total',
-      'Messages left aside, by reason. unknown: the collector is newer than this exporter; malformed_health: what a collector says of its kernel cannot be, report it. No bytes of traffic are lost.',
+      'Messages ignored, by reason. unknown: the collector is newer than this exporter; malformed_health: a NodeHealth with values that cannot be, report it. No bytes of traffic are lost.',
       'reason',
     ),
     ended: counter(
@@ -114,12 +114,12 @@ export function createReceiverMetrics(registry: Registry, streams: () => number,
     ),
     handshakes: counter(
       'egressd_exporter_receiver_handshakes_failed_total',
-      'TLS handshakes that failed, by reason. no_certificate, certificate: a collector has none, or one that is not valid or that tls-ca-file does not know; protocol: it speaks no TLS; broken: checks of the port, or a collector that does not take our certificate. The log of the collector says more.',
+      'TLS handshakes that failed, by reason. no_certificate, certificate: a collector has none, or one that is not valid or that tls-ca-file does not know; protocol: it does not use TLS; broken: probes of the port, or a collector that does not trust our certificate. The log of the collector says more.',
       'reason',
     ),
     clock: counter(
       'egressd_exporter_receiver_batch_clock_skew_total',
-      'Batches whose times show that the clock of the node is ahead or behind: set it right (NTP). They are taken.',
+      'Batches whose times show that the clock of the node is ahead or behind: set it right (NTP). They are applied.',
       'clock',
     ),
   };

@@ -1,18 +1,21 @@
 import type { BatchSpan, FlowColumns } from '@egressd/flow/columns';
 import type { StreamSettings } from '@egressd/flow/stream-settings';
+import type { CertificateNodes } from '../authorization/certificate-nodes.ts';
 
 /** Who opened a stream, from its Hello. */
 export interface Collector {
   readonly node: string;
   readonly bootId: string;
-  /** Names the sequence of batch numbers. */
+  /** The producer's epoch, in which batches are numbered. */
   readonly epoch: string;
   readonly version: string;
   readonly settings: StreamSettings;
-  /** The node's own addresses, as its kernel says. */
+  /** The node's own addresses, from its kernel. */
   readonly nodeAddresses: readonly Uint8Array[];
   /** Where the stream comes from, without port; undefined where it is not an IP address. */
   readonly peer: Uint8Array | undefined;
+  /** For which nodes its certificate is valid. */
+  readonly certificate: CertificateNodes;
 }
 
 /** One whole batch, once. */

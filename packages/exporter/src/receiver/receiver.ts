@@ -1,5 +1,4 @@
 import type { Log } from '@egressd/daemon/log';
-import { formatAddress } from '@egressd/flow/address';
 import type { NodeHealth } from '@egressd/flow/node-health';
 import { FLOW_SERVICE, MAX_MESSAGE_BYTES } from '@egressd/flow/service';
 import { Server, type ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
@@ -7,13 +6,14 @@ import type { Registry } from 'prom-client';
 import type { BatchOffsets } from '../state/batch-offsets.ts';
 import { watchHandshakes } from './handshakes.ts';
 import { createReceiverMetrics } from './metrics.ts';
+import { OpenStreams } from './open-streams.ts';
 import type { Collector, ReceivedBatch } from './received.ts';
-import { Report } from './report.ts';
 import { type Call, Session, type SessionHost } from './session.ts';
+import { StreamReport } from './stream-report.ts';
 
 /** Limits of the receiver. */
 export interface ReceiverLimits {
-  /** Streams at a time, those too that have not said Hello. */
+  /** Streams at a time, those without a Hello included. */
   readonly streams: number;
   /** Bytes of batches, over all streams, whose last part has not come. */
   readonly unfinishedBytes: number;
@@ -36,8 +36,8 @@ const CONNECTION_IDLE_MS = 60_000;
 /** Pings find connections whose other end is gone. */
 const KEEPALIVE_MS = 30_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
-/** How often silent nodes are looked for. */
-const FORGET_INTERVAL_MS = 10 * 60_000;
+/** How often idle nodes are evicted. */
+const EVICT_INTERVAL_MS = 10 * 60_000;
 
 /** What the receiver works with. */
 export interface ReceiverOptions {
@@ -49,13 +49,15 @@ export interface ReceiverOptions {
   /** Whether the credentials ask collectors for a certificate. */
   readonly certificates: boolean;
   readonly offsets: BatchOffsets;
-  /** A reason not to take anybody now, as "the inventory is not loaded"; undefined: come in. */
+  /** Where it keeps the open streams, for others to ask. */
+  readonly streams?: OpenStreams;
+  /** Why no stream is accepted now, as "the inventory is not loaded"; undefined: ready. */
   readonly ready: () => string | undefined;
-  /** A reason not to believe a collector, naming the node; undefined: it may. */
+  /** Why a collector is not authorized for its node; undefined: it is. */
   readonly admit: (collector: Collector) => string | undefined;
   /** Gets each batch once. When it returns, the batch is applied. It must not throw. */
   readonly onBatch: (batch: ReceivedBatch) => void;
-  /** Gets what each collector says of its node's kernel: after its Hello, and when it has changed. It must not throw. */
+  /** Gets each collector's NodeHealth: after its Hello, and when it has changed. It must not throw. */
   readonly onHealth: (collector: Collector, health: NodeHealth) => void;
   /** Ask collectors for the columns of the original destination (before DNAT). */
   readonly wantOriginalDestination: boolean;
@@ -65,7 +67,7 @@ export interface ReceiverOptions {
   readonly limits?: Partial<ReceiverLimits>;
 }
 
-/** Takes the streams of all collectors. One stream a node: a newer one ends the older. */
+/** Accepts the streams of all collectors. */
 export class Receiver {
   readonly #server = new Server({
     'grpc.max_receive_message_length': READABLE_MESSAGE_BYTES,
@@ -76,9 +78,9 @@ export class Receiver {
   });
   readonly #limits: ReceiverLimits;
   readonly #sessions = new Set<Session>();
-  readonly #byNode = new Map<string, Session>();
+  readonly #streams: OpenStreams;
   readonly #host: SessionHost;
-  readonly #forgetTimer: NodeJS.Timeout;
+  readonly #evictTimer: NodeJS.Timeout;
   #unfinishedBytes = 0;
   #stopping = false;
   #port = 0;
@@ -86,30 +88,31 @@ export class Receiver {
   constructor(options: ReceiverOptions) {
     const { offsets, log, registry, now = Date.now } = options;
     this.#limits = { ...RECEIVER_LIMITS, ...options.limits };
+    this.#streams = options.streams ?? new OpenStreams();
     const metrics = createReceiverMetrics(
       registry,
-      () => this.#byNode.size,
+      () => this.#streams.size,
       () => offsets.size,
     );
     this.#host = {
       offsets,
-      report: new Report(log, metrics),
+      report: new StreamReport(log, metrics),
       now,
       wantOriginalDestination: options.wantOriginalDestination,
       helloMs: this.#limits.helloMs,
       certificates: options.certificates,
-      ready: () => (this.#stopping ? 'it stops' : options.ready()),
+      ready: () => (this.#stopping ? 'it is shutting down' : options.ready()),
       admit: options.admit,
       onBatch: options.onBatch,
       onHealth: options.onHealth,
-      present: (node, session) => this.#present(node, session),
+      present: (node, session) => this.#streams.add(node, session),
       gone: (session) => this.#gone(session),
       reserve: (bytes) => this.#reserve(bytes),
     };
     this.#server.addService(serviceOfBytes(), { deliver: (call: Call) => this.#open(call) });
-    this.#forgetTimer = setInterval(
-      () => offsets.evictIdle(now(), (node) => this.#byNode.has(node)),
-      FORGET_INTERVAL_MS,
+    this.#evictTimer = setInterval(
+      () => offsets.evictIdle(now(), (node) => this.#streams.has(node)),
+      EVICT_INTERVAL_MS,
     ).unref();
   }
 
@@ -120,13 +123,14 @@ export class Receiver {
 
   /** Collectors whose stream is open, by node. */
   get collectors(): readonly Collector[] {
-    return [...this.#byNode.values()].map((session) => session.collector!);
+    return this.#streams.collectors;
   }
 
   /** @throws Error that says which address and port cannot be had, and why */
   async listen({ host, port, credentials }: Pick<ReceiverOptions, 'host' | 'port' | 'credentials'>): Promise<void> {
     try {
       this.#port = await this.#bind(host, port, credentials);
+      this.#streams.listening = true;
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       // A host without IPv6 has no `::`.
@@ -147,27 +151,27 @@ export class Receiver {
     return promise;
   }
 
-  /** Tells collectors what can no longer be lost: the nodes that `BatchOffsets.commitUpTo` moved. */
+  /** Acknowledges to collectors what can no longer be lost: the nodes that `BatchOffsets.commitUpTo` moved. */
   commit(moved: ReturnType<BatchOffsets['commitUpTo']>): void {
-    for (const node of moved.keys()) this.#byNode.get(node)?.ack();
+    this.#streams.commit(moved);
   }
 
   /**
-   * The first half of a stop: no batch is taken any more, and streams stay open, so that what is delivered in the end can still be
+   * The first half of a stop: no batch is accepted any more, and streams stay open, so that what is delivered in the end can still be
    * committed.
    */
-  stopTaking(): void {
+  stopAccepting(): void {
     this.#stopping = true;
     for (const session of this.#sessions) session.pause();
   }
 
-  /** Ends all streams, telling first what is committed, and stops to listen. Those that do not end in time are cut. */
+  /** Acknowledges what is committed, ends all streams and stops listening. Those that do not end in time are cut. */
   async close({ deadlineMs }: { deadlineMs: number }): Promise<void> {
-    this.stopTaking();
-    clearInterval(this.#forgetTimer);
+    this.stopAccepting();
+    clearInterval(this.#evictTimer);
     for (const session of [...this.#sessions]) {
       if (session.collector !== undefined) session.ack();
-      session.end({ reason: 'shutdown', text: 'the exporter stops' });
+      session.end({ reason: 'shutdown', text: 'the exporter is shutting down' });
     }
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, deadlineMs);
@@ -181,20 +185,12 @@ export class Receiver {
     const session = new Session(call, this.#host);
     this.#sessions.add(session);
     if (this.#sessions.size > this.#limits.streams)
-      session.end({ reason: 'limit', text: `the exporter has ${this.#limits.streams} streams, as many as it takes` });
-  }
-
-  #present(node: string, session: Session): void {
-    const older = this.#byNode.get(node);
-    this.#byNode.set(node, session);
-    const peer = session.collector?.peer === undefined ? '' : ` from ${formatAddress(session.collector.peer)}`;
-    older?.end({ reason: 'superseded', text: `a newer stream${peer} speaks for node ${node}` });
+      session.end({ reason: 'limit', text: `the exporter has ${this.#limits.streams} streams, its limit` });
   }
 
   #gone(session: Session): void {
     this.#sessions.delete(session);
-    const node = session.collector?.node;
-    if (node !== undefined && this.#byNode.get(node) === session) this.#byNode.delete(node);
+    this.#streams.delete(session);
   }
 
   #reserve(bytes: number): boolean {

@@ -10,16 +10,16 @@ import {
 import { isNodeHealth, type NodeHealth, readNodeHealth } from '@egressd/flow/node-health';
 import { FLOW_SERVICE } from '@egressd/flow/service';
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { type CertificateNodes, certificateNodes } from '../authorization/certificate-nodes.ts';
 import type { BatchOffsets } from '../state/batch-offsets.ts';
-import { readHello } from './admission.ts';
-import { Assembly } from './assembly.ts';
+import { BatchAssembly } from './batch-assembly.ts';
+import { readHello } from './hello.ts';
 import type { StreamEnd } from './metrics.ts';
-import { mayNotSpeakFor, type PeerNodes, peerNodes } from './peer-nodes.ts';
 import type { Collector, ReceivedBatch } from './received.ts';
-import type { Report } from './report.ts';
 import { checkSpan } from './span-check.ts';
+import type { StreamReport } from './stream-report.ts';
 
-/** Answers that a collector may leave unread. Ack does not pile up, rejections could. */
+/** Answers that a collector may leave unread (backpressure). Acks do not pile up, rejections could. */
 const MAX_UNREAD_ANSWERS = 1000;
 
 /** By reason: the status that the collector sees. */
@@ -49,17 +49,17 @@ export type Call = ServerDuplexStream<Uint8Array, DeliverResponse>;
 /** What a session asks of the receiver, which sees all of them. */
 export interface SessionHost {
   readonly offsets: BatchOffsets;
-  readonly report: Report;
+  readonly report: StreamReport;
   readonly now: () => number;
   readonly wantOriginalDestination: boolean;
   readonly helloMs: number;
-  /** Whether whoever opens a stream must have shown a certificate. */
+  /** Whether the peer must have shown a certificate. */
   readonly certificates: boolean;
-  /** A reason not to take anybody now. */
+  /** Why no stream is accepted now. */
   ready(): string | undefined;
-  /** A reason not to take this one. */
+  /** Why this collector is not authorized. */
   admit(collector: Collector): string | undefined;
-  /** The session speaks for its node from now on; another one that did is ended. */
+  /** The session is its node's from now on; an older one is ended. */
   present(node: string, session: Session): void;
   /** The session is over. */
   gone(session: Session): void;
@@ -73,22 +73,22 @@ export interface SessionHost {
 export class Session {
   readonly #host: SessionHost;
   readonly #call: Call;
-  readonly #assembly = new Assembly();
+  readonly #assembly = new BatchAssembly();
   readonly #helloTimer: NodeJS.Timeout;
-  readonly #peerNodes: PeerNodes;
+  readonly #certificate: CertificateNodes;
   #collector: Collector | undefined;
   #welcomedMs = 0;
   #reserved = 0;
   #ended = false;
-  /** There is ack that the collector has not been told. */
-  #untold = false;
+  /** An Ack is due. */
+  #ackDue = false;
 
   constructor(call: Call, host: SessionHost) {
     this.#call = call;
     this.#host = host;
     const { helloMs } = host;
-    // Now: once the connection is gone nobody knows any more who it was, and what came on it may still be read.
-    this.#peerNodes = peerNodes(call.getAuthContext(), host.certificates);
+    // Now: once the connection is gone its certificate is, and what came on it may still be read.
+    this.#certificate = certificateNodes(call.getAuthContext(), host.certificates);
     this.#helloTimer = setTimeout(
       () => this.end({ reason: 'no_hello', text: `no Hello within ${helloMs} ms` }),
       helloMs,
@@ -96,19 +96,19 @@ export class Session {
     call.on('data', (bytes: Uint8Array) => this.#receive(bytes));
     call.on('end', () => this.end({ reason: 'closed', text: '' }));
     call.on('cancelled', () => this.end({ reason: 'broken', text: '' }));
-    call.on('drain', () => this.#tell());
+    call.on('drain', () => this.#sendAck());
   }
 
-  /** Who speaks; undefined before Hello. */
+  /** Whose stream it is; undefined before Hello. */
   get collector(): Collector | undefined {
     return this.#collector;
   }
 
-  /** Tells the collector how far its batches are: soon, several in one. */
+  /** Acknowledges batches (applied, committed): soon, several in one Ack. */
   ack(): void {
-    if (this.#untold || this.#ended) return;
-    this.#untold = true;
-    setImmediate(() => this.#tell());
+    if (this.#ackDue || this.#ended) return;
+    this.#ackDue = true;
+    setImmediate(() => this.#sendAck());
   }
 
   /** Takes no more; what was taken can still be committed. */
@@ -116,10 +116,10 @@ export class Session {
     this.#call.pause();
   }
 
-  /** Ends the stream; the first end counts. What the collector has not been told is told before. */
+  /** Ends the stream; the first end counts. An Ack that is due goes before. */
   end({ reason, text }: End): void {
     if (this.#ended) return;
-    if (reason !== 'broken') this.#tell();
+    if (reason !== 'broken') this.#sendAck();
     this.#ended = true;
     clearTimeout(this.#helloTimer);
     this.#host.report.ended(reason, text, this.#call.getPeer(), this.#collector);
@@ -150,7 +150,7 @@ export class Session {
     if (message.case === 'part' && this.#collector !== undefined)
       return this.#part(this.#collector, message.value, bytes.length);
     if (message.case === 'health' && this.#collector !== undefined) return this.#health(this.#collector, message.value);
-    // A newer collector has more to tell. Before Hello it is nobody we know.
+    // A newer collector has more kinds of messages. Before Hello none is accepted.
     if (message.case === undefined && this.#collector !== undefined) return this.#host.report.ignored('unknown');
     return { reason: 'invalid', text: `${message.case ?? 'a message of unknown kind'} came out of turn` };
   }
@@ -159,19 +159,20 @@ export class Session {
     const { offsets, report, now, wantOriginalDestination } = this.#host;
     const notReady = this.#host.ready();
     if (notReady !== undefined) return { reason: 'not_ready', text: `the exporter is not ready: ${notReady}` };
-    const admission = readHello(hello, this.#call.getPeer());
+    const admission = readHello(hello, this.#call.getPeer(), this.#certificate);
     if (admission.kind !== 'admitted') return { reason: admission.kind, text: admission.text };
     const { collector, protocol } = admission;
-    const refusal = mayNotSpeakFor(collector.node, this.#peerNodes) ?? this.#host.admit(collector);
+    const refusal = this.#host.admit(collector);
     if (refusal !== undefined) return { reason: 'refused', text: refusal };
-    // First the older stream of the node ends, then its epoch may change: it must not be told of this one's ack.
+    // First the older stream of the node ends, then its epoch may change: it must not get this one's Ack.
     this.#collector = collector;
     this.#host.present(collector.node, this);
-    const standing = offsets.open(collector.node, collector.epoch, now());
-    if (standing === undefined) return { reason: 'limit', text: 'the exporter remembers as many nodes as it can' };
+    const position = offsets.open(collector.node, collector.epoch, now());
+    if (position === undefined)
+      return { reason: 'limit', text: 'the exporter holds the offsets of as many nodes as it can' };
     clearTimeout(this.#helloTimer);
     this.#welcomedMs = now();
-    const { applied, committed } = standing;
+    const { applied, committed } = position;
     const value = { protocol, applied: BigInt(applied), committed: BigInt(committed), wantOriginalDestination };
     this.#answer({ case: 'welcome', value });
     report.opened(collector, applied, committed);
@@ -180,7 +181,7 @@ export class Session {
 
   #part(collector: Collector, part: BatchPart, bytes: number): End | undefined {
     const { offsets, report } = this.#host;
-    // A number of 0 is no number: the assembly says so.
+    // A number of 0 is malformed: the assembly rejects it.
     if (part.number > 0n && offsets.isDuplicate(collector.node, Number(part.number))) {
       if (part.last) {
         report.dropped('duplicate');
@@ -223,7 +224,7 @@ export class Session {
   #reject(collector: Collector, number: number, reason: string): End | undefined {
     this.#host.report.malformed(collector, number, reason);
     if (this.#call.writableLength >= MAX_UNREAD_ANSWERS)
-      return { reason: 'limit', text: 'the collector does not read what it is answered' };
+      return { reason: 'limit', text: 'the collector does not read its answers' };
     this.#answer({ case: 'rejection', value: { number: BigInt(number), reason } });
     this.#applied(collector, number);
     return undefined;
@@ -235,7 +236,7 @@ export class Session {
     this.ack();
   }
 
-  /** Accounts for the parts that wait. */
+  /** Accounts for the unfinished parts. */
   #reserve(): boolean {
     const more = this.#assembly.bytes - this.#reserved;
     if (!this.#host.reserve(more)) return false;
@@ -243,9 +244,9 @@ export class Session {
     return true;
   }
 
-  #tell(): void {
-    if (!this.#untold || this.#ended || this.#call.writableNeedDrain) return;
-    this.#untold = false;
+  #sendAck(): void {
+    if (!this.#ackDue || this.#ended || this.#call.writableNeedDrain) return;
+    this.#ackDue = false;
     const { applied, committed } = this.#host.offsets.of(this.#collector!.node);
     this.#answer({ case: 'ack', value: { applied: BigInt(applied), committed: BigInt(committed) } });
   }

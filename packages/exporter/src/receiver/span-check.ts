@@ -1,6 +1,6 @@
 import type { BatchSpan } from '@egressd/flow/columns';
 
-/** How far a node's clock may be ahead of ours before it is told. */
+/** How far a node's clock may be ahead of ours before it is reported. */
 export const CLOCK_AHEAD_MS = 60_000;
 /** How far it may be behind, once what had piled up before the stream began is through. */
 export const CLOCK_BEHIND_MS = 10 * 60_000;

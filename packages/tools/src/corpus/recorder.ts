@@ -15,7 +15,7 @@ export interface Recording {
   readonly library: LibraryEntry;
 }
 
-const WAIT_MS = 5000;
+const MAX_PENDING_MS = 5000;
 const POLL_MS = 5;
 /** `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW`, `NLMSG_DONE` */
 const CONNECTION = 0x0100;
@@ -51,7 +51,7 @@ async function record(one: Case, router: Router, hosts: Record<'client' | 'serve
 
 /** The first dump whose only entry has counted so many packets (or does not count). */
 async function dumpWhenCounted(namespace: string, name: string, packets: number): Promise<Recording> {
-  const deadline = performance.now() + WAIT_MS;
+  const deadline = performance.now() + MAX_PENDING_MS;
   for (;;) {
     const datagrams = dump(namespace);
     const entries = datagrams.flatMap(messagesOf);
@@ -60,7 +60,8 @@ async function dumpWhenCounted(namespace: string, name: string, packets: number)
     if (library !== undefined && counted(library) >= packets) {
       return { name, datagrams: datagrams.map((datagram) => datagram.toString('hex')), library };
     }
-    if (performance.now() > deadline) throw new Error(`${name}: packet ${packets} was not counted in ${WAIT_MS} ms`);
+    if (performance.now() > deadline)
+      throw new Error(`${name}: packet ${packets} was not counted in ${MAX_PENDING_MS} ms`);
     await sleep(POLL_MS);
   }
 }

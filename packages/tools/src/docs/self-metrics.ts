@@ -11,7 +11,7 @@ import { createKubeMetrics } from '@egressd/exporter/kube/metrics';
 import { createExporterMetrics } from '@egressd/exporter/metrics';
 import { createNodeProblemMetrics } from '@egressd/exporter/node-problems/watch';
 import { OwnerRegistry } from '@egressd/exporter/owners/registry';
-import { Waiting } from '@egressd/exporter/pending/pending-batches';
+import { PendingBatches } from '@egressd/exporter/pending/pending-batches';
 import { createReceiverMetrics } from '@egressd/exporter/receiver/metrics';
 import { createSinkMetrics } from '@egressd/exporter/sinks/delivery/metrics';
 import { createCheckpointMetrics } from '@egressd/exporter/state/checkpoint/metrics';
@@ -47,7 +47,7 @@ export function exporterRegistry(): Registry {
     () => 0,
     () => 0,
   );
-  createExporterMetrics(registry, new Aggregate(), owners, new Waiting(owners));
+  createExporterMetrics(registry, new Aggregate(), owners, new PendingBatches(owners));
   createSinkMetrics(registry);
   inventoryMetrics(registry);
   createKubeMetrics(registry, []);

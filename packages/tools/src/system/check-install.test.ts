@@ -8,7 +8,7 @@ import { Lifecycle } from '@egressd/daemon/lifecycle';
 import { checkInstall } from '@egressd/exporter/check-install/check';
 import { readConfig } from '@egressd/exporter/config/load';
 import { parseExporterFlags } from '@egressd/exporter/flags';
-import { startExporter } from '@egressd/exporter/start';
+import { startExporter } from '@egressd/exporter/start/start';
 import { parseAddress } from '@egressd/flow/address';
 import { emptyColumns } from '@egressd/flow/columns';
 import { KeptLog } from '@egressd/world/observe';

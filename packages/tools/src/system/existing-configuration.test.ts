@@ -8,7 +8,7 @@ import { Lifecycle } from '@egressd/daemon/lifecycle';
 import { readConfig } from '@egressd/exporter/config/load';
 import { parseExporterFlags } from '@egressd/exporter/flags';
 import { decodeBatch } from '@egressd/exporter/sinks/items/testing';
-import { startExporter } from '@egressd/exporter/start';
+import { startExporter } from '@egressd/exporter/start/start';
 import { parseAddress } from '@egressd/flow/address';
 import { emptyColumns } from '@egressd/flow/columns';
 import { KeptLog, until } from '@egressd/world/observe';

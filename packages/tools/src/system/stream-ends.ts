@@ -1,6 +1,8 @@
 import { freezeBatch } from '@egressd/collector/state/frozen-batch';
 import { Outbox } from '@egressd/collector/stream/outbox';
 import { Stream, type StreamOptions } from '@egressd/collector/stream/stream';
+import { authorizeNode } from '@egressd/exporter/authorization/authorize-node';
+import { OwnerRegistry } from '@egressd/exporter/owners/registry';
 import type { ReceivedBatch } from '@egressd/exporter/receiver/received';
 import { Receiver, type ReceiverOptions } from '@egressd/exporter/receiver/receiver';
 import { BatchOffsets } from '@egressd/exporter/state/batch-offsets';
@@ -9,6 +11,8 @@ import type { NodeHealth } from '@egressd/flow/node-health';
 import { KeptLog } from '@egressd/world/observe';
 import { credentials, ServerCredentials } from '@grpc/grpc-js';
 import { Registry } from 'prom-client';
+
+const NO_OWNERS = new OwnerRegistry([]);
 
 /** An exporter as far as collectors see it: a receiver that remembers what it was handed. */
 export class ExporterEnd implements AsyncDisposable {
@@ -29,7 +33,7 @@ export class ExporterEnd implements AsyncDisposable {
       certificates: false,
       offsets: this.offsets,
       ready: () => undefined,
-      admit: () => undefined,
+      admit: (collector) => authorizeNode(NO_OWNERS, collector, Date.now()),
       onBatch: (batch) => this.batches.push(batch),
       onHealth: ({ node }, health) => this.healths.push([node, health]),
       wantOriginalDestination: false,

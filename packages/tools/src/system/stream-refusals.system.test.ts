@@ -113,7 +113,7 @@ describe('the exporter ends', () => {
     using newer = new RawStream(exporter.port, helloBytes({ epoch: 'epoch-2' }));
     const end = await endOf(older);
     expect(end.code).toBe(status.ABORTED);
-    expect(end.details).toBe('a newer stream from 127.0.0.1 speaks for node node-a');
+    expect(end.details).toBe('a newer stream from 127.0.0.1 of node node-a took its place');
     await until('a Welcome', () => newer.answers.length > 0);
     expect(newer.of('welcome')[0]).toMatchObject({ applied: 0n });
     expect(await endedFor(exporter, 'superseded')).toBe(1);
@@ -254,7 +254,7 @@ describe('a batch', () => {
     expect(
       await metric(exporter.registry, 'egressd_exporter_receiver_batch_clock_skew_total', { clock: 'ahead' }),
     ).toBe(1);
-    expect(exporter.kept.says('clock of a node is ahead', 'node=node-a', 'seconds=3660')).toBe(true);
+    expect(exporter.kept.says('node=node-a', 'clock=ahead', 'seconds=3660')).toBe(true);
   });
 });
 

@@ -92,11 +92,11 @@ describe('stream', () => {
     await using collector = new CollectorEnd(exporter.port);
     collector.send();
     await until('the batch', () => exporter.batches.length === 1);
-    exporter.receiver.stopTaking();
+    exporter.receiver.stopAccepting();
     collector.send();
     exporter.commitAll();
     await exporter.receiver.close({ deadlineMs: 1000 });
-    await until('the end', () => collector.kept.says('the exporter stops'));
+    await until('the end', () => collector.kept.says('the exporter is shutting down'));
     expect(exporter.numbers).toEqual([1]);
     expect(collector.outbox.allAfter(0).map((batch) => batch.number)).toEqual([2]);
   });

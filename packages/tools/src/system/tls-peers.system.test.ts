@@ -79,7 +79,7 @@ describe('an exporter refuses a collector', () => {
     }
     await until('a line', () => client.kept.says('stream to exporter ended'));
     await until('a count', async () => (await failed(exporter, 'certificate')) > 0);
-    expect(exporter.kept.says('level=warn', 'TLS handshake failed', 'reason=certificate', `text=${why}`)).toBe(true);
+    expect(exporter.kept.says('level=warn', 'TLS handshake failed', 'reason=certificate', `error=${why}`)).toBe(true);
     expect(exporter.batches.length).toBe(0);
   });
 

@@ -34,7 +34,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 function openStore(options: Partial<CheckpointStoreOptions> = {}) {
   const registry = new Registry();
   const store = new CheckpointStore({
-    ...{ folder, ephemeral: false, sinks: new Map(), registry, retryMs: 1 },
+    ...{ folder, ephemeral: false, registry, retryMs: 1 },
     onChange: () => changes++,
     log: createLog('debug', (line) => {
       lines += line;

@@ -33,8 +33,6 @@ export interface CheckpointStoreOptions {
   readonly folder: string;
   /** It is lost with the pod: what only it has is not committed. */
   readonly ephemeral: boolean;
-  /** By name. Each has absorbed the last snapshot taken. */
-  readonly sinks: ReadonlyMap<string, ImagedSink>;
   /** `saved` or `degraded` have changed. */
   readonly onChange: () => void;
   readonly registry: Registry;
@@ -79,6 +77,7 @@ export class CheckpointStore {
   readonly #closing = new AbortController();
   readonly #waiters = new Set<Waiter>();
   #snapshot: (SavedSnapshot & { readonly series: readonly Series[]; readonly counted: Buffer }) | undefined;
+  #sinks: ReadonlyMap<string, ImagedSink> = new Map();
   #started = false;
   #requested = 0;
   #completed = 0;
@@ -124,8 +123,16 @@ export class CheckpointStore {
     return undefined;
   }
 
-  /** Everything that a checkpoint captures is in place: from now on requests are carried out. */
-  start(restored: Checkpoint | undefined, series: readonly Series[]): void {
+  /**
+   * Everything that a checkpoint captures is in place: from now on requests are carried out.
+   * @param sinks by name: each has absorbed the last snapshot taken, whenever a checkpoint is captured
+   */
+  start(
+    restored: Checkpoint | undefined,
+    series: readonly Series[],
+    sinks: ReadonlyMap<string, ImagedSink> = new Map(),
+  ): void {
+    this.#sinks = sinks;
     if (restored !== undefined) this.#snapshot = { timeMs: 0, position: new Map(), series, counted: restored.counted };
     this.#started = true;
     this.#work();
@@ -206,7 +213,7 @@ export class CheckpointStore {
   #capture(): SavedSnapshot & { readonly pieces: readonly Buffer[] } {
     if (this.#snapshot === undefined) throw new Bug('a checkpoint before the first snapshot');
     const { timeMs, position, series, counted } = this.#snapshot;
-    const sinks = new Map(Array.from(this.#options.sinks, ([name, sink]) => [name, sink.image(series)]));
+    const sinks = new Map(Array.from(this.#sinks, ([name, sink]) => [name, sink.image(series)]));
     return { timeMs, position, pieces: encodeCheckpoint(counted, sinks) };
   }
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Aggregate } from '../../aggregate/aggregate.ts';
 import type { Endpoint } from '../../enrich/endpoint.ts';
-import type { Joined } from '../../enrich/enrich.ts';
+import type { Enriched } from '../../enrich/enrich.ts';
 import { KEPT } from '../../enrich/verdict.ts';
 import type { Part } from '../../sinks/delivery/request-splitter.ts';
 import { SinkState } from '../../sinks/delivery/sink-state.ts';
@@ -34,14 +34,14 @@ function endpoint(number: number): Endpoint {
 }
 
 /** One flow from one end to the other. */
-function flow(from: number, to: number, bytes: number): Joined {
+function flow(from: number, to: number, bytes: number): Enriched {
   const column = (value: number) => Float64Array.of(value);
   const flows = {
     ...{ rows: 1, source: Uint32Array.of(0), destination: Uint32Array.of(1), protocol: Uint8Array.of(6) },
     ...{ txBytes: column(bytes), txPackets: column(1), rxBytes: column(bytes * 2), rxPackets: column(0) },
   };
   const part = { flows, endpoints: [endpoint(from), endpoint(to)], verdicts: [KEPT, 'not_local'] };
-  return { parts: [part], dropped: new Map(), unknown: { pairs: 0, bytes: 0, packets: 0 } } as unknown as Joined;
+  return { parts: [part], dropped: new Map(), unknown: { pairs: 0, bytes: 0, packets: 0 } } as unknown as Enriched;
 }
 
 const step = fc.record({

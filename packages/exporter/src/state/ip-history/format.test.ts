@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { addressKey, parseAddress } from '@egressd/flow/address';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { AddressHistory } from '../../owners/history-image.ts';
+import type { IpHistoryImage } from '../../owners/ip-history-image.ts';
 import { decodeIpHistory, encodeIpHistory } from './format.ts';
 
 const key = (text: string) => addressKey(parseAddress(text)!);
 
-const SMALL: AddressHistory = {
+const SMALL: IpHistoryImage = {
   savedMs: 1_700_000_000_000,
   sources: ['kubernetes'],
   nodes: [

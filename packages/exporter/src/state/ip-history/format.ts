@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { addressKey, addressOfKey, formatAddress, parseAddress } from '@egressd/flow/address';
 import { z } from 'zod';
-import type { AddressHistory, Time } from '../../owners/history-image.ts';
+import type { IpHistoryImage, Time } from '../../owners/ip-history-image.ts';
 import type { UnusableReason } from '../file-outcome.ts';
 
 /** The first line begins with it, and the version of what follows. */
@@ -10,7 +10,7 @@ const VERSION = 1;
 
 /** A history from its bytes, or why they cannot be used. */
 type DecodedIpHistory =
-  | { readonly ok: true; readonly history: AddressHistory }
+  | { readonly ok: true; readonly history: IpHistoryImage }
   | { readonly ok: false; readonly reason: UnusableReason };
 
 /** `[address, from, to]`; null: no beginning is known, or no end yet. */
@@ -59,7 +59,7 @@ const schema = z.strictObject({
  *   egressd-ip-history 1 <bytes after this line> <their SHA-256, hex>\n
  *   {"savedMs":...,"sources":["kubernetes"],"nodes":[...],"pods":[{...,"times":[["10.1.0.7",1700000000000,null]]}]}
  */
-export function encodeIpHistory({ leftOut: _, ...history }: AddressHistory): Buffer {
+export function encodeIpHistory({ leftOut: _, ...history }: IpHistoryImage): Buffer {
   const body = Buffer.from(
     JSON.stringify({
       ...history,

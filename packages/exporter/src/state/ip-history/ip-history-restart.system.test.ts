@@ -65,7 +65,7 @@ async function restart(meanwhile: () => void): Promise<{ owners: OwnerRegistry; 
 }
 
 function who(owners: OwnerRegistry, ip: string, atMs: number): string {
-  const found = owners.during(parseAddress(ip)!, 0, atMs, atMs + 1);
+  const found = owners.ownerBetween(parseAddress(ip)!, 0, atMs, atMs + 1);
   return found.known === 'owner' ? found.owner.pod || found.owner.node : found.known;
 }
 
@@ -85,25 +85,21 @@ describe('a restart with a state directory', () => {
     server.putPod(pod('stays', '10.0.0.3', at(2)));
     const first = await start();
     server.deletePod('ns', 'early');
-    await until(() => who(first, '10.0.0.1', Date.now()) === 'nobody');
+    await until(() => who(first, '10.0.0.1', Date.now()) === 'none');
     const goneMs = Date.now();
     const { owners, backMs } = await restart(() => server.deletePod('ns', 'late'));
     expect([at(0) - 1, at(0), at(5), goneMs].map((ms) => who(owners, '10.0.0.1', ms))).toEqual([
-      'nobody',
+      'none',
       'early',
       'early',
-      'nobody',
+      'none',
     ]);
     expect([at(1), backMs - 1, Date.now() + 1].map((ms) => who(owners, '10.0.0.2', ms))).toEqual([
       'late',
       'late',
-      'nobody',
+      'none',
     ]);
-    expect([at(2) - 1, at(2), Date.now()].map((ms) => who(owners, '10.0.0.3', ms))).toEqual([
-      'nobody',
-      'stays',
-      'stays',
-    ]);
+    expect([at(2) - 1, at(2), Date.now()].map((ms) => who(owners, '10.0.0.3', ms))).toEqual(['none', 'stays', 'stays']);
     expect(owners.counts.pods).toBe(1);
   });
 
@@ -123,6 +119,6 @@ describe('a restart with a state directory', () => {
     const { owners } = await restart(() =>
       server.putPod(pod('job', '10.0.0.1', at(0), { phase: 'Succeeded', finishedMs: at(40) })),
     );
-    expect([at(39), at(41)].map((ms) => who(owners, '10.0.0.1', ms))).toEqual(['job', 'nobody']);
+    expect([at(39), at(41)].map((ms) => who(owners, '10.0.0.1', ms))).toEqual(['job', 'none']);
   });
 });

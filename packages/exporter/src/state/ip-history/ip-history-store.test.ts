@@ -55,7 +55,7 @@ const replace = ({ owners }: Run, atMs: number, ...pods: PodRecord[]) =>
   owners.source('api').replace({ nodes: [], pods, clusterRanges: [] }, atMs);
 
 function who({ owners }: Run, atMs: number): string {
-  const found = owners.during(parseAddress('10.0.0.1')!, 0, atMs, atMs + 1);
+  const found = owners.ownerBetween(parseAddress('10.0.0.1')!, 0, atMs, atMs + 1);
   return found.known === 'owner' ? found.owner.pod : found.known;
 }
 
@@ -73,7 +73,7 @@ test('over a restart: who had the address before, and who has it now', async () 
   const second = await begin(5000, join(folder, 'made', 'by', 'us'));
   expect(await counted(second, 'reads')).toEqual({ restored: 1 });
   replace(second, 5000, pod('b', 4000));
-  expect([499, 500, 3999, 4000].map((at) => who(second, at))).toEqual(['nobody', 'a', 'a', 'b']);
+  expect([499, 500, 3999, 4000].map((at) => who(second, at))).toEqual(['none', 'a', 'a', 'b']);
   await second.store.close();
   expect(await counted(second, 'writes')).toEqual({ written: 1 });
   expect(lines).toContain('msg="IP history restored"');

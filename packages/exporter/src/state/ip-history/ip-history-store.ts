@@ -1,7 +1,7 @@
 import { type Log, LogLimiter } from '@egressd/daemon/log';
 import { Bug } from '@egressd/flow/bug';
 import type { Registry } from 'prom-client';
-import type { AddressHistory } from '../../owners/history-image.ts';
+import type { IpHistoryImage } from '../../owners/ip-history-image.ts';
 import { StateFile } from '../file.ts';
 import { UNUSABLE_TEXT, type UnusableReason } from '../file-outcome.ts';
 import { decodeIpHistory, encodeIpHistory } from './format.ts';
@@ -16,8 +16,8 @@ const WRITE_INTERVAL_MS = 60_000;
 interface HistoryOwner {
   /** Whether all sources have delivered a first state: before that there is nothing new to save. */
   readonly synced: boolean;
-  history(nowMs: number): AddressHistory;
-  restore(history: AddressHistory): void;
+  history(nowMs: number): IpHistoryImage;
+  restore(history: IpHistoryImage): void;
 }
 
 /** Options of `IpHistoryStore`. */

@@ -1,6 +1,6 @@
 import { fromBinary } from '@bufbuild/protobuf';
-import { readHello } from '@egressd/exporter/receiver/admission';
-import { Assembly } from '@egressd/exporter/receiver/assembly';
+import { BatchAssembly } from '@egressd/exporter/receiver/batch-assembly';
+import { readHello } from '@egressd/exporter/receiver/hello';
 import { ADDRESS_BYTES } from '@egressd/flow/address';
 import { decodePart } from '@egressd/flow/batch-decode';
 import { encodeBatch } from '@egressd/flow/batch-encode';
@@ -26,10 +26,10 @@ export const BATCH: Target = {
       return; // The receiver ends the stream of one that sends this.
     }
     const { message } = request;
-    if (message.case === 'hello') readHello(message.value, '10.0.0.1:4711');
+    if (message.case === 'hello') readHello(message.value, '10.0.0.1:4711', { kind: 'any' });
     if (message.case === 'health') readNodeHealth(message.value);
     if (message.case !== 'part') return;
-    const assembly = new Assembly();
+    const assembly = new BatchAssembly();
     const assembled = assembly.push(message.value, input.length);
     if (assembled.kind === 'whole') for (const part of assembled.parts) check(assembled.span, part, input.length);
     must(assembled.kind === 'more' || assembly.bytes === 0, 'a batch that is over still takes memory');

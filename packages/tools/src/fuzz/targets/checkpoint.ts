@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { Aggregate } from '@egressd/exporter/aggregate/aggregate';
 import type { Endpoint } from '@egressd/exporter/enrich/endpoint';
-import type { Joined } from '@egressd/exporter/enrich/enrich';
+import type { Enriched } from '@egressd/exporter/enrich/enrich';
 import { KEPT, NUMBER_OF } from '@egressd/exporter/enrich/verdict';
 import { SinkState, type SinkStateOptions } from '@egressd/exporter/sinks/delivery/sink-state';
 import { BatchOffsets } from '@egressd/exporter/state/batch-offsets';
@@ -26,7 +26,7 @@ function endpoint(number: number): Endpoint {
 }
 
 /** One flow from one end to the other. */
-function flow(from: number, to: number): Joined {
+function flow(from: number, to: number): Enriched {
   const flows = emptyColumns(1, 2);
   flows.destination[0] = 1;
   flows.protocol[0] = 6;

@@ -5,7 +5,7 @@ const SMALL_DISKS = { daemons: { stateDirectories: true }, with: { disks: true }
 const ALL = ['exporter', ...NODES.map(({ name }) => name)];
 const FULL_MS = 12_000;
 /** Longer than a collector waits for its disk. */
-const GIVEN_UP_MS = 40_000;
+const UNRESOLVED_MS = 40_000;
 
 async function each(names: readonly string[], act: (name: string) => Promise<void>): Promise<void> {
   for (const name of names) await act(name);
@@ -57,7 +57,7 @@ export const DISK_ROWS: readonly Row[] = [
       const { disks, pause, collectors } = context;
       const nodes = NODES.map(({ name }) => name);
       await each(nodes, (name) => disks.fill(name));
-      await pause(GIVEN_UP_MS);
+      await pause(UNRESOLVED_MS);
       prove(
         (await collectors('egressd_collector_state_degraded')) === nodes.length,
         'the collectors have not given up their state',

@@ -9,7 +9,7 @@ const LEAST_HITS = 20;
 
 /** A collector whose stream was broken rests for some seconds before it tries again: so long a fault waits for its first packet. */
 const MOST_WAITS = 40;
-const WAIT_MS = 500;
+const MAX_PENDING_MS = 500;
 
 /** Breaks the link while the collectors read on, and mends it. */
 function broken(fault: LinkFault, ms: number, times = 1): Row['fault'] {
@@ -18,7 +18,7 @@ function broken(fault: LinkFault, ms: number, times = 1): Row['fault'] {
       await link.break(fault);
       await pause(ms);
       const least = times > 1 ? 1 : LEAST_HITS;
-      for (let waits = 0; waits < MOST_WAITS && (await link.hits()) < least; waits++) await pause(WAIT_MS);
+      for (let waits = 0; waits < MOST_WAITS && (await link.hits()) < least; waits++) await pause(MAX_PENDING_MS);
       const hit = await link.hits();
       await link.mend();
       prove(hit >= least, `the link was ${fault}, and that hit ${hit} packets`);

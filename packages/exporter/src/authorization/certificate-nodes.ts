@@ -1,12 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 
-/** For which nodes whoever is at the other end may speak. */
-export type PeerNodes =
+/** For which nodes the peer's certificate is valid. */
+export type CertificateNodes =
   /** No certificate was asked for, or it names no node: for any. */
   | { readonly kind: 'any' }
   | { readonly kind: 'named'; readonly names: readonly string[] }
-  /** It cannot be told what the certificate allows: for none. */
+  /** What the certificate allows cannot be determined: for none. */
   | { readonly kind: 'unclear'; readonly what: string };
 
 /** What gRPC knows of the other end's certificate. */
@@ -18,26 +18,23 @@ type AuthContext = ReturnType<ServerDuplexStream<unknown, unknown>['getAuthConte
  */
 const NODE_URI = /^egressd:\/\/node\/([a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)$/;
 const NODE_URI_BEGIN = /^(egressd):\/\/(node)(?=\/)/i;
-/** Somebody means us. Letters are never escaped in the text of the names. */
+/** A URI of our scheme. Letters are never escaped in the text of the names. */
 const OURS = /^egressd:/i;
 const OURS_ANYWHERE = /egressd:/i;
 /** One name in OpenSSL's text of them as Node.js writes it: what has special characters is a JSON string. */
 const ALTERNATIVE_NAME = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/y;
-/** Names that an error message shows. */
-const MAX_SHOWN = 3;
-
 /**
- * Reads for which nodes the other end may speak.
- * @param required whether the other end must have shown a certificate; one that then cannot be seen allows nothing
+ * Reads for which nodes the peer's certificate is valid.
+ * @param required whether the peer must have shown a certificate; one that then cannot be seen allows nothing
  */
-export function peerNodes({ sslPeerCertificate }: AuthContext, required: boolean): PeerNodes {
+export function certificateNodes({ sslPeerCertificate }: AuthContext, required: boolean): CertificateNodes {
   if (sslPeerCertificate === undefined)
     return required ? { kind: 'unclear', what: 'it cannot be seen any more' } : { kind: 'any' };
   return nodesIn(new X509Certificate(sslPeerCertificate.raw).subjectAltName ?? '');
 }
 
 /** The nodes in a certificate's alternative names. @param names as `X509Certificate.subjectAltName` */
-export function nodesIn(names: string): PeerNodes {
+export function nodesIn(names: string): CertificateNodes {
   if (!OURS_ANYWHERE.test(names)) return { kind: 'any' };
   const uris = urisIn(names)?.filter((uri) => OURS.test(uri));
   if (uris === undefined) return { kind: 'unclear', what: 'its alternative names cannot be read' };
@@ -70,14 +67,4 @@ function unquoted(json: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** A reason not to believe who says to speak for a node; undefined: its certificate allows it. */
-export function mayNotSpeakFor(node: string, peer: PeerNodes): string | undefined {
-  if (peer.kind === 'any') return undefined;
-  if (peer.kind === 'unclear') return `the certificate of the collector of node ${node} allows nothing: ${peer.what}`;
-  if (peer.names.includes(node)) return undefined;
-  const more = peer.names.length > MAX_SHOWN ? ` and ${peer.names.length - MAX_SHOWN} more` : '';
-  const allowed = `${peer.names.slice(0, MAX_SHOWN).join(', ')}${more}`;
-  return `a collector says that it is on node ${node}, and its certificate is for ${allowed}: check NODE_NAME, and who has that certificate`;
 }

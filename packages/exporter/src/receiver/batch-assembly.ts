@@ -11,7 +11,7 @@ export const MAX_BATCH_ROWS = 4_000_000;
 export type Assembled =
   | { readonly kind: 'more' }
   | { readonly kind: 'whole'; readonly span: BatchSpan; readonly parts: readonly FlowColumns[] }
-  /** This batch will never be whole. Said once; its further parts are skipped. */
+  /** This batch will never be whole. Reported once; its further parts are skipped. */
   | { readonly kind: 'malformed'; readonly number: number; readonly reason: string }
   /** The order of the stream itself is broken: nothing after this means anything. */
   | { readonly kind: 'disorder'; readonly text: string };
@@ -20,7 +20,7 @@ export type Assembled =
  * Puts the parts of batches together, one batch at a time. Parts are kept as they came, a third of their decoded size, until the
  * last is there.
  */
-export class Assembly {
+export class BatchAssembly {
   #span: BatchSpan | undefined;
   #parts: BatchPart[] = [];
   #rows = 0;
@@ -45,7 +45,7 @@ export class Assembly {
     } catch (error) {
       if (!(error instanceof MalformedBatch)) throw error;
       if (!Number.isSafeInteger(number) || number < 1) return { kind: 'disorder', text: error.message };
-      this.#forget();
+      this.#reset();
       this.#skipped = part.last ? undefined : number;
       return { kind: 'malformed', number, reason: error.message };
     }
@@ -67,7 +67,7 @@ export class Assembly {
     this.#bytes += bytes;
     if (!part.last) return { kind: 'more' };
     const parts = this.#parts.map(decodePart);
-    this.#forget();
+    this.#reset();
     return { kind: 'whole', span, parts };
   }
 
@@ -76,7 +76,7 @@ export class Assembly {
     return { kind: 'more' };
   }
 
-  #forget(): void {
+  #reset(): void {
     this.#span = undefined;
     this.#parts = [];
     this.#rows = 0;

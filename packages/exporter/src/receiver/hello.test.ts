@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { formatAddress } from '@egressd/flow/address';
 import { HelloSchema } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
 import { describe, expect, test } from '@jest/globals';
-import { peerAddress, readHello } from './admission.ts';
+import { peerAddress, readHello } from './hello.ts';
 
 describe('peer addresses', () => {
   test.each([
@@ -19,7 +19,7 @@ describe('hello', () => {
   const good = { protocol: 1, oldestProtocol: 1, node: 'a', epoch: 'n' };
 
   test('without settings means the defaults', () =>
-    expect(readHello(create(HelloSchema, good), 'unknown')).toMatchObject({
+    expect(readHello(create(HelloSchema, good), 'unknown', { kind: 'any' })).toMatchObject({
       kind: 'admitted',
       protocol: 1,
       collector: { settings: { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined } },
@@ -27,7 +27,7 @@ describe('hello', () => {
 
   test.each([true, false, undefined])('send-traffic-delta %s stays what it is', (sendTrafficDelta) => {
     const settings = sendTrafficDelta === undefined ? {} : { sendTrafficDelta };
-    const admission = readHello(create(HelloSchema, { ...good, settings }), 'unknown');
+    const admission = readHello(create(HelloSchema, { ...good, settings }), 'unknown', { kind: 'any' });
     expect(admission).toMatchObject({ collector: { settings: { sendTrafficDelta } } });
   });
 });

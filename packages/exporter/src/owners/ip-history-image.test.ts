@@ -1,9 +1,9 @@
 import { addressKey, parseAddress } from '@egressd/flow/address';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type AddressHistory, historyOf } from './history-image.ts';
-import { type NodeHolder, type PodHolder, Tenures } from './ip-history.ts';
-import { OwnerRegistry, type PodRecord, REMEMBER_MS } from './registry.ts';
+import { IpHistory, type NodeOwner, type PodOwner } from './ip-history.ts';
+import { type IpHistoryImage, imageOfIpHistory } from './ip-history-image.ts';
+import { EVICT_AFTER_MS, OwnerRegistry, type PodRecord } from './registry.ts';
 
 const address = (text: string): Uint8Array => parseAddress(text)!;
 const node = (name: string, addresses: string[] = [], zone = 'z') => {
@@ -17,8 +17,8 @@ function pod(key: string, on: string, addresses: string[], fromMs?: number): Pod
 
 /** `name` of the pod or node, `nobody`, or `a|b` where it is not known which. */
 function who(owners: OwnerRegistry, ip: string, fromMs: number, toMs = fromMs + 1): string {
-  const found = owners.during(address(ip), 0, fromMs, toMs);
-  if (found.known === 'nobody') return 'nobody';
+  const found = owners.ownerBetween(address(ip), 0, fromMs, toMs);
+  if (found.known === 'none') return 'nobody';
   const all = found.known === 'owner' ? [found.owner] : found.owners;
   return all
     .map((owner) => owner.pod || owner.node)
@@ -27,7 +27,7 @@ function who(owners: OwnerRegistry, ip: string, fromMs: number, toMs = fromMs + 
 }
 
 /** At 1000 there are `a` and `gone-early`, which ends at 1500; `heard` is told at 1200, `b` comes at 2000, all is saved at 3000. */
-function saved(): AddressHistory {
+function saved(): IpHistoryImage {
   const owners = new OwnerRegistry(['api']);
   const api = owners.source('api');
   const pods = [pod('a', 'n1', ['10.0.0.1'], 900), pod('gone-early', 'n2', ['10.0.0.2'], 800)];
@@ -75,7 +75,7 @@ describe('a restart', () => {
       'nobody',
     ]);
     const owner = { kind: 'pod', namespace: 'ns', pod: 'gone-early', node: 'n2', zone: 'z', region: 'r' };
-    expect(owners.during(address('10.0.0.2'), 0, 1000, 1001)).toEqual({ known: 'owner', owner });
+    expect(owners.ownerBetween(address('10.0.0.2'), 0, 1000, 1001)).toEqual({ known: 'owner', owner });
   });
 
   test('an address that was given to another meanwhile is that one’s since it has it', () => {
@@ -120,7 +120,7 @@ describe('a restart', () => {
 
   test('the past is forgotten as ever', () => {
     const owners = again([]);
-    owners.forget(5000 + REMEMBER_MS);
+    owners.evict(5000 + EVICT_AFTER_MS);
     expect(who(owners, '10.0.0.1', 1000)).toBe('nobody');
     expect(owners.counts.addresses).toBe(3);
   });
@@ -181,17 +181,17 @@ test('whatever was told: a registry that was restored answers as the one that wa
 });
 
 test('too many times: those that ended longest ago are left out, those that last never', () => {
-  const tenures = new Tenures();
-  const on: NodeHolder = { kind: 'node', name: 'n', zone: '', region: '' };
-  const holder = (name: string): PodHolder => ({ kind: 'pod', namespace: 'ns', name, workload: undefined, node: on });
+  const spans = new IpHistory();
+  const on: NodeOwner = { kind: 'node', name: 'n', zone: '', region: '' };
+  const ipOwner = (name: string): PodOwner => ({ kind: 'pod', namespace: 'ns', name, workload: undefined, node: on });
   const key = addressKey(address('10.0.0.1'));
   const add = (name: string, fromMs: number, toMs: number) =>
-    tenures.restore(key, { holder: holder(name), claim: 'declared', fromMs, toMs });
+    spans.restore(key, { ipOwner: ipOwner(name), evidence: 'declared', fromMs, toMs });
   add('lasts', 0, Number.POSITIVE_INFINITY);
   for (const end of [50, 10, 40, 20, 30]) add(`e${end}`, 0, end);
   const present = { savedMs: 60, sources: [], nodes: [on], declaredBy: () => [], living: () => undefined };
-  const history = historyOf(tenures, present, 3);
+  const history = imageOfIpHistory(spans, present, 3);
   expect(history.pods.map(({ name }) => name).sort()).toEqual(['e40', 'e50', 'lasts']);
   expect(history.leftOut).toBe(3);
-  expect(historyOf(tenures, present, 6).leftOut).toBe(0);
+  expect(imageOfIpHistory(spans, present, 6).leftOut).toBe(0);
 });

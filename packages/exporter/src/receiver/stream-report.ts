@@ -3,11 +3,11 @@ import type { FailedHandshake } from './handshakes.ts';
 import type { BatchDrop, IgnoredMessage, ReceiverMetrics, StreamEnd } from './metrics.ts';
 import type { Collector } from './received.ts';
 
-/** Ends that happen every day: not worth a line unless somebody looks for them. */
+/** Ends that happen every day: at level debug. */
 const USUAL: ReadonlySet<StreamEnd> = new Set(['closed', 'broken', 'shutdown']);
 
-/** Says and counts what happens to streams and batches. Lines that repeat back off, each node on its own. */
-export class Report {
+/** Logs and counts what happens to streams and batches. Repeated lines are suppressed, by node. */
+export class StreamReport {
   readonly #log: Log;
   readonly #metrics: ReceiverMetrics;
   readonly #logLimiter: LogLimiter;
@@ -23,28 +23,28 @@ export class Report {
   }
 
   opened({ node, version }: Collector, applied: number, committed: number): void {
-    this.#log.debug('stream open', { node, version, applied, committed });
+    this.#log.debug('stream accepted', { node, version, applied, committed });
   }
 
-  /** @param collector undefined: it was not let in */
+  /** @param collector undefined: it was not accepted */
   ended(reason: StreamEnd, text: string, peer: string, collector: Collector | undefined): void {
     this.#metrics.ended.inc({ reason });
     const fields = { node: collector?.node, peer, reason };
     if (USUAL.has(reason)) this.#log.debug('stream ended', fields);
     else
       this.#logLimiter.limit(`${reason} ${collector?.node ?? ''}`, (suppressed) =>
-        this.#log.warn(`stream ended: ${text}`, { ...fields, suppressed }),
+        this.#log.warn('stream ended', { ...fields, error: text, suppressed }),
       );
   }
 
-  /** Somebody was not let in before he could open a stream. */
+  /** A connection was rejected before it could open a stream. */
   handshake({ reason, text, peer }: FailedHandshake): void {
     this.#metrics.handshakes.inc({ reason });
-    // Load balancers and probes open connections and say nothing.
-    if (reason === 'broken') this.#log.debug('TLS handshake ended', { text, peer });
+    // Load balancers and probes open connections and send nothing.
+    if (reason === 'broken') this.#log.debug('TLS handshake ended', { error: text, peer });
     else
       this.#logLimiter.limit(`handshake ${reason}`, (suppressed) =>
-        this.#log.warn('TLS handshake failed: nobody is let in so', { reason, text, peer, suppressed }),
+        this.#log.warn('TLS handshake failed, connection rejected', { reason, error: text, peer, suppressed }),
       );
   }
 
@@ -64,7 +64,7 @@ export class Report {
   malformed({ node, version }: Collector, batch: number, reason: string): void {
     this.dropped('malformed');
     this.#logLimiter.limit(`malformed ${node}`, (suppressed) =>
-      this.#log.error('rejected a malformed batch: its bytes are lost to the accounts; please report this', {
+      this.#log.error('malformed batch rejected, its bytes are lost: please report this', {
         node,
         version,
         batch,
@@ -77,7 +77,7 @@ export class Report {
   missing({ node }: Collector, batches: number, before: number): void {
     this.#metrics.missing.inc(batches);
     this.#logLimiter.limit(`missing ${node}`, (suppressed) =>
-      this.#log.error('batches of a node never came: their bytes are lost to the accounts', {
+      this.#log.error('batches never came, their bytes are lost', {
         node,
         batches,
         before_batch: before,
@@ -89,15 +89,17 @@ export class Report {
   clock({ node }: Collector, clock: 'ahead' | 'behind', offMs: number): void {
     this.#metrics.clock.inc({ clock });
     this.#logLimiter.limit(`clock ${node}`, (suppressed) =>
-      this.#log.warn(`the clock of a node is ${clock}: set it right (NTP)`, {
+      this.#log.warn('node clock is off', {
         node,
+        clock,
+        advice: 'set the clock of the node right (NTP)',
         seconds: Math.round(Math.abs(offMs) / 1000),
         suppressed,
       }),
     );
   }
 
-  /** The handler threw. Where half of a batch is applied, nobody can say which half: loud, every time. */
+  /** The handler threw. Which half of the batch is applied is not known: logged every time. */
   bug({ node }: Collector, batch: number, error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#log.error('BUG: a batch could not be applied; please report this', { node, batch, error: text });

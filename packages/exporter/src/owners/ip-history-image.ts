@@ -1,15 +1,15 @@
 import { Bug } from '@egressd/flow/bug';
-import type { Claim, NodeHolder, PodHolder, Tenure, Tenures } from './ip-history.ts';
+import type { Evidence, IpHistory, NodeOwner, OwnershipSpan, PodOwner } from './ip-history.ts';
 import type { Workload } from './owners.ts';
 
 /** Times that a history holds. Where there are more, those that ended longest ago are left out. */
-export const MAX_HISTORY_TIMES = 200_000;
+export const MAX_HISTORY_SPANS = 200_000;
 
-/** One time in which somebody had an address. Unix milliseconds. */
+/** One span in which an owner had an address. Unix milliseconds. */
 export interface Time {
   /** `addressKey` of the address. */
   readonly key: string;
-  /** -Infinity: as long as anybody knows. */
+  /** -Infinity: since before the first record. */
   readonly fromMs: number;
   /** Exclusive; Infinity while it lasts. */
   readonly toMs: number;
@@ -22,7 +22,7 @@ export interface NodeHistory {
   readonly region: string;
   /** Names of the sources that declare it; none: it is gone, or was never declared. */
   readonly sources: readonly string[];
-  readonly times: Readonly<Record<Claim, readonly Time[]>>;
+  readonly times: Readonly<Record<Evidence, readonly Time[]>>;
 }
 
 /** A pod's past. */
@@ -42,16 +42,16 @@ export interface Living {
 }
 
 /**
- * Who had which address when, to be told to a registry that begins anew:
+ * Who had which address when, from which a new registry is restored:
  *
  *   nodes   node-1  declared 192.168.0.1 always ..        kernel 172.17.0.1 always ..
  *   pods    job-a   10.1.0.7 09:00 .. 09:40               gone
- *           job-b   10.1.0.7 10:02 ..                     living, as the source `kubernetes` tells it
+ *           job-b   10.1.0.7 10:02 ..                     living, by the key of the source `kubernetes`
  */
-export interface AddressHistory {
+export interface IpHistoryImage {
   /** What came after this is not in it. Unix milliseconds. */
   readonly savedMs: number;
-  /** Names of all sources that had told. */
+  /** Names of all sources that were synced. */
   readonly sources: readonly string[];
   readonly nodes: readonly NodeHistory[];
   readonly pods: readonly PodHistory[];
@@ -59,48 +59,48 @@ export interface AddressHistory {
   readonly leftOut: number;
 }
 
-/** What a history is made of, besides the tenures. */
+/** What a history is made of, besides the spans. */
 export interface Present {
   readonly savedMs: number;
   readonly sources: readonly string[];
-  readonly nodes: Iterable<NodeHolder>;
-  declaredBy(node: NodeHolder): readonly string[];
-  living(pod: PodHolder): Living | undefined;
+  readonly nodes: Iterable<NodeOwner>;
+  declaredBy(node: NodeOwner): readonly string[];
+  living(pod: PodOwner): Living | undefined;
 }
 
-/** The whole history of these tenures. @param max times that it holds; those that last are in it whatever their number */
-export function historyOf(tenures: Tenures, present: Present, max = MAX_HISTORY_TIMES): AddressHistory {
-  const kept = newest([...tenures.all()], max);
-  const nodes = new Map<NodeHolder, Record<Claim, Time[]>>();
+/** The whole history of these spans. @param max times that it holds; those that last are in it whatever their number */
+export function imageOfIpHistory(spans: IpHistory, present: Present, max = MAX_HISTORY_SPANS): IpHistoryImage {
+  const kept = newest([...spans.all()], max);
+  const nodes = new Map<NodeOwner, Record<Evidence, Time[]>>();
   for (const node of present.nodes) nodes.set(node, { declared: [], kernel: [] });
   const pods = new Map<string, PodHistory & { readonly times: Time[] }>();
-  for (const [key, { holder, claim, fromMs, toMs }] of kept.times) {
+  for (const [key, { ipOwner, evidence, fromMs, toMs }] of kept.times) {
     const time = { key, fromMs, toMs };
-    if (holder.kind === 'node') addOnce(nodeTimes(nodes, holder)[claim], time);
-    else addOnce(podEntry(pods, holder, present.living(holder)).times, time);
+    if (ipOwner.kind === 'node') addOnce(nodeTimes(nodes, ipOwner)[evidence], time);
+    else addOnce(podEntry(pods, ipOwner, present.living(ipOwner)).times, time);
   }
   return {
     savedMs: present.savedMs,
     sources: present.sources,
-    nodes: [...nodes].map(([holder, times]) => {
-      const { name, zone, region } = holder;
-      return { name, zone, region, sources: present.declaredBy(holder), times };
+    nodes: [...nodes].map(([ipOwner, times]) => {
+      const { name, zone, region } = ipOwner;
+      return { name, zone, region, sources: present.declaredBy(ipOwner), times };
     }),
     pods: [...pods.values()],
     leftOut: kept.leftOut,
   };
 }
 
-function nodeTimes(nodes: Map<NodeHolder, Record<Claim, Time[]>>, holder: NodeHolder): Record<Claim, Time[]> {
-  const known = nodes.get(holder);
-  if (known === undefined) throw new Bug(`node ${holder.name} has addresses, and is no node`);
+function nodeTimes(nodes: Map<NodeOwner, Record<Evidence, Time[]>>, ipOwner: NodeOwner): Record<Evidence, Time[]> {
+  const known = nodes.get(ipOwner);
+  if (known === undefined) throw new Bug(`node ${ipOwner.name} has addresses, and is no node`);
   return known;
 }
 
-/** Pods that are gone are told apart by name and node alone: one that was told twice is in the history once. */
+/** Pods that are gone are distinguished by name and node alone: one that was reported twice is in the image once. */
 function podEntry(
   pods: Map<string, PodHistory & { readonly times: Time[] }>,
-  { namespace, name, node, workload }: PodHolder,
+  { namespace, name, node, workload }: PodOwner,
   living: Living | undefined,
 ): { readonly times: Time[] } {
   const id = JSON.stringify([living?.source, living?.key, namespace, name, node.name]);
@@ -116,7 +116,7 @@ function addOnce(times: Time[], time: Time): void {
   if (!times.some((it) => it.key === key && it.fromMs === fromMs && it.toMs === toMs)) times.push(time);
 }
 
-function newest(all: [string, Tenure][], max: number): { times: [string, Tenure][]; leftOut: number } {
+function newest(all: [string, OwnershipSpan][], max: number): { times: [string, OwnershipSpan][]; leftOut: number } {
   if (all.length <= max) return { times: all, leftOut: 0 };
   const ends = Float64Array.from(all, ([, { toMs }]) => toMs).sort();
   const last = ends[ends.length - max - 1]!;

@@ -4,7 +4,7 @@ import { emptyColumns } from '@egressd/flow/columns';
 import { type BatchPart, BatchPartSchema } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
 import { FLOW_SERVICE } from '@egressd/flow/service';
 import { describe, expect, test } from '@jest/globals';
-import { Assembly, MAX_BATCH_PARTS, MAX_BATCH_ROWS } from './assembly.ts';
+import { BatchAssembly, MAX_BATCH_PARTS, MAX_BATCH_ROWS } from './batch-assembly.ts';
 
 /** Parts of a good batch of so many rows, small enough to be several. */
 function parts(number: number, rows = 100): BatchPart[] {
@@ -21,13 +21,13 @@ function part(
 
 /** What a fresh assembly makes of some parts, the last answer. */
 function last(...given: BatchPart[]) {
-  const assembly = new Assembly();
+  const assembly = new BatchAssembly();
   return given.map((one) => assembly.push(one, 10)).at(-1);
 }
 
 describe('assembly', () => {
   test('a batch is whole with its last part', () => {
-    const assembly = new Assembly();
+    const assembly = new BatchAssembly();
     const given = parts(7);
     expect(given.length).toBeGreaterThan(2);
     const answers = given.map((one) => assembly.push(one, 10));
@@ -37,14 +37,14 @@ describe('assembly', () => {
   });
 
   test('counts the bytes that wait', () => {
-    const assembly = new Assembly();
+    const assembly = new BatchAssembly();
     assembly.push(part({}), 10);
     assembly.push(part({ part: 1 }), 25);
     expect(assembly.bytes).toBe(35);
   });
 
   test('one batch after the other', () => {
-    const assembly = new Assembly();
+    const assembly = new BatchAssembly();
     const whole = [...parts(1), ...parts(2)]
       .map((one) => assembly.push(one, 10))
       .filter(({ kind }) => kind === 'whole');
@@ -64,14 +64,14 @@ describe('assembly', () => {
   );
 
   test('a batch has no more parts than its limit', () => {
-    const assembly = new Assembly();
+    const assembly = new BatchAssembly();
     for (let i = 0; i < MAX_BATCH_PARTS; i++) expect(assembly.push(part({ part: i }), 1).kind).toBe('more');
     expect(assembly.push(part({ part: MAX_BATCH_PARTS }), 1)).toMatchObject({ kind: 'malformed' });
     expect(assembly.bytes).toBe(0);
   });
 
   test('the rest of a malformed batch is skipped, and the next is taken', () => {
-    const assembly = new Assembly();
+    const assembly = new BatchAssembly();
     assembly.push(part({ part: 3 }), 10);
     expect(assembly.push(part({ part: 4 }), 10)).toEqual({ kind: 'more' });
     expect(assembly.push(part({ part: 5, last: true }), 10)).toEqual({ kind: 'more' });

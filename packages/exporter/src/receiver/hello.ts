@@ -1,6 +1,7 @@
 import { ADDRESS_BYTES, parseAddress } from '@egressd/flow/address';
 import type { Hello } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
 import { agreeProtocol, OLDEST_PROTOCOL, PROTOCOL } from '@egressd/flow/service';
+import type { CertificateNodes } from '../authorization/certificate-nodes.ts';
 import type { Collector } from './received.ts';
 
 /** Longest node name: that of a DNS name (RFC 1123), as Kubernetes has it. */
@@ -13,7 +14,7 @@ export const MAX_NODE_ADDRESSES = 4096;
 export const MAX_EXCLUDED_NAMESPACES = 1024;
 
 /** What a Hello comes to. */
-export type Admission =
+export type HelloResult =
   | { readonly kind: 'admitted'; readonly collector: Collector; readonly protocol: number }
   | { readonly kind: 'protocol' | 'invalid'; readonly text: string };
 
@@ -21,14 +22,14 @@ export type Admission =
  * Reads a Hello.
  * @param peer where the stream comes from, as gRPC writes it: `address:port`
  */
-export function readHello(hello: Hello, peer: string): Admission {
+export function readHello(hello: Hello, peer: string, certificate: CertificateNodes): HelloResult {
   const theirs = { newest: hello.protocol, oldest: hello.oldestProtocol };
   const protocol = agreeProtocol(theirs);
   if (protocol === undefined) {
     const text = `the collector ${hello.version} speaks protocol ${theirs.oldest} to ${theirs.newest}, this exporter ${OLDEST_PROTOCOL} to ${PROTOCOL}: upgrade the older of the two`;
     return { kind: 'protocol', text };
   }
-  const wrong = whatIsWrong(hello);
+  const wrong = malformationOf(hello);
   if (wrong !== undefined) return { kind: 'invalid', text: `Hello is malformed: ${wrong}` };
   const { node, bootId, epoch, version, nodeAddresses, settings } = hello;
   const collector = {
@@ -43,11 +44,12 @@ export function readHello(hello: Hello, peer: string): Admission {
     },
     nodeAddresses,
     peer: peerAddress(peer),
+    certificate,
   };
   return { kind: 'admitted', collector, protocol };
 }
 
-function whatIsWrong({ node, bootId, epoch, version, nodeAddresses, settings }: Hello): string | undefined {
+function malformationOf({ node, bootId, epoch, version, nodeAddresses, settings }: Hello): string | undefined {
   if (node === '') return 'it names no node: set NODE_NAME at the collector';
   if (node.length > MAX_NODE_NAME_LENGTH) return `the node's name is longer than ${MAX_NODE_NAME_LENGTH}`;
   if (/[\s\p{Cc}]/u.test(node)) return "the node's name has blanks or control characters";

@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { mayNotSpeakFor, nodesIn, type PeerNodes, peerNodes } from './peer-nodes.ts';
+import { type CertificateNodes, certificateNodes, nodesIn } from './certificate-nodes.ts';
 
-const ANY: PeerNodes = { kind: 'any' };
-const named = (...names: string[]): PeerNodes => ({ kind: 'named', names });
+const ANY: CertificateNodes = { kind: 'any' };
+const named = (...names: string[]): CertificateNodes => ({ kind: 'named', names });
 
 describe('nodes that a certificate names', () => {
-  test.each<[string, PeerNodes]>([
+  test.each<[string, CertificateNodes]>([
     ['', ANY],
     ['DNS:localhost, IP Address:127.0.0.1', ANY],
     ['URI:spiffe://cluster.local/ns/egressd/sa/collector', ANY],
@@ -60,18 +60,7 @@ test('whatever the names are, one that begins like ours is never overlooked', ()
 });
 
 test('a certificate that cannot be seen allows nothing where one is asked for', () => {
-  expect(peerNodes({}, false)).toEqual(ANY);
-  expect(peerNodes({}, true).kind).toBe('unclear');
-  expect(peerNodes({ transportSecurityType: 'ssl' }, true).kind).toBe('unclear');
-});
-
-test.each<[PeerNodes, string | undefined]>([
-  [ANY, undefined],
-  [named('b', 'a'), undefined],
-  [named('b'), 'a collector says that it is on node a, and its certificate is for b: check NODE_NAME'],
-  [named('b', 'c', 'd', 'e', 'f'), 'is for b, c, d and 2 more'],
-  [nodesIn('URI:egressd:a'), 'allows nothing: its URI "egressd:a" is not egressd://node/NAME'],
-])('who has %j and speaks for node a', (peer, reason) => {
-  if (reason === undefined) expect(mayNotSpeakFor('a', peer)).toBeUndefined();
-  else expect(mayNotSpeakFor('a', peer)).toContain(reason);
+  expect(certificateNodes({}, false)).toEqual(ANY);
+  expect(certificateNodes({}, true).kind).toBe('unclear');
+  expect(certificateNodes({ transportSecurityType: 'ssl' }, true).kind).toBe('unclear');
 });

@@ -1,0 +1,46 @@
+import type { Lifecycle } from '@egressd/daemon/lifecycle';
+import type { Log } from '@egressd/daemon/log';
+import type { Registry } from 'prom-client';
+import type { ExporterFlags } from '../flags.ts';
+import type { OwnerRegistry } from '../owners/registry.ts';
+import { CheckpointStore } from '../state/checkpoint/checkpoint-store.ts';
+import { IpHistoryStore } from '../state/ip-history/ip-history-store.ts';
+import { Locked, lockFolder } from '../state/lock.ts';
+
+/** Totals, the states of sinks and batch offsets outlive the process where there is a directory. @param onChange what is saved has changed */
+export function checkpointStore(
+  { stateDir, stateEphemeral }: ExporterFlags,
+  registry: Registry,
+  log: Log,
+  onChange: () => void,
+): CheckpointStore | undefined {
+  if (stateDir === undefined) return undefined;
+  return new CheckpointStore({ folder: stateDir, ephemeral: stateEphemeral, onChange, registry, log });
+}
+
+/** Before anything is read there. Two exporters with one directory would each take the other's totals for their own. */
+export async function lockStateDirectory({ stateDir }: ExporterFlags, log: Log, lifecycle: Lifecycle): Promise<void> {
+  if (stateDir === undefined) return;
+  try {
+    const lock = await lockFolder(stateDir);
+    lifecycle.onStop('lock of the state directory', () => lock.release());
+  } catch (error) {
+    if (error instanceof Locked) throw error;
+    const advice = 'make sure that no other exporter uses it';
+    log.warn('cannot lock the state directory', { folder: stateDir, error: String(error), advice });
+  }
+}
+
+/** Before any source of owners delivers. */
+export async function restoreIpHistory(
+  { stateDir }: ExporterFlags,
+  owners: OwnerRegistry,
+  log: Log,
+  registry: Registry,
+  lifecycle: Lifecycle,
+): Promise<void> {
+  if (stateDir === undefined) return;
+  const store = new IpHistoryStore({ folder: stateDir, owners, registry, log });
+  await store.start();
+  lifecycle.onStop('IP history', () => store.close());
+}
