@@ -26,7 +26,7 @@ describe('stream', () => {
     expect(await metric(exporter.registry, 'egressd_exporter_receiver_streams')).toBe(1);
   });
 
-  test('tells the exporter who speaks', async () => {
+  test('identifies the collector to the exporter', async () => {
     await using exporter = await ExporterEnd.start();
     await using collector = new CollectorEnd(exporter.port);
     collector.send();
@@ -39,6 +39,7 @@ describe('stream', () => {
       settings: { excludeNamespaces: ['kube-system'], groupPublicIps: true, sendTrafficDelta: undefined },
       nodeAddresses: [new Uint8Array(16).fill(7)],
       peer: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 127, 0, 0, 1),
+      certificate: { kind: 'any' },
     });
     expect(exporter.receiver.collectors.map(({ node }) => node)).toEqual(['node-a']);
   });

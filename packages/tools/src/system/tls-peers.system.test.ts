@@ -144,7 +144,7 @@ describe('a certificate that names nodes', () => {
     ['node-a', true],
     ['node-b', true],
     ['node-c', false],
-  ])('with a collector that speaks for %s', async (node, taken) => {
+  ])('with a collector of %s', async (node, taken) => {
     await using exporter = await exporterAsItIs();
     const flags = { ...FLAGS, certFile: files.cert, keyFile: files.key };
     const given = clientTls(flags, 'localhost:1', SILENT, new Registry());
@@ -153,7 +153,7 @@ describe('a certificate that names nodes', () => {
     if (taken) {
       await until('the batch', () => exporter.batches.length === 1);
     } else {
-      const words = 'says that it is on node node-c, and its certificate is for node-a, node-b';
+      const words = 'reports for node node-c, and its certificate is for node-a, node-b';
       await until('a line', () => client.kept.says('reason=permission_denied', words));
       expect(exporter.kept.says('level=warn', words, 'reason=refused')).toBe(true);
       expect(
@@ -163,7 +163,7 @@ describe('a certificate that names nodes', () => {
     }
   });
 
-  test('does not end the stream of the node that somebody says to be', async () => {
+  test('does not end the stream of the node that a collector names without right', async () => {
     await using exporter = await exporterAsItIs();
     const any = clientShowing(await shown({ purpose: 'client' }));
     await using rightful = collector(exporter, any, 'node-c');
