@@ -3,15 +3,15 @@ import { EXIT } from '@egressd/daemon/lifecycle';
 import { createLog } from '@egressd/daemon/log';
 import { VERSION } from '@egressd/daemon/version';
 import { CERTIFICATES_FLAGS, type CertificatesFlags, parseCertificatesFlags } from './certificates/flags.ts';
-import { keepCurrent } from './certificates/keep-current.ts';
+import { renewSecrets } from './certificates/renew-secrets.ts';
 import { CertificateError } from './certificates/renewal.ts';
 import { Secrets } from './certificates/secrets.ts';
 import { findAccess } from './kube/access.ts';
 import { KubeApi } from './kube/api.ts';
 import { KubeFailure } from './kube/failure.ts';
 
-// Keeps the certificates of the stream in three Secrets of Kubernetes: makes what is missing, replaces what expires, does nothing
-// else. It runs once and ends: with 0 where all is well, 1 where it is not, 2 where the command line is wrong.
+// Issues and renews the certificates of the stream in three Secrets of Kubernetes, and does nothing else. It runs once. Exit code: 0 on
+// success, 1 on a failure, 2 for a wrong command line.
 const flags = commandLineOrExit(
   {
     name: 'egressd-certificates',
@@ -26,29 +26,30 @@ try {
   await run(flags);
 } catch (error) {
   if (!(error instanceof KubeFailure || error instanceof CertificateError)) throw error;
-  log.error('the certificates are not up to date', { error: error.message });
+  const reason = error instanceof KubeFailure ? error.reason : 'certificates';
+  log.error('certificate renewal failed', { reason, error: error.message });
   process.exitCode = EXIT.failed;
 }
 
-async function run({ kubeconfig, namespace, caSecret, exporterSecret, collectorSecret, ...terms }: CertificatesFlags) {
+async function run({ kubeconfig, namespace, caSecret, exporterSecret, collectorSecret, ...times }: CertificatesFlags) {
   const access = findAccess(kubeconfig, process.env);
   if (access === undefined)
     throw new KubeFailure(
       'config',
       'no Kubernetes API: run this as a pod with its service account, or set -kubeconfig',
     );
-  // It lives for seconds: what it needs of a signal is its default, to end at once. Every write is whole.
+  // It runs for seconds: signals have their default action, to end at once. Every write is atomic.
   const { signal } = new AbortController();
   const api = new KubeApi(access, `egressd-certificates/${VERSION}`, Date.now);
-  await keepCurrent({
-    // The command line was refused if one of them were missing.
+  await renewSecrets({
+    // The flags were checked: none is missing.
     secrets: new Secrets(api, namespace!, signal),
     names: { authority: caSecret!, exporter: exporterSecret!, collector: collectorSecret! },
-    terms: {
-      dnsNames: terms.dnsNames,
-      validityMs: terms.validity,
-      renewBeforeMs: terms.renewBefore,
-      authorityValidityMs: terms.caValidity,
+    policy: {
+      dnsNames: times.dnsNames,
+      validityMs: times.validity,
+      renewBeforeMs: times.renewBefore,
+      authorityValidityMs: times.caValidity,
     },
     now: Date.now,
     log,

@@ -1,41 +1,51 @@
 import type { X509Certificate } from 'node:crypto';
-import { type Contents, type Holdings, isSignedBy, type Pair, type Role, readBundle, readPair } from './holdings.ts';
-import { CURVE, EXTENDED_USAGE, issue, type Pem } from './x509.ts';
+import {
+  type CertificateSet,
+  isSignedBy,
+  type KeyPair,
+  type Role,
+  readBundle,
+  readKeyPair,
+  type SecretData,
+} from './certificate-set.ts';
+import { CURVE, EXTENDED_USAGE, issueCertificate, type PemPair } from './x509.ts';
 
-/** Certificates are valid from so long before they are made: the clocks of nodes differ. */
+/** Certificates are valid from so long before they are issued: the clocks of nodes differ. */
 export const CLOCK_SKEW_MS = 60 * 60_000;
 /**
- * How long an authority is trusted by all before it signs, and how long the one before is trusted after its last certificate was
- * replaced. The kubelet renews mounted Secrets within about two minutes, where it can; a program that runs daily waits a day.
+ * How long a new authority is trusted before it signs, and how long the one before stays trusted after its last certificate was replaced:
+ * until then every pod has the new Secrets. The kubelet updates mounted Secrets within about two minutes, where it can; a program that
+ * runs daily waits a day.
  */
-export const SPREAD_MS = 12 * 60 * 60_000;
+export const PROPAGATION_MS = 12 * 60 * 60_000;
 
-/** What certificates are made by. Times in milliseconds. */
-export interface Terms {
+/** What certificates are issued for, and how long. Times in milliseconds. */
+export interface RenewalPolicy {
   /** Names by which collectors reach the exporter. */
   readonly dnsNames: readonly string[];
   /** How long the exporter's and the collectors' certificates are valid. */
   readonly validityMs: number;
   /** They are replaced when they are valid no longer than that. */
   readonly renewBeforeMs: number;
-  /** How long an authority is valid. It is replaced as soon as a certificate that is made and replaced in time might outlive it. */
+  /** How long an authority is valid. It is replaced as soon as a certificate that is issued and replaced in time might outlive it. */
   readonly authorityValidityMs: number;
 }
 
-/** What a Secret is to hold. */
-export interface Renewed {
-  readonly contents: Contents;
-  /** Why it differs from what it held; undefined: it does not. */
-  readonly because: string | undefined;
+/** The data that a Secret should have. */
+export interface RenewedSecret {
+  readonly data: SecretData;
+  /** Why it differs from the current data; undefined: it does not. */
+  readonly cause: string | undefined;
+  /** When the certificate expires, Unix milliseconds. */
   readonly expiresMs: number;
 }
 
-/** What is held is not to be touched, because something else must be put right first. The text says what. */
+/** Nothing is renewed, because something else must be put right first. The message has what. */
 export class CertificateError extends Error {
   override readonly name = 'CertificateError';
 }
 
-/** The two ends. */
+/** The certificates of the two ends of the stream. */
 const LEAVES = {
   exporter: { purpose: 'server', commonName: 'egressd-exporter' },
   collector: { purpose: 'client', commonName: 'egressd-collector' },
@@ -43,94 +53,98 @@ const LEAVES = {
 type Leaf = keyof typeof LEAVES;
 
 /**
- * What the three Secrets are to hold, given what they hold. Nothing is remembered but that: an authority is replaced in steps, one
- * a run, and each run sees in the certificates which step it is at.
+ * The data that the three Secrets should have, from the data that they have. There is no other state: an authority is replaced in steps,
+ * one a run, and each run sees from the certificates which step is next.
  *
- *   held before          1. introduced        2. signs, 12 h later     3. alone, 12 h later
+ *   before               1. introduced        2. signs, 12 h later     3. alone, 12 h later
  *   trusted: old         trusted: new, old    trusted: new, old        trusted: new
  *   leaves by old        leaves by old        leaves by new            leaves by new
  *
- * The key of the old one is thrown away in step 1. So at no time is there a certificate in use that the other end, which may see
- * its Secret later, does not trust.
+ * The key of the old authority is discarded in step 1. So at no time is a certificate in use that the other end, which may see its
+ * Secret later, does not trust.
  * @throws CertificateError where a clock is wrong
  */
-export async function renew(held: Holdings, terms: Terms, nowMs: number): Promise<Readonly<Record<Role, Renewed>>> {
-  for (const [role, contents] of Object.entries(held)) checkClock(role, readPair(contents), nowMs);
-  const signer = await authorityFor(held.authority, terms, nowMs);
-  const trusted = trustedNow(held, signer.pair, nowMs);
+export async function renewCertificates(
+  current: CertificateSet,
+  policy: RenewalPolicy,
+  nowMs: number,
+): Promise<Readonly<Record<Role, RenewedSecret>>> {
+  for (const [role, data] of Object.entries(current)) checkClock(role, readKeyPair(data), nowMs);
+  const signer = await authorityFor(current.authority, policy, nowMs);
+  const trusted = trustedNow(current, signer.pair, nowMs);
   const bundle = trusted.map(String).join('');
-  const leaf = (role: Leaf) => leafFor(role, held[role], { signer: signer.pair, trusted, bundle }, terms, nowMs);
+  const leaf = (role: Leaf) => leafFor(role, current[role], { signer: signer.pair, trusted, bundle }, policy, nowMs);
   return {
-    authority: renewedTo(held.authority, signer.pair, bundle, signer.because),
+    authority: renewedTo(current.authority, signer.pair, bundle, signer.cause),
     exporter: await leaf('exporter'),
     collector: await leaf('collector'),
   };
 }
 
-/** The authority that signs from now on: the one that is held, or a new one, and why. */
+/** The authority that signs from now on: the current one, or a new one and why. */
 async function authorityFor(
-  contents: Contents,
-  { validityMs, renewBeforeMs, authorityValidityMs }: Terms,
+  data: SecretData,
+  { validityMs, renewBeforeMs, authorityValidityMs }: RenewalPolicy,
   nowMs: number,
-): Promise<{ pair: Pair; because: string | undefined }> {
-  const held = readPair(contents);
-  const because = typeof held === 'string' ? held : unfitAuthority(held.x509, validityMs + renewBeforeMs, nowMs);
-  if (typeof held !== 'string' && because === undefined) return { pair: held, because };
-  const made = await issue({
+): Promise<{ pair: KeyPair; cause: string | undefined }> {
+  const current = readKeyPair(data);
+  const cause = typeof current === 'string' ? current : unfitAuthority(current.x509, validityMs + renewBeforeMs, nowMs);
+  if (typeof current !== 'string' && cause === undefined) return { pair: current, cause };
+  const issued = await issueCertificate({
     purpose: 'authority',
-    // Two authorities that are trusted at a time must not look the same to a reader.
+    // An operator must be able to tell two authorities apart.
     commonName: `egressd-authority ${new Date(nowMs).toISOString().slice(0, 19)}Z`,
     dnsNames: [],
     notBeforeMs: nowMs - CLOCK_SKEW_MS,
     notAfterMs: nowMs + authorityValidityMs,
   });
-  return { pair: pairOf(made), because };
+  return { pair: keyPairOf(issued), cause };
 }
 
 function unfitAuthority(x509: X509Certificate, neededMs: number, nowMs: number): string | undefined {
   if (!x509.ca || x509.publicKey.asymmetricKeyDetails?.namedCurve !== CURVE)
-    return 'tls.crt was not the certificate of an authority of ours';
-  return expiresMs(x509) < nowMs + neededMs ? `it expires on ${day(x509)}` : undefined;
+    return 'tls.crt is no authority of this program';
+  return expiresMs(x509) < nowMs + neededMs ? `expires on ${day(x509)}` : undefined;
 }
 
-/** Whom both ends trust: the signer, and those before it while anybody may still see a certificate of theirs. */
-function trustedNow(held: Holdings, { x509: signer }: Pair, nowMs: number): X509Certificate[] {
-  const alone = [held.exporter, held.collector].every((contents) => {
-    const leaf = readPair(contents);
-    return typeof leaf !== 'string' && isSignedBy(leaf.x509, signer) && ageMs(leaf.x509, nowMs) >= SPREAD_MS;
+/** The authorities that both ends trust: the signer, and those before it while a certificate of theirs may be in use. */
+function trustedNow(current: CertificateSet, { x509: signer }: KeyPair, nowMs: number): X509Certificate[] {
+  const alone = [current.exporter, current.collector].every((data) => {
+    const leaf = readKeyPair(data);
+    return typeof leaf !== 'string' && isSignedBy(leaf.x509, signer) && ageMs(leaf.x509, nowMs) >= PROPAGATION_MS;
   });
-  const before = readBundle(held.authority['ca.crt']).filter(
+  const before = readBundle(current.authority['ca.crt']).filter(
     (one) => one.fingerprint256 !== signer.fingerprint256 && expiresMs(one) > nowMs,
   );
   return alone ? [signer] : [signer, ...before];
 }
 
-/** Who signs, and who is trusted. */
+/** The authority that signs, and those that are trusted. */
 interface Authorities {
-  readonly signer: Pair;
+  readonly signer: KeyPair;
   readonly trusted: readonly X509Certificate[];
   readonly bundle: string;
 }
 
 async function leafFor(
   role: Leaf,
-  contents: Contents,
+  data: SecretData,
   { signer, trusted, bundle }: Authorities,
-  terms: Terms,
+  policy: RenewalPolicy,
   nowMs: number,
-): Promise<Renewed> {
-  const held = readPair(contents);
-  const dnsNames = role === 'exporter' ? terms.dnsNames : [];
-  const unfit = typeof held === 'string' ? held : unfitLeaf(role, held.x509, trusted, dnsNames, nowMs);
-  const because = unfit ?? dueLeaf((held as Pair).x509, signer.x509, terms, nowMs);
-  if (because === undefined) return renewedTo(contents, held as Pair, bundle, undefined);
+): Promise<RenewedSecret> {
+  const current = readKeyPair(data);
+  const dnsNames = role === 'exporter' ? policy.dnsNames : [];
+  const unfit = typeof current === 'string' ? current : unfitLeaf(role, current.x509, trusted, dnsNames, nowMs);
+  const cause = unfit ?? dueLeaf((current as KeyPair).x509, signer.x509, policy, nowMs);
+  if (cause === undefined) return renewedTo(data, current as KeyPair, bundle, undefined);
   const { purpose, commonName } = LEAVES[role];
-  const notAfterMs = Math.min(nowMs + terms.validityMs, expiresMs(signer.x509));
-  const wanted = { purpose, commonName, dnsNames, notBeforeMs: nowMs - CLOCK_SKEW_MS, notAfterMs };
-  return renewedTo(contents, pairOf(await issue(wanted, signer)), bundle, because);
+  const notAfterMs = Math.min(nowMs + policy.validityMs, expiresMs(signer.x509));
+  const template = { purpose, commonName, dnsNames, notBeforeMs: nowMs - CLOCK_SKEW_MS, notAfterMs };
+  return renewedTo(data, keyPairOf(await issueCertificate(template, signer)), bundle, cause);
 }
 
-/** Why a certificate cannot do its work. */
+/** Why a certificate cannot be used; undefined: it can. */
 function unfitLeaf(
   role: Leaf,
   x509: X509Certificate,
@@ -138,41 +152,50 @@ function unfitLeaf(
   dnsNames: readonly string[],
   nowMs: number,
 ): string | undefined {
-  if (expiresMs(x509) <= nowMs) return `it expired on ${day(x509)}`;
-  if (!trusted.some((authority) => isSignedBy(x509, authority))) return 'none of the authorities signed it';
-  if (!x509.keyUsage?.includes(EXTENDED_USAGE[LEAVES[role].purpose])) return `it is not for a ${LEAVES[role].purpose}`;
+  if (expiresMs(x509) <= nowMs) return `expired on ${day(x509)}`;
+  if (!trusted.some((authority) => isSignedBy(x509, authority))) return 'not signed by a trusted authority';
+  if (!x509.keyUsage?.includes(EXTENDED_USAGE[LEAVES[role].purpose])) return `not for a ${LEAVES[role].purpose}`;
   const names = dnsNames.map((name) => `DNS:${name}`).join(', ');
-  return (x509.subjectAltName ?? '') === names ? undefined : 'its names have changed';
+  return (x509.subjectAltName ?? '') === names ? undefined : 'DNS names changed';
 }
 
-/** Why one that works should be replaced, and may: where its authority is new, not everybody may trust that already. */
-function dueLeaf(x509: X509Certificate, signer: X509Certificate, terms: Terms, nowMs: number): string | undefined {
+/** Why one that can be used is due to be replaced. By a new authority only once that is trusted everywhere, or there is no more time. */
+function dueLeaf(
+  x509: X509Certificate,
+  signer: X509Certificate,
+  policy: RenewalPolicy,
+  nowMs: number,
+): string | undefined {
   const leftMs = expiresMs(x509) - nowMs;
   const signed = isSignedBy(x509, signer);
-  if (signed) return leftMs < terms.renewBeforeMs ? `it expires on ${day(x509)}` : undefined;
-  const known = ageMs(signer, nowMs) >= SPREAD_MS;
-  return known || leftMs < SPREAD_MS ? 'a newer authority signs' : undefined;
+  if (signed) return leftMs < policy.renewBeforeMs ? `expires on ${day(x509)}` : undefined;
+  const known = ageMs(signer, nowMs) >= PROPAGATION_MS;
+  return known || leftMs < PROPAGATION_MS ? 'a newer authority signs' : undefined;
 }
 
-function renewedTo(held: Contents, { certificate, key, x509 }: Pair, bundle: string, because?: string): Renewed {
-  const contents = { 'ca.crt': bundle, 'tls.crt': certificate, 'tls.key': key };
-  const reason = because ?? (held['ca.crt'] === bundle ? undefined : 'other authorities are trusted');
-  return { contents, because: reason, expiresMs: expiresMs(x509) };
+function renewedTo(
+  current: SecretData,
+  { certificate, key, x509 }: KeyPair,
+  bundle: string,
+  cause: string | undefined = current['ca.crt'] === bundle ? undefined : 'trusted authorities changed',
+): RenewedSecret {
+  const data = { 'ca.crt': bundle, 'tls.crt': certificate, 'tls.key': key };
+  return { data, cause, expiresMs: expiresMs(x509) };
 }
 
-function checkClock(role: string, pair: Pair | string, nowMs: number): void {
+function checkClock(role: string, pair: KeyPair | string, nowMs: number): void {
   if (typeof pair === 'string' || pair.x509.validFromDate.getTime() <= nowMs) return;
   const now = new Date(nowMs).toISOString();
   throw new CertificateError(
-    `the ${role}'s certificate is valid only from ${pair.x509.validFrom}, and here it is ${now}: set the clock of this node right (NTP)`,
+    `the ${role}'s certificate is valid only from ${pair.x509.validFrom}, and here it is ${now}: correct the clock of this node (NTP)`,
   );
 }
 
-function pairOf({ certificate, key }: Pem): Pair {
-  return readPair({ 'ca.crt': '', 'tls.crt': certificate, 'tls.key': key }) as Pair;
+function keyPairOf({ certificate, key }: PemPair): KeyPair {
+  return readKeyPair({ 'ca.crt': '', 'tls.crt': certificate, 'tls.key': key }) as KeyPair;
 }
 
-/** Since it was made. */
+/** Since it was issued. */
 function ageMs(x509: X509Certificate, nowMs: number): number {
   return nowMs - (x509.validFromDate.getTime() + CLOCK_SKEW_MS);
 }

@@ -7,7 +7,7 @@ import type { Stored } from '@egressd/world/api-server/store';
 import { KeptLog } from '@egressd/world/observe';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { KubeApi } from '../kube/api.ts';
-import { type KeepCurrent, keepCurrent } from './keep-current.ts';
+import { type RenewSecretsOptions, renewSecrets } from './renew-secrets.ts';
 import { Secrets } from './secrets.ts';
 
 const NAMES = { authority: 'e-ca', exporter: 'e-exporter-tls', collector: 'e-collector-tls' };
@@ -38,10 +38,10 @@ afterEach(async () => {
 function run(): Promise<void> {
   const { signal } = new AbortController();
   const api = new KubeApi({ kind: 'kubeconfig', files: [join(folder, 'kubeconfig')] }, 'test', Date.now);
-  const work: KeepCurrent = {
+  const options: RenewSecretsOptions = {
     secrets: new Secrets(api, 'ns', signal),
     names: NAMES,
-    terms: {
+    policy: {
       dnsNames: ['e-exporter.ns.svc'],
       validityMs: 90 * DAY_MS,
       renewBeforeMs: 30 * DAY_MS,
@@ -52,7 +52,7 @@ function run(): Promise<void> {
     signal,
     backoff: { minMs: 2, maxMs: 20 },
   };
-  return keepCurrent(work);
+  return renewSecrets(options);
 }
 
 const secret = (name: string) => server.secret('ns', name)!;
@@ -68,7 +68,7 @@ describe('the Secrets', () => {
       expect(secret(name)).toMatchObject({ kind: 'Secret', type: 'kubernetes.io/tls' });
       expect(Object.keys(secret(name).data as object).sort()).toEqual(['ca.crt', 'tls.crt', 'tls.key']);
       expect(text(name, 'ca.crt')).toBe(text(NAMES.authority, 'tls.crt'));
-      expect(kept.says('msg=written', `secret=${name}`, 'because="there was none"', 'expires=')).toBe(true);
+      expect(kept.says('msg="Secret written"', `secret=${name}`, 'cause=missing', 'expires=')).toBe(true);
     }
     expect(methods()).toEqual(['GET', 'GET', 'GET', 'POST', 'POST', 'POST']);
   });
@@ -80,7 +80,7 @@ describe('the Secrets', () => {
     await run();
     expect(methods()).toEqual(['GET', 'GET', 'GET']);
     expect(versions()).toEqual(before);
-    expect(kept.says('nothing to do', `secret=${NAMES.exporter}`)).toBe(true);
+    expect(kept.says('Secret unchanged', `secret=${NAMES.exporter}`)).toBe(true);
   });
 
   test('are filled where they are there and empty, and keep whatever else they have', async () => {
@@ -93,7 +93,7 @@ describe('the Secrets', () => {
     nowMs += 61 * DAY_MS;
     await run();
     expect(text(NAMES.exporter, 'more')).toBe('hello');
-    expect(kept.says(`secret=${NAMES.exporter}`, 'because="it expires on')).toBe(true);
+    expect(kept.says(`secret=${NAMES.exporter}`, 'cause="expires on')).toBe(true);
   });
 
   test('are renewed with no right to make any', async () => {
@@ -108,7 +108,7 @@ describe('the Secrets', () => {
     expect(after[2]).not.toBe(before[2]);
   });
 
-  test('that hold what others made are left alone', async () => {
+  test('that this program did not write are left alone', async () => {
     const data = { 'tls.crt': 'eA==', 'tls.key': 'eA==' };
     server.put('secrets', {
       kind: 'Secret',
@@ -116,12 +116,12 @@ describe('the Secrets', () => {
       metadata: { name: NAMES.collector, namespace: 'ns' },
       data,
     });
-    await expect(run()).rejects.toThrow('the Secret ns/e-collector-tls holds something that was not made here');
+    await expect(run()).rejects.toThrow('the Secret ns/e-collector-tls was not written by this program');
     expect(secret(NAMES.collector).data).toEqual(data);
     expect(methods()).not.toContain('POST');
   });
 
-  test('never show in the log', async () => {
+  test('never appear in the log', async () => {
     await run();
     nowMs += 300 * DAY_MS;
     await run();
@@ -166,7 +166,7 @@ describe('a rule that is missing is named', () => {
 });
 
 describe('others at the same time', () => {
-  test('whoever is slower takes what the faster one wrote', async () => {
+  test('the slower process takes what the faster one wrote', async () => {
     await run();
     nowMs += 61 * DAY_MS;
     let others = 1;
@@ -181,9 +181,9 @@ describe('others at the same time', () => {
       return undefined;
     };
     await run();
-    expect(kept.says('trying again', 'somebody else writes the Secret ns/e-exporter-tls')).toBe(true);
+    expect(kept.says('retrying', 'reason=conflict', 'Secret ns/e-exporter-tls')).toBe(true);
     expect(secret(NAMES.exporter).metadata.labels).toEqual({ touched: 'yes' });
-    expect(kept.says('written', `secret=${NAMES.exporter}`, 'it expires on')).toBe(true);
+    expect(kept.says('Secret written', `secret=${NAMES.exporter}`, 'expires on')).toBe(true);
   });
 
   test('four first installations make one authority, and what it signs', async () => {
@@ -199,7 +199,7 @@ describe('others at the same time', () => {
     let busy = 1;
     server.fault = () => (busy-- > 0 ? { kind: 'throttled', seconds: 0 } : undefined);
     await run();
-    expect(kept.says('trying again', 'too many requests')).toBe(true);
+    expect(kept.says('retrying', 'reason=throttled')).toBe(true);
     expect(versions()).not.toContain(undefined);
   });
 });

@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { issue, type Wanted } from './x509.ts';
+import { type CertificateTemplate, issueCertificate } from './x509.ts';
 
 const HOUR_MS = 3_600_000;
 const NOW = Date.now();
-const WANTED: Wanted = {
+const TEMPLATE: CertificateTemplate = {
   purpose: 'authority',
   commonName: 'authority',
   dnsNames: [],
@@ -20,8 +20,8 @@ test.each<[string, number]>([
   ['this century', NOW + HOUR_MS],
   ['the second half of it, when dates are written otherwise', Date.UTC(2055, 0, 1, 12, 0, 0, 999)],
 ])('OpenSSL, at its strictest, takes what is valid into %s', async (_, notAfterMs) => {
-  const authority = await issue({ ...WANTED, notAfterMs });
-  const server = await issue({ ...WANTED, purpose: 'server', dnsNames: ['a.b'], notAfterMs }, authority);
+  const authority = await issueCertificate({ ...TEMPLATE, notAfterMs });
+  const server = await issueCertificate({ ...TEMPLATE, purpose: 'server', dnsNames: ['a.b'], notAfterMs }, authority);
   const folder = mkdtempSync(join(tmpdir(), 'egressd-x509-'));
   const [ca, leaf] = [join(folder, 'ca.pem'), join(folder, 'leaf.pem')];
   try {
@@ -36,7 +36,7 @@ test.each<[string, number]>([
 });
 
 test('no two have the same number', async () => {
-  const both = [await issue(WANTED), await issue(WANTED)];
+  const both = [await issueCertificate(TEMPLATE), await issueCertificate(TEMPLATE)];
   const [one, other] = both.map(({ certificate }) => new X509Certificate(certificate).serialNumber);
   expect(one).toMatch(/^[4-7][\dA-F]{31}$/);
   expect(one).not.toBe(other);

@@ -15,21 +15,21 @@ import {
   TimeType,
 } from 'pkijs';
 
-/** A certificate and its key, PEM. The key is PKCS#8. */
-export interface Pem {
+/** A certificate and its private key (PKCS#8), PEM. */
+export interface PemPair {
   readonly certificate: string;
   readonly key: string;
 }
 
 /** What a certificate is for: its key usages (RFC 5280, 4.2.1.3 and 4.2.1.12). */
-export type Purpose = 'authority' | 'server' | 'client';
+type Purpose = 'authority' | 'server' | 'client';
 
-/** What a certificate says. */
-export interface Wanted {
+/** What a certificate is issued with. */
+export interface CertificateTemplate {
   readonly purpose: Purpose;
-  /** For people; nobody checks it. */
+  /** For a reader; no program checks it. */
   readonly commonName: string;
-  /** Names of a server; of others none. */
+  /** Names of a server; empty for others. */
   readonly dnsNames: readonly string[];
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
@@ -60,7 +60,7 @@ const KEY_USAGE = {
   server: { octet: 0b1000_0000, unused: 7 }, // digitalSignature
   client: { octet: 0b1000_0000, unused: 7 },
 } as const;
-/** id-kp-serverAuth and id-kp-clientAuth: a collector's certificate makes no exporter, nor the other way round. */
+/** id-kp-serverAuth and id-kp-clientAuth: a collector's certificate is not accepted as an exporter's, nor the other way round. */
 export const EXTENDED_USAGE = { server: '1.3.6.1.5.5.7.3.1', client: '1.3.6.1.5.5.7.3.2' } as const;
 /** GeneralName's choice `dNSName` (RFC 5280, 4.2.1.6). */
 const DNS_NAME = 2;
@@ -68,29 +68,30 @@ const DNS_NAME = 2;
 const engine = new CryptoEngine({ name: 'node', crypto: webcrypto });
 
 /**
- * Makes a certificate with a new key: X.509 v3 as RFC 5280 has it, ECDSA P-256 with SHA-256.
- * @param signer who signs it; undefined: it signs itself
+ * Issues a certificate with a new key: X.509 v3 (RFC 5280), ECDSA P-256 with SHA-256. With pkijs, which is 4 packages: @peculiar/x509
+ * would make this file shorter, with 21 packages and a polyfill of the global `Reflect` beside the authority's key.
+ * @param signer the authority; undefined: it is self-signed
  */
-export async function issue(wanted: Wanted, signer?: Pem): Promise<Pem> {
+export async function issueCertificate(template: CertificateTemplate, signer?: PemPair): Promise<PemPair> {
   const pair = await webcrypto.subtle.generateKey(KEY, true, ['sign', 'verify']);
-  const made = new Certificate({ version: 2, serialNumber: new Integer({ valueHex: serial() }) });
-  await made.subjectPublicKeyInfo.importKey(pair.publicKey, engine);
-  made.notBefore = timeOf(wanted.notBeforeMs);
-  made.notAfter = timeOf(wanted.notAfterMs);
-  name(made.subject, wanted.commonName);
-  const by = signer === undefined ? made : Certificate.fromBER(derOf(signer.certificate));
-  made.issuer = by.subject;
-  made.extensions = [
-    ...usageOf(wanted),
-    extension(OID.subjectKeyIdentifier, false, new OctetString({ valueHex: await keyIdOf(made) }).toBER()),
+  const issued = new Certificate({ version: 2, serialNumber: new Integer({ valueHex: serial() }) });
+  await issued.subjectPublicKeyInfo.importKey(pair.publicKey, engine);
+  issued.notBefore = timeOf(template.notBeforeMs);
+  issued.notAfter = timeOf(template.notAfterMs);
+  setCommonName(issued.subject, template.commonName);
+  const by = signer === undefined ? issued : Certificate.fromBER(derOf(signer.certificate));
+  issued.issuer = by.subject;
+  issued.extensions = [
+    ...usagesOf(template),
+    extension(OID.subjectKeyIdentifier, false, new OctetString({ valueHex: await keyIdOf(issued) }).toBER()),
     extension(OID.authorityKeyIdentifier, false, authorityId(await keyIdOf(by))),
   ];
-  await made.sign(signer === undefined ? pair.privateKey : signingKey(signer.key), HASH, engine);
+  await issued.sign(signer === undefined ? pair.privateKey : signingKey(signer.key), HASH, engine);
   const key = KeyObject.from(pair.privateKey).export({ type: 'pkcs8', format: 'pem' }) as string;
-  return { certificate: pemOf(made.toSchema().toBER()), key };
+  return { certificate: pemOf(issued.toSchema().toBER()), key };
 }
 
-function usageOf({ purpose, dnsNames }: Wanted): Extension[] {
+function usagesOf({ purpose, dnsNames }: CertificateTemplate): Extension[] {
   const { octet, unused } = KEY_USAGE[purpose];
   const keyUsage = new BitString({ valueHex: Uint8Array.of(octet).buffer, unusedBits: unused });
   const usages = [extension(OID.keyUsage, true, keyUsage.toBER())];
@@ -109,7 +110,7 @@ function extension(extnID: string, critical: boolean, extnValue: ArrayBuffer): E
   return new Extension({ extnID, critical, extnValue });
 }
 
-/** Which key signed: by it the right one of two authorities is found while both are trusted. */
+/** Identifies the key that signed: so a verifier finds the right one of two trusted authorities. */
 function authorityId(keyId: ArrayBuffer): ArrayBuffer {
   const id = new AuthorityKeyIdentifier({ keyIdentifier: new OctetString({ valueHex: keyId }) });
   return id.toSchema().toBER();
@@ -120,20 +121,20 @@ function keyIdOf(certificate: Certificate): Promise<ArrayBuffer> {
   return certificate.getKeyHash('SHA-1', engine);
 }
 
-function name(subject: RelativeDistinguishedNames, commonName: string): void {
+function setCommonName(subject: RelativeDistinguishedNames, commonName: string): void {
   subject.typesAndValues.push(
     new AttributeTypeAndValue({ type: OID.commonName, value: new Utf8String({ value: commonName }) }),
   );
 }
 
-/** Whole seconds: fractions are against the RFC, and OpenSSL refuses them. */
+/** In whole seconds: the RFC forbids fractions, and OpenSSL refuses them. */
 function timeOf(ms: number): Time {
   const value = new Date(Math.floor(ms / 1000) * 1000);
   const general = value.getUTCFullYear() >= FIRST_YEAR_OF_GENERALIZED_TIME;
   return new Time({ type: general ? TimeType.GeneralizedTime : TimeType.UTCTime, value });
 }
 
-/** Random, with the first octet between 0x40 and 0x7f: positive, and never shorter than it looks. */
+/** Random, with the first octet between 0x40 and 0x7f: positive, and without leading zeros. */
 function serial(): ArrayBuffer {
   const bytes = new Uint8Array(randomBytes(SERIAL_BYTES));
   bytes[0] = (bytes[0]! & 0x3f) | 0x40;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseCollectorFlags } from '@egressd/collector/flags';
 import { createLog } from '@egressd/daemon/log';
 import { type CertificatesFlags, parseCertificatesFlags } from '@egressd/exporter/certificates/flags';
-import { keepCurrent } from '@egressd/exporter/certificates/keep-current';
+import { renewSecrets } from '@egressd/exporter/certificates/renew-secrets';
 import { Secrets } from '@egressd/exporter/certificates/secrets';
 import { parseExporterFlags } from '@egressd/exporter/flags';
 import { KubeApi } from '@egressd/exporter/kube/api';
@@ -49,10 +49,10 @@ function run(rules: readonly Rule[], days = 0): Promise<void> {
   server.access.rules = rules;
   const { signal } = new AbortController();
   const access = { kind: 'kubeconfig', files: [join(folder.folder, 'kubeconfig')] } as const;
-  return keepCurrent({
+  return renewSecrets({
     secrets: new Secrets(new KubeApi(access, 'test', Date.now), flags.namespace!, signal),
     names: names(),
-    terms: {
+    policy: {
       dnsNames: flags.dnsNames,
       validityMs: flags.validity,
       renewBeforeMs: flags.renewBefore,

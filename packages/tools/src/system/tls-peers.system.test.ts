@@ -4,7 +4,7 @@ import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { SILENT } from '@egressd/daemon/log';
 import { clientTls, serverTls } from '@egressd/daemon/tls';
 import type { TlsFlags } from '@egressd/daemon/tls-files';
-import { issue, type Pem, type Wanted } from '@egressd/exporter/certificates/x509';
+import { type CertificateTemplate, issueCertificate, type PemPair } from '@egressd/exporter/certificates/x509';
 import { type CertificateFiles, CertificateFolder } from '@egressd/world/certificates';
 import { metric, until } from '@egressd/world/observe';
 import { type ChannelCredentials, credentials, ServerCredentials } from '@grpc/grpc-js';
@@ -26,18 +26,18 @@ const FLAGS: TlsFlags = {
 afterAll(() => made[Symbol.dispose]());
 
 /** A certificate by our own hand, which may say anything; nothing looks at it before it is shown. */
-function shown(wanted: Partial<Wanted> & Pick<Wanted, 'purpose'>): Promise<Pem> {
+function shown(wanted: Partial<CertificateTemplate> & Pick<CertificateTemplate, 'purpose'>): Promise<PemPair> {
   const signer = { certificate: ca.toString('utf8'), key: readFileSync(authority.key, 'utf8') };
   const [notBeforeMs, notAfterMs] = [Date.now() - HOUR_MS, Date.now() + HOUR_MS];
-  return issue({ commonName: 'peer', dnsNames: ['localhost'], notBeforeMs, notAfterMs, ...wanted }, signer);
+  return issueCertificate({ commonName: 'peer', dnsNames: ['localhost'], notBeforeMs, notAfterMs, ...wanted }, signer);
 }
 
 /** A certificate that a daemon would refuse to show, shown all the same. */
-function clientShowing({ certificate, key }: Pem): ChannelCredentials {
+function clientShowing({ certificate, key }: PemPair): ChannelCredentials {
   return credentials.createSsl(ca, Buffer.from(key), Buffer.from(certificate));
 }
 
-function serverShowing({ certificate, key }: Pem): ServerCredentials {
+function serverShowing({ certificate, key }: PemPair): ServerCredentials {
   return ServerCredentials.createSsl(
     ca,
     [{ private_key: Buffer.from(key), cert_chain: Buffer.from(certificate) }],
@@ -64,7 +64,7 @@ const failed = (exporter: ExporterEnd, reason: string) =>
   metric(exporter.registry, 'egressd_exporter_receiver_handshakes_failed_total', { reason });
 
 describe('an exporter refuses a collector', () => {
-  test.each<[string, Partial<Wanted>, string | undefined]>([
+  test.each<[string, Partial<CertificateTemplate>, string | undefined]>([
     ['whose certificate is good: it does not', {}, undefined],
     ['whose certificate has expired', PAST, 'CERT_HAS_EXPIRED'],
     ['whose certificate is not valid yet', FUTURE, 'CERT_NOT_YET_VALID'],
@@ -116,7 +116,7 @@ function tls(port: number, options: ConnectionOptions = {}): Socket {
 }
 
 describe('a collector refuses an exporter', () => {
-  test.each<[string, Partial<Wanted>, string | undefined]>([
+  test.each<[string, Partial<CertificateTemplate>, string | undefined]>([
     ['whose certificate is good: it does not', {}, undefined],
     ['whose certificate has expired', PAST, 'expired'],
     ['whose certificate is not valid yet', FUTURE, 'not yet valid'],
@@ -179,6 +179,6 @@ describe('a certificate that names nodes', () => {
   });
 });
 
-function pemOf({ cert, key }: CertificateFiles): Pem {
+function pemOf({ cert, key }: CertificateFiles): PemPair {
   return { certificate: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
 }

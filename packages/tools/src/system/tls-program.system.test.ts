@@ -74,13 +74,15 @@ test('without rights it ends with 1, naming the rule', async () => {
   const { code, log } = await run();
   server.access.rules = INSTALL;
   expect(code).toBe(1);
-  expect(log).toMatch(/level=error msg="the certificates are not up to date" .*resourceNames: .*egressd-ca.*verbs: /);
+  expect(log).toMatch(
+    /level=error msg="certificate renewal failed" reason=forbidden .*resourceNames: .*egressd-ca.*verbs: /,
+  );
 });
 
 test('from the first installation to a renewed stream', async () => {
   const first = await run();
   expect(first.code).toBe(0);
-  expect(first.log.match(/msg=written/g)).toHaveLength(3);
+  expect(first.log.match(/msg="Secret written"/g)).toHaveLength(3);
 
   using exporterFiles = new MountedSecret(contents(EXPORTER));
   using collectorFiles = new MountedSecret(contents(COLLECTOR));
@@ -98,12 +100,12 @@ test('from the first installation to a renewed stream', async () => {
   const before = versions();
   const idle = await run();
   expect(idle.code).toBe(0);
-  expect(idle.log.match(/msg="nothing to do"/g)).toHaveLength(3);
+  expect(idle.log.match(/msg="Secret unchanged"/g)).toHaveLength(3);
   expect(versions()).toEqual(before);
 
   const due = await run('-renew-before=2159h59m59.9s');
   expect(due.code).toBe(0);
-  expect(due.log.match(/msg=written/g)).toHaveLength(2);
+  expect(due.log.match(/msg="Secret written"/g)).toHaveLength(2);
   exporterFiles.update(contents(EXPORTER));
   collectorFiles.update(contents(COLLECTOR));
   tls.reload();
@@ -115,7 +117,7 @@ test('from the first installation to a renewed stream', async () => {
   // An authority that is too old for the certificates that it is to sign.
   const rollover = await run('-validity=8200h', '-ca-validity=20000h');
   expect(rollover.code).toBe(0);
-  expect(rollover.log.match(/msg=written/g)).toHaveLength(3);
+  expect(rollover.log.match(/msg="Secret written"/g)).toHaveLength(3);
   expect(contents(COLLECTOR)['ca.crt']!.match(/BEGIN CERTIFICATE/g)).toHaveLength(2);
   for (const log of [first.log, due.log, rollover.log]) expect(log).not.toContain('PRIVATE');
   tls.stop();

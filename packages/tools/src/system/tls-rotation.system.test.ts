@@ -3,8 +3,8 @@ import { connect } from 'node:tls';
 import { SILENT } from '@egressd/daemon/log';
 import { clientTls, type ServerTls, serverTls } from '@egressd/daemon/tls';
 import { readTlsFiles, type TlsFlags } from '@egressd/daemon/tls-files';
-import type { Contents, Holdings } from '@egressd/exporter/certificates/holdings';
-import { renew, type Terms } from '@egressd/exporter/certificates/renewal';
+import type { CertificateSet, SecretData } from '@egressd/exporter/certificates/certificate-set';
+import { type RenewalPolicy, renewCertificates } from '@egressd/exporter/certificates/renewal';
 import { MountedSecret } from '@egressd/world/mounted-secret';
 import { KeptLog, until } from '@egressd/world/observe';
 import { expect, test } from '@jest/globals';
@@ -13,20 +13,20 @@ import { CollectorEnd, ExporterEnd } from './stream-ends.ts';
 
 const DAY_MS = 86_400_000;
 const NOW = Date.now();
-const TERMS: Terms = {
+const POLICY: RenewalPolicy = {
   dnsNames: ['localhost'],
   validityMs: 90 * DAY_MS,
   renewBeforeMs: 30 * DAY_MS,
   authorityValidityMs: 365 * DAY_MS,
 };
-const EMPTY: Contents = { 'ca.crt': '', 'tls.crt': '', 'tls.key': '' };
-const files = (contents: Contents) => ({ ...contents });
+const EMPTY: SecretData = { 'ca.crt': '', 'tls.crt': '', 'tls.key': '' };
+const files = (data: SecretData) => ({ ...data });
 
 /** What the Secrets hold after a run so many days ago. */
-async function after(held: Holdings | undefined, daysAgo: number): Promise<Holdings> {
+async function after(held: CertificateSet | undefined, daysAgo: number): Promise<CertificateSet> {
   const nothing = { authority: EMPTY, exporter: EMPTY, collector: EMPTY };
-  const { authority, exporter, collector } = await renew(held ?? nothing, TERMS, NOW - daysAgo * DAY_MS);
-  return { authority: authority.contents, exporter: exporter.contents, collector: collector.contents };
+  const { authority, exporter, collector } = await renewCertificates(held ?? nothing, POLICY, NOW - daysAgo * DAY_MS);
+  return { authority: authority.data, exporter: exporter.data, collector: collector.data };
 }
 
 /** The two ends, each with its Secret mounted. */
@@ -50,7 +50,7 @@ class Ends implements AsyncDisposable {
     this.exporter = exporter;
   }
 
-  static async start({ exporter, collector }: Holdings): Promise<Ends> {
+  static async start({ exporter, collector }: CertificateSet): Promise<Ends> {
     const mounted = new MountedSecret(files(exporter));
     const tls = serverTls(mounted.flags, SILENT, new Registry());
     const end = await ExporterEnd.start({ credentials: tls.credentials, certificates: tls.certificates });
@@ -58,12 +58,12 @@ class Ends implements AsyncDisposable {
   }
 
   /** The kubelet has seen the exporter's Secret, and the exporter has looked. */
-  exporterSees({ exporter }: Holdings): void {
+  exporterSees({ exporter }: CertificateSet): void {
     this.exporterFiles.update(files(exporter));
     this.#tls.reload();
   }
 
-  collectorSees({ collector }: Holdings): void {
+  collectorSees({ collector }: CertificateSet): void {
     this.collectorFiles.update(files(collector));
   }
 
@@ -113,8 +113,13 @@ test('a new authority is taken while both run, at each step and whoever sees his
   const steps = [await after(undefined, 246.5)];
   // Leaves are renewed as the days go; then the authority is introduced, signs, and is alone.
   for (const daysAgo of [186, 126, 66, 6, 1.5, 0.9, 0.3]) steps.push(await after(steps.at(-1), daysAgo));
-  const [before, introduced, signing, alone] = steps.slice(-4) as [Holdings, Holdings, Holdings, Holdings];
-  const authorities = (held: Holdings) => held.exporter['ca.crt'].split('BEGIN').length - 1;
+  const [before, introduced, signing, alone] = steps.slice(-4) as [
+    CertificateSet,
+    CertificateSet,
+    CertificateSet,
+    CertificateSet,
+  ];
+  const authorities = (held: CertificateSet) => held.exporter['ca.crt'].split('BEGIN').length - 1;
   expect([before, introduced, signing, alone].map(authorities)).toEqual([1, 2, 2, 1]);
   expect(signing.exporter['tls.crt']).not.toBe(introduced.exporter['tls.crt']);
   expect(signing.authority['tls.crt']).not.toBe(before.authority['tls.crt']);
@@ -160,7 +165,7 @@ test('files that are swapped while they are read are read again', async () => {
 });
 
 /** A handshake as a collector makes it, until HTTP/2 says a word. @returns a ticket for a shorter one, and whether `session` was taken for one */
-async function shake(port: number, { collector }: Holdings, trusted: string, session?: Buffer) {
+async function shake(port: number, { collector }: CertificateSet, trusted: string, session?: Buffer) {
   const { 'tls.crt': cert, 'tls.key': key } = collector;
   const socket = connect({ port, host: 'localhost', ALPNProtocols: ['h2'], ca: trusted, cert, key, session });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
