@@ -21,7 +21,7 @@ export function helloBytes(hello: Extract<Message, { case?: 'hello' }>['value'] 
   return encodeRequest({ case: 'hello', value: { ...good, ...hello } });
 }
 
-/** A collector that says whatever it is told to, and keeps what it is answered. */
+/** A stand-in for a collector that sends any bytes, and keeps the answers. */
 export class RawStream implements Disposable {
   readonly answers: DeliverResponse['message'][] = [];
   readonly #client: Client;

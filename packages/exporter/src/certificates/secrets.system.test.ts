@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Rule } from '@egressd/world/api-server/access';
 import { type ApiServer, startApiServer } from '@egressd/world/api-server/api-server';
-import type { Stored } from '@egressd/world/api-server/store';
+import type { ApiObject } from '@egressd/world/api-server/store';
 import { KeptLog } from '@egressd/world/observe';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { KubeApi } from '../kube/api.ts';
@@ -89,7 +89,7 @@ describe('the Secrets', () => {
     await run();
     expect(secret(NAMES.exporter)).toMatchObject({ type: 'Opaque', metadata: { labels: metadata.labels } });
     const annotated = secret(NAMES.exporter);
-    server.put('secrets', { ...annotated, data: { ...(annotated.data as object), more: 'aGVsbG8=' } } as Stored);
+    server.put('secrets', { ...annotated, data: { ...(annotated.data as object), more: 'aGVsbG8=' } } as ApiObject);
     nowMs += 61 * DAY_MS;
     await run();
     expect(text(NAMES.exporter, 'more')).toBe('hello');
@@ -176,7 +176,7 @@ describe('others at the same time', () => {
         server.put('secrets', {
           ...secret(NAMES.exporter),
           metadata: { ...metadata, labels: { touched: 'yes' } },
-        } as Stored);
+        } as ApiObject);
       }
       return undefined;
     };

@@ -256,7 +256,7 @@ describe('an expired resource version', () => {
     await startServer({ pods: [pod('a', 'n1', ['10.0.0.1']), pod('b', 'n1', ['10.0.0.2'])] });
     await follow();
     await until(() => server.watches.count === 2);
-    await server.away();
+    await server.disconnect();
     server.deletePod('ns', 'a');
     server.putPod(pod('c', 'n2', ['10.0.0.3']));
     server.compact();
@@ -292,7 +292,7 @@ describe('connections', () => {
     await until(() => server.watches.count === 2);
     await sleep(800);
     expect(server.seen('watch=true')).toBe(2);
-    server.watches.silence();
+    server.watches.stall();
     server.putPod(pod('late', 'n1', ['10.0.0.1']));
     await until(() => who('10.0.0.1') === 'late');
     expect((await failures())['pods timeout']).toBeGreaterThan(0);
@@ -302,7 +302,7 @@ describe('connections', () => {
   test('an unreachable server: what is known stays, and what is new comes when it is back', async () => {
     await startServer({ pods: [pod('a', 'n1', ['10.0.0.1'])] });
     await follow();
-    await server.away();
+    await server.disconnect();
     await until(() => lines.includes('reason=unreachable'));
     expect([owners.synced, who('10.0.0.1')]).toEqual([true, 'a']);
     server.putPod(pod('b', 'n1', ['10.0.0.2']));
@@ -313,7 +313,7 @@ describe('connections', () => {
 
   test('a stop before the server ever answered restores no connection', async () => {
     await startServer();
-    await server.away();
+    await server.disconnect();
     begin();
     await until(() => lines.includes('reason=unreachable'));
     await kubernetes!.close();

@@ -83,7 +83,7 @@ function fill(server: ApiServer): number {
 async function relist(server: ApiServer): Promise<void> {
   const pages = server.seen('/pods?limit');
   const limit = Date.now() + START_LIMIT_MS;
-  await server.away();
+  await server.disconnect();
   server.putNode({ name: 'node-0', zone: 'zone-0', region: 'region', internalIps: ['192.168.0.1'] });
   server.compact();
   await server.listen();

@@ -70,7 +70,7 @@ test.each(OWNERS)(
   LIMIT_MS,
 );
 
-test('arguments that are wrong are said, with what is right', async () => {
+test('wrong arguments are named, with what is expected', async () => {
   const demo = startDemo('--seed', 'x');
   expect(await once(demo.child, 'close')).toEqual([2, null]);
   expect(demo.output()).toMatch(/--seed: expected a number/);

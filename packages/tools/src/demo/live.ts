@@ -47,7 +47,7 @@ async function readRows(daemons: Daemons): Promise<LiveRow[]> {
   }));
 }
 
-/** Traffic without end, at random, until told to stop. */
+/** Random traffic until `stop`. */
 async function makeTraffic(world: World, seed: number, stop: AbortSignal): Promise<void> {
   const random = seededRandom(seed);
   const row = async () => {
@@ -60,8 +60,7 @@ async function makeTraffic(world: World, seed: number, stop: AbortSignal): Promi
 }
 
 /**
- * Draws who sends what to whom, until told to stop: over and over in the same place on a terminal, else as one table after the
- * other.
+ * Draws who sends what to whom, until `stop`: over and over in the same place on a terminal, else as one table after the other.
  */
 export async function runLive(world: World, daemons: Daemons, seed: number, stop: AbortSignal): Promise<void> {
   const ended = new AbortController();
@@ -76,7 +75,7 @@ export async function runLive(world: World, daemons: Daemons, seed: number, stop
     }
   };
   try {
-    // Traffic ends when it fails, or when it is told to: in the second case the drawing has ended too.
+    // Traffic ends when it fails, or at `stop`: then the drawing ends too.
     await Promise.race([daemons.failed, Promise.all([traffic, drawing()])]);
   } finally {
     ended.abort();

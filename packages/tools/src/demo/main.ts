@@ -1,6 +1,6 @@
 /**
- * The demo: real connections between pods of two nodes, counted by the kernel, read by a collector on each node, interpreted by
- * one exporter, and kept in a database that everybody has.
+ * The demo: real connections between pods of two nodes, counted by the kernel, read by a collector on each node, enriched by
+ * one exporter, and stored in a database.
  *
  *   npm run demo                     a live table until Ctrl-C
  *   npm run demo -- --once           a fixed amount, compared with the kernel to the byte; fails unless all is exact
@@ -16,6 +16,7 @@ import { openWorld, type World } from '@egressd/world/network/world';
 import { loadReference } from '@egressd/world/reference/reference';
 import { buildImages } from '../images/build.ts';
 import { installation } from '../images/installation.ts';
+import { EXIT_INTERRUPTED, interruptSignal } from '../interrupt.ts';
 import { runLive } from './live.ts';
 import { runOnce } from './once.ts';
 
@@ -27,8 +28,6 @@ npm run demo -- --once [--seed N]   a fixed amount, compared with the kernel to 
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
-/** 128 + SIGINT. */
-const EXIT_INTERRUPTED = 130;
 const MAX_SEED = 2 ** 32 - 1;
 
 interface Options {
@@ -62,15 +61,15 @@ function readOptions(args: string[]): Options | string {
 }
 
 /** What happens in the world, from the first daemon to the last. @returns the exit code */
-async function show(world: World, { once, seed, owners, images }: Options, { signal, told }: Told): Promise<number> {
+async function show(world: World, { once, seed, owners, images }: Options, stop: AbortSignal): Promise<number> {
   for (const { name } of world.layout.nodes) await loadReference(world, name);
   say('starting the database, the exporter and a collector on each node');
   const install = (chosen: Chosen) => installation(world, chosen);
   const daemons = await startDaemons(world, { owners, ...(images ? { install } : {}) });
   try {
-    // A comparison that somebody does not want to wait for is given up; the live table ends by itself.
-    if (once) return await Promise.race([told, compareOnce(world, daemons, seed)]);
-    await runLive(world, daemons, seed, signal);
+    // A comparison that is interrupted is abandoned; the live table ends by itself.
+    if (once) return await Promise.race([interrupted(stop), compareOnce(world, daemons, seed)]);
+    await runLive(world, daemons, seed, stop);
     return 0;
   } finally {
     say('ending everything');
@@ -83,32 +82,16 @@ async function compareOnce(world: World, daemons: Daemons, seed: number): Promis
   return exact ? 0 : EXIT_FAILED;
 }
 
+/** The exit code of an interrupted program, once it is. */
+function interrupted(stop: AbortSignal): Promise<number> {
+  return new Promise((resolve) => {
+    if (stop.aborted) return resolve(EXIT_INTERRUPTED);
+    stop.addEventListener('abort', () => resolve(EXIT_INTERRUPTED), { once: true });
+  });
+}
+
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
-}
-
-/** That somebody wants it to end: to be asked, and to be waited for (with the exit code). */
-interface Told {
-  readonly signal: AbortSignal;
-  readonly told: Promise<number>;
-}
-
-/** Resolves once somebody wants it to end. The second time it ends at once: what is left goes with the next start. */
-function untilTold(): Told {
-  const controller = new AbortController();
-  const { promise: told, resolve } = Promise.withResolvers<number>();
-  const stop = () => {
-    if (controller.signal.aborted) process.exit(EXIT_INTERRUPTED);
-    controller.abort();
-    resolve(EXIT_INTERRUPTED);
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
-  // Nobody reads any more: as in `npm run demo | head`.
-  process.stdout.once('error', () => {
-    process.stdout.on('error', () => {});
-    if (!controller.signal.aborted) stop();
-  });
-  return { signal: controller.signal, told };
 }
 
 async function main(): Promise<number> {
@@ -117,12 +100,12 @@ async function main(): Promise<number> {
     say(options === '' ? USAGE : `demo: ${options}\n${USAGE}`);
     return options === '' ? 0 : EXIT_USAGE;
   }
-  const told = untilTold();
+  const stop = interruptSignal();
   if (options.images) await buildImages({ say });
   say('building two nodes with six pods, a gateway and an internet in network namespaces');
   const world = await openWorld({ kind: options.kind });
   try {
-    return await show(world, options, told);
+    return await show(world, options, stop);
   } finally {
     await world.close();
   }

@@ -37,9 +37,9 @@ export async function runOnce(
   return rows.length > 0 && rows.every(isExact);
 }
 
-/** Does something while what happens in a cluster all the time happens: pods come and go, watches break. */
+/** Works while the usual changes of a cluster go on: pods come and go, watches break. */
 async function disturbed<T>({ apiServer }: Daemons, work: () => Promise<T>): Promise<T> {
-  const timer = setInterval(() => apiServer?.tell('disturb'), DISTURB_MS);
+  const timer = setInterval(() => apiServer?.writeLine('disturb'), DISTURB_MS);
   try {
     return await work();
   } finally {

@@ -1,8 +1,8 @@
 /**
- * The soak: traffic, churn and trouble for as long as is asked for, and whether memory stays what it is and not a byte is lost.
+ * The soak: traffic, churn and faults for as long as asked: memory must stay what it is, and no byte be lost.
  *
  *   npm run soak -- 30            for thirty minutes
- *   npm run soak -- 30 --seed 7   other traffic and trouble
+ *   npm run soak -- 30 --seed 7   other traffic and faults
  */
 import { randomInt } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -16,8 +16,8 @@ import { loadReference } from '@egressd/world/reference/reference';
 import { seededRandom } from '@egressd/world/traffic/random';
 import { linkOf } from '../truth/faults/link.ts';
 import { LiveTraffic } from '../truth/live-traffic.ts';
+import { injectFaults } from './faults.ts';
 import { type Growth, MemoryWatch } from './memory.ts';
-import { makeTrouble } from './troubles.ts';
 
 const USAGE = 'npm run soak -- MINUTES [--seed N]';
 const MAX_MINUTES = 7 * 24 * 60;
@@ -25,7 +25,7 @@ const MAX_SEED = 2 ** 32 - 1;
 const MINUTE_MS = 60_000;
 /** Pods come and go, watches break. */
 const DISTURB_MS = 20_000;
-/** What failed in the last trouble may rest half a minute before it tries again. */
+/** A sink that failed in the last fault may back off for half a minute. */
 const LATE_MS = 45_000;
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -56,9 +56,9 @@ async function soak(world: World, daemons: Daemons, { minutes, seed }: Options):
   const traffic = new LiveTraffic(world, seed);
   traffic.start();
   const stop = new AbortController();
-  const trouble = makeTrouble({ daemons, link: linkOf(world), random: seededRandom(seed) }, stop.signal);
-  const churn = setInterval(() => daemons.apiServer?.tell('disturb'), DISTURB_MS);
-  const failed = Promise.race([daemons.failed, traffic.broken, trouble.then(() => new Promise<never>(() => {}))]);
+  const faults = injectFaults({ daemons, link: linkOf(world), random: seededRandom(seed) }, stop.signal);
+  const churn = setInterval(() => daemons.apiServer?.writeLine('disturb'), DISTURB_MS);
+  const failed = Promise.race([daemons.failed, traffic.broken, faults.then(() => new Promise<never>(() => {}))]);
   try {
     for (let minute = 1; minute <= minutes; minute++) {
       await Promise.race([failed, pause(MINUTE_MS)]);
@@ -69,7 +69,7 @@ async function soak(world: World, daemons: Daemons, { minutes, seed }: Options):
     stop.abort();
     await traffic.stop();
   }
-  for (const [name, times] of await trouble) say(`${name}: ${times} times`);
+  for (const [name, times] of await faults) say(`${name}: ${times} times`);
   const growths = watch.stop();
   for (const growth of growths) say(lineOf(growth));
   return (await isAllThere(world, daemons)) && !growths.some(({ grows }) => grows);
@@ -102,7 +102,7 @@ async function main(): Promise<number> {
   }
   say(`seed ${options.seed}, ${options.minutes} minutes`);
   const world = await openWorld();
-  // Told to stop, it leaves nothing behind.
+  // Interrupted, it leaves nothing behind.
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => void world.close().finally(() => process.exit(EXIT_FAILED)));
   try {

@@ -16,7 +16,7 @@ describe('growth', () => {
     ['only at the beginning', 30, 0, false],
     ['a leak', 0, 0.5, true],
     ['a leak behind a warm-up', 30, 0.5, true],
-    ['less than can be told', 0, 0.01, false],
+    ['less than the noise', 0, 0.01, false],
     ['shrinks', 0, -0.5, false],
   ])('%s', (name, warmUp, perMinute, grows) => {
     expect(growthOf(name, memory(warmUp, perMinute)).grows).toBe(grows);

@@ -5,7 +5,7 @@ const SAMPLE_MS = 5000;
 const MIB = 1024 * 1024;
 /** Of the time, until caches are warm, all pairs known and all code compiled. */
 const WARM_UP = 1 / 3;
-/** A rise of less, over what was measured, is not told from the noise of a garbage collector by so short a look. */
+/** A smaller rise, over what was measured, cannot be distinguished from the noise of the garbage collector. */
 const LEAST_RISE = 0.03;
 
 /** What became of one daemon's memory. */

@@ -14,7 +14,7 @@ export interface Trend {
   readonly mostPerHour: number;
 }
 
-/** Slopes between more samples cost more than they tell. */
+/** Slopes between more samples cost more and hardly change the result. */
 const MAX_SAMPLES = 400;
 /** Of the normal distribution: 95 % lie within. */
 const Z_95 = 1.96;
@@ -42,7 +42,7 @@ export function trendOf(samples: readonly Sample[]): Trend {
   };
 }
 
-/** Every so-manieth. */
+/** At most `MAX_SAMPLES`, evenly spaced. */
 function thinned(samples: readonly Sample[]): Sample[] {
   const step = Math.ceil(samples.length / MAX_SAMPLES);
   return samples.filter((_, i) => i % step === 0);

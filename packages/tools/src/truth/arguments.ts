@@ -37,8 +37,8 @@ export function readArguments(args: string[], table: readonly Row[]): Options | 
     if (!isWorldKind(kind)) return `--world: expected one of ${WORLD_KINDS.join(', ')}`;
     if (!isNumber(seed, MAX_SEED)) return `--seed: expected a number from 0 to ${MAX_SEED}`;
     if (!isNumber(seeds, MAX_SEEDS) || seeds === '0') return `--seeds: expected a number from 1 to ${MAX_SEEDS}`;
-    const stranger = positionals.find((name) => !table.some((row) => row.name === name));
-    if (stranger !== undefined) return `there is no row ${stranger}: --list names them all`;
+    const unknown = positionals.find((name) => !table.some((row) => row.name === name));
+    if (unknown !== undefined) return `there is no row ${unknown}: --list names them all`;
     const elsewhere = table.find((row) => positionals.includes(row.name) && !isFor(row, kind));
     if (elsewhere !== undefined) return `the row ${elsewhere.name} makes no sense in the world ${kind}`;
     const named = (row: Row) => positionals.length === 0 || positionals.includes(row.name);

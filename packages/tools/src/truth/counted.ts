@@ -8,15 +8,15 @@ export async function countedOn(world: World, { name }: Node): Promise<Transfers
   return (await readReference(world, name)).counted;
 }
 
-/** What has moved between two looks, as often as it is compared: a transfer between two pods of the node is told from both ends. */
-export function riseOn({ pods }: Node, before: Transfers, after: Transfers): { bytes: number; packets: number } {
+/** What has moved between two reads of the reference, as often as it is compared: a transfer between two pods of the node is reported from both ends. */
+export function increaseOn({ pods }: Node, before: Transfers, after: Transfers): { bytes: number; packets: number } {
   const own = new Set(pods.flatMap(({ address }) => [address.v4, address.v6]));
-  const rise = { bytes: 0, packets: 0 };
+  const increase = { bytes: 0, packets: 0 };
   for (const { source, destination, protocol, bytes, packets } of after.values()) {
-    const told = Number(own.has(source)) + Number(own.has(destination));
+    const ends = Number(own.has(source)) + Number(own.has(destination));
     const past = before.get(transferKey(source, destination, protocol));
-    rise.bytes += told * (bytes - (past?.bytes ?? 0));
-    rise.packets += told * (packets - (past?.packets ?? 0));
+    increase.bytes += ends * (bytes - (past?.bytes ?? 0));
+    increase.packets += ends * (packets - (past?.packets ?? 0));
   }
-  return rise;
+  return increase;
 }

@@ -36,13 +36,13 @@ export async function settle(world: World, { node, host, address }: Guest): Prom
   await world.run(GATEWAY, 'ip', ['route', 'replace', `${address}/32`, 'via', node.address.v4]);
 }
 
-/** Takes it away again: the node sends what is for it to the gateway, as it does with any other. */
+/** Removes it again: the node sends what is for it to the gateway, as it does with any other. */
 export async function unsettle(world: World, { node, host, address }: Guest): Promise<void> {
   await world.run(host.name, 'ip', ['address', 'delete', `${address}/32`, 'dev', 'eth0']);
   await world.run(node.name, 'ip', ['route', 'delete', `${address}/32`]);
 }
 
-/** Tells the exporter who is there now, beside those who always are. */
+/** Writes the exporter's inventory: these guests beside the usual pods. */
 export async function writeInventory(world: World, guests: readonly Guest[]): Promise<void> {
   const inventory = JSON.parse(inventoryOfWorld(world.layout)) as { pods: unknown[] };
   for (const { namespace, name, node, address } of guests)
@@ -62,7 +62,7 @@ export async function readReferences(world: World): Promise<References> {
 }
 
 /** A time in which a guest's address was on a node; a side that is not set is open. */
-export interface Tenure {
+interface GuestTime {
   readonly node: Node;
   readonly address: string;
   readonly from?: References;
@@ -76,13 +76,13 @@ export interface Tenure {
 export async function compareWithGuests(
   world: World,
   daemons: Daemons,
-  tenures: readonly Tenure[],
+  times: readonly GuestTime[],
 ): Promise<ComparedRow[]> {
-  const addresses = new Set(tenures.map(({ address }) => address));
+  const addresses = new Set(times.map(({ address }) => address));
   const usual = (await readRows(world, daemons)).filter(({ source }) => !addresses.has(source));
   const now = await readReferences(world);
   const totals = readTotals(await daemons.query(allSamples()));
-  const guests = tenures.flatMap(({ node: { name }, address, from, to }) => {
+  const guests = times.flatMap(({ node: { name }, address, from, to }) => {
     const rows = compare({
       node: name,
       pods: new Set([address]),
@@ -98,7 +98,7 @@ function ofSource(address: string, totals: ReadonlyMap<string, PairTotals> = new
   return new Map([...totals].filter(([, { source }]) => source === address));
 }
 
-/** What was counted between two looks. */
+/** What was counted between two reads of the reference. */
 function between(from: Transfers | undefined, to: Transfers): Transfers {
   const moved = [...to].map(([key, transfer]) => {
     const { bytes = 0, packets = 0 } = from?.get(key) ?? {};
@@ -115,7 +115,7 @@ export function bytesOf(address: string, references: References, { name }: Node)
   return bytes;
 }
 
-/** Bytes sent and received by a source address, by the name of the pod that they were given to; '' where nobody is named. */
+/** Bytes sent and received by a source address, by the name of the pod that they were attributed to; '' where there is none. */
 export async function bytesByPod(daemons: Daemons, address: string): Promise<Map<string, number>> {
   const pods = new Map<string, number>();
   for (const line of (await daemons.query(allSamples())).split('\n').filter(Boolean)) {

@@ -21,7 +21,7 @@ const MAX_REST_MS = 500;
 /** Seeds of the rows of one run lie this far apart. */
 const STRIDE = 7919;
 
-/** Traffic that goes on until it is told to stop. */
+/** Traffic that goes on until `stop`. */
 export class LiveTraffic {
   /** Rejects when a transfer fails. */
   readonly broken: Promise<never>;
@@ -40,7 +40,7 @@ export class LiveTraffic {
     this.#world = world;
     this.#options = options;
     const { promise, reject } = Promise.withResolvers<never>();
-    promise.catch(() => {}); // whoever waits for something races it
+    promise.catch(() => {}); // waits race it
     this.broken = promise;
     this.#fail = reject;
     this.#randoms = Array.from({ length: options.parallel ?? PARALLEL }, (_, i) => seededRandom(seed + i * STRIDE));

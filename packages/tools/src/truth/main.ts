@@ -9,6 +9,7 @@
  */
 import type { WorldKind } from '@egressd/world/network/kinds';
 import { textTable } from '../demo/text-table.ts';
+import { EXIT_INTERRUPTED, interruptSignal } from '../interrupt.ts';
 import { readArguments, USAGE } from './arguments.ts';
 import { resultLines, titleLine } from './report.ts';
 import type { Row } from './row.ts';
@@ -17,8 +18,6 @@ import { Interrupted, runRow } from './run-row.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
-/** 128 + SIGINT. */
-const EXIT_INTERRUPTED = 130;
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
@@ -29,10 +28,10 @@ function print(line: string): void {
 }
 
 /** Runs one row with one seed and prints its line. @returns whether it holds @throws Interrupted */
-async function hold(row: Row, kind: WorldKind, seed: number, told: AbortSignal): Promise<boolean> {
+async function hold(row: Row, kind: WorldKind, seed: number, stop: AbortSignal): Promise<boolean> {
   say(`${row.name}: ${row.does}`);
   try {
-    const result = await runRow(row, kind, seed, told);
+    const result = await runRow(row, kind, seed, stop);
     for (const line of resultLines(result)) print(line);
     return result.verdict.outcome !== 'failed';
   } catch (error) {
@@ -58,24 +57,13 @@ async function main(): Promise<number> {
       print(line);
     return 0;
   }
-  const told = untilTold();
+  const stop = interruptSignal();
   print(titleLine());
   let broken = 0;
-  for (const row of rows) for (const seed of seeds) if (!(await hold(row, kind, seed, told))) broken++;
+  for (const row of rows) for (const seed of seeds) if (!(await hold(row, kind, seed, stop))) broken++;
   const runs = rows.length * seeds.length;
   print(broken === 0 ? `EXACT: ${runs} of ${runs} runs` : `FAILED: ${broken} of ${runs} runs`);
   return broken === 0 ? 0 : EXIT_FAILED;
-}
-
-/** Aborted once somebody wants it to end. The second time it ends at once: what is left goes with the next start. */
-function untilTold(): AbortSignal {
-  const controller = new AbortController();
-  const stop = () => {
-    if (controller.signal.aborted) process.exit(EXIT_INTERRUPTED);
-    controller.abort();
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
-  return controller.signal;
 }
 
 main().then(

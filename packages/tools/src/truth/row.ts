@@ -78,8 +78,8 @@ interface Staging {
   readonly receiver?: boolean;
   readonly clock?: boolean;
   readonly disks?: boolean;
-  /** Kernel switches of the nodes: path under /proc/sys/net -> value. */
-  readonly switches?: Readonly<Record<string, number>>;
+  /** Sysctls of the nodes: path under /proc/sys/net -> value. */
+  readonly sysctls?: Readonly<Record<string, number>>;
 }
 
 /** The fault did not happen, or not what it should have shown. */

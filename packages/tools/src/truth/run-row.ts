@@ -15,7 +15,7 @@ import { judge, type Sums, sumRows, type Verdict } from './verdict.ts';
 const AROUND_MS = 3000;
 /** Pairs that the traffic of any row makes. */
 const LEAST_PAIRS = 4;
-/** A sink that failed for a while may rest half a minute before it tries again. */
+/** A sink that failed for a while may back off for half a minute. */
 const LATE_MS = 45_000;
 
 /** What came of a row. */
@@ -27,7 +27,7 @@ export interface Result {
   readonly verdict: Verdict;
 }
 
-/** Somebody wanted it to end. */
+/** The run was interrupted. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
@@ -35,18 +35,18 @@ export class Interrupted extends Error {
 /**
  * Runs a row in a world of its own.
  * @param kind of the world
- * @param told aborted: the row is given up, and nothing is left of it
+ * @param stop aborted: the row is abandoned, and nothing is left of it
  * @throws Interrupted
  * @throws Error where something failed that was not the fault
  */
-export async function runRow(row: Row, kind: WorldKind, seed: number, told: AbortSignal): Promise<Result> {
+export async function runRow(row: Row, kind: WorldKind, seed: number, stop: AbortSignal): Promise<Result> {
   const world = await openWorld({ kind });
   try {
     for (const { name } of world.layout.nodes) await loadReference(world, name);
     const stage = await setStage(world, row);
     const daemons = await startDaemons(world, daemonsOf(row, stage));
     try {
-      return await perform(row, seed, world, daemons, stage, told);
+      return await perform(row, seed, world, daemons, stage, stop);
     } finally {
       await daemons.stop();
     }
@@ -72,11 +72,11 @@ async function perform(
   world: World,
   daemons: Daemons,
   stage: Stage,
-  told: AbortSignal,
+  stop: AbortSignal,
 ): Promise<Result> {
   const memory = watchMemory(daemons);
   const traffic = new LiveTraffic(world, seed, row.traffic);
-  const ended = interrupted(told);
+  const ended = interrupted(stop);
   const good: Scene['good'] = (work) => Promise.race([work, daemons.failed, traffic.broken, ended]);
   const context = makeContext({ world, daemons, traffic, stage, seed, good });
   try {
@@ -103,12 +103,12 @@ async function reach(sums: Sums, expected: Expectation | undefined): Promise<Ver
   return why === undefined ? judge(sums, await expected?.bound?.(), LEAST_PAIRS) : { outcome: 'failed', why };
 }
 
-/** Rejects when somebody wants it to end. */
-function interrupted(told: AbortSignal): Promise<never> {
+/** Rejects when the run is interrupted. */
+function interrupted(stop: AbortSignal): Promise<never> {
   const ended = (async () => {
-    if (!told.aborted) await once(told, 'abort');
-    throw new Interrupted('told to end');
+    if (!stop.aborted) await once(stop, 'abort');
+    throw new Interrupted('interrupted');
   })();
-  ended.catch(() => {}); // whoever waits for something races it
+  ended.catch(() => {}); // waits race it
   return ended;
 }

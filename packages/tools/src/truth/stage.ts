@@ -21,8 +21,8 @@ export interface Stage {
 
 /** Sets up what a row asks for, before the daemons start. */
 export async function setStage(world: World, row: Row): Promise<Stage> {
-  const { receiver, clock, disks, switches = {} } = row.with ?? {};
-  for (const { name } of NODES) await setSwitches(world, name, switches);
+  const { receiver, clock, disks, sysctls = {} } = row.with ?? {};
+  for (const { name } of NODES) await setSysctls(world, name, sysctls);
   return {
     receiver: receiver ? await startReceiver(world) : undefined,
     clock: clock ? await makeClock(world) : undefined,
@@ -30,13 +30,9 @@ export async function setStage(world: World, row: Row): Promise<Stage> {
   };
 }
 
-/** Sets kernel switches of one namespace. @param switches path under /proc/sys/net -> value */
-export async function setSwitches(
-  world: World,
-  host: string,
-  switches: Readonly<Record<string, number>>,
-): Promise<void> {
-  const lines = Object.entries(switches).map(([path, value]) => `echo ${value} > /proc/sys/net/${path}`);
+/** Sets sysctls of one namespace. @param sysctls path under /proc/sys/net -> value */
+export async function setSysctls(world: World, host: string, sysctls: Readonly<Record<string, number>>): Promise<void> {
+  const lines = Object.entries(sysctls).map(([path, value]) => `echo ${value} > /proc/sys/net/${path}`);
   await world.run(host, 'sh', ['-s'], ['set -e', ...lines].join('\n'));
 }
 

@@ -2,7 +2,7 @@ import { bytesByPod } from './guests.ts';
 import { connections } from './live-traffic.ts';
 import type { Context } from './row.ts';
 
-/** Who visits a guest: a pod of each node. */
+/** Pods that visit a guest: one of each node. */
 const VISITORS = ['web-1', 'web-2'];
 
 /** Visits to a guest of node-a or node-b, from both nodes. */
@@ -15,7 +15,7 @@ export async function visit({ world, random }: Context, address: string, times: 
 }
 
 /**
- * What is wrong with the bytes that were given to pods of one address; undefined: nothing.
+ * What is wrong with the bytes that were attributed to pods of one address; undefined: nothing.
  * @param kernel bytes sent and received, by the name of the pod that moved them
  */
 export async function misattributed(
@@ -28,7 +28,7 @@ export async function misattributed(
   const wrong = [...names].filter((name) => kernel[name] !== database.get(name));
   if (wrong.length === 0) return undefined;
   const each = wrong.map(
-    (name) => `${name || 'nobody'}: ${kernel[name] ?? 0} by the kernel, ${database.get(name) ?? 0} in the database`,
+    (name) => `${name || 'no pod'}: ${kernel[name] ?? 0} by the kernel, ${database.get(name) ?? 0} in the database`,
   );
   return `bytes of ${address} went to the wrong pod: ${each.join('; ')}`;
 }

@@ -1,4 +1,4 @@
-import { forbidden, type Refusal, UNAUTHORIZED, type Wish } from './status.ts';
+import { forbidden, type RequestAttributes, type StatusError, UNAUTHORIZED } from './status.ts';
 
 /** A rule of a ClusterRole (rbac.authorization.k8s.io/v1): `*` stands for all. */
 export interface Rule {
@@ -16,7 +16,7 @@ export const EXPORTER_RULES: readonly Rule[] = [
   { apiGroups: ['networking.k8s.io'], resources: ['servicecidrs'], verbs: ['list'] },
 ];
 
-/** Who may come in, and what they may do. Both may change at any time. */
+/** Authentication and authorization. Tokens and rules may change at any time. */
 export class Access {
   /** Bearer tokens that are taken now. */
   tokens: readonly string[];
@@ -29,14 +29,14 @@ export class Access {
     this.user = user;
   }
 
-  /** Why not; undefined: come in. @param authorization the header */
-  knows(authorization: string | undefined): Refusal | undefined {
+  /** Why the token is refused; undefined: it is accepted. @param authorization the header */
+  authenticate(authorization: string | undefined): StatusError | undefined {
     const token = /^Bearer (.+)$/.exec(authorization ?? '')?.[1];
     return token !== undefined && this.tokens.includes(token) ? undefined : UNAUTHORIZED;
   }
 
-  /** Why not; undefined: do it. */
-  allows({ verb, group, resource, namespace, name }: Wish): Refusal | undefined {
+  /** Why no rule allows it; undefined: one does. */
+  authorize({ verb, group, resource, namespace, name }: RequestAttributes): StatusError | undefined {
     const holds = (list: readonly string[], what: string) => list.includes('*') || list.includes(what);
     const named = ({ resourceNames }: Rule) => resourceNames === undefined || resourceNames.includes(name ?? '');
     const allowed = this.rules.some(

@@ -40,7 +40,7 @@ test('pages are of one moment, whatever changes in between', async () => {
   expect(third.body.metadata.continue).toBeUndefined();
 });
 
-test('a page of a forgotten moment: 410, with a token that goes on inconsistently', async () => {
+test('a page of a compacted version: 410, with a token that continues inconsistently', async () => {
   await start({ pods: pods(4) });
   const first = await get('/api/v1/pods?limit=2');
   server.deletePod('ns', 'p2');
@@ -51,7 +51,7 @@ test('a page of a forgotten moment: 410, with a token that goes on inconsistentl
   expect(names(rest)).toEqual(['p3']);
 });
 
-test('a watch tells what came after its version, with bookmarks, and ends when it should', async () => {
+test('a watch sends what came after its version, with bookmarks, and ends in time', async () => {
   await start({ pods: pods(1), bookmarkMs: 20 });
   const { resourceVersion } = (await get('/api/v1/pods')).body.metadata;
   server.putPod({ namespace: 'ns', name: 'p0', node: 'n' });
@@ -64,7 +64,7 @@ test('a watch tells what came after its version, with bookmarks, and ends when i
   expect(new Set(types.slice(2))).toEqual(new Set(['BOOKMARK']));
 });
 
-test('a watch from a forgotten version: 200, and an error as its only line', async () => {
+test('a watch from a compacted version: 200, and an error as its only line', async () => {
   await start({ pods: pods(3) });
   server.compact();
   const { status, body } = await get('/api/v1/pods?watch=true&resourceVersion=1');
@@ -72,7 +72,7 @@ test('a watch from a forgotten version: 200, and an error as its only line', asy
   expect(body).toMatchObject({ type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired' } });
 });
 
-test('who may not is told so in the words of Kubernetes', async () => {
+test('a request without rights gets the texts of Kubernetes', async () => {
   await start({ rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['list'] }] });
   expect(await get('/api/v1/pods', 'other')).toMatchObject({ status: 401, body: { reason: 'Unauthorized' } });
   expect((await get('/api/v1/pods')).status).toBe(200);

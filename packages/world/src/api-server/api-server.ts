@@ -4,10 +4,10 @@ import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, isIPv6, type Socket } from 'node:net';
 import type { CertificateFiles } from '../certificates.ts';
 import { Access, EXPORTER_RULES, type Rule } from './access.ts';
-import { type Fault, misbehave } from './faults.ts';
+import { injectFault, type RequestFault } from './faults.ts';
 import { type NodeDescription, nodeObject, type PodDescription, podObject } from './objects.ts';
-import { type Answering, answer, type Resources, type Seen } from './routes.ts';
-import { Revision, Store, type Stored } from './store.ts';
+import { type ReceivedRequest, type Resources, respond, type ServerState } from './routes.ts';
+import { type ApiObject, Revision, Store } from './store.ts';
 import { Watches } from './watches.ts';
 
 const TOKEN = 'first-token';
@@ -29,20 +29,20 @@ export interface ApiServerOptions {
 
 /**
  * A stand-in for a Kubernetes API server, as far as the exporter uses one: lists in pages with snapshots that expire, watches with
- * bookmarks, bearer tokens, RBAC, and the faults that real ones show. In memory; on loopback unless told otherwise.
+ * bookmarks, bearer tokens, RBAC, and the faults that real ones show. In memory; on loopback by default.
  */
 export class ApiServer {
   readonly access: Access;
   readonly watches: Watches;
   /** Every request since the start, oldest first. */
-  readonly requests: Seen[] = [];
-  /** What is to go wrong with a request; undefined: nothing. */
-  fault: (request: Seen) => Fault | undefined = () => undefined;
+  readonly requests: ReceivedRequest[] = [];
+  /** The fault of a request; undefined: none. */
+  fault: (request: ReceivedRequest) => RequestFault | undefined = () => undefined;
   readonly #revision = new Revision();
   readonly #resources: Resources;
   readonly #options: ApiServerOptions;
   #server: Server;
-  /** Also those that are only just shaking hands. */
+  /** Also those that are in their TLS handshake. */
   readonly #sockets = new Set<Socket>();
   #port = 0;
 
@@ -75,9 +75,9 @@ export class ApiServer {
   }
 
   /** Events that were posted to it. */
-  get events(): readonly Stored[] {
+  get events(): readonly ApiObject[] {
     const page = this.#resources.events.list(0, '');
-    return 'items' in page ? page.items.map((json) => JSON.parse(json) as Stored) : [];
+    return 'items' in page ? page.items.map((json) => JSON.parse(json) as ApiObject) : [];
   }
 
   putPod(pod: PodDescription): void {
@@ -97,9 +97,9 @@ export class ApiServer {
   }
 
   /** A Secret's object; undefined: there is none. */
-  secret(namespace: string, name: string): Stored | undefined {
+  secret(namespace: string, name: string): ApiObject | undefined {
     const json = this.#resources.secrets.get(name, namespace);
-    return json === undefined ? undefined : (JSON.parse(json) as Stored);
+    return json === undefined ? undefined : (JSON.parse(json) as ApiObject);
   }
 
   deleteSecret(namespace: string, name: string): void {
@@ -107,11 +107,11 @@ export class ApiServer {
   }
 
   /** Any object, valid or not. */
-  put(resource: keyof Resources, object: Stored): void {
+  put(resource: keyof Resources, object: ApiObject): void {
     this.#resources[resource].put(object);
   }
 
-  /** Forgets the past: watches from before and lists under way get 410. */
+  /** Compacts as etcd does: watches from older versions and lists under way get 410. */
   compact(): void {
     for (const store of Object.values(this.#resources)) store.compact();
   }
@@ -142,7 +142,7 @@ export class ApiServer {
     writeFileSync(path, JSON.stringify(config, undefined, 2));
   }
 
-  /** Listens: the first time, and again on the same port after `away`. */
+  /** Listens: the first time, and again on the same port after `disconnect`. */
   async listen(): Promise<void> {
     const { host = '127.0.0.1', port = 0 } = this.#options;
     await new Promise<void>((resolve, reject) => {
@@ -152,8 +152,8 @@ export class ApiServer {
     this.#port = (this.#server.address() as AddressInfo).port;
   }
 
-  /** Gone: every connection is cut, new ones are refused, what it knows stays. `listen` brings it back. */
-  async away(): Promise<void> {
+  /** Drops every connection and refuses new ones; what it stores stays. `listen` brings it back. */
+  async disconnect(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
     for (const socket of this.#sockets) socket.destroy();
     await closed;
@@ -161,7 +161,7 @@ export class ApiServer {
   }
 
   async close(): Promise<void> {
-    await this.away();
+    await this.disconnect();
   }
 
   #make(): Server {
@@ -185,17 +185,17 @@ export class ApiServer {
     const url = new URL(request.url ?? '/', 'http://api');
     const authorization = request.headers.authorization;
     const token = /^Bearer (.+)$/.exec(authorization ?? '')?.[1];
-    const seen = { method: request.method ?? '', path: url.pathname, query: url.searchParams, token };
-    this.requests.push(seen);
-    const fault = this.fault(seen);
-    if (fault !== undefined) return misbehave(fault, response);
-    const answering: Answering = {
+    const received = { method: request.method ?? '', path: url.pathname, query: url.searchParams, token };
+    this.requests.push(received);
+    const fault = this.fault(received);
+    if (fault !== undefined) return injectFault(fault, response);
+    const state: ServerState = {
       access: this.access,
       resources: this.#resources,
       revision: this.#revision,
       watches: this.watches,
     };
-    await answer(answering, request, seen, response);
+    await respond(state, request, received, response);
   }
 }
 

@@ -2,21 +2,21 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 
-/** What goes wrong with a request. */
-export type Fault =
+/** A fault of a request. */
+export type RequestFault =
   /** Priority and fairness: 429 with `Retry-After`, the text as Kubernetes writes it. */
   | { readonly kind: 'throttled'; readonly seconds: number }
   /** etcd has no leader, a webhook fails, a proxy has no backend. */
   | { readonly kind: 'status'; readonly code: number; readonly body: string; readonly type?: string }
-  /** The connection is reset before an answer. */
+  /** The connection is reset before a response. */
   | { readonly kind: 'reset' }
   /** A body that breaks off. */
   | { readonly kind: 'broken_off'; readonly body: string }
-  /** Nothing is ever answered. */
+  /** There is never a response. */
   | { readonly kind: 'hang' };
 
-/** Answers as the fault says. */
-export function misbehave(fault: Fault, response: ServerResponse): void {
+/** Responds as the fault says. */
+export function injectFault(fault: RequestFault, response: ServerResponse): void {
   if (fault.kind === 'throttled') {
     const text = 'Too many requests, please try again later.\n';
     response.writeHead(429, { 'Content-Type': 'text/plain', 'Retry-After': String(fault.seconds) }).end(text);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { Stored } from './store.ts';
+import type { ApiObject } from './store.ts';
 
-/** A pod in short. What is left out is as it is for a usual one. */
+/** A pod in short. What is omitted is as in a usual one. */
 export interface PodDescription {
   readonly namespace: string;
   readonly name: string;
@@ -15,7 +15,7 @@ export interface PodDescription {
   readonly startedMs?: number;
   /** When its containers ended. */
   readonly finishedMs?: number;
-  /** Somebody has asked for its end. */
+  /** When its deletion was requested. */
   readonly deletingMs?: number;
   readonly owner?: { readonly kind: string; readonly name: string };
   readonly labels?: Readonly<Record<string, string>>;
@@ -40,8 +40,8 @@ function uidOf(...names: readonly string[]): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-');
 }
 
-/** A whole pod as the API server has it, 8 to 10 KB of JSON: most of it is nothing to do with addresses. */
-export function podObject(pod: PodDescription): Stored {
+/** A whole pod as the API server has it, 8 to 10 KB of JSON: most of it has nothing to do with addresses. */
+export function podObject(pod: PodDescription): ApiObject {
   const { namespace, name, node, ips = [], phase = node === undefined ? 'Pending' : 'Running' } = pod;
   const started = iso(pod.startedMs ?? Date.now() - 60_000);
   const owner = pod.owner && {
@@ -88,7 +88,7 @@ export function podObject(pod: PodDescription): Stored {
 }
 
 /** A whole node. */
-export function nodeObject(node: NodeDescription): Stored {
+export function nodeObject(node: NodeDescription): ApiObject {
   const { name, zone, region, internalIps = [], externalIps = [], podCidrs = [] } = node;
   const label = (key: string, value: string | undefined) => (value === undefined ? {} : { [key]: value });
   const address = (type: string) => (text: string) => ({ type, address: text });

@@ -1,25 +1,25 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Access } from './access.ts';
-import { answerSecret } from './secrets.ts';
-import { badRequest, notFound, refuse, say } from './status.ts';
-import type { Revision, Store, Stored } from './store.ts';
+import { respondSecret } from './secrets.ts';
+import { badRequest, notFound, respondJson, respondStatus } from './status.ts';
+import type { ApiObject, Revision, Store } from './store.ts';
 import type { Watches } from './watches.ts';
 
-/** One request as it came in. */
-export interface Seen {
+/** One request as it was received. */
+export interface ReceivedRequest {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
   readonly token: string | undefined;
 }
 
-/** What there is, by the resource's name in the API. */
+/** What is stored, by the resource's name in the API. */
 export type Resources = Readonly<
   Record<'nodes' | 'pods' | 'namespaces' | 'services' | 'events' | 'servicecidrs' | 'secrets', Store>
 >;
 
-/** What answers are made of. */
-export interface Answering {
+/** What responses are made from. */
+export interface ServerState {
   readonly access: Access;
   readonly resources: Resources;
   readonly revision: Revision;
@@ -54,29 +54,30 @@ const VERSION = {
 /** A watch lasts no longer where the client does not say. */
 const WATCH_MS = 30 * 60_000;
 
-/** Answers one request. */
-export async function answer(
-  of: Answering,
+/** Responds to one request. */
+export async function respond(
+  of: ServerState,
   request: IncomingMessage,
-  seen: Seen,
+  seen: ReceivedRequest,
   response: ServerResponse,
 ): Promise<void> {
-  const unknown = of.access.knows(request.headers.authorization);
-  if (unknown !== undefined) return refuse(response, unknown);
-  if (seen.path === '/version') return say(response, 200, JSON.stringify(VERSION));
+  const unknown = of.access.authenticate(request.headers.authorization);
+  if (unknown !== undefined) return respondStatus(response, unknown);
+  if (seen.path === '/version') return respondJson(response, 200, JSON.stringify(VERSION));
   const posted = /^\/api\/v1\/namespaces\/([^/]+)\/events$/.exec(seen.path);
-  if (posted !== null && seen.method === 'POST') return takeEvent(of, request, posted[1]!, response);
+  if (posted !== null && seen.method === 'POST') return createEvent(of, request, posted[1]!, response);
   const secret = /^\/api\/v1\/namespaces\/([^/]+)\/secrets(?:\/([^/]+))?$/.exec(seen.path);
-  if (secret !== null) return answerSecret(of, request, { namespace: secret[1]!, name: secret[2] }, response);
+  if (secret !== null) return respondSecret(of, request, { namespace: secret[1]!, name: secret[2] }, response);
   const resource = resourceAt(seen.path);
-  if (seen.method !== 'GET' || resource === undefined) return refuse(response, notFound());
+  if (seen.method !== 'GET' || resource === undefined) return respondStatus(response, notFound());
   const watch = ['true', '1'].includes(seen.query.get('watch') ?? '');
   const verb = watch ? 'watch' : 'list';
-  const denied = of.access.allows({ verb, group: GROUPS[resource] ?? '', resource, namespace: undefined });
-  if (denied !== undefined) return refuse(response, denied);
-  // Nobody here selects; a client that begins to must not get everything and believe that it was selected.
+  const denied = of.access.authorize({ verb, group: GROUPS[resource] ?? '', resource, namespace: undefined });
+  if (denied !== undefined) return respondStatus(response, denied);
+  // Selectors are not implemented: a client that uses one must not get everything and take it for the selection.
   for (const selector of ['fieldSelector', 'labelSelector'])
-    if (seen.query.has(selector)) return refuse(response, badRequest(`${selector} is not built into this stand-in`));
+    if (seen.query.has(selector))
+      return respondStatus(response, badRequest(`${selector} is not built into this stand-in`));
   if (watch) startWatch(of, resource, seen.query, response);
   else list(of, resource, seen.query, response);
 }
@@ -95,7 +96,7 @@ function versionOf(resource: keyof Resources): string {
 }
 
 function list(
-  { resources }: Answering,
+  { resources }: ServerState,
   resource: keyof Resources,
   query: URLSearchParams,
   response: ServerResponse,
@@ -103,7 +104,7 @@ function list(
   // As a real one: the first page may be of any version (`resourceVersion=0`) only without a limit; here it is always the newest.
   const page = resources[resource].list(Number(query.get('limit') ?? 0), query.get('continue') ?? '');
   if ('code' in page) {
-    refuse(response, page);
+    respondStatus(response, page);
     return;
   }
   const metadata = {
@@ -114,18 +115,18 @@ function list(
   // Items of a list have neither kind nor apiVersion.
   const items = page.items.map((json) => json.replace(/^\{"kind":"[^"]*","apiVersion":"[^"]*",/, '{'));
   const body = `{"kind":"${kind}","apiVersion":"${versionOf(resource)}","metadata":${JSON.stringify(metadata)},"items":[${items.join(',')}]}`;
-  say(response, 200, body);
+  respondJson(response, 200, body);
 }
 
 function startWatch(
-  { resources, revision, watches }: Answering,
+  { resources, revision, watches }: ServerState,
   resource: keyof Resources,
   query: URLSearchParams,
   response: ServerResponse,
 ): void {
   const after = Number(query.get('resourceVersion') || revision.now);
   if (!Number.isSafeInteger(after)) {
-    refuse(response, badRequest('Invalid value: "resourceVersion"'));
+    respondStatus(response, badRequest('Invalid value: "resourceVersion"'));
     return;
   }
   watches.start(response, {
@@ -139,22 +140,22 @@ function startWatch(
   });
 }
 
-async function takeEvent(
-  { access, resources }: Answering,
+async function createEvent(
+  { access, resources }: ServerState,
   request: IncomingMessage,
   namespace: string,
   response: ServerResponse,
 ): Promise<void> {
-  const denied = access.allows({ verb: 'create', group: '', resource: 'events', namespace });
-  if (denied !== undefined) return refuse(response, denied);
+  const denied = access.authorize({ verb: 'create', group: '', resource: 'events', namespace });
+  if (denied !== undefined) return respondStatus(response, denied);
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
   const text = Buffer.concat(chunks).toString('utf8');
-  const event = JSON.parse(text) as Stored;
+  const event = JSON.parse(text) as ApiObject;
   const { involvedObject } = event as unknown as { involvedObject?: { namespace?: string } };
   // Kubernetes takes events of cluster-wide objects (nodes) in the namespace default only.
   if ((involvedObject?.namespace ?? 'default') !== namespace)
-    return refuse(response, badRequest('involvedObject.namespace does not match event.namespace'));
+    return respondStatus(response, badRequest('involvedObject.namespace does not match event.namespace'));
   resources.events.put({ ...event, metadata: { ...event.metadata, namespace } });
-  say(response, 201, text);
+  respondJson(response, 201, text);
 }

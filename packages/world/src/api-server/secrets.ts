@@ -1,7 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Access } from './access.ts';
-import { alreadyExists, badRequest, conflict, invalid, noSuch, type Refusal, refuse, say } from './status.ts';
-import type { Store, Stored } from './store.ts';
+import {
+  alreadyExists,
+  badRequest,
+  conflict,
+  invalid,
+  objectNotFound,
+  respondJson,
+  respondStatus,
+  type StatusError,
+} from './status.ts';
+import type { ApiObject, Store } from './store.ts';
 
 /** The path of a request about Secrets. */
 interface SecretPath {
@@ -12,8 +21,8 @@ interface SecretPath {
 
 const VERBS: Readonly<Record<string, string>> = { GET: 'get', PUT: 'update', POST: 'create' };
 
-/** Answers `get`, `create` and `update` of Secrets (core/v1) as a real server does, as far as the program that writes them goes. */
-export async function answerSecret(
+/** Responds to `get`, `create` and `update` of Secrets (core/v1) as a real server does, as far as the program that writes them goes. */
+export async function respondSecret(
   { access, resources }: { readonly access: Access; readonly resources: { readonly secrets: Store } },
   request: IncomingMessage,
   { namespace, name }: SecretPath,
@@ -21,28 +30,28 @@ export async function answerSecret(
 ): Promise<void> {
   const verb = VERBS[request.method ?? ''];
   if (verb === undefined || (verb === 'create') !== (name === undefined))
-    return refuse(response, badRequest(`${request.method} of secrets is not built into this stand-in`));
-  const denied = access.allows({ verb, group: '', resource: 'secrets', namespace, name });
-  if (denied !== undefined) return refuse(response, denied);
+    return respondStatus(response, badRequest(`${request.method} of secrets is not built into this stand-in`));
+  const denied = access.authorize({ verb, group: '', resource: 'secrets', namespace, name });
+  if (denied !== undefined) return respondStatus(response, denied);
   const store = resources.secrets;
   const asked = verb === 'get' ? undefined : await bodyOf(request);
   const at = name ?? asked!.metadata.name;
   const json = store.get(at, namespace);
-  const held = json === undefined ? undefined : (JSON.parse(json) as Stored);
-  const refusal = refusalOf(verb, at, held, asked);
-  if (refusal !== undefined) return refuse(response, refusal);
+  const held = json === undefined ? undefined : (JSON.parse(json) as ApiObject);
+  const error = checkSecret(verb, at, held, asked);
+  if (error !== undefined) return respondStatus(response, error);
   if (asked !== undefined) store.put({ ...asked, metadata: { ...asked.metadata, namespace } });
-  say(response, verb === 'create' ? 201 : 200, store.get(at, namespace)!);
+  respondJson(response, verb === 'create' ? 201 : 200, store.get(at, namespace)!);
 }
 
-function refusalOf(
+function checkSecret(
   verb: string,
   name: string,
-  held: Stored | undefined,
-  asked: Stored | undefined,
-): Refusal | undefined {
+  held: ApiObject | undefined,
+  asked: ApiObject | undefined,
+): StatusError | undefined {
   if (verb === 'create' && held !== undefined) return alreadyExists('secrets', name);
-  if (verb !== 'create' && held === undefined) return noSuch('secrets', name);
+  if (verb !== 'create' && held === undefined) return objectNotFound('secrets', name);
   if (asked === undefined) return undefined;
   const { type = 'Opaque', data = {}, metadata } = asked;
   if (held !== undefined && metadata.resourceVersion !== held.metadata.resourceVersion)
@@ -55,8 +64,8 @@ function refusalOf(
   return undefined;
 }
 
-async function bodyOf(request: IncomingMessage): Promise<Stored> {
+async function bodyOf(request: IncomingMessage): Promise<ApiObject> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
-  return JSON.parse(Buffer.concat(chunks).toString('utf8')) as Stored;
+  return JSON.parse(Buffer.concat(chunks).toString('utf8')) as ApiObject;
 }

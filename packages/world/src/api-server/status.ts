@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 
-/** What somebody wants to do. */
-export interface Wish {
+/** What a request asks for, as an authorizer sees it. */
+export interface RequestAttributes {
   readonly verb: string;
   readonly group: string;
   readonly resource: string;
@@ -10,8 +10,8 @@ export interface Wish {
   readonly name?: string | undefined;
 }
 
-/** What the Kubernetes API answers where it does not do what it was asked (`Status` of meta/v1), with its HTTP status. */
-export interface Refusal {
+/** An error response of the Kubernetes API (`Status` of meta/v1), with its HTTP status. */
+export interface StatusError {
   readonly code: number;
   readonly reason: string;
   readonly message: string;
@@ -20,15 +20,15 @@ export interface Refusal {
 }
 
 /** A `Status` object as the API server writes it. */
-export function statusObject({ code, reason, message, continue: token }: Refusal): object {
+export function statusObject({ code, reason, message, continue: token }: StatusError): object {
   const metadata = token === undefined ? {} : { continue: token };
   return { kind: 'Status', apiVersion: 'v1', metadata, status: 'Failure', message, reason, code };
 }
 
-export const UNAUTHORIZED: Refusal = { code: 401, reason: 'Unauthorized', message: 'Unauthorized' };
+export const UNAUTHORIZED: StatusError = { code: 401, reason: 'Unauthorized', message: 'Unauthorized' };
 
-/** No rule allows it. The words are those of Kubernetes' RBAC authorizer. */
-export function forbidden(user: string, { verb, group, resource, namespace, name }: Wish): Refusal {
+/** No rule allows it. The text is that of Kubernetes' RBAC authorizer. */
+export function forbidden(user: string, { verb, group, resource, namespace, name }: RequestAttributes): StatusError {
   const where = namespace === undefined ? 'at the cluster scope' : `in the namespace "${namespace}"`;
   const kind = group === '' ? resource : `${resource}.${group}`;
   const what = name === undefined ? kind : `${kind} "${name}"`;
@@ -37,50 +37,50 @@ export function forbidden(user: string, { verb, group, resource, namespace, name
 }
 
 /** A watch from a version that is no longer kept. */
-export function tooOld(asked: number, oldest: number): Refusal {
+export function resourceVersionTooOld(asked: number, oldest: number): StatusError {
   return { code: 410, reason: 'Expired', message: `too old resource version: ${asked} (${oldest})` };
 }
 
 /** A page of a list whose snapshot is no longer kept. */
-export function continueExpired(inconsistent: string): Refusal {
+export function continueExpired(inconsistent: string): StatusError {
   const message =
     'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.';
   return { code: 410, reason: 'Expired', message, continue: inconsistent };
 }
 
-export function notFound(): Refusal {
+export function notFound(): StatusError {
   return { code: 404, reason: 'NotFound', message: 'the server could not find the requested resource' };
 }
 
 /** There is no such object. */
-export function noSuch(resource: string, name: string): Refusal {
+export function objectNotFound(resource: string, name: string): StatusError {
   return { code: 404, reason: 'NotFound', message: `${resource} "${name}" not found` };
 }
 
-export function alreadyExists(resource: string, name: string): Refusal {
+export function alreadyExists(resource: string, name: string): StatusError {
   return { code: 409, reason: 'AlreadyExists', message: `${resource} "${name}" already exists` };
 }
 
 /** Written with the `resourceVersion` of an older one. */
-export function conflict(resource: string, name: string): Refusal {
+export function conflict(resource: string, name: string): StatusError {
   const message = `Operation cannot be fulfilled on ${resource} "${name}": the object has been modified; please apply your changes to the latest version and try again`;
   return { code: 409, reason: 'Conflict', message };
 }
 
-export function invalid(kind: string, name: string, what: string): Refusal {
+export function invalid(kind: string, name: string, what: string): StatusError {
   return { code: 422, reason: 'Invalid', message: `${kind} "${name}" is invalid: ${what}` };
 }
 
-export function badRequest(message: string): Refusal {
+export function badRequest(message: string): StatusError {
   return { code: 400, reason: 'BadRequest', message };
 }
 
-/** Answers with it. */
-export function refuse(response: ServerResponse, refusal: Refusal): void {
-  say(response, refusal.code, JSON.stringify(statusObject(refusal)));
+/** Responds with a `Status`. */
+export function respondStatus(response: ServerResponse, error: StatusError): void {
+  respondJson(response, error.code, JSON.stringify(statusObject(error)));
 }
 
-/** Answers with JSON. */
-export function say(response: ServerResponse, code: number, body: string): void {
+/** Responds with JSON. */
+export function respondJson(response: ServerResponse, code: number, body: string): void {
   response.writeHead(code, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }).end(body);
 }

@@ -1,17 +1,17 @@
-import { badRequest, continueExpired, type Refusal, tooOld } from './status.ts';
+import { badRequest, continueExpired, resourceVersionTooOld, type StatusError } from './status.ts';
 
 /** An object as it is stored: what Kubernetes calls metadata is there, the rest is the object's own. */
-export interface Stored {
+export interface ApiObject {
   readonly metadata: { readonly name: string; readonly namespace?: string } & Record<string, unknown>;
   readonly [key: string]: unknown;
 }
 
-type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED';
+type EventType = 'ADDED' | 'MODIFIED' | 'DELETED';
 
-/** One change, as a watch tells it. */
-interface Change {
+/** One change, as a watch sends it. */
+interface WatchEvent {
   readonly version: number;
-  readonly type: ChangeType;
+  readonly type: EventType;
   /** The object as JSON, with its `resourceVersion`. */
   readonly json: string;
 }
@@ -45,7 +45,7 @@ interface Version {
 }
 
 /**
- * One resource with its past, as etcd and the API server's watch cache keep it:
+ * One resource with its history, as etcd and the API server's watch cache keep it:
  *
  *   objects   namespace/name -> versions, oldest first: lists go on at the version at which they began
  *   changes   in order: a watch starts anywhere after the last compaction
@@ -53,19 +53,19 @@ interface Version {
 export class Store {
   readonly #revision: Revision;
   readonly #objects = new Map<string, Version[]>();
-  #changes: Change[] = [];
+  #changes: WatchEvent[] = [];
   #compacted = 0;
-  readonly #listeners = new Set<(change: Change) => void>();
+  readonly #listeners = new Set<(change: WatchEvent) => void>();
 
   constructor(revision: Revision) {
     this.#revision = revision;
   }
 
   /** Adds or replaces. */
-  put(object: Stored): void {
+  put(object: ApiObject): void {
     const key = keyOf(object.metadata);
     const known = this.#objects.get(key)?.at(-1)?.json !== undefined;
-    this.#change(key, known ? 'MODIFIED' : 'ADDED', object);
+    this.#record(key, known ? 'MODIFIED' : 'ADDED', object);
   }
 
   /** The newest, as JSON; undefined: there is none. */
@@ -78,11 +78,11 @@ export class Store {
     const key = keyOf(namespace === undefined ? { name } : { name, namespace });
     const json = this.#objects.get(key)?.at(-1)?.json;
     if (json === undefined) return false;
-    this.#change(key, 'DELETED', JSON.parse(json) as Stored);
+    this.#record(key, 'DELETED', JSON.parse(json) as ApiObject);
     return true;
   }
 
-  /** Forgets the past: lists under way and watches from before have to begin anew. */
+  /** Compacts as etcd does: lists under way and watches from older versions get 410. */
   compact(): void {
     this.#compacted = this.#revision.now;
     this.#changes = [];
@@ -94,7 +94,7 @@ export class Store {
   }
 
   /** One page, in the order of namespace and name. @param token of the page before */
-  list(limit: number, token: string): Page | Refusal {
+  list(limit: number, token: string): Page | StatusError {
     const from = token === '' ? { version: this.#revision.now, after: '' } : readToken(token);
     if (from === undefined) return badRequest('continue key is not valid: illegal base64 data');
     // An inconsistent token has no version: it goes on with what is there now.
@@ -118,14 +118,14 @@ export class Store {
   }
 
   /** Changes after a version, then every new one until the returned function is called. */
-  watch(after: number, listener: (change: Change) => void): (() => void) | Refusal {
-    if (after < this.#compacted) return tooOld(after, this.#compacted);
+  watch(after: number, listener: (change: WatchEvent) => void): (() => void) | StatusError {
+    if (after < this.#compacted) return resourceVersionTooOld(after, this.#compacted);
     for (const change of this.#changes) if (change.version > after) listener(change);
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  #change(key: string, type: ChangeType, object: Stored): void {
+  #record(key: string, type: EventType, object: ApiObject): void {
     const version = this.#revision.next();
     const json = JSON.stringify({ ...object, metadata: { ...object.metadata, resourceVersion: String(version) } });
     const change = { version, type, json };

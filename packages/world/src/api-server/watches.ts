@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { cut } from './faults.ts';
-import type { Refusal } from './status.ts';
+import type { StatusError } from './status.ts';
 import { statusObject } from './status.ts';
 import type { Revision, Store } from './store.ts';
 
@@ -15,7 +15,7 @@ interface WatchOptions {
   readonly timeoutMs: number;
 }
 
-/** Watches under way: chunked answers, a JSON object a line. */
+/** Open watches: chunked responses, a JSON object a line. */
 export class Watches {
   readonly #open = new Set<Watch>();
   readonly #bookmarkMs: number;
@@ -29,7 +29,7 @@ export class Watches {
     return this.#open.size;
   }
 
-  /** Answers with a watch. */
+  /** Responds with a watch. */
   start(response: ServerResponse, options: WatchOptions): void {
     response.writeHead(200, { 'Content-Type': 'application/json', 'Transfer-Encoding': 'chunked' });
     response.flushHeaders();
@@ -41,9 +41,9 @@ export class Watches {
     });
   }
 
-  /** Connections that are there, on which nothing comes any more: what a lost NAT entry or a hung proxy looks like. */
-  silence(): void {
-    for (const watch of this.#open) watch.silence();
+  /** Connections stay open and nothing arrives on them any more: what a lost NAT entry or a hung proxy looks like. */
+  stall(): void {
+    for (const watch of this.#open) watch.stall();
   }
 
   /** Resets every connection in the middle of a line. */
@@ -51,7 +51,7 @@ export class Watches {
     for (const watch of this.#open) watch.reset();
   }
 
-  /** Ends every answer as the server does after `timeoutSeconds`. */
+  /** Ends every response as the server does after `timeoutSeconds`. */
   end(): void {
     for (const watch of this.#open) watch.end();
   }
@@ -67,31 +67,31 @@ class Watch {
   readonly #bookmark: NodeJS.Timeout | undefined;
   readonly #timeout: NodeJS.Timeout;
   #unsubscribe = (): void => {};
-  #silent = false;
+  #stalled = false;
 
   constructor(response: ServerResponse, options: WatchOptions, bookmarkMs: number) {
     const { store, revision, kind, apiVersion, after, bookmarks, timeoutMs } = options;
     this.#response = response;
-    const tell = () => {
+    const sendBookmark = () => {
       const metadata = { resourceVersion: String(revision.now), creationTimestamp: null };
       this.line(JSON.stringify({ type: 'BOOKMARK', object: { kind, apiVersion, metadata } }));
     };
-    if (bookmarks) this.#bookmark = setInterval(tell, bookmarkMs);
+    if (bookmarks) this.#bookmark = setInterval(sendBookmark, bookmarkMs);
     this.#timeout = setTimeout(() => {
-      if (bookmarks) tell();
+      if (bookmarks) sendBookmark();
       this.end();
     }, timeoutMs);
     const subscribed = store.watch(after, ({ type, json }) => this.line(`{"type":"${type}","object":${json}}`));
     if (typeof subscribed === 'function') this.#unsubscribe = subscribed;
-    else this.#refuse(subscribed);
+    else this.#respondStatus(subscribed);
   }
 
   line(text: string): void {
-    if (!this.#silent) this.#response.write(`${text}\n`);
+    if (!this.#stalled) this.#response.write(`${text}\n`);
   }
 
-  silence(): void {
-    this.#silent = true;
+  stall(): void {
+    this.#stalled = true;
   }
 
   reset(): void {
@@ -101,7 +101,7 @@ class Watch {
   }
 
   end(): void {
-    if (!this.#silent) this.#response.end();
+    if (!this.#stalled) this.#response.end();
   }
 
   stop(): void {
@@ -110,8 +110,8 @@ class Watch {
     this.#unsubscribe();
   }
 
-  /** The watch cache has said yes already when it finds out: the answer is an event of a watch. */
-  #refuse(refusal: Refusal): void {
+  /** The watch cache has responded with 200 already when it finds out: the error is an event of the watch. */
+  #respondStatus(refusal: StatusError): void {
     this.line(JSON.stringify({ type: 'ERROR', object: statusObject(refusal) }));
     this.#response.end();
   }

@@ -79,7 +79,7 @@ export interface BpfFolder {
   readonly globals: string;
   /** Makes a map and pins it under its name. */
   create(name: string, sizes: MapSizes): BpfTestMap;
-  /** Takes a pinned map away. */
+  /** Removes a pinned map. */
   unpin(name: string): Promise<void>;
   close(): Promise<void>;
 }

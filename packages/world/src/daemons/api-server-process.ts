@@ -4,8 +4,7 @@
  *
  *   node api-server-process.ts KIND KUBECONFIG [RULES]     writes the file once it listens; certificates go beside it
  *
- * KIND is the world's. RULES, JSON, are what its one user may do. A line on stdin makes something happen: `ORDERS` has them. Ends
- * with stdin.
+ * KIND is the world's. RULES, JSON, are the rights of its one user. A line on stdin is a command: `COMMANDS` has them. Ends with stdin.
  */
 
 import { renameSync, writeFileSync } from 'node:fs';
@@ -14,18 +13,18 @@ import { createInterface } from 'node:readline';
 import { Bug } from '@egressd/flow/bug';
 import type { Rule } from '../api-server/access.ts';
 import { type ApiServer, startApiServer } from '../api-server/api-server.ts';
-import type { Fault } from '../api-server/faults.ts';
+import type { RequestFault } from '../api-server/faults.ts';
 import type { NodeDescription, PodDescription } from '../api-server/objects.ts';
 import { CertificateFolder } from '../certificates.ts';
 import { blueprintOf, isWorldKind, type WorldKind } from '../network/kinds.ts';
 import { type Layout, listedAddresses, type Node, type Pod, podsOn } from '../network/layout.ts';
 
-/** Where no others are given: what the exporter cannot do without. */
+/** The default: the least that the exporter needs. */
 const RULES: readonly Rule[] = [{ apiGroups: [''], resources: ['nodes', 'pods'], verbs: ['list', 'watch'] }];
 /** The hash of the pod template that all pods of the stand-in have. */
 const TEMPLATE_HASH = '5d4f8c7b9c';
 const BOOKMARK_MS = 1000;
-/** Ends and comes back with another name and the same address, which nobody uses. */
+/** Ends and comes back with another name and the same address, which no pod uses. */
 const JOB = { namespace: 'data', node: 'node-a', ips: ['10.10.1.200', 'fd00:10:1::200'] };
 
 function nodeOf({ name, zone, region, address, podRange }: Node): NodeDescription {
@@ -57,53 +56,53 @@ function disturb(server: ApiServer, pods: readonly PodDescription[], times: numb
   server.watches.reset();
 }
 
-/** Which Secret, and where to. */
-export interface SecretOrder {
+/** Of `secret`: which one, and where to write it. */
+export interface SecretCommand {
   readonly namespace: string;
   readonly name: string;
   readonly file: string;
 }
 
 /** The file is there when it is whole. */
-function writeSecret(server: ApiServer, { namespace, name, file }: SecretOrder): void {
+function writeSecret(server: ApiServer, { namespace, name, file }: SecretCommand): void {
   const secret = server.secret(namespace, name);
   if (secret === undefined) throw new Error(`there is no Secret ${namespace}/${name}`);
   writeFileSync(`${file}.new`, JSON.stringify(secret));
   renameSync(`${file}.new`, file);
 }
 
-type OrderHandler = (server: ApiServer, json: string, pods: readonly PodDescription[]) => unknown;
+type CommandHandler = (server: ApiServer, json: string, pods: readonly PodDescription[]) => unknown;
 
-/** What it can be told: a word, and for some of them an object as JSON. */
-const ORDERS: Readonly<Record<string, OrderHandler>> = {
-  /** What happens in a cluster all the time. */
+/** Its commands: a word, and for some of them an object as JSON. */
+const COMMANDS: Readonly<Record<string, CommandHandler>> = {
+  /** The usual changes of a cluster. */
   disturb: (server, _, pods) => disturb(server, pods, ++times),
-  /** Every connection is cut, new ones are refused. */
-  away: (server) => server.away(),
-  back: (server) => server.listen(),
-  /** The past is forgotten and every watch is cut: who wants to go on from where he was gets 410. */
+  /** Every connection is dropped, new ones are refused, until `up`. */
+  down: (server) => server.disconnect(),
+  up: (server) => server.listen(),
+  /** History is compacted and every watch is cut: a client that continues from its version gets 410. */
   compact: (server) => {
     server.compact();
     server.watches.reset();
   },
-  /** Watches stay open and nothing comes by them. */
-  silence: (server) => server.watches.silence(),
+  /** Watches stay open and nothing arrives on them. */
+  stall: (server) => server.watches.stall(),
   /** Half of all requests get 429 or 500 until `healthy`. */
-  ailing: (server) => {
-    server.fault = () => AILMENTS[requests++ % AILMENTS.length];
+  failing: (server) => {
+    server.fault = () => FAULTS[requests++ % FAULTS.length];
   },
   healthy: (server) => {
     server.fault = () => undefined;
   },
   /** A Secret is written to a file, as a kubelet would read it. */
-  secret: (server, json) => writeSecret(server, JSON.parse(json) as SecretOrder),
+  secret: (server, json) => writeSecret(server, JSON.parse(json) as SecretCommand),
   pod: (server, json) => server.putPod(JSON.parse(json) as PodDescription),
   delete: (server, json) => {
     const { namespace, name } = JSON.parse(json) as PodDescription;
     server.deletePod(namespace, name);
   },
 };
-const AILMENTS: readonly (Fault | undefined)[] = [
+const FAULTS: readonly (RequestFault | undefined)[] = [
   undefined,
   { kind: 'throttled', seconds: 1 },
   undefined,
@@ -127,8 +126,8 @@ async function main(kind: WorldKind, kubeconfig: string, rules: readonly Rule[])
   server.writeKubeconfig(kubeconfig);
   createInterface({ input: process.stdin })
     .on('line', (line) => {
-      const [, order = '', json = ''] = /^(\w+) ?(.*)$/.exec(line) ?? [];
-      ORDERS[order]?.(server, json, pods);
+      const [, command = '', json = ''] = /^(\w+) ?(.*)$/.exec(line) ?? [];
+      COMMANDS[command]?.(server, json, pods);
     })
     .on('close', () => process.exit(0));
 }

@@ -7,7 +7,7 @@ const START_LIMIT_MS = 30_000;
 const END_LIMIT_MS = 12_000;
 const ASK_AGAIN_MS = 100;
 /** What is kept of a daemon's last lines, to be shown if it fails. */
-const LAST_WORDS = 4000;
+const LAST_LINES_LENGTH = 4000;
 
 /** A daemon that did not start, or ended by itself. */
 export class DaemonFailed extends Error {
@@ -15,13 +15,13 @@ export class DaemonFailed extends Error {
 }
 
 interface DaemonOptions {
-  /** What it is called where something is wrong with it. */
+  /** Its name in errors. */
   readonly name: string;
   /** Starts its process, with pipes. */
   readonly spawn: () => ChildProcess;
-  /** What is missing until it is of use; undefined: nothing. */
-  readonly missing: () => Promise<string | undefined>;
-  /** It ended though nobody had told it to. */
+  /** Why it is not ready; undefined: it is. */
+  readonly notReady: () => Promise<string | undefined>;
+  /** It ended by itself. */
   readonly onFailed: (error: DaemonFailed) => void;
 }
 
@@ -30,28 +30,28 @@ export class DaemonProcess {
   readonly #options: DaemonOptions;
   #child: ChildProcess | undefined;
   #failed: DaemonFailed | undefined;
-  /** The one that was told to end: its pipes may close when the next one runs already. */
-  #told: ChildProcess | undefined;
-  #lastWords = '';
+  /** The one that was asked to end: its pipes may close when the next one runs already. */
+  #ending: ChildProcess | undefined;
+  #lastLines = '';
 
   constructor(options: DaemonOptions) {
     this.#options = options;
   }
 
-  /** Starts it, also again, and waits until it is of use. @throws DaemonFailed */
+  /** Starts it, also again, and waits until it is ready. @throws DaemonFailed */
   async start(): Promise<void> {
     const child = this.#options.spawn();
     this.#child = child;
-    this.#lastWords = '';
+    this.#lastLines = '';
     for (const stream of [child.stdout, child.stderr])
       stream?.on('data', (chunk: Buffer) => {
-        this.#lastWords = `${this.#lastWords}${chunk.toString('utf8')}`.slice(-LAST_WORDS);
+        this.#lastLines = `${this.#lastLines}${chunk.toString('utf8')}`.slice(-LAST_LINES_LENGTH);
       });
     child.stdin?.on('error', () => {}); // it has ended: `close` says so
     child.once('close', (code, signal) => {
-      if (this.#told !== child) this.#fail(`has ended (${code ?? signal})`);
+      if (this.#ending !== child) this.#fail(`has ended (${code ?? signal})`);
     });
-    await this.#untilOfUse();
+    await this.#untilReady();
   }
 
   /** Signals that do not end it: SIGSTOP and SIGCONT. */
@@ -67,11 +67,11 @@ export class DaemonProcess {
 
   /** The end of what it has written since its last start. */
   get lastWords(): string {
-    return this.#lastWords;
+    return this.#lastLines;
   }
 
   /** Writes a line to its stdin. */
-  tell(line: string): void {
+  writeLine(line: string): void {
     this.#child?.stdin?.write(`${line}\n`);
   }
 
@@ -82,7 +82,7 @@ export class DaemonProcess {
   async end(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | NodeJS.Signals | undefined> {
     const child = this.#child;
     if (child === undefined) return undefined;
-    this.#told = child;
+    this.#ending = child;
     child.kill(signal);
     if (!(await waitForExit(child, END_LIMIT_MS))) {
       child.kill('SIGKILL');
@@ -91,16 +91,16 @@ export class DaemonProcess {
     return child.exitCode ?? child.signalCode ?? undefined;
   }
 
-  async #untilOfUse(): Promise<void> {
+  async #untilReady(): Promise<void> {
     const deadline = Date.now() + START_LIMIT_MS;
-    let missing: string | undefined = 'not asked yet';
+    let reason: string | undefined = 'not asked yet';
     while (Date.now() < deadline) {
       if (this.#failed !== undefined) throw this.#failed;
-      missing = await this.#options.missing();
-      if (missing === undefined) return;
+      reason = await this.#options.notReady();
+      if (reason === undefined) return;
       await pause(ASK_AGAIN_MS);
     }
-    throw this.#error(`is not ready after ${START_LIMIT_MS / 1000} s: ${missing}`);
+    throw this.#error(`is not ready after ${START_LIMIT_MS / 1000} s: ${reason}`);
   }
 
   #fail(what: string): void {
@@ -109,6 +109,6 @@ export class DaemonProcess {
   }
 
   #error(what: string): DaemonFailed {
-    return new DaemonFailed(`${this.#options.name} ${what}. Its last lines:\n${this.#lastWords}`);
+    return new DaemonFailed(`${this.#options.name} ${what}. Its last lines:\n${this.#lastLines}`);
   }
 }

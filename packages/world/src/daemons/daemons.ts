@@ -19,11 +19,11 @@ const API_SERVER = fileURLToPath(new URL('./api-server-process.ts', import.meta.
 export const DATABASE_URL = 'http://127.0.0.1:8428';
 const EXPORTER_URL = 'http://127.0.0.1:6060';
 const COLLECTOR_URL = 'http://127.0.0.1:8008';
-/** Both are much shorter than their defaults: somebody is watching. */
+/** Both are much shorter than their defaults, so that results come soon. */
 const READ_INTERVAL = '1s';
 const EXPORT_INTERVAL = '1s';
 
-/** Who tells the exporter which address is whose. */
+/** Where the exporter learns which pod has which address. */
 export type OwnersFrom = 'inventory' | 'kubernetes';
 
 export interface DaemonsOptions {
@@ -34,16 +34,16 @@ export interface DaemonsOptions {
   readonly stateDirectories?: boolean;
   /** Beside the usual flags, and instead of one that is the same. */
   readonly collectorFlags?: readonly string[];
-  /** A command that starts a node's collector, which is told to it as its arguments. */
+  /** A command that starts a node's collector: the collector's own command follows as its arguments. */
   readonly collectorStarter?: (node: string) => readonly string[];
   readonly exporterFlags?: readonly string[];
   /** Of the exporter's sink, beside and instead of the usual ones. */
   readonly sink?: Readonly<Record<string, unknown>>;
   /** Of the exporter's configuration, beside the usual ones. */
   readonly settings?: Readonly<Record<string, unknown>>;
-  /** The environment of both daemons, for those who must see the world in another light. */
+  /** More environment of both daemons. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Who runs collectors and exporter, where they are not to run from the checkout; with owners from Kubernetes. */
+  /** How collectors and exporter run, where not from the checkout; with owners from Kubernetes. */
   readonly install?: (chosen: Chosen) => Promise<Installed>;
 }
 
@@ -56,7 +56,7 @@ export interface Chosen {
 
 /** Daemons that run in another way. */
 export interface Installed {
-  /** What they want to be allowed by the API server. */
+  /** The rights that they want of the API server. */
   readonly rules: readonly Rule[];
   /** Where a collector's metrics are, on its node. */
   readonly collectorUrl: string;
@@ -80,7 +80,7 @@ export interface Daemons {
   readonly apiServer: DaemonProcess | undefined;
   /** Reads from the database: path and query -> body. @throws Error where the database refuses */
   query(path: string): Promise<string>;
-  /** Rejects when a daemon ends that nobody has told to. */
+  /** Rejects when a daemon ends by itself. */
   readonly failed: Promise<never>;
   /** Ends them in the order in which bytes flow, so that the last ones arrive. */
   stop(): Promise<void>;
@@ -92,7 +92,7 @@ export interface Daemons {
  */
 export async function startDaemons(world: World, options: DaemonsOptions): Promise<Daemons> {
   const { promise: failed, reject } = Promise.withResolvers<never>();
-  failed.catch(() => {}); // whoever waits for something races it; nobody may be waiting yet
+  failed.catch(() => {}); // waits race it; there may be none yet
   const daemons = await describeDaemons(world, options, reject);
   const { apiServer, database, exporter, collectors, prepare } = daemons;
   const stop = async () => {
@@ -125,20 +125,20 @@ async function describeDaemons(
   const { owners, readInterval = READ_INTERVAL, environment = {} } = options;
   const { collectorFlags = [], collectorStarter = () => [], exporterFlags = [] } = options;
   const answers = (host: string, url: string, good?: (body: string) => boolean) => () =>
-    missingAt(world, host, url, good);
+    notReadyAt(world, host, url, good);
   const daemon = (
     [name, host]: [string, string],
     [command = '', ...args]: readonly string[],
-    missing: () => Promise<string | undefined>,
+    notReady: () => Promise<string | undefined>,
     env = {},
     spawn = () => world.spawn(host, command, args, { stdio: 'pipe', env }),
-  ) => new DaemonProcess({ name, spawn, missing, onFailed });
+  ) => new DaemonProcess({ name, spawn, notReady, onFailed });
   const settings = exporterConfig(options);
   const installed = await options.install?.({ config: settings, readInterval });
   const rules = installed === undefined ? [] : [JSON.stringify(installed.rules)];
   const kubeconfig = join(world.folder, 'kubernetes/kubeconfig');
-  const told = owners === 'kubernetes' ? [`-kubeconfig=${kubeconfig}`] : [];
-  const kept = (name: string) => (options.stateDirectories ? [`-state-dir=${stateFolder(world, name)}`] : []);
+  const kubernetes = owners === 'kubernetes' ? [`-kubeconfig=${kubeconfig}`] : [];
+  const state = (name: string) => (options.stateDirectories ? [`-state-dir=${stateFolder(world, name)}`] : []);
   const tls = streamFlags(world);
   const config = `-config-path=${await writeExporterFiles(world, settings, owners)}`;
   if (owners === 'kubernetes') await mkdir(join(world.folder, 'kubernetes'), { recursive: true });
@@ -158,7 +158,7 @@ async function describeDaemons(
       ['the exporter', OPS.name],
       [
         ...daemonCommand('exporter'),
-        ...[config, ...told, ...kept('exporter')],
+        ...[config, ...kubernetes, ...state('exporter')],
         ...[`-grpc-listen-port=${STREAM_PORT}`, ...tls.exporter, ...exporterFlags],
       ],
       answers(OPS.name, `${EXPORTER_URL}/readyz`),
@@ -172,7 +172,7 @@ async function describeDaemons(
           ...collectorStarter(name),
           ...collectorCommand(world, readInterval),
           ...tls.collector,
-          ...kept(name),
+          ...state(name),
           ...collectorFlags,
         ],
         answers(name, `${installed?.collectorUrl ?? COLLECTOR_URL}/metrics`, hasRead),
@@ -240,8 +240,8 @@ function hasRead(metrics: string): boolean {
   return /^egressd_collector_conntrack_reads_total\{[^}]*result="complete"[^}]*\} [1-9]/m.test(metrics);
 }
 
-/** What is missing for a good answer. */
-async function missingAt(
+/** Why there is no good response; undefined: there is one. */
+async function notReadyAt(
   world: World,
   host: string,
   url: string,

@@ -13,7 +13,7 @@ const NAMES = new Map<string, string>([
   ),
 ]);
 
-/** Who has the address in the world; the address itself where nobody has. */
+/** The host or pod that has an address in the world; the address itself where none has. */
 export function nameOf(address: string): string {
   return NAMES.get(address) ?? address;
 }

@@ -9,7 +9,7 @@ import { allSamples, readTotals } from './samples.ts';
 
 /** Reads and exports come every second: totals that have not moved for this long have arrived. */
 const STANDSTILL_MS = 5000;
-/** What is not exact yet has longer: a batch may wait 10 s for Kubernetes to tell whose an address is, and a failed request for its next turn. */
+/** Totals that are not exact yet get longer: a batch may be pending an owner for 10 s, and a failed request waits for its backoff. */
 const LATE_STANDSTILL_MS = 15_000;
 const ASK_AGAIN_MS = 1000;
 const STANDSTILL_LIMIT_MS = 90_000;

@@ -2,24 +2,24 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server, Socket } from 'node:net';
 
 /** What can happen to a connection. */
-export type Fault =
+export type ConnectionFault =
   /** Both sides see a reset. */
   | 'cut'
-  /** Nothing gets through any more, either way, and nobody is told: as when a cable is pulled. */
+  /** Nothing passes any more in either direction, and neither side is closed: as when a cable is pulled. */
   | 'stall'
-  /** What the exporter answers is lost from now on; what it is told still arrives. */
+  /** What the server sends is lost from now on; what the client sends still arrives. */
   | 'deaf'
   /** The client's side is closed in order, the server's side stays open. */
   | 'half-close';
 
-export const FAULTS: readonly Fault[] = ['cut', 'stall', 'deaf', 'half-close'];
+export const FAULTS: readonly ConnectionFault[] = ['cut', 'stall', 'deaf', 'half-close'];
 
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
   /** Bytes of the client that still pass before the fault happens. */
   left: number;
-  fault: Fault | undefined;
+  fault: ConnectionFault | undefined;
 }
 
 /**
@@ -31,7 +31,7 @@ export class FaultProxy {
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
   #target: number;
-  #next: { fault: Fault; afterBytes: number } | undefined;
+  #next: { fault: ConnectionFault; afterBytes: number } | undefined;
   #refusing = false;
   #accepted = 0;
 
@@ -53,7 +53,7 @@ export class FaultProxy {
     return this.#accepted;
   }
 
-  /** Sends connections from now on to another port: an exporter that came up anew. */
+  /** Sends connections from now on to another port: an exporter that restarted. */
   set target(port: number) {
     this.#target = port;
   }
@@ -64,12 +64,12 @@ export class FaultProxy {
   }
 
   /** The next connection suffers a fault after so many bytes of the client. */
-  schedule(fault: Fault, afterBytes: number): void {
+  schedule(fault: ConnectionFault, afterBytes: number): void {
     this.#next = { fault, afterBytes };
   }
 
   /** All present connections suffer it now. */
-  strike(fault: Fault): void {
+  strike(fault: ConnectionFault): void {
     for (const pair of this.#pairs) this.#strike(pair, fault);
   }
 
@@ -104,7 +104,7 @@ export class FaultProxy {
     server.connect(this.#target, '127.0.0.1');
   }
 
-  #fromClient(pair: Pair, chunk: Buffer, fault: Fault): void {
+  #fromClient(pair: Pair, chunk: Buffer, fault: ConnectionFault): void {
     if (pair.fault === 'stall') return;
     const passing = chunk.subarray(0, Math.min(chunk.length, pair.left));
     pair.left -= passing.length;
@@ -113,7 +113,7 @@ export class FaultProxy {
     if (pair.fault === 'deaf' && passing.length < chunk.length) pair.server.write(chunk.subarray(passing.length));
   }
 
-  #strike(pair: Pair, fault: Fault): void {
+  #strike(pair: Pair, fault: ConnectionFault): void {
     pair.fault = fault;
     pair.left = fault === 'deaf' ? Number.POSITIVE_INFINITY : 0;
     if (fault === 'half-close') pair.client.end();
@@ -122,7 +122,7 @@ export class FaultProxy {
     reset(pair.server);
   }
 
-  /** One side is gone: so is the other, unless nobody is to be told. */
+  /** One side is closed: so is the other, unless the fault hides it. */
   #gone(pair: Pair, other: Socket): void {
     this.#pairs.delete(pair);
     if (pair.fault !== 'stall') other.destroy();

@@ -68,7 +68,7 @@ export function eachService<T>(
 export interface ProxyTable {
   readonly services: readonly Service[];
   readonly families?: readonly Family[];
-  /** Whoever has no such address is masqueraded on his way to a Service's; not set: nobody is. */
+  /** A source without such an address is masqueraded on its way to a Service's; not set: none is. */
   readonly pods?: Both;
   /** The rules of source translation, in their order. */
   readonly postrouting: readonly string[];

@@ -20,7 +20,7 @@ import { Bug } from '@egressd/flow/bug';
  *   db        10.96.0.20   db-1
  *   dns       10.96.0.53   cart-1, cart-2 (UDP)
  *
- * Everybody has an IPv6 address too: fd00:240:N::2 (nodes, ops), fd00:10:N::M (pods), fd00:96::N (Services).
+ * Every host has an IPv6 address too: fd00:240:N::2 (nodes, ops), fd00:10:N::M (pods), fd00:96::N (Services).
  */
 
 /** An IPv4 and an IPv6 address, as text. */
@@ -121,7 +121,7 @@ export const GATEWAY = 'gateway';
 export const OPS: Host = { name: 'ops', address: { v4: '10.240.9.2', v6: 'fd00:240:9::2' } };
 export const INTERNET: Host = { name: 'internet', address: { v4: '203.0.113.10', v6: '2001:db8:113::10' } };
 
-/** Everybody who runs an agent, in every kind of world. */
+/** Every host that runs an agent, in every kind of world. */
 export const HOSTS: readonly Host[] = [...PODS, ...NODES, OPS, INTERNET];
 
 function named(name: string): Pod {
@@ -143,7 +143,7 @@ export const SERVICES: readonly Service[] = [WEB, DB, DNS];
 
 export const FAMILIES: readonly Family[] = ['v4', 'v6'];
 
-/** Exporter and database beside the nodes, everybody with addresses of both families, and the stream in plain text. */
+/** Exporter and database beside the nodes, every host with addresses of both families, and the stream in plain text. */
 export const COMMON_LAYOUT: Layout = {
   nodes: NODES,
   ops: OPS,

@@ -35,7 +35,7 @@ import type { Blueprint, Cable, PodNetwork } from './wiring.ts';
  * The exporter is a pod of node-a behind a Service, so it sees the streams come from 10.10.2.0 and 10.10.1.1.
  */
 
-/** In a namespace that collectors are told to leave out: what they report must not make them report again. */
+/** In a namespace that collectors exclude: what they report must not make them report again. */
 const EXPORTER: PlacedPod = {
   name: COMMON_LAYOUT.ops.name,
   namespace: 'egressd',
@@ -110,7 +110,7 @@ function bridge(node: Node): string[] {
     `link set ${nodeEnd(name)} type bridge_slave hairpin on`,
   ]);
   return [
-    // It would tell of itself by IGMP, at any time.
+    // It would announce itself by IGMP, at any time.
     'link add cni0 type bridge mcast_snooping 0',
     `addr add ${address.v4}/24 dev cni0`,
     `addr add ${address.v6}/64 dev cni0 nodad`,

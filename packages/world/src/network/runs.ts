@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { runCommand } from './commands.ts';
 
 /**
- * Names of a run. Everything that a run leaves in the system carries its name, so that a later one can tell what is left of
- * the dead:
+ * Names of a run. Everything that a run leaves in the system carries its name, so that a later one
+ * recognizes what killed runs have left:
  *
  *   egd 4711 . 88f2k . 0 -node-a
  *       │      │       └ place among the worlds of this process
@@ -54,7 +54,7 @@ export async function removeRunFolder(folder: string): Promise<void> {
   // fs type options: proc(5) and fstab(5). The newest first: one may lie in another.
   const points = mounts.split('\n').map((line) => line.split(' ')[1] ?? '');
   for (const point of points.filter((each) => each.startsWith(`${folder}/`)).reverse())
-    await runCommand('umount', ['--lazy', point]).catch(() => {}); // where somebody was quicker, rm will tell
+    await runCommand('umount', ['--lazy', point]).catch(() => {}); // unmounted meanwhile: otherwise rm fails
   // A process that was killed may still be leaving.
   await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 }

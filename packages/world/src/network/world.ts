@@ -44,7 +44,7 @@ export interface World {
   run(host: string, command: string, args: readonly string[], input?: string): Promise<string>;
   /** Starts a process in the namespace of `host`; the world's end is its end. */
   spawn(host: string, command: string, args: readonly string[], options?: SpawnOptions): ChildProcess;
-  /** The file of a host's namespace: for who enters it in another way. */
+  /** The file of a host's namespace: for processes that enter it in another way. */
   namespaceFile(host: string): string;
   /** The agent of a host: does traffic. */
   agent(host: string): Agent;
@@ -89,7 +89,7 @@ function emptyWorld(
       const child = spawn('ip', ['netns', 'exec', ns(host), command, ...args], {
         stdio: [stdio === 'pipe' ? 'pipe' : 'ignore', stdio, stdio],
         env: { ...process.env, ...env },
-        // A group of its own: the terminal's Ctrl-C is for whoever opened the world, who ends it in order.
+        // A group of its own: the terminal's Ctrl-C is for the process that opened the world, which ends it in order.
         detached: true,
       });
       children.add(child);

@@ -44,9 +44,9 @@ export async function startDatabase(kind: DatabaseKind): Promise<Database> {
     const folder = mkdtempSync(join(tmpdir(), `egressd-${kind}-`));
     const port = await freePort();
     const child = spawn(binary, flagsOf(kind, folder, port), { stdio: ['ignore', 'ignore', 'pipe'] });
-    let words = '';
+    let lastLines = '';
     child.stderr.on('data', (chunk: Buffer) => {
-      words = `${words}${chunk.toString('utf8')}`.slice(-2000);
+      lastLines = `${lastLines}${chunk.toString('utf8')}`.slice(-2000);
     });
     const stop = async () => {
       await end(child);
@@ -61,7 +61,7 @@ export async function startDatabase(kind: DatabaseKind): Promise<Database> {
         stop,
       };
     await stop();
-    if (attempt === START_ATTEMPTS) throw new Error(`${kind} does not start:\n${words}`);
+    if (attempt === START_ATTEMPTS) throw new Error(`${kind} does not start:\n${lastLines}`);
   }
 }
 
@@ -129,7 +129,7 @@ interface QueryAnswer {
 }
 
 async function query(url: string, kind: DatabaseKind, expression: string, timeMs: number): Promise<QueryRow[]> {
-  // VictoriaMetrics shows new samples within a second, or when it is told to.
+  // VictoriaMetrics shows new samples within a second, or after a flush.
   if (kind === 'victoria-metrics') await (await fetch(`${url}/internal/force_flush`)).text();
   const search = new URLSearchParams({ query: expression, time: String(timeMs / 1000) });
   const response = await fetch(`${url}/api/v1/query?${search}`);

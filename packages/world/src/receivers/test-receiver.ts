@@ -16,7 +16,7 @@ export interface Received {
 /** Answers a request, or does what a broken receiver does. */
 export type Answer = (received: Received, response: ServerResponse) => void;
 
-/** A receiver for tests on a free port of loopback: keeps every request, and answers as it is told. */
+/** A receiver for tests on a free port of loopback: keeps every request, and answers with `answer`. */
 export class TestReceiver {
   readonly requests: Received[] = [];
   answer: Answer;

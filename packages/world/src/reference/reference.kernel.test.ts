@@ -35,8 +35,8 @@ async function listenToEnds(world: World, node: string): Promise<() => string> {
 /** Deaf for so long: the first SYN is sent again after a second. */
 const DEAF_MS = 2500;
 
-/** A connection whose first SYNs nobody hears. */
-async function knockUntilHeard(world: World): Promise<void> {
+/** A connection whose first SYNs are dropped. */
+async function connectUntilAnswered(world: World): Promise<void> {
   const [host, address] = ['db-1', NODES[0]!.pods[2]!.address.v4];
   const deaf = 'table inet deaf { chain in { type filter hook input priority 0; tcp flags syn drop; }; }';
   await world.run(host, 'nft', ['-f', '-'], deaf);
@@ -57,7 +57,7 @@ describe.each(WORLD_KINDS)(`%s: the reference beside conntrack itself, seed ${SE
       await loadReference(world, name);
     }
     await carryOut(wholePlan(seededRandom(SEED), world.layout), world.agent);
-    await knockUntilHeard(world);
+    await connectUntilAnswered(world);
   });
   afterAll(() => world?.close());
 

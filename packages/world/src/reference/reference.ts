@@ -12,7 +12,7 @@ interface Reference {
   readonly invalidPackets: number;
 }
 
-/** Puts the reference on a node of the world. Connections from before are forgotten, so that both begin at zero. */
+/** Puts the reference on a node of the world. Connections from before are flushed, so that both begin at zero. */
 export async function loadReference(world: World, node: string): Promise<void> {
   await world.run(node, 'nft', ['-f', '-'], await readFile(RULES, 'utf8'));
   await world.run(node, 'conntrack', ['-F']);

@@ -11,7 +11,7 @@ class AgentError extends Error {
 
 /** Our side of an agent. */
 export interface Agent {
-  /** Tells the agent what to do, and waits until it is done. @throws AgentError */
+  /** Sends an order to the agent, and waits until it is done. @throws AgentError */
   order(order: Order): Promise<Done>;
   /** Lets it end. */
   close(): void;
@@ -29,18 +29,18 @@ export function startAgent(spawn: (command: string, args: readonly string[]) => 
   const open = new Map<number, (answer: AnswerLine) => void>();
   let next = 1;
   let gone: string | undefined;
-  let lastWords = '';
+  let lastLines = '';
   createInterface({ input: child.stdout }).on('line', (line) => {
     const answer = JSON.parse(line) as AnswerLine;
     open.get(answer.id)?.(answer);
     open.delete(answer.id);
   });
   child.stderr.on('data', (chunk: Buffer) => {
-    lastWords = `${lastWords}${chunk.toString('utf8')}`.slice(-1000);
+    lastLines = `${lastLines}${chunk.toString('utf8')}`.slice(-1000);
   });
   const end = (reason: string) => {
-    gone ??= `the agent has ended (${reason}) ${lastWords}`;
-    for (const [id, tell] of open) tell({ id, error: gone });
+    gone ??= `the agent has ended (${reason}) ${lastLines}`;
+    for (const [id, settle] of open) settle({ id, error: gone });
     open.clear();
   };
   child.once('close', (code, signal) => end(String(code ?? signal)));

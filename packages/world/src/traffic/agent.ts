@@ -1,6 +1,6 @@
 /**
- * An agent: a process in the namespace of a pod, node or other host that makes traffic as it is told. It reads orders on stdin
- * and ends with it, so that it never outlives whoever started it.
+ * An agent: a process in the namespace of a pod, node or other host that makes traffic as ordered. It reads orders on stdin and
+ * ends with it, so that it never outlives the process that started it.
  */
 import { execFile } from 'node:child_process';
 import { createInterface } from 'node:readline';

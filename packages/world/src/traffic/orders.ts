@@ -1,4 +1,4 @@
-/** What an agent can be told to do, one JSON line an order, and what it answers, one JSON line each. */
+/** Orders to an agent, a JSON line each, and its answers, a JSON line each. */
 
 /** Take part in what others send: TCP and UDP on all addresses. */
 export interface ListenOrder {
@@ -22,7 +22,7 @@ export interface TcpOrder {
   readonly pauseMs?: number;
   /** Every connection comes from this port: all have the same tuple. */
   readonly fromPort?: number;
-  /** Ends with a reset, so that the kernels forget the connection at once and its port can be used again. */
+  /** Ends with a reset, so that the kernels drop the connection at once and its port can be used again. */
   readonly reset?: boolean;
   /** Opens no more than so many connections in a second, over all rows. */
   readonly perSecond?: number;
@@ -30,7 +30,7 @@ export interface TcpOrder {
   readonly lenient?: boolean;
 }
 
-/** Send datagrams to somebody who answers each with one of `answer` bytes. */
+/** Send datagrams to a host that answers each with one of `answer` bytes. */
 export interface UdpOrder {
   readonly do: 'udp';
   readonly to: string;
@@ -50,7 +50,7 @@ export interface PingOrder {
   readonly size: number;
 }
 
-/** A connection to a port where nobody listens. */
+/** A connection to a port without a listener. */
 export interface RefusedOrder {
   readonly do: 'refused';
   readonly to: string;

@@ -24,7 +24,7 @@ export interface Step {
 }
 
 const KB = 1000;
-/** Where nobody listens. */
+/** A port without a listener. */
 const CLOSED_PORT = 81;
 
 /** Some short connections, one after the other. */
@@ -116,7 +116,7 @@ function possibleWays(layout: Layout, family: Family, random: Random): Step[] {
   return all.filter(({ order }) => left.includes(order.to) && !('port' in order && order.port === WEB.nodePort));
 }
 
-/** Connections that the kernel forgets at once: hardly a dump ever shows them, only their end events tell. */
+/** Connections that leave the kernel's table at once: hardly a dump ever has them, only their DESTROY events do. */
 function vanishing(layout: Layout): Step[] {
   const to = podsOf(layout)[0]!.address;
   return layout.families.map((family) => ({
@@ -135,7 +135,7 @@ export function lastingPlan(random: Random, layout: Layout = COMMON_LAYOUT): Ste
   return FAMILIES.flatMap((family) => possibleWays(layout, family, random));
 }
 
-/** Something between two pods, without any translation of addresses: it survives that its connection is forgotten. */
+/** Something between two pods, without any translation of addresses: it survives that its connection is deleted. */
 export function directStep(random: Random, layout: Layout = COMMON_LAYOUT): Step {
   const family = random.pick(layout.families);
   const pods = podsOf(layout);

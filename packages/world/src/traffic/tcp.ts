@@ -73,7 +73,7 @@ async function transfer(order: TcpOrder): Promise<void> {
     if (order.pauseMs !== undefined) await pause(order.pauseMs);
     await send(socket, Math.floor((order.up * (piece + 1)) / pieces) - Math.floor((order.up * piece) / pieces));
   }
-  // Without an answer the other side's FIN is what tells that it has everything.
+  // Without an answer the other side's FIN shows that it has everything.
   if (order.down > 0) await all.promise;
   socket.removeAllListeners('end');
   if (order.reset) socket.resetAndDestroy();
@@ -102,7 +102,7 @@ export async function sendTcp(order: TcpOrder): Promise<Done> {
   return { sent: made * order.up, received: made * order.down, ...(order.lenient ? { failed } : {}) };
 }
 
-/** Knocks where nobody is. */
+/** Connects to an address that no host has. */
 export async function knock(order: RefusedOrder): Promise<Done> {
   const socket = connect({ host: order.to, port: order.port });
   const [event] = await Promise.race([once(socket, 'close'), once(socket, 'connect').then(() => ['open'])]).catch(

@@ -5,7 +5,7 @@ import type { World } from '@egressd/world/network/world';
 
 /** The machine's limit for the table of each namespace; it is not touched. */
 const LIMIT_FILE = '/proc/sys/net/netfilter/nf_conntrack_max';
-/** Addresses that nobody has. */
+/** Addresses that no host has. */
 const SOURCES = 8;
 const FIRST_PORT = 1024;
 /** Established and seen in both directions: the kernel may not drop them to make room. */

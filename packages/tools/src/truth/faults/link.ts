@@ -3,18 +3,18 @@ import type { World } from '@egressd/world/network/world';
 
 /** What becomes of packets of the stream between a collector and the exporter: statements of nft. */
 const FAULTS = {
-  /** Nothing gets through, and nobody is told. */
+  /** All packets are dropped. */
   cut: [`tcp sport ${STREAM_PORT} counter drop`, `tcp dport ${STREAM_PORT} counter drop`],
-  /** What the exporter says does not get through; what it is told still arrives, until the sender wants to hear that it has. */
+  /** Packets of the exporter are dropped; those of the collectors still arrive, as long as TCP sends without ACKs. */
   'half-open': [`tcp sport ${STREAM_PORT} counter drop`],
   /** Three packets of ten are lost, in both directions. */
   lossy: [
     `tcp sport ${STREAM_PORT} numgen random mod 10 < 3 counter drop`,
     `tcp dport ${STREAM_PORT} numgen random mod 10 < 3 counter drop`,
   ],
-  /** Far less gets through than there is to say. */
+  /** Far less gets through than is sent. */
   slow: [`tcp dport ${STREAM_PORT} limit rate over 500 bytes/second burst 3 kbytes counter drop`],
-  /** Both sides are told that the other is gone. */
+  /** Both sides get a TCP reset. */
   reset: [
     `tcp sport ${STREAM_PORT} counter reject with tcp reset`,
     `tcp dport ${STREAM_PORT} counter reject with tcp reset`,

@@ -1,5 +1,5 @@
 /**
- * Stands between the exporter and its database, and behaves as receivers do on bad days:
+ * Stands between the exporter and its database, and behaves as faulty receivers do:
  *
  *   exporter ──> 127.0.0.1:8430 ──> 127.0.0.1:8428, the database
  *
@@ -27,7 +27,7 @@ function reset(socket: Socket): void {
   if (!socket.destroyed) socket.resetAndDestroy();
 }
 
-/** Hands a request on. @returns what the database says */
+/** Hands a request on. @returns the response of the database */
 async function store({ incoming, body }: Request): Promise<{ status: number; text: string }> {
   const kept = ['content-type', 'content-encoding', 'x-prometheus-remote-write-version', 'user-agent'];
   const headers = kept.flatMap((name) => {
@@ -42,25 +42,25 @@ async function store({ incoming, body }: Request): Promise<{ status: number; tex
   return { status: answer.status, text: await answer.text() };
 }
 
-async function handOn(request: Request): Promise<void> {
+async function forward(request: Request): Promise<void> {
   const { status, text } = await store(request);
   request.response.writeHead(status).end(text);
 }
 
 function refuse({ response }: Request, status: number, headers: Record<string, string> = {}): void {
-  response.writeHead(status, headers).end('not now');
+  response.writeHead(status, headers).end('refused');
 }
 
-/** Whether a series that the receiver does not like is in it. */
-function holdsDisliked(body: Buffer): boolean {
+/** Whether a series that a picky receiver refuses is in it. */
+function holdsRefused(body: Buffer): boolean {
   return labelsOf(decodeWrite({ body })).some((labels) => labels.dst_ip === PICKY_ABOUT);
 }
 
-const BEHAVE: Record<Exclude<Behaviour, 'away'>, (request: Request) => unknown> = {
-  well: handOn,
+const BEHAVE: Record<Exclude<Behaviour, 'down'>, (request: Request) => unknown> = {
+  well: forward,
   throttling: (request) => refuse(request, 429, { 'Retry-After': '1' }),
   failing: (request) => refuse(request, 500),
-  picky: (request) => (holdsDisliked(request.body) ? refuse(request, 400) : handOn(request)),
+  picky: (request) => (holdsRefused(request.body) ? refuse(request, 400) : forward(request)),
   hanging: () => {},
   mute: store,
   'closing-early': ({ socket }) => reset(socket),
@@ -83,19 +83,19 @@ async function take(incoming: IncomingMessage, response: ServerResponse): Promis
   if (now === 'closing-early') await once(incoming, 'readable');
   else for await (const chunk of incoming) chunks.push(chunk as Buffer);
   met[now]++;
-  if (now !== 'away') await BEHAVE[now]({ incoming, socket, body: Buffer.concat(chunks), response });
+  if (now !== 'down') await BEHAVE[now]({ incoming, socket, body: Buffer.concat(chunks), response });
 }
 
-/** Listens, or is not there at all. */
-async function attend(): Promise<void> {
+/** Listens, or does not. */
+async function apply(): Promise<void> {
   for (const socket of sockets) socket.destroy();
-  if (behaviour === 'away') {
+  if (behaviour === 'down') {
     const closing = server;
     server = undefined;
     await new Promise((resolve) => (closing === undefined ? resolve(undefined) : closing.close(resolve)));
   } else if (server === undefined) {
     server = createServer((incoming, response) => {
-      // Whoever sent it will hear of it by his connection.
+      // The client sees it by its connection.
       const { socket } = incoming;
       take(incoming, response).catch(() => socket.destroy());
     });
@@ -108,12 +108,12 @@ async function attend(): Promise<void> {
   }
 }
 
-await attend();
+await apply();
 process.stdout.write(`${JSON.stringify(met)}\n`);
 createInterface({ input: process.stdin })
   .on('line', async (line) => {
     behaviour = line as Behaviour;
-    await attend();
+    await apply();
     process.stdout.write(`${JSON.stringify(met)}\n`);
   })
   .on('close', () => process.exit(0));

@@ -8,19 +8,19 @@ import type { World } from '@egressd/world/network/world';
 
 /** What a receiver does with a request. */
 export const BEHAVIOURS = [
-  /** Stores it and says so. */
+  /** Stores it and responds. */
   'well',
-  /** Nobody listens. */
-  'away',
+  /** Does not listen. */
+  'down',
   /** 429 with `Retry-After: 1`. */
   'throttling',
   /** 500. */
   'failing',
   /** 400 where a certain destination is in it. */
   'picky',
-  /** Takes it, and never says a word. */
+  /** Takes it, and never responds. */
   'hanging',
-  /** Stores it, and never says a word. */
+  /** Stores it, and never responds. */
   'mute',
   /** Breaks the connection before it has read it all. */
   'closing-early',
@@ -36,7 +36,7 @@ export const PICKY_ABOUT = INTERNET.address.v4;
 
 const PROGRAM = fileURLToPath(new URL('./receiver-process.ts', import.meta.url));
 
-/** A receiver between the exporter and its database that behaves as it is told. */
+/** A receiver between the exporter and its database whose behaviour can be set. */
 export interface FaultyReceiver {
   /** From now on. Requests under way are cut. @returns how many requests have met each behaviour so far */
   behave(behaviour: Behaviour): Promise<Readonly<Record<Behaviour, number>>>;
@@ -48,12 +48,12 @@ export async function startReceiver(world: World): Promise<FaultyReceiver> {
   const child = world.spawn(OPS.name, command, [...args, PROGRAM], { stdio: 'pipe' });
   const { stdin, stdout, stderr } = child;
   if (stdin === null || stdout === null) throw new Bug('a receiver without pipes');
-  let lastWords = '';
+  let lastLines = '';
   stderr?.on('data', (chunk: Buffer) => {
-    lastWords = `${lastWords}${chunk.toString('utf8')}`.slice(-2000);
+    lastLines = `${lastLines}${chunk.toString('utf8')}`.slice(-2000);
   });
-  const ended = once(child, 'close').then(() => Promise.reject(new Error(`the receiver has ended: ${lastWords}`)));
-  ended.catch(() => {}); // whoever waits for an answer races it
+  const ended = once(child, 'close').then(() => Promise.reject(new Error(`the receiver has ended: ${lastLines}`)));
+  ended.catch(() => {}); // waits for an answer race it
   const lines = createInterface({ input: stdout });
   const answer = async () => {
     const [line] = (await Promise.race([once(lines, 'line'), ended])) as [string];

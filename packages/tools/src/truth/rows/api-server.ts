@@ -5,25 +5,25 @@ const GONE_MS = 12_000;
 const TIMES = 8;
 
 /** @throws Unproven where the exporter has not noticed */
-async function noticed({ metric }: Context, before: number): Promise<void> {
+async function proveNoticed({ metric }: Context, before: number): Promise<void> {
   const failures = await metric('exporter', 'egressd_exporter_kubernetes_request_failures_total');
   prove(failures > before, 'the exporter has not noticed that anything was wrong');
 }
 
 const failuresSoFar = ({ metric }: Context) => metric('exporter', 'egressd_exporter_kubernetes_request_failures_total');
 
-/** What the API server is told, over and over. */
-function told(orders: readonly string[]): Row['fault'] {
+/** Commands to the API server, over and over. */
+function commanded(commands: readonly string[]): Row['fault'] {
   return async (context) => {
     const { daemons, pause, random } = context;
     const before = await failuresSoFar(context);
     for (let i = 0; i < TIMES; i++) {
-      for (const order of orders) {
-        daemons.apiServer?.tell(order);
+      for (const command of commands) {
+        daemons.apiServer?.writeLine(command);
         await pause(random.between(200, 1500));
       }
     }
-    await noticed(context, before);
+    await proveNoticed(context, before);
   };
 }
 
@@ -34,22 +34,22 @@ export const API_SERVER_ROWS: readonly Row[] = [
     ...KUBERNETES,
     async fault(context) {
       const before = await failuresSoFar(context);
-      context.daemons.apiServer?.tell('away');
+      context.daemons.apiServer?.writeLine('down');
       await context.pause(GONE_MS);
-      context.daemons.apiServer?.tell('back');
-      await noticed(context, before);
+      context.daemons.apiServer?.writeLine('up');
+      await proveNoticed(context, before);
     },
   },
   {
     name: 'api-server-410',
-    does: 'The API server forgets the past, eight times: who wants to go on from there gets 410 and has to list anew.',
+    does: 'The API server compacts its history, eight times: watches that continue from there get 410 and have to list again.',
     ...KUBERNETES,
-    fault: told(['disturb', 'compact']),
+    fault: commanded(['disturb', 'compact']),
   },
   {
     name: 'watches-dropped',
-    does: 'Watches break in the middle of a line or fall silent, and half of all requests are refused, while pods change.',
+    does: 'Watches break in the middle of a line or stall, and half of all requests fail, while pods change.',
     ...KUBERNETES,
-    fault: told(['disturb', 'silence', 'ailing', 'disturb', 'healthy', 'disturb']),
+    fault: commanded(['disturb', 'stall', 'failing', 'disturb', 'healthy', 'disturb']),
   },
 ];

@@ -17,13 +17,13 @@ const described = (name: string): PodDescription => ({
 /** Runs a Job to its end, whose last bytes go in its last moment. */
 async function runJob(context: Context, name: string): Promise<void> {
   const { daemons, pause, random } = context;
-  const tell = (order: string, pod: PodDescription) => daemons.apiServer?.tell(`${order} ${JSON.stringify(pod)}`);
-  tell('pod', { ...described(name), startedMs: Date.now() });
+  const command = (name: string, pod: PodDescription) => daemons.apiServer?.writeLine(`${name} ${JSON.stringify(pod)}`);
+  command('pod', { ...described(name), startedMs: Date.now() });
   await pause(500);
   await visit(context, JOB.address, random.between(3, 12));
-  tell('pod', { ...described(name), phase: 'Succeeded', startedMs: Date.now() - 5000, finishedMs: Date.now() });
+  command('pod', { ...described(name), phase: 'Succeeded', startedMs: Date.now() - 5000, finishedMs: Date.now() });
   await pause(random.between(0, 300));
-  tell('delete', described(name));
+  command('delete', described(name));
 }
 
 export const JOB_ROWS: readonly Row[] = [
@@ -42,7 +42,7 @@ export const JOB_ROWS: readonly Row[] = [
         const now = bytesOf(JOB.address, await readReferences(world), NODE_A);
         kernel[name] = now - before;
         before = now;
-        // Addresses are not given away again at once.
+        // Addresses are not assigned again at once.
         await pause(READ_INTERVAL.ms * 2);
       }
       return {

@@ -1,13 +1,13 @@
 import type { LinkFault } from '../faults/link.ts';
 import { prove, type Row } from '../row.ts';
 
-/** Longer than the stream takes to notice that nobody answers. */
+/** Longer than the stream takes to notice that there is no answer. */
 const CUT_MS = 12_000;
 
 /** A link that is only slow, or lossy, hits so many packets at least. */
 const LEAST_HITS = 20;
 
-/** A collector whose stream was broken rests for some seconds before it tries again: so long a fault waits for its first packet. */
+/** A collector whose stream was broken backs off for some seconds: so long a fault waits for its first packet. */
 const MOST_WAITS = 40;
 const MAX_PENDING_MS = 500;
 
@@ -30,7 +30,7 @@ function broken(fault: LinkFault, ms: number, times = 1): Row['fault'] {
 export const LINK_ROWS: readonly Row[] = [
   {
     name: 'link-cut',
-    does: 'Nothing gets through between collectors and exporter, twice for twelve seconds, and nobody is told.',
+    does: 'All packets between collectors and exporter are dropped, twice for twelve seconds.',
     fault: broken('cut', CUT_MS, 2),
   },
   {
@@ -51,7 +51,7 @@ export const LINK_ROWS: readonly Row[] = [
   },
   {
     name: 'link-half-open',
-    does: 'What the exporter says is lost, what it is told arrives, twice for twelve seconds.',
+    does: 'Packets of the exporter are dropped, those of the collectors arrive, twice for twelve seconds.',
     fault: broken('half-open', CUT_MS, 2),
   },
 ];

@@ -1,9 +1,9 @@
 import { type Both, NODE_A, PODS, UDP_PORT } from '@egressd/world/network/layout';
 import { anyStep, type Step } from '@egressd/world/traffic/plan';
 import { fillTable } from '../faults/full-table.ts';
-import { FORGETFUL } from '../forgetful.ts';
 import { connections, type TrafficOptions } from '../live-traffic.ts';
 import { type Context, prove, type Row } from '../row.ts';
+import { SHORT_TIMEOUTS } from '../short-timeouts.ts';
 
 /** Many connections come and go between two reads. */
 const SELDOM = '10s';
@@ -35,7 +35,7 @@ const RUSH: TrafficOptions = {
   },
 };
 
-/** The same two ends over and over, beside usual traffic: TCP that is reset at its end, UDP that rests longer than it is remembered. */
+/** The same two ends over and over, beside usual traffic: TCP that is reset at its end, UDP that rests longer than its timeout. */
 const SAME_TUPLE: TrafficOptions = {
   parallel: 3,
   maxRestMs: 2500,
@@ -80,7 +80,7 @@ async function rush({ traffic, pause }: Context, ms: number): Promise<undefined>
 /** The collectors stand still while connections come and go. */
 const STOPPED: Pick<Row, 'traffic' | 'with' | 'fault'> = {
   traffic: RUSH,
-  with: FORGETFUL,
+  with: SHORT_TIMEOUTS,
   async fault(context) {
     const { collectors } = context.daemons;
     for (const collector of collectors) collector.signal('SIGSTOP');
@@ -96,10 +96,10 @@ const STOPPED: Pick<Row, 'traffic' | 'with' | 'fault'> = {
 export const LOAD_ROWS: readonly Row[] = [
   {
     name: 'short-connections',
-    does: "Two thousand connections a second come and go between two reads: only the kernel's end events tell of them.",
+    does: "Two thousand connections a second come and go between two reads: only the kernel's DESTROY events report them.",
     daemons: { readInterval: SELDOM },
     traffic: RUSH,
-    with: FORGETFUL,
+    with: SHORT_TIMEOUTS,
     fault: (context) => rush(context, RUSH_MS),
   },
   {
@@ -107,7 +107,7 @@ export const LOAD_ROWS: readonly Row[] = [
     does: 'Connections with the same addresses and ports follow each other, faster than they are read.',
     quick: true,
     traffic: SAME_TUPLE,
-    with: FORGETFUL,
+    with: SHORT_TIMEOUTS,
     async fault({ pause, traffic }) {
       const before = traffic.transfers;
       await pause(12_000);

@@ -12,7 +12,7 @@ import {
 import type { Context, Expectation, Row } from '../row.ts';
 import { misattributed, visit } from '../visits.ts';
 
-/** Nobody of the world has it. */
+/** No host of the world has it. */
 const ADDRESS = '10.10.1.50';
 const [HOST_A, HOST_B] = [podOf(NODE_A), podOf(NODE_B)];
 /** Until the exporter has read its inventory, and a read and more: what moved before is in a batch by then. */
@@ -30,7 +30,7 @@ const guest = (name: string, node: Node, host: Pod): Guest => ({
   address: ADDRESS,
 });
 
-/** One guest goes, and when all of it is told, another comes with the same address. */
+/** One guest goes, and when all it moved is reported, another comes with the same address. */
 function succeeded(second: Guest): Row['fault'] {
   return async (context) => {
     const { world, daemons, pause } = context;
@@ -84,13 +84,13 @@ async function replaced(context: Context): Promise<Expectation> {
   const wrong = async () => {
     const pods = await bytesByPod(daemons, ADDRESS);
     const all = bytesOf(ADDRESS, await readReferences(world), NODE_A);
-    const [one = 0, other = 0, nobody = 0] = ['first', 'second', ''].map((name) => pods.get(name));
+    const [one = 0, other = 0, unknown = 0] = ['first', 'second', ''].map((name) => pods.get(name));
     const shown = await metric('exporter', 'egressd_exporter_unknown_owner_bytes_total');
-    if (one + other + nobody !== all)
-      return `${all} bytes by the kernel, ${one} + ${other} + ${nobody} in the database`;
-    if (one < before || other < all - after || nobody > after - before)
+    if (one + other + unknown !== all)
+      return `${all} bytes by the kernel, ${one} + ${other} + ${unknown} in the database`;
+    if (one < before || other < all - after || unknown > after - before)
       return 'more went to the wrong pod than moved around the change';
-    return nobody > 0 && shown < nobody ? 'egressd_exporter_unknown_owner_bytes_total does not show it' : undefined;
+    return unknown > 0 && shown < unknown ? 'egressd_exporter_unknown_owner_bytes_total does not show it' : undefined;
   };
   return { compare: () => compareWithGuests(world, daemons, [{ node: NODE_A, address: ADDRESS }]), wrong };
 }
@@ -110,7 +110,7 @@ export const OWNER_ROWS: readonly Row[] = [
   },
   {
     name: 'pod-replaced-at-once',
-    does: "An address changes hands in the midst of its traffic: nothing is lost, and what moved around the change is nobody's rather than somebody else's.",
+    does: 'An address changes hands in the midst of its traffic: nothing is lost, and what moved around the change has no owner rather than a wrong one.',
     worlds: ['routed'],
     fault: replaced,
   },

@@ -3,7 +3,7 @@ import { type Context, prove, type Row } from '../row.ts';
 
 /** Ten export intervals. */
 const TEN_INTERVALS_MS = 10_000;
-/** Seconds for a request: nobody waits long for a receiver that says nothing. */
+/** For a request: a receiver that does not respond is not waited for long. */
 const TIMEOUT = { timeout: '2s' };
 /** Of the series that were refused alone: they go again later. */
 const REFUSED = { reason: 'refused' };
@@ -17,9 +17,9 @@ function behaving(behaviour: Behaviour, ms: number): Pick<Row, 'with' | 'daemons
       await receiver.behave(behaviour);
       await pause(ms);
       const met = await receiver.behave('well');
-      if (behaviour === 'away') {
+      if (behaviour === 'down') {
         const failed = await metric('exporter', 'egressd_exporter_sink_requests_total', { outcome: 'retryable' });
-        prove(failed > 0, 'the exporter sent nothing while nobody listened');
+        prove(failed > 0, 'the exporter sent nothing while nothing listened');
       } else prove(met[behaviour] > 0, `no request met a receiver that was ${behaviour}`);
     },
   };
@@ -28,13 +28,13 @@ function behaving(behaviour: Behaviour, ms: number): Pick<Row, 'with' | 'daemons
 export const RECEIVER_ROWS: readonly Row[] = [
   {
     name: 'receiver-down',
-    does: 'Nobody listens where the database was, for ten export intervals.',
+    does: 'The receiver does not listen, for ten export intervals.',
     quick: true,
-    ...behaving('away', TEN_INTERVALS_MS),
+    ...behaving('down', TEN_INTERVALS_MS),
   },
   {
     name: 'receiver-429',
-    does: 'The receiver asks for patience with every request.',
+    does: 'The receiver throttles every request (429).',
     ...behaving('throttling', 12_000),
   },
   { name: 'receiver-500', does: 'The receiver fails with every request.', ...behaving('failing', 12_000) },
@@ -48,10 +48,10 @@ export const RECEIVER_ROWS: readonly Row[] = [
       prove(refused > 0, 'no series was refused alone');
     },
   },
-  { name: 'receiver-hangs', does: 'The receiver takes requests and never answers.', ...behaving('hanging', 15_000) },
+  { name: 'receiver-hangs', does: 'The receiver takes requests and never responds.', ...behaving('hanging', 15_000) },
   {
     name: 'receiver-mute',
-    does: 'The receiver stores every request and never says so: all are sent again.',
+    does: 'The receiver stores every request and never responds: all are sent again.',
     ...behaving('mute', 15_000),
   },
   {
@@ -61,7 +61,7 @@ export const RECEIVER_ROWS: readonly Row[] = [
   },
   {
     name: 'receiver-closes-late',
-    does: 'The receiver stores every request and breaks the connection in the middle of its answer.',
+    does: 'The receiver stores every request and breaks the connection in the middle of its response.',
     ...behaving('closing-late', 12_000),
   },
   {
@@ -71,7 +71,7 @@ export const RECEIVER_ROWS: readonly Row[] = [
     daemons: { sink: TIMEOUT },
     async fault({ receiver, pause, random }) {
       const bad: readonly Behaviour[] = [
-        'away',
+        'down',
         'throttling',
         'failing',
         'hanging',

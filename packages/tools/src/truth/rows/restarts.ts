@@ -1,16 +1,16 @@
 import type { DaemonProcess } from '@egressd/world/daemons/daemon-process';
 import { NODE_A } from '@egressd/world/network/layout';
 import { carryOut, directStep } from '@egressd/world/traffic/plan';
-import { countedOn, riseOn } from '../counted.ts';
-import { FORGETFUL } from '../forgetful.ts';
+import { countedOn, increaseOn } from '../counted.ts';
 import { type Context, type Expectation, prove, type Row } from '../row.ts';
+import { SHORT_TIMEOUTS } from '../short-timeouts.ts';
 
-/** Every daemon keeps its state. */
-const KEPT = { daemons: { stateDirectories: true } } as const;
+/** Every daemon has a state directory. */
+const WITH_STATE = { daemons: { stateDirectories: true } } as const;
 
-/** Transfers that no collector hears of, and the time in which the kernel forgets connections that have ended. */
-const UNHEARD_TRANSFERS = 8;
-const FORGOTTEN_MS = 4000;
+/** Transfers that no collector sees, and the time in which the kernel drops connections that have ended. */
+const UNSEEN_TRANSFERS = 8;
+const DROPPED_MS = 4000;
 
 /** Kills a daemon, and starts it again a little later. */
 async function kill(daemon: DaemonProcess, { pause, random }: Context): Promise<void> {
@@ -27,24 +27,24 @@ async function killOften(daemon: DaemonProcess, times: number, context: Context)
   }
 }
 
-/** Whole transfers begin and end, and are forgotten, while a node has no collector. */
-async function away({ world, daemons, traffic, random, pause, metric }: Context): Promise<Expectation> {
+/** Whole transfers begin and end, and leave the table, while a node has no collector. */
+async function collectorDown({ world, daemons, traffic, random, pause, metric }: Context): Promise<Expectation> {
   const [collector] = daemons.collectors;
   await traffic.stop();
-  await pause(FORGOTTEN_MS);
+  await pause(DROPPED_MS);
   await collector?.end('SIGKILL');
   const before = await countedOn(world, NODE_A);
   await carryOut(
-    Array.from({ length: UNHEARD_TRANSFERS }, () => directStep(random, world.layout)),
+    Array.from({ length: UNSEEN_TRANSFERS }, () => directStep(random, world.layout)),
     world.agent,
     3,
   );
-  await pause(FORGOTTEN_MS);
-  const missing = riseOn(NODE_A, before, await countedOn(world, NODE_A));
+  await pause(DROPPED_MS);
+  const missing = increaseOn(NODE_A, before, await countedOn(world, NODE_A));
   await collector?.start();
   traffic.start();
   const shown = await metric(NODE_A.name, 'egressd_collector_state_reads_total', { outcome: 'restored' });
-  const reason = 'connections that were opened and forgotten while no collector listened';
+  const reason = 'connections that were opened and left the table while no collector ran';
   return {
     bound: async () => ({
       ...missing,
@@ -59,7 +59,7 @@ export const RESTART_ROWS: readonly Row[] = [
   {
     name: 'exporter-killed',
     does: 'The exporter is killed (SIGKILL) at twenty random moments.',
-    ...KEPT,
+    ...WITH_STATE,
     fault: (context) => killOften(context.daemons.exporter, 20, context),
   },
   {
@@ -71,7 +71,7 @@ export const RESTART_ROWS: readonly Row[] = [
   {
     name: 'collector-killed',
     does: 'A collector is killed (SIGKILL) at ten random moments, one or the other.',
-    ...KEPT,
+    ...WITH_STATE,
     async fault(context) {
       for (let i = 0; i < 10; i++) {
         await context.pause(context.random.between(0, 2500));
@@ -82,7 +82,7 @@ export const RESTART_ROWS: readonly Row[] = [
   {
     name: 'both-killed',
     does: 'All collectors and the exporter are killed (SIGKILL) at the same moment, five times.',
-    ...KEPT,
+    ...WITH_STATE,
     async fault(context) {
       const { exporter, collectors } = context.daemons;
       for (let i = 0; i < 5; i++) {
@@ -93,8 +93,8 @@ export const RESTART_ROWS: readonly Row[] = [
   },
   {
     name: 'collector-upgraded',
-    does: 'Each collector is told to end (SIGTERM) and a new process goes on with its state, as in a rollout, twice.',
-    ...KEPT,
+    does: 'Each collector is ended (SIGTERM) and a new process goes on with its state, as in a rollout, twice.',
+    ...WITH_STATE,
     async fault({ daemons, pause }) {
       for (const collector of [...daemons.collectors, ...daemons.collectors]) {
         prove((await collector.end()) === 0, 'a collector did not end in order');
@@ -105,16 +105,16 @@ export const RESTART_ROWS: readonly Row[] = [
     },
   },
   {
-    name: 'collector-away',
-    does: 'A node has no collector for a while: of what was opened and forgotten meanwhile nobody tells, the rest is exact.',
-    ...KEPT,
-    with: FORGETFUL,
-    fault: away,
+    name: 'collector-down',
+    does: 'A node has no collector for a while: what was opened and left the table meanwhile is missing, the rest is exact.',
+    ...WITH_STATE,
+    with: SHORT_TIMEOUTS,
+    fault: collectorDown,
   },
   {
     name: 'exporter-upgraded',
-    does: 'The exporter is told to end (SIGTERM) and a new process goes on with its state, three times.',
-    ...KEPT,
+    does: 'The exporter is ended (SIGTERM) and a new process goes on with its state, three times.',
+    ...WITH_STATE,
     async fault({ daemons: { exporter }, pause }) {
       for (let i = 0; i < 3; i++) {
         prove((await exporter.end()) === 0, 'the exporter did not end in order');

@@ -5,25 +5,25 @@ import type { Link } from '../truth/faults/link.ts';
 
 /** Longest that something stays broken. */
 const MAX_BROKEN_MS = 8000;
-/** From one trouble to the next: the first is over and caught up with. */
+/** From one fault to the next: the daemons have caught up with the first. */
 const REST_MS = { least: 4000, most: 15_000 };
 
-/** Something that goes wrong, and is mended. The exporter and the first node's collector live through all of it: they are measured. */
-interface Trouble {
+/** A fault, and its end. The exporter and the first node's collector live through all of it: they are measured. */
+interface SoakFault {
   readonly name: string;
   happen(stage: Stage): Promise<void>;
 }
 
-/** What troubles work on. */
+/** What faults work on. */
 export interface Stage {
   readonly daemons: Daemons;
   readonly link: Link;
   readonly random: Random;
 }
 
-const TROUBLES: readonly Trouble[] = [
+const FAULTS: readonly SoakFault[] = [
   {
-    name: 'database stands still',
+    name: 'database stopped',
     async happen({ daemons: { database }, random }) {
       database.signal('SIGSTOP');
       await pause(random.between(1000, MAX_BROKEN_MS));
@@ -45,23 +45,23 @@ const TROUBLES: readonly Trouble[] = [
       await collectors[1]!.start();
     },
   },
-  ...(['cut', 'half-open', 'lossy', 'reset'] as const).map((fault) => ({
-    name: `stream ${fault}`,
+  ...(['cut', 'half-open', 'lossy', 'reset'] as const).map((linkFault) => ({
+    name: `stream ${linkFault}`,
     async happen({ link, random }: Stage) {
-      await link.break(fault);
+      await link.break(linkFault);
       await pause(random.between(1000, MAX_BROKEN_MS));
       await link.mend();
     },
   })),
 ];
 
-/** One trouble after the other until told to stop, none half mended. @returns how often each happened */
-export async function makeTrouble(stage: Stage, stop: AbortSignal): Promise<ReadonlyMap<string, number>> {
+/** One fault after the other until `stop`, each to its end. @returns how often each happened */
+export async function injectFaults(stage: Stage, stop: AbortSignal): Promise<ReadonlyMap<string, number>> {
   const happened = new Map<string, number>();
   while (!stop.aborted) {
-    const trouble = stage.random.pick(TROUBLES);
-    await trouble.happen(stage);
-    happened.set(trouble.name, (happened.get(trouble.name) ?? 0) + 1);
+    const fault = stage.random.pick(FAULTS);
+    await fault.happen(stage);
+    happened.set(fault.name, (happened.get(fault.name) ?? 0) + 1);
     const rest = stage.random.between(REST_MS.least, REST_MS.most);
     await pause(rest, undefined, { signal: stop }).catch(() => {});
   }
