@@ -6,7 +6,7 @@ import { CHECK_INSTALL_FLAGS, parseCheckInstallFlags } from './check-install/fla
 const { url = '', timeout } = commandLineOrExit(
   {
     name: 'egressd-check-install',
-    about: 'Says whether collectors reach an exporter and its counters move: what `helm test` runs.',
+    about: 'Checks that collectors reach an exporter and its counters increase: what `helm test` runs.',
     flags: CHECK_INSTALL_FLAGS,
   },
   parseCheckInstallFlags(process.argv.slice(2), process.env),

@@ -7,7 +7,7 @@ import { configCheck, renderMistakes } from './config/check.ts';
 import { loadConfig } from './config/load.ts';
 import { describeConfig } from './config/show.ts';
 import { EXPORTER_FLAGS, parseExporterFlags } from './flags.ts';
-import { inventoryMistakes } from './inventory/inventory.ts';
+import { inventoryMistakes } from './inventory/load.ts';
 import { startExporter } from './start/start.ts';
 
 const flags = commandLineOrExit(

@@ -25,29 +25,29 @@ function page(streams: number, batches: number, flows: number): string {
   return `egressd_exporter_receiver_streams ${streams}\negressd_exporter_receiver_batches_total ${batches}\negressd_exporter_flows_total ${flows}\n`;
 }
 
-test('waits until counters move, also over a restart of the exporter', async () => {
+test('waits until counters increase, also over a restart of the exporter', async () => {
   answers = [page(0, 9, 9), 503, page(1, 0, 0), page(1, 1, 2)];
-  const verdict = await checkInstall({ url, timeoutMs: 60_000, pauseMs: 1 });
-  expect(verdict.ok).toBe(true);
-  expect(verdict.lines).toContain('ok: counters move: batches +1, flows +2');
+  const result = await checkInstall({ url, timeoutMs: 60_000, intervalMs: 1 });
+  expect(result.ok).toBe(true);
+  expect(result.lines).toContain('ok: counters increase: batches +1, flows +2');
 });
 
 test.each<[string, string | number, string]>([
-  ['nobody streams', page(0, 0, 0), 'failed: no collector streams'],
-  ['another status', 404, 'answers 404'],
+  ['no collector streams', page(0, 0, 0), 'failed: no collector streams'],
+  ['another status', 404, 'answered 404'],
   ['another program', 'hello', 'is not the /metrics of an exporter'],
-])('says at the end of its time what is wrong: %s', async (_, answer, expected) => {
+])('fails at the timeout: %s', async (_, answer, expected) => {
   answers = [answer];
-  const verdict = await checkInstall({ url, timeoutMs: 20, pauseMs: 1 });
-  expect(verdict.ok).toBe(false);
-  expect(verdict.lines.join('\n')).toContain(expected);
+  const result = await checkInstall({ url, timeoutMs: 20, intervalMs: 1 });
+  expect(result.ok).toBe(false);
+  expect(result.lines.join('\n')).toContain(expected);
 });
 
-test('nobody listens', async () => {
+test('nothing listens', async () => {
   await new Promise((resolve) => server.close(resolve));
-  const verdict = await checkInstall({ url, timeoutMs: 1, pauseMs: 1 });
-  expect(verdict.lines[0]).toContain('cannot be read');
-  expect(verdict.lines[0]).toContain('NetworkPolicy');
+  const result = await checkInstall({ url, timeoutMs: 1, intervalMs: 1 });
+  expect(result.lines[0]).toContain('cannot be read');
+  expect(result.lines[0]).toContain('NetworkPolicy');
 });
 
 test('the URL has to be one', () => {

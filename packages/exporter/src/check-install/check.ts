@@ -1,48 +1,48 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { judge, type Reading, readPage, type Verdict } from './reading.ts';
+import { type CheckResult, compareSamples, parseSample, type Sample } from './sample.ts';
 
-/** Between two looks. */
-const PAUSE_MS = 2_000;
-/** An exporter that is well answers at once. */
-const ANSWER_MS = 5_000;
+/** Between two scrapes. */
+const INTERVAL_MS = 2_000;
+/** Longest wait for a response: a working exporter answers at once. */
+const SCRAPE_TIMEOUT_MS = 5_000;
 
-export interface CheckOptions {
+interface CheckOptions {
+  /** The exporter's `/metrics`. */
   readonly url: string;
   readonly timeoutMs: number;
   /** For tests. */
-  readonly pauseMs?: number;
+  readonly intervalMs?: number;
 }
 
-/** Looks at an exporter's `/metrics` until it is well, or until the time is over. @returns the last judgement */
-export async function checkInstall({ url, timeoutMs, pauseMs = PAUSE_MS }: CheckOptions): Promise<Verdict> {
+/** Scrapes an exporter's `/metrics` until the installation works, or until the timeout. @returns the last result */
+export async function checkInstall({ url, timeoutMs, intervalMs = INTERVAL_MS }: CheckOptions): Promise<CheckResult> {
   const endMs = performance.now() + timeoutMs;
-  let first: Reading | undefined;
+  let first: Sample | undefined;
   for (;;) {
-    const seen = await look(url);
-    let verdict: Verdict;
-    if ('problem' in seen) verdict = { ok: false, lines: [`failed: ${seen.problem}`] };
+    const scraped = await scrape(url);
+    let result: CheckResult;
+    if ('error' in scraped) result = { ok: false, lines: [`failed: ${scraped.error}`] };
     else {
-      // An exporter that has started anew counts from zero again.
-      if (first === undefined || seen.reading.batches < first.batches) first = seen.reading;
-      verdict = judge(first, seen.reading);
+      // The counters of an exporter that has restarted begin at zero.
+      if (first === undefined || scraped.sample.batches < first.batches) first = scraped.sample;
+      result = compareSamples(first, scraped.sample);
     }
-    if (verdict.ok || performance.now() >= endMs) return verdict;
-    await sleep(pauseMs);
+    if (result.ok || performance.now() >= endMs) return result;
+    await sleep(intervalMs);
   }
 }
 
-/** One look at the page. */
-async function look(url: string): Promise<{ readonly reading: Reading } | { readonly problem: string }> {
+async function scrape(url: string): Promise<{ readonly sample: Sample } | { readonly error: string }> {
   try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS), redirect: 'error' });
-    if (!answer.ok) return { problem: `${url} answers ${answer.status}: is it the exporter's /metrics?` };
-    const reading = readPage(await answer.text());
-    return reading === undefined ? { problem: `${url} is not the /metrics of an exporter` } : { reading };
+    const response = await fetch(url, { signal: AbortSignal.timeout(SCRAPE_TIMEOUT_MS), redirect: 'error' });
+    if (!response.ok) return { error: `${url} answered ${response.status}: is it the exporter's /metrics?` };
+    const sample = parseSample(await response.text());
+    return sample === undefined ? { error: `${url} is not the /metrics of an exporter` } : { sample };
   } catch (error) {
     const { cause, message } = error as Error;
     const why = cause instanceof Error ? cause.message : message;
     return {
-      problem: `${url} cannot be read: ${why}; does the exporter run, and does a NetworkPolicy let this pod in?`,
+      error: `${url} cannot be read: ${why}; does the exporter run, and does a NetworkPolicy allow this pod?`,
     };
   }
 }

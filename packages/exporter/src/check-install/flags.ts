@@ -7,13 +7,13 @@ export const CHECK_INSTALL_FLAGS = defineFlags({
   timeout: duration(
     120_000,
     { min: 1000, max: 3_600_000 },
-    'How long to wait for collectors to stream and for counters to move.',
+    'How long to wait for collectors to stream and for counters to increase.',
   ),
   version: boolean(false, 'Print the version and exit.'),
 });
 
 /** The values of the flags of `check-install`. */
-export type CheckInstallFlags = Values<typeof CHECK_INSTALL_FLAGS>;
+type CheckInstallFlags = Values<typeof CHECK_INSTALL_FLAGS>;
 
 /** Reads the command line and environment of `check-install`. */
 export function parseCheckInstallFlags(

@@ -2,30 +2,34 @@ import { addressKey, formatAddress, parseAddress } from '@egressd/flow/address';
 import type { Mistake } from '../config/issues.ts';
 
 /**
- * What entries of an inventory may not do together: a name or an address twice, a pod on a node that is not there. Works on
- * the values as they stand in the file, valid or not, so that these mistakes are told together with all others.
+ * Conflicts between entries of an inventory: a name or an address twice, a pod on a node that does not exist. Works on the values as
+ * they are in the file, valid or not, so that these mistakes are reported together with all others.
  */
 export function conflictsIn(inventory: unknown): Mistake[] {
   const [nodes, pods] = [entries(inventory, 'nodes'), entries(inventory, 'pods')];
   const nodeNames = new Set(nodes.map((node) => text(node, 'name')));
-  const strays = pods.flatMap((pod, i): Mistake[] => {
+  const withoutNode = pods.flatMap((pod, i): Mistake[] => {
     const node = text(pod, 'node');
     if (node === undefined || nodeNames.has(node)) return [];
-    return [{ path: ['pods', i, 'node'], text: `no node under nodes has the name ${JSON.stringify(node)}` }];
+    return [{ path: ['pods', i, 'node'], text: `there is no node ${JSON.stringify(node)} under nodes` }];
   });
   const podName = (pod: unknown) => {
     const [namespace, name] = [text(pod, 'namespace'), text(pod, 'name')];
     return namespace === undefined || name === undefined ? undefined : `${namespace}/${name}`;
   };
   return [
-    ...repeated('nodes', nodes, (node) => text(node, 'name')),
-    ...repeated('pods', pods, podName),
-    ...strays,
+    ...duplicateNames('nodes', nodes, (node) => text(node, 'name')),
+    ...duplicateNames('pods', pods, podName),
+    ...withoutNode,
     ...sharedAddresses(nodes, pods),
   ];
 }
 
-function repeated(list: string, all: readonly unknown[], nameOf: (entry: unknown) => string | undefined): Mistake[] {
+function duplicateNames(
+  list: string,
+  all: readonly unknown[],
+  nameOf: (entry: unknown) => string | undefined,
+): Mistake[] {
   const first = new Map<string, number>();
   return all.flatMap((entry, i): Mistake[] => {
     const name = nameOf(entry);
@@ -36,7 +40,7 @@ function repeated(list: string, all: readonly unknown[], nameOf: (entry: unknown
   });
 }
 
-/** Addresses that two entries have. A pod on the host network may have its node's. */
+/** Addresses of two entries. A pod on the host network may have its node's. */
 function sharedAddresses(nodes: readonly unknown[], pods: readonly unknown[]): Mistake[] {
   const taken = new Map<string, string>();
   const take = (list: string, key: string, all: readonly unknown[], advice: string): Mistake[] =>
@@ -44,17 +48,17 @@ function sharedAddresses(nodes: readonly unknown[], pods: readonly unknown[]): M
       entries(entry, key).flatMap((value, j): Mistake[] => {
         const bytes = typeof value === 'string' ? parseAddress(value) : undefined;
         if (bytes === undefined) return [];
-        const holder = taken.get(addressKey(bytes));
-        if (holder === undefined) taken.set(addressKey(bytes), `${list}[${i}]`);
-        if (holder === undefined) return [];
-        const help = holder.startsWith('nodes') ? advice : '';
-        return [{ path: [list, i, key, j], text: `${holder} has ${formatAddress(bytes)} already${help}` }];
+        const first = taken.get(addressKey(bytes));
+        if (first === undefined) taken.set(addressKey(bytes), `${list}[${i}]`);
+        if (first === undefined) return [];
+        const help = first.startsWith('nodes') ? advice : '';
+        return [{ path: [list, i, key, j], text: `${first} has ${formatAddress(bytes)} already${help}` }];
       }),
     );
   const own = pods.map((pod) => (isOnHostNetwork(pod) ? undefined : pod));
   return [
     ...take('nodes', 'addresses', nodes, ''),
-    ...take('pods', 'ips', own, '; a pod that shares its network needs hostNetwork: true'),
+    ...take('pods', 'ips', own, '; a pod on its network needs hostNetwork: true'),
   ];
 }
 

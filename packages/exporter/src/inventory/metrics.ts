@@ -1,39 +1,39 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
-/** What is counted about the inventory file. */
+/** Metrics of the inventory file. */
 export interface InventoryMetrics {
-  applied(nowMs: number): void;
-  refused(): void;
+  countApplied(nowMs: number): void;
+  countFailed(): void;
 }
 
-/** Creates the inventory's metrics. */
-export function inventoryMetrics(registry: Registry): InventoryMetrics {
+/** Registers them. */
+export function createInventoryMetrics(registry: Registry): InventoryMetrics {
   const registers = [registry];
   const reads = new Counter({
     name: 'egressd_exporter_inventory_reads_total',
-    help: 'Versions of the inventory file by outcome: applied, or refused (the log says what is wrong with it).',
+    help: 'Reads of a new version of the inventory file, by outcome. applied; failed: it cannot be used, the log has its mistakes.',
     labelNames: ['outcome'],
     registers,
   });
   const stale = new Gauge({
     name: 'egressd_exporter_inventory_stale',
-    help: '1 while the inventory file cannot be used and an older version of it is in use: correct the file, the log says where.',
+    help: '1 while the inventory file cannot be used and its previous version stays in use: correct the file, the log has its mistakes.',
     registers,
   });
-  const time = new Gauge({
+  const appliedAt = new Gauge({
     name: 'egressd_exporter_inventory_applied_timestamp_seconds',
-    help: 'When the inventory that is in use was read, Unix time.',
+    help: 'When the inventory in use was read, Unix time.',
     registers,
   });
-  for (const outcome of ['applied', 'refused']) reads.inc({ outcome }, 0);
+  for (const outcome of ['applied', 'failed']) reads.inc({ outcome }, 0);
   return {
-    applied(nowMs) {
+    countApplied(nowMs) {
       reads.inc({ outcome: 'applied' });
       stale.set(0);
-      time.set(nowMs / 1000);
+      appliedAt.set(nowMs / 1000);
     },
-    refused() {
-      reads.inc({ outcome: 'refused' });
+    countFailed() {
+      reads.inc({ outcome: 'failed' });
       stale.set(1);
     },
   };

@@ -10,25 +10,23 @@ const optionalName = z.string().max(MAX_NAME).default('');
 const address = z.string().transform((text, context) => {
   const bytes = parseAddress(text);
   if (bytes?.subarray(12).some((byte) => byte !== 0)) return bytes;
-  const problem = bytes === undefined ? 'is none' : 'stands for all addresses, nobody has it';
-  context.addIssue({
-    code: 'custom',
-    message: `expected an IP address such as 10.0.0.1, ${JSON.stringify(text)} ${problem}`,
-  });
+  const unspecified = bytes === undefined ? '' : ', the unspecified address';
+  const message = `expected an IP address such as 10.0.0.1, found ${JSON.stringify(text)}${unspecified}`;
+  context.addIssue({ code: 'custom', message });
   return z.NEVER;
 });
 
 const range = z.string().transform((text, context) => {
   const parsed = parseRange(text);
   if (parsed !== undefined) return parsed;
-  const message = `expected a range of addresses such as 10.0.0.0/8, ${JSON.stringify(text)} is none`;
+  const message = `expected a range of addresses such as 10.0.0.0/8, found ${JSON.stringify(text)}`;
   context.addIssue({ code: 'custom', message });
   return z.NEVER;
 });
 
-/** The inventory file. Each entry stands alone here; what they may not do together is in `conflicts.ts`. */
+/** The inventory file, each entry on its own; conflicts between entries are in `conflicts.ts`. */
 export const INVENTORY_SCHEMA = z.strictObject({
-  /** Never public, whatever their numbers. */
+  /** Ranges that are never public. */
   clusterRanges: z.array(range).default([]),
   nodes: z
     .array(
@@ -51,12 +49,12 @@ export const INVENTORY_SCHEMA = z.strictObject({
         /** Name of one of the nodes. */
         node: name,
         ips: z.array(address).default([]),
-        /** It shares the node's network: its traffic is the node's. */
+        /** It is on the host network: its traffic is the node's. */
         hostNetwork: z.boolean().default(false),
       }),
     )
     .default([]),
 });
 
-/** An inventory as it was read. */
+/** A valid inventory. */
 export type Inventory = z.output<typeof INVENTORY_SCHEMA>;

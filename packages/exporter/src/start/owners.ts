@@ -3,7 +3,7 @@ import type { Log } from '@egressd/daemon/log';
 import { parseRange } from '@egressd/flow/address';
 import type { Registry } from 'prom-client';
 import type { ExporterConfig } from '../config/config.ts';
-import { watchInventory } from '../inventory/inventory.ts';
+import { watchInventory } from '../inventory/watch.ts';
 import type { KubeAccess } from '../kube/access.ts';
 import { followKubernetes, type Kubernetes } from '../kube/kubernetes.ts';
 import { NodeProblemWatch } from '../node-problems/watch.ts';

@@ -6,7 +6,7 @@ import { Outbox } from '@egressd/collector/stream/outbox';
 import { SILENT } from '@egressd/daemon/log';
 import { clientTls, serverTls } from '@egressd/daemon/tls';
 import { Aggregate } from '@egressd/exporter/aggregate/aggregate';
-import { inventoryMetrics } from '@egressd/exporter/inventory/metrics';
+import { createInventoryMetrics } from '@egressd/exporter/inventory/metrics';
 import { createKubeMetrics } from '@egressd/exporter/kube/metrics';
 import { createExporterMetrics } from '@egressd/exporter/metrics';
 import { createNodeProblemMetrics } from '@egressd/exporter/node-problems/watch';
@@ -49,7 +49,7 @@ export function exporterRegistry(): Registry {
   );
   createExporterMetrics(registry, new Aggregate(), owners, new PendingBatches(owners));
   createSinkMetrics(registry);
-  inventoryMetrics(registry);
+  createInventoryMetrics(registry);
   createKubeMetrics(registry, []);
   createNodeProblemMetrics(registry, () => new Map());
   createCheckpointMetrics(registry);

@@ -50,9 +50,9 @@ test('an exporter is well when a collector streams and flows come, and not befor
     columns.addresses.set(parseAddress('198.51.100.1')!, 16);
     columns.destination[0] = 1;
     columns.txBytes[0] = 100;
-    const idle = await checkInstall({ url: exporter.url, timeoutMs: 0, pauseMs: 1 });
+    const idle = await checkInstall({ url: exporter.url, timeoutMs: 0, intervalMs: 1 });
     expect(idle.ok).toBe(false);
-    const checking = checkInstall({ url: exporter.url, timeoutMs: 20_000, pauseMs: 5 });
+    const checking = checkInstall({ url: exporter.url, timeoutMs: 20_000, intervalMs: 5 });
     let stopped = false;
     const sending = (async () => {
       for (let number = 1; !stopped; number++) {
@@ -65,8 +65,8 @@ test('an exporter is well when a collector streams and flows come, and not befor
     stopped = true;
     await sending;
     expect(verdict.lines).toEqual([
-      'ok: collectors stream to the exporter: 1, and it knows of 1 nodes',
-      expect.stringMatching(/^ok: counters move: batches \+\d+, flows \+\d+$/),
+      'ok: collectors that stream to the exporter: 1, nodes that it knows: 1',
+      expect.stringMatching(/^ok: counters increase: batches \+\d+, flows \+\d+$/),
     ]);
   } finally {
     await collector[Symbol.asyncDispose]();

@@ -1,5 +1,5 @@
 import { readConfig } from '@egressd/exporter/config/load';
-import { readInventory } from '@egressd/exporter/inventory/read';
+import { parseInventory } from '@egressd/exporter/inventory/parse';
 import { bytesOf, must, mustEqual, type Target, textOf } from '../target.ts';
 
 /** What YAML itself is made of. */
@@ -94,7 +94,7 @@ export const INVENTORY: Target = {
   seeds: () => [bytesOf(INVENTORY_TEXT), bytesOf('nodes: []'), bytesOf('')],
   words: [...YAML, ...ADDRESSES, ...INVENTORY_TEXT.match(/\w+/g)!],
   run(input) {
-    const read = readInventory(textOf(input));
+    const read = parseInventory(textOf(input));
     if (!read.ok) {
       must(read.mistakes.length > 0, 'refused without a reason');
       return;

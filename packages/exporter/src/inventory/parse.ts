@@ -4,20 +4,20 @@ import type { OwnersState } from '../owners/registry.ts';
 import { conflictsIn } from './conflicts.ts';
 import { INVENTORY_SCHEMA, type Inventory } from './schema.ts';
 
-/** What an inventory's text says, or all that is wrong with it, a line each. */
-export type ReadInventory =
+/** The state that an inventory declares, or its mistakes, a line each. */
+type ParsedInventory =
   | { readonly ok: true; readonly state: OwnersState }
   | { readonly ok: false; readonly mistakes: readonly string[] };
 
 /**
- * Reads the text of an inventory file. An empty one is a mistake: it is what one sees while it is being written, and would end
- * everybody.
+ * Parses the text of an inventory file. An empty one is a mistake: a file is empty while it is being written, and it would end every
+ * pod and node.
  */
-export function readInventory(text: string): ReadInventory {
+export function parseInventory(text: string): ParsedInventory {
   const yaml = readYaml(text);
   if (yaml.mistakes.length > 0) return { ok: false, mistakes: yaml.mistakes };
   const { value } = yaml;
-  if (value === undefined) return { ok: false, mistakes: ['is empty; where nobody is meant, write nodes: []'] };
+  if (value === undefined) return { ok: false, mistakes: ['is empty; for no nodes and no pods write nodes: []'] };
   const checked = check(INVENTORY_SCHEMA, value);
   const mistakes = [...(checked.ok ? [] : checked.mistakes), ...conflictsIn(value)];
   if (checked.ok && mistakes.length === 0) return { ok: true, state: stateOf(checked.value) };

@@ -1,7 +1,7 @@
 import { formatAddress } from '@egressd/flow/address';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { readInventory } from './read.ts';
+import { parseInventory } from './parse.ts';
 
 const GOOD = `
 clusterRanges: [10.0.0.0/8, 'fd00:10::/32']
@@ -15,12 +15,12 @@ pods:
 `;
 
 function mistakes(text: string): readonly string[] {
-  const read = readInventory(text);
+  const read = parseInventory(text);
   return read.ok ? [] : read.mistakes;
 }
 
 test('a good one', () => {
-  const read = readInventory(GOOD);
+  const read = parseInventory(GOOD);
   if (!read.ok) throw new Error(read.mistakes.join('\n'));
   const { nodes, pods, clusterRanges } = read.state;
   expect(nodes.map(({ name, zone, region }) => [name, zone, region])).toEqual([
@@ -37,16 +37,16 @@ test('a good one', () => {
   expect(clusterRanges.map(({ bits }) => bits)).toEqual([104, 32]);
 });
 
-test.each(['nodes: []\n', '{}'])('nobody in %j', (text) => {
-  expect(readInventory(text)).toEqual({ ok: true, state: { nodes: [], pods: [], clusterRanges: [] } });
+test.each(['nodes: []\n', '{}'])('no entries in %j', (text) => {
+  expect(parseInventory(text)).toEqual({ ok: true, state: { nodes: [], pods: [], clusterRanges: [] } });
 });
 
 describe('mistakes', () => {
   const pods = (...list: string[]) =>
     `nodes:\n  - {name: n, addresses: [192.168.0.1]}\npods:\n  - ${list.join('\n  - ')}\n`;
   test.each<[string, string[]]>([
-    ['', ['is empty; where nobody is meant, write nodes: []']],
-    ['# later\n', ['is empty; where nobody is meant, write nodes: []']],
+    ['', ['is empty; for no nodes and no pods write nodes: []']],
+    ['# later\n', ['is empty; for no nodes and no pods write nodes: []']],
     ['- a', ['line 1: expected a map of settings, found a list']],
     ['node: []', ['line 1: node: unknown setting, did you mean nodes?']],
     ['nodes: {}', ['line 1: nodes: expected a list, found a map']],
@@ -60,17 +60,15 @@ describe('mistakes', () => {
     ['nodes:\n - {name: a}\n - {name: a}', ['line 3: nodes[1].name: nodes[0] has that name already']],
     [
       'nodes:\n - {name: a, addresses: [10.0.0]}',
-      ['line 2: nodes[0].addresses[0]: expected an IP address such as 10.0.0.1, "10.0.0" is none'],
+      ['line 2: nodes[0].addresses[0]: expected an IP address such as 10.0.0.1, found "10.0.0"'],
     ],
     [
       'nodes:\n - {name: a, addresses: [10.0.0.1/8]}',
-      ['line 2: nodes[0].addresses[0]: expected an IP address such as 10.0.0.1, "10.0.0.1/8" is none'],
+      ['line 2: nodes[0].addresses[0]: expected an IP address such as 10.0.0.1, found "10.0.0.1/8"'],
     ],
     [
       'nodes:\n - {name: a, addresses: ["::"]}',
-      [
-        'line 2: nodes[0].addresses[0]: expected an IP address such as 10.0.0.1, "::" stands for all addresses, nobody has it',
-      ],
+      ['line 2: nodes[0].addresses[0]: expected an IP address such as 10.0.0.1, found "::", the unspecified address'],
     ],
     [
       'nodes:\n - {name: a, addresses: [10.0.0.1]}\n - {name: b, addresses: ["::ffff:10.0.0.1"]}',
@@ -78,11 +76,11 @@ describe('mistakes', () => {
     ],
     [
       'clusterRanges: [10.0.0.0/33]',
-      ['line 1: clusterRanges[0]: expected a range of addresses such as 10.0.0.0/8, "10.0.0.0/33" is none'],
+      ['line 1: clusterRanges[0]: expected a range of addresses such as 10.0.0.0/8, found "10.0.0.0/33"'],
     ],
     [
       pods('{name: a, namespace: s, node: m, ips: [10.0.0.1]}'),
-      ['line 4: pods[0].node: no node under nodes has the name "m"'],
+      ['line 4: pods[0].node: there is no node "m" under nodes'],
     ],
     [
       pods('{name: a, namespace: s, node: n, ips: [10.0.0.1]}', '{name: b, namespace: s, node: n, ips: [10.0.0.1]}'),
@@ -90,9 +88,7 @@ describe('mistakes', () => {
     ],
     [
       pods('{name: a, namespace: s, node: n, ips: [192.168.0.1]}'),
-      [
-        'line 4: pods[0].ips[0]: nodes[0] has 192.168.0.1 already; a pod that shares its network needs hostNetwork: true',
-      ],
+      ['line 4: pods[0].ips[0]: nodes[0] has 192.168.0.1 already; a pod on its network needs hostNetwork: true'],
     ],
     [
       pods('{name: a, namespace: s, node: n, hostNetwork: yes please}'),
@@ -106,9 +102,9 @@ describe('mistakes', () => {
       pods('{name: "", namespace: s, node: m, ips: [x]}', '{namespace: 7, name: b, node: n}'),
       [
         'line 4: pods[0].name: expected at least 1 characters',
-        'line 4: pods[0].ips[0]: expected an IP address such as 10.0.0.1, "x" is none',
+        'line 4: pods[0].ips[0]: expected an IP address such as 10.0.0.1, found "x"',
         'line 5: pods[1].namespace: expected text, found a number',
-        'line 4: pods[0].node: no node under nodes has the name "m"',
+        'line 4: pods[0].node: there is no node "m" under nodes',
       ],
     ],
   ])('%j', (text, expected) => {
@@ -120,7 +116,7 @@ describe('mistakes', () => {
   });
 });
 
-test('whatever stands in it, it is read or every mistake is a line', () => {
+test('any text is parsed, or every mistake is a line', () => {
   const name = fc.constantFrom('a', 'b', '', 7, null, ['a'], {});
   const ip = fc.constantFrom('10.0.0.1', 'fd00::1', '::', 'x', 7, null);
   const entry = fc.record(
@@ -143,7 +139,7 @@ test('whatever stands in it, it is read or every mistake is a line', () => {
   fc.assert(
     fc.property(inventory, (value) => {
       const text = JSON.stringify(value, (_, it) => (typeof it === 'bigint' ? String(it) : it));
-      const read = readInventory(text);
+      const read = parseInventory(text);
       if (!read.ok) {
         expect(read.mistakes.length).toBeGreaterThan(0);
         for (const line of read.mistakes) expect(line).toMatch(/^line 1(:|, column)|^is empty/);

@@ -7,14 +7,8 @@ import { parseAddress } from '@egressd/flow/address';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
 import { OwnerRegistry } from '../owners/registry.ts';
-import {
-  InventoryError,
-  inventoryMistakes,
-  loadInventory,
-  MAX_INVENTORY_BYTES,
-  type WatchedInventory,
-  watchInventory,
-} from './inventory.ts';
+import { InventoryError, inventoryMistakes, loadInventory, MAX_INVENTORY_BYTES } from './load.ts';
+import { type WatchedInventory, watchInventory } from './watch.ts';
 
 let folder = '';
 let path = '';
@@ -45,7 +39,7 @@ function pod(): string {
   return found.known === 'owner' ? found.owner.pod : found.known;
 }
 
-/** Polling is as good as off where `pollMs` is not set: what is seen then was seen by watching. */
+/** Without `pollMs` there is no polling within a test: a change is noticed by the watcher. */
 async function start(pollMs = 1_000_000): Promise<void> {
   const log = createLog('debug', (line) => {
     lines += line;
@@ -69,14 +63,14 @@ test('the first version is read, and makes the owners synced', async () => {
   expect(await metric('egressd_exporter_inventory_reads_total')).toEqual([1, 0]);
 });
 
-test('a change in place is seen', async () => {
+test('a change in place is noticed', async () => {
   await writeFile(path, withPod('a'));
   await start();
   await writeFile(path, withPod('b'));
   await until(() => pod() === 'b');
 });
 
-test('a file that takes its place is seen, again and again', async () => {
+test('a file that replaces it is noticed, again and again', async () => {
   await writeFile(path, withPod('a'));
   await start();
   for (const name of ['b', 'c', 'd']) {
@@ -100,7 +94,7 @@ test('a ConfigMap that is mounted: links are changed, the file is not', async ()
   await until(() => pod() === 'v2');
 });
 
-test('a change of which there is no notice is seen by looking', async () => {
+test('a change without a notice is found by polling', async () => {
   const elsewhere = await mkdtemp(join(tmpdir(), 'egressd-inventory-'));
   try {
     await writeFile(join(elsewhere, 'real.yaml'), withPod('a'));
@@ -113,21 +107,21 @@ test('a change of which there is no notice is seen by looking', async () => {
   }
 });
 
-test('a broken version leaves the last one in place, says what is wrong, counts, and is forgiven', async () => {
+test('a version that cannot be used is logged and counted, and the previous one stays in use', async () => {
   await writeFile(path, withPod('a'));
   await start();
   await writeFile(path, 'nodes: [{name: n, zone: 7}]\n');
   await until(async () => (await metric('egressd_exporter_inventory_stale'))[0] === 1);
   expect(pod()).toBe('a');
-  expect(lines).toContain('the new inventory cannot be used, the last one stays in use; correct the file');
-  expect(lines).toContain(`${path}: line 1: nodes[0].zone: expected text, found a number`);
+  expect(lines).toContain(`path=${path} mistakes=1\n`);
+  expect(lines).toContain(`error="${path}: line 1: nodes[0].zone: expected text, found a number"`);
   await writeFile(path, withPod('b'));
   await until(() => pod() === 'b');
   expect(await metric('egressd_exporter_inventory_stale')).toEqual([0]);
   expect(await metric('egressd_exporter_inventory_reads_total')).toEqual([2, 1]);
 });
 
-test('a file that is taken away leaves the last version in place', async () => {
+test('the previous version stays in use when the file is deleted', async () => {
   await writeFile(path, withPod('a'));
   await start();
   await unlink(path);
@@ -150,10 +144,10 @@ test('a folder, and a file that is too long', async () => {
   await expect(loadInventory(folder)).rejects.toThrow(`${folder}: cannot read the inventory: it is a directory`);
   await writeFile(path, '');
   await truncate(path, MAX_INVENTORY_BYTES + 1);
-  await expect(loadInventory(path)).rejects.toThrow(`${path}: is 33554433 bytes long, at most 33554432 are read`);
+  await expect(loadInventory(path)).rejects.toThrow(`${path}: is 33554433 bytes long, the maximum is 33554432`);
 });
 
-test('-config-check is told every mistake of an inventory, or that there is none', async () => {
+test('-config-check gets every mistake of an inventory, or none', async () => {
   await writeFile(path, 'nodes: [{name: n}, {name: n}]\n');
   expect(await inventoryMistakes(path)).toEqual([
     expect.stringContaining('nodes[1].name: nodes[0] has that name already'),
