@@ -41,10 +41,13 @@ const OWNERS = [
   ['Kubernetes', ['--kubernetes']],
 ] as const;
 
-test.each(OWNERS)(
-  'a fixed amount arrives in the database to the byte, owners from %s',
-  async (_, flags) => {
-    const demo = startDemo('--once', '--seed', '20261', ...flags);
+test.each([
+  ...OWNERS.map(([owners, flags]) => ['routed', owners, flags] as const),
+  ['zones', 'Kubernetes', ['--kubernetes']],
+] as const)(
+  'a fixed amount arrives in the database to the byte, in the world %s with owners from %s',
+  async (kind, _, flags) => {
+    const demo = startDemo('--once', '--seed', '20261', '--world', kind, ...flags);
     const [code] = await once(demo.child, 'close');
     // The table goes with a failure: it says which pair differs.
     expect(code === 0 ? '' : demo.output()).toBe('');

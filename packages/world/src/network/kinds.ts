@@ -1,6 +1,7 @@
 import { OVERLAY } from './overlay.ts';
 import { ROUTED } from './routed.ts';
 import type { Blueprint } from './wiring.ts';
+import { ZONES } from './zones.ts';
 
 /** The kinds of worlds: the same cluster, and each time another network below it. */
 const BLUEPRINTS = {
@@ -8,6 +9,8 @@ const BLUEPRINTS = {
   routed: ROUTED,
   /** VXLAN between the nodes, a bridge on each, and the exporter a pod behind a Service. */
   overlay: OVERLAY,
+  /** Each packet of a pod passes two conntrack zones of its node, as with Open vSwitch. */
+  zones: ZONES,
 } as const satisfies Readonly<Record<string, Blueprint>>;
 
 export type WorldKind = keyof typeof BLUEPRINTS;

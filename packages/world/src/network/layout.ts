@@ -79,6 +79,8 @@ export interface Layout {
   readonly exporterAddress: string;
   /** Whether their streams are protected by certificates of both sides. */
   readonly tls: boolean;
+  /** The link of every node at which packets come in that it has seen before, in another conntrack zone. */
+  readonly secondPass?: string;
 }
 
 /** Where every agent listens. */

@@ -26,6 +26,8 @@ export interface PodNetwork {
   onNode(node: Node): string[];
   /** Links, addresses and routes of a pod. */
   onPod(node: Node, pod: Pod): string[];
+  /** Lines of `ip -batch` on a node that are the same for both families: policy routing. */
+  policy?(node: Node): string[];
   /** Forwarding entries of a node, for `bridge -batch`. */
   forwarding?(node: Node): string[];
   /** Routes to pods that the network between the nodes has. */

@@ -122,6 +122,8 @@ async function build(blueprint: Blueprint, world: World, ns: (host: string) => s
   await Promise.all(NAMESPACES.map((host) => world.run(host, 'ip', ['-batch', '-'], routeBatch(blueprint, host))));
   for (const node of layout.nodes) {
     await setSysctls(node.name, podNetwork.sysctls(node));
+    const policy = podNetwork.policy?.(node).join('\n') ?? '';
+    for (const family of ['-4', '-6']) await world.run(node.name, 'ip', [family, '-batch', '-'], policy);
     const entries = podNetwork.forwarding?.(node) ?? [];
     if (entries.length > 0) await world.run(node.name, 'bridge', ['-batch', '-'], entries.join('\n'));
     await world.run(node.name, 'nft', ['-f', '-'], podNetwork.rules(node));

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { parseConntrack } from './conntrack-text.ts';
+import { parseConntrack, parseConntrackOnce } from './conntrack-text.ts';
 import { parseSet } from './reference.ts';
 
 const element = (source: string, destination: string, protocol: string | number, packets: number, bytes: number) => ({
@@ -36,6 +36,19 @@ test('a connection belongs to who opened it and who really answered', () => {
     { source: '10.10.2.4', destination: '10.10.1.4', protocol: 6, packets: 10, bytes: 4536 },
     { source: '10.10.1.4', destination: '10.10.2.4', protocol: 17, packets: 1, bytes: 60 },
   ]);
+});
+
+const IN_THE_NEXT_ZONE =
+  'tcp      6 119 TIME_WAIT src=10.10.1.4 dst=10.10.2.4 sport=1 dport=8080 packets=6 bytes=1328 ' +
+  'src=10.10.2.4 dst=10.240.1.2 sport=8080 dport=9 packets=5 bytes=2268 [ASSURED] mark=0 zone=20 use=1';
+
+test('a connection whose packets pass two zones counts once, with what the first of them has seen', () => {
+  const once = [...parseConntrackOnce(`${TRANSLATED}\n${IN_THE_NEXT_ZONE}\n`).values()];
+  expect(once.map(({ packets, bytes }) => [packets, bytes])).toEqual([
+    [7, 1380],
+    [5, 2268],
+  ]);
+  expect([...parseConntrack(`${TRANSLATED}\n${IN_THE_NEXT_ZONE}\n`).values()][0]).toMatchObject({ packets: 13 });
 });
 
 test('a line without counters is an error', () => {

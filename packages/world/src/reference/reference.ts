@@ -4,6 +4,9 @@ import { sumTransfers, type Transfer, type Transfers } from './transfers.ts';
 
 const RULES = new URL('./reference.nft', import.meta.url);
 
+/** A name that no link has. */
+const NO_LINK = 'none';
+
 /** What nftables counted on one node, beside conntrack. */
 interface Reference {
   /** What conntrack should have counted. */
@@ -14,7 +17,9 @@ interface Reference {
 
 /** Puts the reference on a node of the world. Connections from before are flushed, so that both begin at zero. */
 export async function loadReference(world: World, node: string): Promise<void> {
-  await world.run(node, 'nft', ['-f', '-'], await readFile(RULES, 'utf8'));
+  const { secondPass = NO_LINK } = world.layout;
+  const define = `second_pass=${secondPass}`;
+  await world.run(node, 'nft', ['--define', define, '-f', '-'], await readFile(RULES, 'utf8'));
   await world.run(node, 'conntrack', ['-F']);
 }
 
