@@ -1,33 +1,19 @@
 /** Connections that no read sees, from the kernel to what the reducer would get. */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { beforeEach, expect, test } from '@jest/globals';
 import { openNetfilterSource } from './conntrack/netfilter/source.ts';
 import type { EventLossReport } from './conntrack/source.ts';
 import { FlowTable, type Moved, type Pairs } from './flow-table/flow-table.ts';
+import { useConntrackNamespace } from './testing/conntrack-namespace.ts';
 
-const NAME = `egressd-short-${process.pid}`;
-const FILE = `/var/run/netns/${NAME}`;
 /** Every packet passes the output of loopback once, behind conntrack: the counter is what all connections together must have moved. */
 const SETUP = `
-  ip link set lo up
-  ip addr add 10.77.0.1/32 dev lo && ip addr add 10.77.0.2/32 dev lo
   nft 'add table inet t; add counter inet t moved; add chain inet t c { type filter hook output priority 0; }; add rule inet t c ct state new,established counter name moved'
-  sysctl -qw net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_timestamp=1 net.netfilter.nf_conntrack_events=1
   sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_close=1 net.netfilter.nf_conntrack_tcp_timeout_time_wait=1`;
 
-const run = promisify(execFile);
-const inside = (...command: string[]) => run('ip', ['netns', 'exec', NAME, ...command], { maxBuffer: 2 ** 26 });
+const { file: FILE, inside } = useConntrackNamespace('destroy', SETUP);
 const script = (code: string) => inside(process.execPath, '-e', code);
 const sysctls = (...settings: string[]) => inside('sysctl', '-qw', ...settings.map((one) => `net.netfilter.${one}`));
 
-beforeAll(async () => {
-  await run('ip', ['netns', 'add', NAME]);
-  await inside('sh', '-ec', SETUP);
-});
-afterAll(async () => {
-  await run('ip', ['netns', 'del', NAME]);
-});
 beforeEach(async () => {
   await inside('conntrack', '-F');
   await inside('nft', 'reset', 'counters');

@@ -2,15 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { isExact, type Row } from '@egressd/world/daemons/comparison';
-import { type Daemons, startDaemons, stateFolder } from '@egressd/world/daemons/daemons';
-import { waitForStandstill } from '@egressd/world/daemons/standstill';
+import { type Daemons, stateFolder } from '@egressd/world/daemons/daemons';
 import { NODES } from '@egressd/world/network/layout';
-import { openWorld, type World } from '@egressd/world/network/world';
-import { loadReference } from '@egressd/world/reference/reference';
 import { carryOut, wholePlan } from '@egressd/world/traffic/plan';
 import { seededRandom } from '@egressd/world/traffic/random';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
+import { useExactWorld } from './exact-world.ts';
 
 const LIMIT_MS = 300_000;
 const KILLS = 10;
@@ -22,26 +19,15 @@ const ASK_AGAIN_MS = 500;
 /** At the beginning of a line: the metric's help begins the same way. */
 const STREAMS = '\negressd_collector_stream_connected 1';
 
-let world: World;
-let daemons: Daemons | undefined;
 let mounted: string | undefined;
 
-beforeEach(async () => {
-  world = await openWorld();
-  for (const { name } of NODES) await loadReference(world, name);
-}, LIMIT_MS);
-
-afterEach(async () => {
-  await daemons?.stop();
-  daemons = undefined;
+const exact = useExactWorld(LIMIT_MS, () => {
   if (mounted !== undefined) execFileSync('umount', [mounted]);
   mounted = undefined;
-  await world.close();
-}, LIMIT_MS);
+});
 
-async function start(...exporterFlags: string[]): Promise<Daemons> {
-  daemons = await startDaemons(world, { owners: 'inventory', stateDirectories: true, exporterFlags });
-  return daemons;
+function start(...exporterFlags: string[]): Promise<Daemons> {
+  return exact.start({ stateDirectories: true, exporterFlags });
 }
 
 /** Moves bytes, one fixed amount after the other, until the work is done. */
@@ -50,23 +36,17 @@ async function moveDuring(work: Promise<unknown>): Promise<void> {
   const ended = work.finally(() => {
     done = true;
   });
-  for (let seed = 1; !done; seed++) await carryOut(wholePlan(seededRandom(seed)), world.agent);
+  for (let seed = 1; !done; seed++) await carryOut(wholePlan(seededRandom(seed)), exact.world.agent);
   await ended;
 }
 
-/** After many failures a collector takes its time to come back: until then nothing moves. */
+/** After many failures a collector backs off: until it is back nothing moves. */
 async function untilAllStream(): Promise<void> {
   const url = 'http://127.0.0.1:8008/metrics';
   for (const { name } of NODES) {
-    const streams = async () => (await world.agent(name).order({ do: 'http', url })).body?.includes(STREAMS);
+    const streams = async () => (await exact.world.agent(name).order({ do: 'http', url })).body?.includes(STREAMS);
     while (!(await streams())) await pause(ASK_AGAIN_MS);
   }
-}
-
-/** What the database has too much or too little; that something is there at all is a condition of its own. */
-function wrong(rows: readonly Row[]): readonly Row[] {
-  expect(rows.length).toBeGreaterThan(100);
-  return rows.filter((row) => !isExact(row));
 }
 
 async function killAgainAndAgain({ exporter }: Daemons, times: number): Promise<void> {
@@ -89,7 +69,7 @@ test.each<[string, string[]]>([
     const running = await start(...flags);
     await moveDuring(killAgainAndAgain(running, KILLS));
     await untilAllStream();
-    expect(wrong(await waitForStandstill(world, running))).toEqual([]);
+    await exact.expectExact();
   },
   LIMIT_MS,
 );
@@ -97,7 +77,7 @@ test.each<[string, string[]]>([
 test(
   'a disk that is full stops the hand-over, not the counting, whatever happens meanwhile',
   async () => {
-    mounted = stateFolder(world, 'exporter');
+    mounted = stateFolder(exact.world, 'exporter');
     mkdirSync(mounted, { recursive: true });
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'egressd-test', mounted]);
     const running = await start();
@@ -113,7 +93,7 @@ test(
     };
     await moveDuring(fillAndKill());
     await untilAllStream();
-    expect(wrong(await waitForStandstill(world, running))).toEqual([]);
+    await exact.expectExact();
   },
   LIMIT_MS,
 );

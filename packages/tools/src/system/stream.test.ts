@@ -2,8 +2,9 @@ import { Outbox } from '@egressd/collector/stream/outbox';
 import { STREAM_TIMING } from '@egressd/collector/stream/timing';
 import { FAULTS, FaultProxy } from '@egressd/world/network/fault-proxy';
 import { metric, until } from '@egressd/world/observe';
+import { seededNumbers } from '@egressd/world/traffic/random';
 import { describe, expect, test } from '@jest/globals';
-import { CollectorEnd, ExporterEnd, seeded } from './stream-ends.ts';
+import { CollectorEnd, ExporterEnd } from './stream-ends.ts';
 
 /** 1, 2, ... n. */
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1);
@@ -219,7 +220,7 @@ describe('stream, with faults', () => {
 
   const seed = Number(process.env.EGRESSD_SEED ?? Math.floor(Math.random() * 1e9));
   test(`at random points: nothing lost, nothing double (EGRESSD_SEED=${seed})`, async () => {
-    const random = seeded(seed);
+    const random = seededNumbers(seed);
     await using exporter = await ExporterEnd.start();
     await using proxy = await listening(exporter.port);
     await using collector = new CollectorEnd(proxy.port, { random });
@@ -243,7 +244,7 @@ describe('stream, with faults', () => {
   });
 
   test(`and exporters that lose their memory: what is not committed comes again, nothing else (EGRESSD_SEED=${seed})`, async () => {
-    const random = seeded(seed + 1);
+    const random = seededNumbers(seed + 1);
     let exporter = await ExporterEnd.start();
     await using proxy = await listening(exporter.port);
     await using collector = new CollectorEnd(proxy.port, { random });

@@ -1,34 +1,21 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { TRACK_ALL, useConntrackNamespace } from '../../testing/conntrack-namespace.ts';
 import { type RecordFields, recordFields } from '../record-fields.ts';
 import type { ConntrackSource, EventLossReport } from '../source.ts';
 import { openNetfilterSource } from './source.ts';
 
-/** A namespace of its own for this file, whose loopback has addresses that are not loopback ones. */
-const NAME = `egressd-ends-${process.pid}`;
-const FILE = `/var/run/netns/${NAME}`;
-const SETUP = `
-  ip link set lo up
-  ip addr add 10.77.0.1/32 dev lo && ip addr add 10.77.0.2/32 dev lo
-  ip route add local 10.78.0.0/16 dev lo
-  nft 'add table inet t; add chain inet t c { type filter hook output priority 0; }; add rule inet t c icmp type destination-unreachable drop; add rule inet t c ct state new accept'
-  sysctl -qw net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_timestamp=1 net.netfilter.nf_conntrack_events=1`;
+const {
+  name: NAME,
+  file: FILE,
+  inside,
+} = useConntrackNamespace('events', `ip route add local 10.78.0.0/16 dev lo\n${TRACK_ALL}`);
 
 const SOURCE = JSON.stringify(new URL('./source.ts', import.meta.url).href);
-const run = promisify(execFile);
-const inside = (...command: string[]) => run('ip', ['netns', 'exec', NAME, ...command], { maxBuffer: 2 ** 26 });
 
-beforeAll(async () => {
-  await run('ip', ['netns', 'add', NAME]);
-  await inside('sh', '-ec', SETUP);
-});
-afterAll(async () => {
-  await run('ip', ['netns', 'del', NAME]);
-});
 beforeEach(async () => {
   await inside('conntrack', '-F');
 });

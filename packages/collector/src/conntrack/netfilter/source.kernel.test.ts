@@ -6,23 +6,17 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { formatAddress } from '@egressd/flow/address';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { TRACK_ALL, useConntrackNamespace } from '../../testing/conntrack-namespace.ts';
 import { type RecordFields, recordFields } from '../record-fields.ts';
 import type { ConntrackSource } from '../source.ts';
 import { openNetfilterSource } from './source.ts';
 
-/** A namespace of its own for this file, whose loopback has addresses that are not loopback ones. */
-const NAME = `egressd-ct-${process.pid}`;
-const FILE = `/var/run/netns/${NAME}`;
 const SETUP = `
-  ip link set lo up
-  ip addr add 10.77.0.1/32 dev lo && ip addr add 10.77.0.2/32 dev lo && ip addr add 169.254.7.7/32 dev lo
+  ip addr add 169.254.7.7/32 dev lo
   ip -6 addr add fd77::1/128 dev lo nodad && ip -6 addr add fd77::2/128 dev lo nodad
-  ip route add local 10.78.0.0/16 dev lo
-  nft 'add table inet t; add chain inet t c { type filter hook output priority 0; }; add rule inet t c icmp type destination-unreachable drop; add rule inet t c ct state new accept'
-  sysctl -qw net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_timestamp=1 net.netfilter.nf_conntrack_events=1`;
-
+  ip route add local 10.78.0.0/16 dev lo`;
+const { name: NAME, file: FILE, inside } = useConntrackNamespace('source', `${SETUP}\n${TRACK_ALL}`);
 const run = promisify(execFile);
-const inside = (...command: string[]) => run('ip', ['netns', 'exec', NAME, ...command], { maxBuffer: 2 ** 28 });
 const NODE = [process.execPath, '--conditions=source', '--disable-warning=ExperimentalWarning'];
 const script = (code: string) => [...NODE, '-e', code];
 const SOURCE = JSON.stringify(new URL('./source.ts', import.meta.url).href);
@@ -30,13 +24,10 @@ const SOURCE = JSON.stringify(new URL('./source.ts', import.meta.url).href);
 let source: ConntrackSource;
 
 beforeAll(async () => {
-  await run('ip', ['netns', 'add', NAME]);
-  await inside('sh', '-ec', SETUP);
   source = await openNetfilterSource({ namespace: FILE });
 });
 afterAll(async () => {
   await source?.close();
-  await run('ip', ['netns', 'del', NAME]);
 });
 
 async function readRecords(from: ConntrackSource = source): Promise<RecordFields[]> {
