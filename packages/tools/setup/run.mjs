@@ -12,7 +12,7 @@ import { childEnvironment, ensureWorkspace, ROOT } from './workspace.mjs';
 const EXIT_USAGE = 2;
 
 /** Whether the terminal's Ctrl-C has reached the child too: it goes to the whole foreground group. */
-function terminalTellsAll() {
+function terminalSignalsGroup() {
   // pid (name) state ppid pgrp session tty tpgid: proc(5). The name may hold anything, so count from its end.
   const stat = readFileSync('/proc/self/stat', 'latin1');
   const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -24,7 +24,7 @@ function run({ command, args, cwd }) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd, stdio: 'inherit', env: childEnvironment() });
     const pass = (signal) => {
-      if (signal !== 'SIGINT' || !terminalTellsAll()) child.kill(signal);
+      if (signal !== 'SIGINT' || !terminalSignalsGroup()) child.kill(signal);
     };
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
     for (const signal of signals) process.on(signal, pass);

@@ -17,7 +17,7 @@ const BIN = join(ROOT, 'node_modules/.bin');
 export const NODE = join(BIN, 'node');
 const STAMP = join(LAB, 'installed');
 
-/** Settings of `npm run` that a user may have made himself and that concern whoever fetches packages. */
+/** Settings of npm that the user made, and that fetching packages needs. */
 const USERS_OWN =
   /^npm_config_(registry|proxy|https_proxy|noproxy|ca|cafile|strict_ssl|userconfig|offline|@.*|\/\/.*)$/i;
 

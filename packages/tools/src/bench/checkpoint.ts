@@ -6,14 +6,14 @@ import { decodeCheckpoint, encodeCheckpoint, encodeCounted } from '@egressd/expo
 import { nsPerItem } from './numbers.ts';
 
 interface CheckpointResult {
-  /** Nanoseconds a series that the event loop stands still: the totals once an export interval, the sink's state with each checkpoint. */
+  /** Nanoseconds a series that the event loop is blocked: the totals once an export interval, the sink's state with each checkpoint. */
   readonly totals: number;
-  readonly books: number;
+  readonly sinkState: number;
   readonly read: number;
   readonly bytes: number;
 }
 
-/** Writes down what an exporter with one sink knows, with a frame of all series under way, as it is at an export. */
+/** Encodes what an exporter with one sink knows, with a frame of all series under way, as it is at an export. */
 export function benchCheckpoint(snapshot: Snapshot, image: () => AggregateImage): CheckpointResult {
   const labels = new LabelWriter({ labels: {}, regionLabels: false });
   const state = new SinkState({
@@ -32,7 +32,7 @@ export function benchCheckpoint(snapshot: Snapshot, image: () => AggregateImage)
   const bytes = Buffer.concat(checkpoint());
   return {
     totals: nsPerItem(count, counted),
-    books: nsPerItem(count, checkpoint),
+    sinkState: nsPerItem(count, checkpoint),
     read: nsPerItem(count, () => decodeCheckpoint(bytes)),
     bytes: bytes.length / count,
   };

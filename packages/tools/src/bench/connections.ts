@@ -8,7 +8,7 @@ import { makeRunFolder, newRunName, removeNamespaces, sweep } from '@egressd/wor
 const SOURCES = 50;
 const DESTINATIONS = 1000;
 const TIMEOUT_SECONDS = 3600;
-/** Nobody is there: the packets end at the other end of the wire. */
+/** No host has it: the packets end at the other end of the wire. */
 const GATEWAY = '10.64.255.254';
 
 /** A namespace with a conntrack table of its own, full of real connections. */
@@ -25,10 +25,10 @@ export interface Connections {
 export async function makeConnections(count: number): Promise<Connections> {
   await sweep();
   const run = await newRunName();
-  const [namespace, away] = [`${run}bench`, `${run}away`];
+  const [namespace, peer] = [`${run}bench`, `${run}peer`];
   const folder = await makeRunFolder(run);
   const fill = await compile('fill', folder);
-  await runCommand('ip', ['-batch', '-'], `netns add ${namespace}\nnetns add ${away}\n`);
+  await runCommand('ip', ['-batch', '-'], `netns add ${namespace}\nnetns add ${peer}\n`);
   await runCommand('ip', [
     'link',
     'add',
@@ -41,9 +41,9 @@ export async function makeConnections(count: number): Promise<Connections> {
     'name',
     'bench1',
     'netns',
-    away,
+    peer,
   ]);
-  await runCommand('ip', ['-n', away, 'link', 'set', 'bench1', 'up']);
+  await runCommand('ip', ['-n', peer, 'link', 'set', 'bench1', 'up']);
   await runCommand('ip', ['-n', namespace, '-batch', '-'], INSIDE);
   await inside(namespace, 'nft', TRACK);
   await inside(namespace, 'sysctl', '-wq', ...settings());
@@ -54,7 +54,7 @@ export async function makeConnections(count: number): Promise<Connections> {
       await inside(namespace, fill, String(Math.floor(count * share)), String(SOURCES), String(DESTINATIONS));
     },
     async remove() {
-      await removeNamespaces([namespace, away]);
+      await removeNamespaces([namespace, peer]);
       await rm(folder, { recursive: true, force: true });
     },
   };

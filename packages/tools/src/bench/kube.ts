@@ -37,7 +37,7 @@ interface KubeResult {
   readonly readyMs: number;
 }
 
-/** A real exporter with a stand-in API server of 20,000 pods, against one that reads from nowhere. */
+/** A real exporter with a stand-in API server of 20,000 pods, against one without owners. */
 export async function benchKube(): Promise<KubeResult> {
   const folder = await mkdtemp(join(tmpdir(), 'egressd-bench-'));
   using certificates = new CertificateFolder();
@@ -79,7 +79,7 @@ function fill(server: ApiServer): number {
   return JSON.stringify(podObject({ namespace: 'team-1', name: 'service-1-5d4f8c7b9c-x', node: 'node-1' })).length;
 }
 
-/** The server is away until what happened meanwhile is no longer kept. Resolves when all pods were listed again. */
+/** The server is down until its history is compacted. Resolves when all pods were listed again. */
 async function relist(server: ApiServer): Promise<void> {
   const pages = server.seen('/pods?limit');
   const limit = Date.now() + START_LIMIT_MS;
@@ -88,7 +88,7 @@ async function relist(server: ApiServer): Promise<void> {
   server.compact();
   await server.listen();
   while (server.seen('/pods?limit') < 2 * pages) {
-    if (Date.now() > limit) throw new Error('the exporter did not list anew in time');
+    if (Date.now() > limit) throw new Error('the exporter did not list again in time');
     await pause(100);
   }
 }

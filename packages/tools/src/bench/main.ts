@@ -11,11 +11,11 @@ import { textTable } from '../demo/text-table.ts';
 import { benchCheckpoint } from './checkpoint.ts';
 import { benchCilium } from './cilium.ts';
 import { type Connections, makeConnections } from './connections.ts';
+import { benchConntrack } from './conntrack.ts';
 import { benchDecoding } from './decoding.ts';
 import { benchKube } from './kube.ts';
 import { benchMemory } from './memory.ts';
 import { benchPairs } from './pairs.ts';
-import { benchReading } from './reading.ts';
 import { benchSeries } from './series.ts';
 import type { Compared } from './side-by-side.ts';
 import { benchState } from './state.ts';
@@ -46,8 +46,8 @@ function comparedRow(name: string, { cycle, floor, ratio }: Compared): string[] 
   return [name, ...wall, ms(cycle.cpuMs), ms(floor.cpuMs), ratio.cpu.toFixed(2)];
 }
 
-async function reading(connections: Connections): Promise<void> {
-  const { busy, all, last } = await benchReading(connections);
+async function conntrack(connections: Connections): Promise<void> {
+  const { busy, all, last } = await benchConntrack(connections);
   const [, , connectionCount = 0, rows = 0, batchBytes = 0] = last;
   say(
     `Reading ${grouped(connectionCount)} connections of ${grouped(rows)} pairs; the floor is a bare receive loop in C`,
@@ -95,14 +95,14 @@ function decoding(): void {
 
 function pairs(): void {
   const result = benchPairs(seed);
-  const { encode, decode, join, aggregate, json } = result;
+  const { encode, decode, enrich, aggregate, json } = result;
   say(`A batch of ${grouped(result.pairs)} pairs with ${grouped(result.addresses)} addresses, seed ${seed}`);
   table(
     ['', 'ns a pair', 'bytes a pair'],
     [
       ['encode', encode.toFixed(0), result.bytesPerPair.toFixed(1)],
       ['decode', decode.toFixed(0), ''],
-      ['join', join.toFixed(0), ''],
+      ['enrich', enrich.toFixed(0), ''],
       ['aggregate', aggregate.toFixed(0), ''],
       ['the same rows as JSON, written and read', json.toFixed(0), result.jsonBytes.toFixed(1)],
       [
@@ -124,12 +124,12 @@ function pairs(): void {
     ],
   );
   const checkpoint = benchCheckpoint(result.snapshot, result.image);
-  say('A checkpoint of them, with one sink: what the event loop stands still for');
+  say('A checkpoint of them, with one sink: how long it blocks the event loop');
   table(
     ['', 'ns a series', 'bytes a series'],
     [
       ['totals, once an export interval', checkpoint.totals.toFixed(0), ''],
-      ["the sink's books, once or twice", checkpoint.books.toFixed(0), checkpoint.bytes.toFixed(0)],
+      ["the sink's state, once or twice", checkpoint.sinkState.toFixed(0), checkpoint.bytes.toFixed(0)],
       ['read at a start', checkpoint.read.toFixed(0), ''],
     ],
   );
@@ -169,7 +169,7 @@ say(`egressd bench: Node.js ${process.version}, kernel ${release()}\n`);
 for (const size of sizes) {
   const connections = await makeConnections(size);
   try {
-    await reading(connections);
+    await conntrack(connections);
   } finally {
     await connections.remove();
   }

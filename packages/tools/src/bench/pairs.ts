@@ -29,7 +29,7 @@ interface PairsResult {
   /** Nanoseconds a pair. */
   readonly encode: number;
   readonly decode: number;
-  readonly join: number;
+  readonly enrich: number;
   readonly aggregate: number;
   /** The same rows as JSON objects: written and read again, nanoseconds a pair, and their bytes. */
   readonly json: number;
@@ -40,17 +40,17 @@ interface PairsResult {
   readonly image: () => AggregateImage;
 }
 
-/** Takes the pairs of one batch across the wire, through join and into the totals. */
+/** Takes the pairs of one batch across the wire, through enrichment and into the totals. */
 export function benchPairs(seed: number): PairsResult {
   const flows = makeFlows(seededRandom(seed));
   const messages = encodeBatch(SPAN, flows, MESSAGE_BYTES);
   const batch = receive(messages);
   const owners = makeOwners();
   const aggregate = new Aggregate();
-  const joined = enrich(batch, owners);
-  aggregate.add(joined, SPAN.toMs);
+  const enriched = enrich(batch, owners);
+  aggregate.add(enriched, SPAN.toMs);
   const text = toJson(flows);
-  const aggregateNs = nsPerItem(PAIRS, () => aggregate.add(joined, SPAN.toMs));
+  const aggregateNs = nsPerItem(PAIRS, () => aggregate.add(enriched, SPAN.toMs));
   const snapshot = aggregate.snapshot(SPAN.toMs, new Map());
   return {
     pairs: PAIRS,
@@ -58,7 +58,7 @@ export function benchPairs(seed: number): PairsResult {
     bytesPerPair: messages.reduce((sum, message) => sum + message.length, 0) / PAIRS,
     encode: nsPerItem(PAIRS, () => encodeBatch(SPAN, flows, MESSAGE_BYTES)),
     decode: nsPerItem(PAIRS, () => receive(messages)),
-    join: nsPerItem(PAIRS, () => enrich(batch, owners)),
+    enrich: nsPerItem(PAIRS, () => enrich(batch, owners)),
     aggregate: aggregateNs,
     json: nsPerItem(PAIRS, () => JSON.parse(toJson(flows))),
     jsonBytes: text.length / PAIRS,

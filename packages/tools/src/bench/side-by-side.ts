@@ -1,4 +1,4 @@
-import type { Answering } from '@egressd/world/answering';
+import type { Coprocess } from '@egressd/world/coprocess';
 import { median } from './numbers.ts';
 
 /** Rounds that are measured, and those before them until all code is compiled: that takes processor time too. */
@@ -7,13 +7,13 @@ const WARM_UP = 10;
 /** What moved between two reads: a busy node's tenth, and the worst there is. */
 const SHARES = { busy: 0.1, all: 1 } as const;
 
-/** Of one reading, milliseconds: on the clock, and of all threads together. */
+/** Of one read, milliseconds: wall clock, and CPU of all threads together. */
 interface ReadCost {
   readonly wallMs: number;
   readonly cpuMs: number;
 }
 
-/** The collector's own rooms beside the floor. All are medians; the ratio is that of the ratios of single rounds. */
+/** The collector's own code beside the floor. All are medians; the ratio is that of the ratios of single rounds. */
 export interface Compared {
   readonly floor: ReadCost;
   readonly cycle: ReadCost;
@@ -35,12 +35,12 @@ type Round = { readonly floor: readonly number[]; readonly cycle: readonly numbe
  * @param move moves the counters of a share of the connections
  */
 export async function sideBySide(
-  floor: Answering,
-  cycle: Answering,
+  floor: Coprocess,
+  cycle: Coprocess,
   move: (share: number) => Promise<void> | void,
 ): Promise<SideBySide> {
   const rounds: Readonly<Record<keyof typeof SHARES, Round[]>> = { busy: [], all: [] };
-  const turn = async (program: Answering, share: number) => {
+  const turn = async (program: Coprocess, share: number) => {
     await move(share);
     return program.ask();
   };

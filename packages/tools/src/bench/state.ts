@@ -33,7 +33,7 @@ interface StateCost {
   /** Until the batch may be sent, with the flush to the disk. */
   readonly writeMs: number;
   readonly bytesAMinute: number;
-  /** Reading the directory, and making the flow table anew. */
+  /** Reading the directory, and restoring the flow table. */
   readonly restoreMs: number;
 }
 

@@ -69,7 +69,7 @@ const certificate = (name: string) => {
   return new X509Certificate(Buffer.from(data['tls.crt']!, 'base64'));
 };
 
-test('both Jobs are told the same', () => {
+test('both Jobs get the same arguments', () => {
   const [job, cronJob] = [find(objects, 'Job'), find(objects, 'CronJob')].map((one) => podsOf(one as KubeObject)!);
   expect(cronJob!.containers[0]!.args).toEqual(job!.containers[0]!.args);
   expect(flags.namespace).toBe(NAMESPACE);

@@ -30,7 +30,7 @@ describe('what it would apply', () => {
     expect(typeMistakes(objects)).toBe('');
   });
 
-  test('takes the images from where it was told, and sends to the database of the demo', () => {
+  test('takes the images from the given registry, and sends to the database of the demo', () => {
     expect(stdout).toContain('image: "registry.example/egressd-collector:demo"');
     expect(stdout).toContain('image: "registry.example/egressd-exporter:demo"');
     const database = objects.find(({ kind, metadata }) => kind === 'Service' && metadata.name === 'victoria-metrics');
@@ -51,7 +51,7 @@ test.each<[string, readonly string[], string]>([
   ['an option without its value', ['--load'], '--load needs a value'],
   ['an option that there is not', ['--lod', 'kind'], 'deploy/demo.sh --load kind'],
   ['two ways at once', ['--load', 'kind', '--push', 'registry.example'], 'exclude each other'],
-])('told %s, it says how it is used', (_, args, said) => {
+])('%s: it shows its usage', (_, args, said) => {
   const { status, stderr } = run(args);
   expect(status).toBe(2);
   expect(stderr).toContain(said);

@@ -64,7 +64,7 @@ class HelmRefusal extends Error {
   override readonly name = 'HelmRefusal';
 }
 
-/** Runs helm, away from any cluster. @returns what it printed @throws HelmRefusal */
+/** Runs helm without a cluster. @returns what it printed @throws HelmRefusal */
 export async function helm(args: readonly string[], input = ''): Promise<string> {
   if (!existsSync(HELM)) throw new Error(`there is no ${HELM}: \`npm test -- cluster helm\` unpacks it`);
   const child = spawn(HELM, args, { env: { PATH: '/usr/bin:/bin', HOME: '/nonexistent', KUBECONFIG: '/dev/null' } });
@@ -95,7 +95,7 @@ export async function render(options: RenderOptions = {}): Promise<KubeObject[]>
   return objects.filter((object) => object !== null);
 }
 
-/** What `helm install` tells the user at the end. */
+/** NOTES.txt: what `helm install` shows at the end. */
 export async function renderNotes(options: RenderOptions = {}): Promise<string> {
   const args = ['install', ...argumentsOf(options), '--dry-run=client'];
   const printed = await helm(args, JSON.stringify(options.values ?? {}));

@@ -3,7 +3,7 @@ import { daemonCommand } from '@egressd/world/daemons/daemon-command';
 import { expect, test } from '@jest/globals';
 
 /**
- * As the chart runs the init container: root without any capability, in a network of its own, with the node's folder of switches
+ * As the chart runs the init container: root without any capability, in a network of its own, with the node's folder of sysctls
  * mounted where the collector looks for it. The node is a network namespace too.
  */
 const SCRIPT = `
@@ -18,7 +18,7 @@ const SCRIPT = `
   cat /proc/sys/net/netfilter/nf_conntrack_acct /proc/sys/net/netfilter/nf_conntrack_timestamp
 `;
 
-test('the init container needs no capability to set the switches of its node', () => {
+test('the init container needs no capability to set the sysctls of its node', () => {
   const command = [...daemonCommand('collector'), '-init'];
   const args = ['--mount', '--net', '--propagation', 'private', 'sh', '-c', SCRIPT, 'sh', ...command];
   const env = { ...process.env, ROOT_FOLDER: process.cwd().split('/')[1] ?? '' };

@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { find, helm, type KubeObject, ROOT, render, renderNotes } from './helm.ts';
 import { schemaMistakes } from './objects-check.ts';
 
-/** What a stranger is told to write and to type, from the section that tells how to install. */
+/** What a new user writes and types, from the section about installing. */
 const SECTION = /^## Install with Helm$.*?(?=^## )/ms.exec(readFileSync(join(ROOT, 'README.md'), 'utf8'))![0];
 const blocks = (language: string) =>
   [...SECTION.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(([, text]) => text!);
@@ -34,10 +34,10 @@ describe('the values', () => {
     expect(JSON.stringify(find(objects, 'ConfigMap').data)).toContain('victoria-metrics.monitoring:8428/api/v1/write');
   });
 
-  test('leave the notes nothing to complain of but what everybody is told', async () => {
+  test('leave nothing in the notes but what every installation shows', async () => {
     const notes = await renderNotes({ values });
-    const told = /Look at this:(.*?)If nothing comes/s.exec(notes)?.[1] ?? '';
-    expect(told.match(/^- .*/gm)).toEqual([expect.stringContaining('Remote write sends growing counters')]);
+    const shown = /Look at this:(.*?)If nothing comes/s.exec(notes)?.[1] ?? '';
+    expect(shown.match(/^- .*/gm)).toEqual([expect.stringContaining('Remote write sends growing counters')]);
   });
 });
 

@@ -161,7 +161,7 @@ describe('all but the collector', () => {
       });
   });
 
-  test('nobody has a right on Secrets but these two, and no rule has a wildcard', () => {
+  test('only these two have a right on Secrets, and no rule has a wildcard', () => {
     const roles = objects.filter(({ kind }) => kind.endsWith('Role')) as (KubeObject & {
       rules: { resources: string[] }[];
     })[];
@@ -192,7 +192,7 @@ describe('the policy of the exporter', () => {
       [HERE, { namespaceSelector: {} }],
     ],
     ['who is named', { networkPolicy: { httpFrom: [MONITORING] } }, [HERE, MONITORING]],
-    ['nobody else', { ...SINK, networkPolicy: { httpFrom: [] } }, [HERE]],
+    ['no other pods', { ...SINK, networkPolicy: { httpFrom: [] } }, [HERE]],
   ])('%s', async (_, exporter, peers) => {
     expect(await httpPeers(exporter)).toEqual(peers);
   });

@@ -1,7 +1,7 @@
 import { dccp, type End, echo, gre, other, PROTOCOL, sctp, tcp, udp } from './packets.ts';
 import { CLIENT, ROUTER, SERVER, SERVICE } from './router.ts';
 
-/** One connection: what both ends send, one after the other, and under which switches. */
+/** One connection: what both ends send, one after the other, and under which sysctls. */
 export interface Case {
   readonly name: string;
   /** Shell command in the router before it, and one after it that takes it back. */

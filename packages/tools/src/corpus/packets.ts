@@ -20,7 +20,7 @@ export interface End {
   readonly port?: number;
 }
 
-/** An IP packet without options. Checksums inside the payload are left out: the kernel that tracks is told not to look. */
+/** An IP packet without options. Checksums inside the payload are left out: the kernel that tracks does not check them. */
 function packet(protocol: number, source: End, destination: End, payload: Uint8Array): Uint8Array {
   const [from, to] = [parseAddress(source.address)!, parseAddress(destination.address)!];
   return isV4(from) ? packetV4(protocol, from, to, payload) : packetV6(protocol, from, to, payload);

@@ -9,7 +9,7 @@ import { runCommand } from '@egressd/world/network/commands';
 export const CLIENT = { v4: '10.66.1.2', v6: 'fd66:1::2' } as const;
 export const SERVER = { v4: '10.66.2.2', v6: 'fd66:2::2' } as const;
 export const ROUTER = { v4: '10.66.1.1', v4Server: '10.66.2.1' } as const;
-/** Addresses that nobody has: the router turns them into the server's, and `hairpin` into the client's own. */
+/** Addresses that no host has: the router turns them into the server's, and `hairpin` into the client's own. */
 export const SERVICE = { v4: '10.96.0.10', v6: 'fd96::10', hairpin: '10.96.0.11' } as const;
 
 const ROUTER_RULES = `
@@ -45,7 +45,7 @@ table inet corpus {
 
 /** A host that hears neighbours and nothing else, so that it never answers. */
 const SILENT_RULES = `
-table inet silent {
+table inet no_replies {
   chain input {
     type filter hook input priority 0; policy drop
     icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept

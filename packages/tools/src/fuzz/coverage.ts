@@ -6,7 +6,7 @@ import type { CodeThatRan, Ran } from './fuzzer.ts';
 const OURS = /\/packages\/(?:flow|daemon|collector|exporter)\//;
 
 /**
- * Which code ran, from V8's precise block coverage of this thread. V8 tells of a function by ranges within ranges: what lies in an
+ * Which code ran, from V8's precise block coverage of this thread. V8 reports a function as ranges within ranges: what lies in an
  * inner one is as the inner one says. So the text of a function is painted, outer ranges first, and compared character by character:
  *
  *   function   if (a) { b(); } else { c(); }
@@ -20,7 +20,7 @@ export class Coverage implements CodeThatRan {
   constructor() {
     this.#session.connect();
     this.#post('Profiler.enable');
-    // Not how often, only whether: so V8 tells less.
+    // Only whether code ran, not how often: V8 reports less then.
     this.#post('Profiler.startPreciseCoverage', { callCount: false, detailed: true });
   }
 

@@ -34,7 +34,7 @@ interface FuzzerOptions {
   readonly target: Target;
   readonly random: Random;
   readonly coverage: CodeThatRan;
-  /** Called before an input goes to the decoder, so that somebody else knows it where the decoder never comes back. */
+  /** Called before an input goes to the decoder, so that the supervisor knows it where the decoder never returns. */
   readonly before?: (input: Uint8Array) => void;
   /** Milliseconds, of any clock. */
   readonly now: () => number;

@@ -1,4 +1,4 @@
-/** A decoder under test: bytes that somebody else made go in, and what must hold whatever they are is checked. */
+/** A decoder under test: untrusted bytes go in, and what must hold whatever they are is checked. */
 export interface Target {
   readonly name: string;
   /** What it decodes, in a few words. */

@@ -39,7 +39,7 @@ const FILES: Readonly<Record<string, string>> = {
   'etc/group': `root:x:0:\negressd:x:${USER}:\n`,
   'etc/nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files dns\n',
 };
-/** Mount points: whoever runs the image mounts over them, also where the root cannot be written. */
+/** Mount points: a runtime mounts over them, also where the root cannot be written. */
 const FOLDERS = ['dev', 'etc', 'proc', 'run', 'sys', 'tmp', 'var/lib/egressd'];
 
 interface Manifest {

@@ -9,7 +9,7 @@ const MATERIALS: Materials = {
     { name: 'yaml', version: '2.9.1', licence: 'ISC' },
     { name: 'odd', version: '1.0.0', licence: 'SEE LICENSE IN LICENSE' },
     { name: 'choice', version: '1.0.0', licence: '(MIT OR GPL-3.0-or-later)' },
-    { name: 'silent', version: '1.0.0' },
+    { name: 'unlicensed', version: '1.0.0' },
   ],
   debian: [{ name: 'libstdc++6', version: '12.2.0-14+deb12u1', architecture: 'amd64' }],
   debianRelease: '12',
@@ -34,7 +34,7 @@ test('every part is named once, by its package URL', () => {
     'pkg:npm/%40grpc/grpc-js@1.14.7',
     'pkg:npm/choice@1.0.0',
     'pkg:npm/odd@1.0.0',
-    'pkg:npm/silent@1.0.0',
+    'pkg:npm/unlicensed@1.0.0',
     'pkg:npm/yaml@2.9.1',
   ]);
 });
@@ -48,7 +48,7 @@ test('a licence is an expression where it is one, else a name', () => {
   expect(licences.get('pkg:npm/yaml@2.9.1')).toEqual([{ expression: 'ISC' }]);
   expect(licences.get('pkg:npm/choice@1.0.0')).toEqual([{ expression: '(MIT OR GPL-3.0-or-later)' }]);
   expect(licences.get('pkg:npm/odd@1.0.0')).toEqual([{ license: { name: 'SEE LICENSE IN LICENSE' } }]);
-  expect(licences.get('pkg:npm/silent@1.0.0')).toBeUndefined();
+  expect(licences.get('pkg:npm/unlicensed@1.0.0')).toBeUndefined();
 });
 
 test('the same materials give the same bytes, in whatever order they are found', () => {

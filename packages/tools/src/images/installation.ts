@@ -57,7 +57,7 @@ class Installation implements Installed {
     return `http://127.0.0.1:${ports[0]!.containerPort}`;
   }
 
-  /** What comes before the daemons: certificates into Secrets, and the kernel's switches on every node. */
+  /** What comes before the daemons: certificates into Secrets, and the sysctls of every node. */
   async prepare(apiServer: DaemonProcess, kubeconfig: string): Promise<void> {
     this.#serviceAccount = this.#writeServiceAccount(JSON.parse(readFileSync(kubeconfig, 'utf8')) as Kubeconfig);
     const job = podSpec(find(this.#objects, 'Job')) as Pod;

@@ -42,7 +42,7 @@ test.each<[Partial<Container>, Partial<Pod>, string]>([
     {},
     '--env NODE_NAME=the spec.nodeName IMAGE -n=the spec.nodeName',
   ],
-  [{ args: ['$(NOBODY) $$(X)'] }, {}, 'IMAGE $(NOBODY) $(X)'],
+  [{ args: ['$(UNKNOWN) $$(X)'] }, {}, 'IMAGE $(UNKNOWN) $(X)'],
   [{ volumeMounts: [{ name: 'state', mountPath: '/s' }] }, { volumes: [STATE] }, '--volume /folders/state:/s IMAGE'],
   [
     { volumeMounts: [{ name: 'config', mountPath: '/c' }] },
@@ -54,7 +54,7 @@ test.each<[Partial<Container>, Partial<Pod>, string]>([
 });
 
 test.each<Partial<Container>>([
-  { volumeMounts: [{ name: 'nobody', mountPath: '/n' }] },
+  { volumeMounts: [{ name: 'unknown', mountPath: '/n' }] },
   { env: [{ name: 'KEY', valueFrom: {} }] },
   { resources: { limits: { memory: 'much' } } },
 ])('what it cannot do it refuses: %j', (container) => {

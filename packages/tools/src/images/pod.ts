@@ -44,7 +44,7 @@ interface Mount {
   readonly readOnly?: boolean;
 }
 
-/** What a volume is made from; files of ConfigMaps and Secrets come from whoever has the objects. */
+/** What a volume is made from; files of ConfigMaps and Secrets come from the objects. */
 export interface Volume {
   readonly name: string;
   readonly hostPath?: { readonly path: string };

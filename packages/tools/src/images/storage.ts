@@ -53,7 +53,7 @@ export function runOne(args: Isolated): Promise<string> {
   return runCommand('unshare', args, '', options());
 }
 
-/** Starts one, in a process group of its own: the terminal's Ctrl-C is for whoever started it, who ends it in order. */
+/** Starts one, in a process group of its own: the terminal's Ctrl-C is for the process that started it, which ends it in order. */
 export function startOne(args: Isolated): ChildProcess {
   return spawn('unshare', args, { ...options(), stdio: ['pipe', 'pipe', 'pipe'], detached: true });
 }

@@ -7,7 +7,7 @@ import { runCommand } from '@egressd/world/network/commands';
 import { newRunName, removeNamespaces } from '@egressd/world/network/runs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
-/** The daemons as their users meet them: command lines, exit codes, what is said where. In a namespace without anybody else. */
+/** The daemons as their users meet them: command lines, exit codes, output. In a namespace without other processes. */
 const LIMIT_MS = 20_000;
 
 let namespace = '';
@@ -31,7 +31,7 @@ interface Ended {
   readonly error: string;
 }
 
-/** Runs a daemon in the namespace until it ends; with `until` it is told to end when it has said that. */
+/** Runs a daemon in the namespace until it ends; with `until` it gets SIGTERM once its log matches. */
 async function run(
   name: 'collector' | 'exporter',
   flags: string[],
@@ -42,14 +42,14 @@ async function run(
     env: { PATH: process.env.PATH, NODE_NAME: 'test' },
   });
   const said = { out: '', error: '' };
-  let told = false;
+  let asked = false;
   child.stdout.on('data', (chunk: Buffer) => {
     said.out += chunk.toString('utf8');
   });
   child.stderr.on('data', (chunk: Buffer) => {
     said.error += chunk.toString('utf8');
     // Once: a second signal would end it at once.
-    if (!told && until?.test(said.error)) told = child.kill('SIGTERM');
+    if (!asked && until?.test(said.error)) asked = child.kill('SIGTERM');
   });
   const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
   const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
@@ -95,7 +95,7 @@ describe('collector', () => {
     expect(error).toMatch(/level=error .*run as root, or with the capability NET_ADMIN/);
   });
 
-  test('without an exporter it goes on, says so, and ends in order when told to', async () => {
+  test('without an exporter it goes on, logs it, and ends in order at SIGTERM', async () => {
     const { code, error } = await run('collector', ['-read-interval=200ms', '-http-listen-port=0'], {
       until: /stream to exporter ended/,
     });
@@ -161,13 +161,13 @@ describe('exporter', () => {
     expect(out).not.toContain('hidden');
   });
 
-  test('a port that is taken is said, exit code 1', async () => {
+  test('a port that is taken is named, exit code 1', async () => {
     const { code, error } = await run('exporter', ['-http-listen-port=6062', '-grpc-listen-port=6062']);
     expect(code).toBe(1);
     expect(error).toMatch(/6062.*(another process has it|in use|EADDRINUSE)/);
   });
 
-  test('starts without any configuration, and ends in order when told to', async () => {
+  test('starts without any configuration, and ends in order at SIGTERM', async () => {
     const { code, error } = await run('exporter', ['-http-listen-port=0', '-grpc-listen-port=0'], {
       until: /msg=listening/,
     });

@@ -32,7 +32,7 @@ const endedFor = (exporter: ExporterEnd, reason: string) =>
   metric(exporter.registry, 'egressd_exporter_receiver_streams_ended_total', { reason });
 
 describe('the exporter does not let in', () => {
-  test('anybody while it is not ready, and lets in whoever waits when it is', async () => {
+  test('every collector while it is not ready, and accepts those that wait when it is', async () => {
     let ready: string | undefined = 'the inventory is not loaded';
     await using exporter = await ExporterEnd.start({ ready: () => ready });
     await using collector = new CollectorEnd(exporter.port);
@@ -241,7 +241,7 @@ describe('a batch', () => {
     expect(exporter.kept.says('never came', 'node=node-a', 'batches=2')).toBe(true);
   });
 
-  test('from the future is taken as of now, and the clock is told', async () => {
+  test('from the future is taken as of now, and the clock skew is counted', async () => {
     const now = 1_000_000_000;
     await using exporter = await ExporterEnd.start({ now: () => now });
     using stream = new RawStream(
@@ -327,18 +327,18 @@ test('an exporter that does not read for a while gets the newest Health, not all
 });
 
 describe('the collector says what is wrong where', () => {
-  test('nobody listens', async () => {
+  test('no listener', async () => {
     await using collector = new CollectorEnd(1);
     await until('a line', () => collector.kept.says('ECONNREFUSED', 'exporter=127.0.0.1:1', 'reason=unavailable'));
   });
 
-  test('somebody listens who never answers', async () => {
-    using silent = await listening((socket) => socket.resume());
-    await using collector = new CollectorEnd(silent.port);
+  test('a listener that never answers', async () => {
+    using mute = await listening((socket) => socket.resume());
+    await using collector = new CollectorEnd(mute.port);
     await until('a line', () => collector.kept.says('no answer to Hello within 300 ms', 'reason=no_welcome'));
   });
 
-  test('somebody listens who speaks HTTP', async () => {
+  test('a listener that speaks HTTP', async () => {
     using web = await listening((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
     await using collector = new CollectorEnd(web.port);
     await until('a line', () => collector.kept.says('stream to exporter ended', 'advice='));
@@ -385,7 +385,7 @@ describe('the collector says what is wrong where', () => {
 
 type Call = ServerDuplexStream<Uint8Array, unknown>;
 
-/** A gRPC server without services, or with ours played by somebody else. */
+/** A gRPC server without services, or with a stand-in for ours. */
 async function grpcServer(deliver?: (call: Call) => void): Promise<{ port: number } & AsyncDisposable> {
   const server = new Server();
   if (deliver !== undefined) server.addService(FLOW_SERVICE, { deliver });

@@ -11,7 +11,7 @@ import { CollectorEnd, ExporterEnd } from './stream-ends.ts';
 
 const made = new CertificateFolder();
 const authority = made.authority('authority');
-const stranger = made.authority('stranger');
+const untrusted = made.authority('untrusted');
 const exporterFiles = made.certificate('exporter', authority);
 const collectorFiles = made.certificate('collector', authority);
 afterAll(() => made[Symbol.dispose]());
@@ -63,16 +63,16 @@ describe('a stream with TLS', () => {
     await until('the batch', () => exporter.end.batches.length === 1);
   });
 
-  test('refuses an exporter that somebody else signed', () =>
+  test('refuses an exporter of an unknown authority', () =>
     refused(
-      { ...NONE, ...own(made.certificate('false-exporter', stranger)), ...trusting(authority) },
+      { ...NONE, ...own(made.certificate('false-exporter', untrusted)), ...trusting(authority) },
       COLLECTOR,
       'reason=tls',
       'tls-ca-file',
     ));
 
-  test('refuses a collector that somebody else signed', () =>
-    refused(EXPORTER, { ...COLLECTOR, ...own(made.certificate('false-collector', stranger)) }, 'reason='));
+  test('refuses a collector of an unknown authority', () =>
+    refused(EXPORTER, { ...COLLECTOR, ...own(made.certificate('false-collector', untrusted)) }, 'reason='));
 
   test('refuses a collector without a certificate', () =>
     refused(EXPORTER, { ...NONE, ...trusting(authority) }, 'reason='));
@@ -95,8 +95,8 @@ describe('a stream with TLS', () => {
     early.send();
     await until('the first batch', () => exporter.end.batches.length === 1);
 
-    made.replace(ca, stranger);
-    made.replace(files, made.certificate('exporter-by-stranger', stranger));
+    made.replace(ca, untrusted);
+    made.replace(files, made.certificate('exporter-by-untrusted', untrusted));
     exporter.tls.reload();
     early.send();
     await until('a batch on the old stream', () => exporter.end.batches.length === 2);
@@ -104,7 +104,7 @@ describe('a stream with TLS', () => {
     await using old = collectorWith(COLLECTOR, exporter, 'node-b');
     await until('a refusal', () => old.kept.says('reason=tls'));
 
-    made.replace(clientFiles, made.certificate('collector-by-stranger', stranger));
+    made.replace(clientFiles, made.certificate('collector-by-untrusted', untrusted));
     await using late = collectorWith({ ...NONE, ...own(clientFiles), ...trusting(ca) }, exporter, 'node-c');
     late.send();
     await until('a batch of who has the new ones', () => exporter.end.batches.length === 3);
@@ -195,7 +195,7 @@ describe('without certificates', () => {
     expect(await metric(registry, 'egressd_exporter_stream_insecure')).toBe(0);
   });
 
-  test('or everywhere if told so, which is said and is a metric', async () => {
+  test('or everywhere with -insecure, which is logged and is a metric', async () => {
     const registry = new Registry();
     const kept = new KeptLog();
     expect(serverTls({ ...NONE, insecure: true }, kept.log, registry).host).toBe('::');
@@ -208,7 +208,7 @@ describe('without certificates', () => {
   });
 
   test.each(['exporter:6062', '10.0.0.1:6062', '[fd00::1]:6062', '127.0.0.1.example.com:1'])(
-    'a collector does not talk to %s, unless told so',
+    'a collector does not connect to %s without certificates, unless -insecure',
     async (address) => {
       expect(() => clientTls(NONE, address, SILENT, new Registry())).toThrow(
         `exporter-address ${address} is another host and there are no certificates`,

@@ -10,7 +10,7 @@ import { CollectorEnd, ExporterEnd } from './stream-ends.ts';
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1);
 
 describe('stream', () => {
-  test('brings batches in order, once, and forgets them when they are committed', async () => {
+  test('brings batches in order, once, and drops them when they are committed', async () => {
     await using exporter = await ExporterEnd.start();
     // Nothing breaks here, however slow the machine is.
     await using collector = new CollectorEnd(exporter.port, { timing: STREAM_TIMING });
@@ -62,7 +62,7 @@ describe('stream', () => {
     expect(exporter.txBytes).toBe(collector.txBytes);
   });
 
-  test('a megabyte that nobody reads does not pile up: the outbox fills, and nothing more is frozen', async () => {
+  test('a megabyte that is not read does not pile up: the outbox fills, and nothing more is frozen', async () => {
     await using collector = new CollectorEnd(1, { outbox: new Outbox(1000) });
     while (collector.stream.canFreeze) collector.send(100);
     expect(collector.outbox.bytes).toBeLessThan(3000);
@@ -106,9 +106,9 @@ describe('stream', () => {
 
 describe("what a collector says of its node's kernel", () => {
   const fine = { accounting: true, timestamps: true, events: 1, counterDecreases: 0, entriesWithoutCounters: 0 };
-  const silent = { ...fine, accounting: undefined, timestamps: undefined, events: undefined };
+  const unknown = { ...fine, accounting: undefined, timestamps: undefined, events: undefined };
 
-  test('arrives as it was told, once, and again when it is another', async () => {
+  test('arrives as it was reported, once, and again when it changes', async () => {
     await using exporter = await ExporterEnd.start();
     await using collector = new CollectorEnd(exporter.port);
     collector.stream.reportHealth(fine);
@@ -117,16 +117,16 @@ describe("what a collector says of its node's kernel", () => {
     const bad = { accounting: false, timestamps: false, events: 2, counterDecreases: 3, entriesWithoutCounters: 4 };
     collector.stream.reportHealth(bad);
     await until('the second', () => exporter.healths.length === 2);
-    collector.stream.reportHealth(silent);
+    collector.stream.reportHealth(unknown);
     await until('the third', () => exporter.healths.length === 3);
     expect(exporter.healths).toEqual([
       ['node-a', fine],
       ['node-a', bad],
-      ['node-a', silent],
+      ['node-a', unknown],
     ]);
   });
 
-  test('while nobody listens the newest counts; every stream gets it; batches go on beside it', async () => {
+  test('without a stream the newest counts; every stream gets it; batches go on beside it', async () => {
     await using first = await ExporterEnd.start();
     await using proxy = await listening(first.port);
     proxy.proxy.schedule('cut', 1);
@@ -187,7 +187,7 @@ describe('stream, with one side restarted', () => {
     await until('the commit', () => second.outbox.length === 0);
   });
 
-  test('both restarted: only what nobody has is gone', async () => {
+  test('both restarted: only what neither has is lost', async () => {
     const firstExporter = await ExporterEnd.start();
     const firstCollector = new CollectorEnd(firstExporter.port);
     firstCollector.send();

@@ -62,7 +62,7 @@ function contents(name: string): Record<string, string> {
 
 const versions = () => NAMES.map((name) => server.secret('ns', name)?.metadata.resourceVersion);
 
-test('wrong flags end it with 2, before it asks anybody', async () => {
+test('wrong flags end it with 2, before any request', async () => {
   const { code, log } = await run('-renew-before=9000h');
   expect(code).toBe(2);
   expect(log).toContain('-renew-before: has to be shorter than -validity');
@@ -123,7 +123,7 @@ test('from the first installation to a renewed stream', async () => {
   tls.stop();
 });
 
-test('a Secret that somebody removed is named, with the rule that would make it anew', async () => {
+test('a Secret that was removed is named, with the rule that would make it anew', async () => {
   server.deleteSecret('ns', COLLECTOR);
   const { code, log } = await run();
   expect(code).toBe(1);

@@ -95,7 +95,7 @@ class Ends implements AsyncDisposable {
   }
 }
 
-test('renewed certificates are taken while both run, whoever sees his Secret first', async () => {
+test('renewed certificates are taken while both run, whichever sees its Secret first', async () => {
   const old = await after(undefined, 61);
   const renewed = await after(old, 0);
   expect(renewed.exporter['tls.crt']).not.toBe(old.exporter['tls.crt']);
@@ -109,7 +109,7 @@ test('renewed certificates are taken while both run, whoever sees his Secret fir
   await ends.brings(early);
 });
 
-test('a new authority is taken while both run, at each step and whoever sees his Secret first', async () => {
+test('a new authority is taken while both run, at each step and whichever sees its Secret first', async () => {
   const steps = [await after(undefined, 246.5)];
   // Leaves are renewed as the days go; then the authority is introduced, signs, and is alone.
   for (const daysAgo of [186, 126, 66, 6, 1.5, 0.9, 0.3]) steps.push(await after(steps.at(-1), daysAgo));
@@ -183,7 +183,7 @@ async function shake(port: number, { collector }: CertificateSet, trusted: strin
   }
 }
 
-test('a session from before an authority was given up opens nothing after it', async () => {
+test('a session from before an authority was removed opens nothing after it', async () => {
   const [old, anew] = [await after(undefined, 1), await after(undefined, 0)];
   await using ends = await Ends.start(old);
   const { port } = ends.exporter;

@@ -6,7 +6,7 @@ describe('a total is the sum of its rises', () => {
     ['no sample', [], 0],
     ['one sample is no rise', [500], 0],
     ['from the zero before it', [0, 500], 500],
-    ['rises and standing still', [0, 5, 5, 9], 9],
+    ['rises and stays', [0, 5, 5, 9], 9],
     ['what the first sample holds does not count', [3, 5], 2],
     ['a fall counts from zero', [0, 10, 4, 6], 16],
     ['a restart with a zero', [0, 10, 0, 4], 14],

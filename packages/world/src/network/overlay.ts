@@ -130,7 +130,7 @@ function onPod(node: Node, { address }: Pod): string[] {
   ];
 }
 
-/** FLANNEL-POSTRTG of flannel's pkg/trafficmngr/iptables, after kube-proxy's own rule (which takes its mark away: outer packets keep it). */
+/** FLANNEL-POSTRTG of flannel's pkg/trafficmngr/iptables, after kube-proxy's own rule (which removes its mark: outer packets keep it). */
 function postrouting({ podRange }: Node): string[] {
   const flannel = FAMILIES.flatMap((family) => {
     const [ip, all, own] = [IP[family], ALL_PODS[family], podRange[family]];

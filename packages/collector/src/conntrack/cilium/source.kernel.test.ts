@@ -1,5 +1,4 @@
 import { fileURLToPath } from 'node:url';
-import { Answering } from '@egressd/world/answering';
 import { type BpfFolder, openBpfFolder } from '@egressd/world/cilium/bpf-maps';
 import { CiliumNode, type LabClock, lifetimeIn, manyKeys, type RawEntry } from '@egressd/world/cilium/cilium-node';
 import {
@@ -10,6 +9,7 @@ import {
   type Tuple,
   tupleBytes,
 } from '@egressd/world/cilium/entries';
+import { Coprocess } from '@egressd/world/coprocess';
 import { NODE } from '@egressd/world/daemons/daemon-command';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { FlowTable } from '../../flow-table/flow-table.ts';
@@ -124,7 +124,7 @@ test('250,000 entries, read and reduced: every one once, and what moved to the b
   };
   put(1);
   // A process of its own: inside of a test the flow table takes many times as long.
-  const turns = new Answering(NODE[0]!, [...NODE.slice(1), CYCLE_PROCESS, folder.globals]);
+  const turns = new Coprocess(NODE[0]!, [...NODE.slice(1), CYCLE_PROCESS, folder.globals]);
   try {
     const [, , moved, rows] = await turns.ask();
     expect([moved, rows]).toEqual([0, 0]);

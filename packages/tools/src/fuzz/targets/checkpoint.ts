@@ -85,8 +85,8 @@ export const CHECKPOINT: Target = {
     const { mode, nodes, totals, sinks } = read.checkpoint;
     const [offsets, aggregate] = [new BatchOffsets(), new Aggregate()];
     offsets.restore(nodes);
-    const standing = aggregate.restore(totals);
-    for (const image of sinks.values()) new SinkState(SINK).restore(image, standing);
+    const restored = aggregate.restore(totals);
+    for (const image of sinks.values()) new SinkState(SINK).restore(image, restored);
     const snapshot = aggregate.snapshot(4000, offsets.positions());
     must(snapshot.series.length === totals.ids.length, 'series are lost');
     const again = encodeCounted({ mode, nodes: offsets.image(() => undefined), totals: aggregate.image(snapshot) });

@@ -7,7 +7,7 @@ import { directedBytes, summedBytes, tupleBytes } from '@egressd/world/cilium/en
 import { must, type Target } from '../target.ts';
 
 const CLOCK = clockAt('jiffies', { seconds: 1000, tickRate: 250 });
-const NOBODY = new Endpoints(1);
+const NO_ENDPOINTS = new Endpoints(1);
 
 /** Entries of Cilium's maps: a byte for the family, then keys and values by turns. */
 export const CILIUM_ENTRIES: Target = {
@@ -36,17 +36,17 @@ export const CILIUM_ENTRIES: Target = {
     const values = Uint8Array.from(Buffer.concat(each.map((i) => piece(i, keyBytes, VALUE_BYTES))));
     const tally = startTally();
     const block = newBlock(family, count);
-    const reading = { endpoints: NOBODY, clock: CLOCK, tally };
+    const reading = { endpoints: NO_ENDPOINTS, clock: CLOCK, tally };
     const got = decodeEntries(viewEntries(family, keys, values), 0, count, 0, block, reading);
-    const leftOut = tally.service + tally.related + tally.counted_at_source + tally.no_counters + tally.undecodable;
+    const skipped = tally.service + tally.related + tally.counted_at_source + tally.no_counters + tally.undecodable;
     must(
-      got.next === count && got.count + leftOut === count,
-      `${got.count} records and ${leftOut} left out of ${count}`,
+      got.next === count && got.count + skipped === count,
+      `${got.count} records and ${skipped} skipped of ${count}`,
     );
   },
 };
 
-/** A description of types, of which the kernel gives out what somebody loaded. */
+/** A description of types, of which the kernel hands out what a process loaded. */
 export const BTF: Target = {
   name: 'btf',
   about: 'a description of types (BTF)',

@@ -76,7 +76,7 @@ export const KUBERNETES_LIST: Target = {
     for (const other of others) mustEqual(other, whole, 'in other pieces, a list says something else');
     const list = parsed(textOf(input)) as { items?: unknown } | undefined;
     if (whole === undefined || !Array.isArray(list?.items) || !list.items.every(isObject)) return;
-    // Two keys of the same name: JSON.parse takes the last, a reader that streams has given the first away.
+    // Two keys of the same name: JSON.parse takes the last, a streaming reader has handed on the first.
     if (textOf(input).split('items').length > 2) return;
     mustEqual(whole.items.map(parsed), list.items, 'a list has other items');
   },
@@ -96,7 +96,7 @@ function itemsOf(chunks: readonly Buffer[]): { items: string[]; rest: string } |
 /** Lines of a watch with objects in them. */
 export const KUBERNETES_OBJECT: Target = {
   name: 'kubernetes-object',
-  about: 'pods and nodes of the Kubernetes API, as a watch tells of them',
+  about: 'pods and nodes of the Kubernetes API, as a watch sends them',
   seeds: () => [POD, NODE].map((object) => bytesOf(JSON.stringify(object))),
   words: [...words, '"2026-13-45T99:99:99Z"', '"Succeeded"', '"::"', '"10.0.0.0/99"'],
   run(input) {

@@ -29,7 +29,7 @@ export const NETLINK: Target = {
   },
   run(input) {
     const [first, second] = FILLS.map((fill) => decodeAll(input, fill));
-    // What lies behind the datagram must make no difference: nobody may read it.
+    // What lies behind the datagram must make no difference: no decoder may read it.
     mustEqual(first, second, 'bytes behind the datagram were read');
   },
 };
@@ -58,6 +58,6 @@ function decodeAll(input: Uint8Array, fill: number): unknown {
     memory.subarray(RECORDS * STRIDE).every((word) => word === fill),
     'it wrote behind the block',
   );
-  const { shapes: _, ...told } = dump;
-  return { records, told };
+  const { shapes: _, ...state } = dump;
+  return { records, state };
 }

@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface, type Interface } from 'node:readline';
 import { waitForExit } from './network/commands.ts';
 
-/** A program that answers each line with a line of numbers. */
-export class Answering {
+/** A coprocess: a program that answers each line on its stdin with a line of numbers. */
+export class Coprocess {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
 
