@@ -4,7 +4,7 @@ import { parseCertificatesFlags } from './flags.ts';
 const GOOD = ['-namespace=ns', '-ca-secret=ca', '-exporter-secret=e', '-collector-secret=c', '-dns-names=e,e.ns.svc'];
 const parse = (...argv: string[]) => parseCertificatesFlags(argv, {});
 
-test('what has to be said is enough', () =>
+test('the required flags are enough', () =>
   expect(parse(...GOOD)).toMatchObject({
     kind: 'values',
     values: { dnsNames: ['e', 'e.ns.svc'], validity: 90 * 86_400_000, renewBefore: 30 * 86_400_000 },

@@ -6,7 +6,7 @@ import { type CertificateSet, ROLES, type Role } from './certificate-set.ts';
 import { CertificateError, type RenewalPolicy, renewCertificates } from './renewal.ts';
 import { SecretConflict, type Secrets, type StoredSecret } from './secrets.ts';
 
-/** Attempts in all: after that whoever started the program decides whether to run it again. */
+/** Attempts in all; after that the program fails, and its Job or CronJob runs it again. */
 const MAX_ATTEMPTS = 6;
 /** From half a second; the API server may ask for more. */
 const BACKOFF: BackoffLimits = { minMs: 500, maxMs: 8_000 };

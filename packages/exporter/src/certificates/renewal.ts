@@ -92,7 +92,7 @@ async function authorityFor(
   if (typeof current !== 'string' && cause === undefined) return { pair: current, cause };
   const issued = await issueCertificate({
     purpose: 'authority',
-    // An operator must be able to tell two authorities apart.
+    // An operator must be able to distinguish two authorities.
     commonName: `egressd-authority ${new Date(nowMs).toISOString().slice(0, 19)}Z`,
     dnsNames: [],
     notBeforeMs: nowMs - CLOCK_SKEW_MS,

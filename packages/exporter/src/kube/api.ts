@@ -14,7 +14,7 @@ const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_FAILURE_BYTES = 64 * 1024;
 
 /** One request. */
-export interface ApiRequest {
+interface ApiRequest {
   readonly attributes: ResourceAttributes;
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;

@@ -94,7 +94,7 @@ const pod = (name: string, node: string, ips: string[], more: Partial<PodDescrip
   ...more,
 });
 
-/** `name` of the pod or node that has the address from then on, `nobody`, or `a|b`. */
+/** `name` of the pod or node that has the address from then on, `none`, or `a|b`. */
 function who(ip: string, fromMs = Date.now(), toMs = fromMs + 1): string {
   const found = owners.ownerBetween(parseAddress(ip)!, 0, fromMs, toMs);
   if (found.known === 'none') return 'none';
@@ -169,7 +169,7 @@ describe('owners of addresses', () => {
     server.putPod(pod('job-b', 'n1', ['10.0.0.1'], { startedMs: at(20) }));
     server.putPod(pod('job-b', 'n1', ['10.0.0.1'], { startedMs: at(20), phase: 'Failed', finishedMs: at(30) }));
     server.putPod(pod('job-c', 'n2', ['10.0.0.1'], { startedMs: at(40) }));
-    // Finished pods stay in the API, and are told of again and again.
+    // Finished pods stay in the API, and are updated again and again.
     server.putPod(pod('job-a', 'n1', ['10.0.0.1'], { startedMs: at(0), ...ended, labels: { touched: 'yes' } }));
     server.putPod(pod('last', 'n1', ['10.0.0.9']));
     await until(() => who('10.0.0.9') === 'last');
@@ -273,7 +273,7 @@ describe('connections', () => {
   test.each<[string, object]>([
     ['TLS', {}],
     ['plain', { tls: undefined }],
-  ])('a watch that is dropped in the middle of a line goes on where it was, without a list: %s', async (_, tls) => {
+  ])('a watch that is dropped in the middle of a line is resumed, without a list: %s', async (_, tls) => {
     await startServer({ ...tls, pods: [pod('a', 'n1', ['10.0.0.1'])] });
     await follow();
     for (let round = 1; round <= 3; round++) {
@@ -341,7 +341,7 @@ describe('connections', () => {
     ['404', { kind: 'status', code: 404, body: 'page not found' }, 'unexpected'],
     ['a body that breaks off', { kind: 'broken_off', body: '{"kind":"NodeList","items":[' }, 'unreachable'],
     ['reset', { kind: 'reset' }, 'unreachable'],
-  ])('%s once, then it goes on', async (_, fault, reason) => {
+  ])('%s once, then it recovers', async (_, fault, reason) => {
     await startServer({ pods: [pod('a', 'n1', ['10.0.0.1'])] });
     let left = 1;
     server.fault = () => (left-- > 0 ? (fault as ReturnType<typeof server.fault>) : undefined);
@@ -400,11 +400,11 @@ describe('events', () => {
     await follow({ now: () => now });
     const posted = () => server.requests.filter(({ method }) => method === 'POST');
     const log = createLog('debug', () => {});
-    const tell = (event: NodeEvent): void => kubernetes!.record(event);
-    const speaking = new Set(['n1', 'n2', 'stranger']);
-    const watch = new NodeProblemWatch({ streaming: () => speaking, report: tell, log, registry, now: () => now });
+    const record = (event: NodeEvent): void => kubernetes!.record(event);
+    const streaming = new Set(['n1', 'n2', 'other']);
+    const watch = new NodeProblemWatch({ streaming: () => streaming, report: record, log, registry, now: () => now });
     const fine = { accounting: true, timestamps: true, events: 1, counterDecreases: 0, entriesWithoutCounters: 0 };
-    watch.take(collectorOf('stranger'), { ...fine, accounting: false });
+    watch.take(collectorOf('other'), { ...fine, accounting: false });
     watch.take(collectorOf('n1'), { ...fine, accounting: false });
     watch.take(collectorOf('n2'), fine);
     watch.take(collectorOf('n2'), { ...fine, counterDecreases: 4 });

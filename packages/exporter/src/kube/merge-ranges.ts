@@ -32,8 +32,8 @@ function joinHalves(ranges: Range[]): void {
 function canonical({ bytes, bits }: Range): Range {
   const clean = new Uint8Array(ADDRESS_BYTES);
   for (let i = 0; i < ADDRESS_BYTES; i++) {
-    const kept = Math.min(Math.max(bits - 8 * i, 0), 8);
-    clean[i] = bytes[i]! & (0xff00 >> kept);
+    const prefixBits = Math.min(Math.max(bits - 8 * i, 0), 8);
+    clean[i] = bytes[i]! & (0xff00 >> prefixBits);
   }
   return { bytes: clean, bits };
 }

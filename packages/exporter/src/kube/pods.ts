@@ -8,7 +8,7 @@ import { type OnProblem, type PodFacts, readPod } from './records.ts';
 type PodOwners = Pick<OwnerSource, 'upsertPod' | 'endPod'>;
 
 /**
- * Pods, from list and watch to the owners. Of a pod that has a node only whether it still runs is kept, by UID:
+ * Pods, from list and watch to the owners. The only state of a pod that has a node is whether it still runs, by UID:
  *
  *   running    uid -> its addresses, as keys
  *   finished   uids of pods that have ended and are still in the API: further changes of them are ignored

@@ -20,7 +20,7 @@ const texts = (addresses: readonly Uint8Array[]) => addresses.map((bytes) => for
 const ended = (...at: string[]) => at.map((finishedAt) => ({ state: { terminated: { finishedAt } } }));
 
 describe('a pod', () => {
-  test('as it is kept', () => {
+  test('as it is read', () => {
     expect(pod()).toEqual({
       pod: {
         key: 'u',
@@ -50,7 +50,7 @@ describe('a pod', () => {
     expect(pod({}, status).problems).toEqual(problems);
   });
 
-  test('has its addresses since its network was there, where that is told', () => {
+  test('has its addresses since its network was there, where the status has that', () => {
     const condition = { type: 'PodReadyToStartContainers', lastTransitionTime: '2026-01-02T03:05:00Z' };
     const since = (status: string) => pod({}, { conditions: [{ ...condition, status }] }).pod.fromMs;
     expect([since('True'), since('False')]).toEqual([Date.parse('2026-01-02T03:05:00Z'), START_MS]);
@@ -81,7 +81,7 @@ describe('a pod', () => {
       false,
       undefined,
     ],
-    ['succeeded, nobody says when', { phase: 'Succeeded' }, true, undefined],
+    ['succeeded, without a time', { phase: 'Succeeded' }, true, undefined],
     ['one of two still runs', { containerStatuses: [...ended(START), { state: { running: {} } }] }, false, undefined],
   ])('its end: %s', (_, status, finished, endedMs) => {
     expect(pod({}, status)).toMatchObject({ finished, endedMs });

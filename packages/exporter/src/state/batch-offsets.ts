@@ -1,9 +1,9 @@
 import { Bug } from '@egressd/flow/bug';
 import type { Position } from '../aggregate/snapshot.ts';
 
-/** Nodes that are kept at a time. A further one is refused until idle ones are evicted. */
+/** Most nodes at a time. A further one is refused until idle ones are evicted. */
 const MAX_NODES = 20_000;
-/** Epochs that are kept a node: the current one, and those it may come back to. */
+/** Most epochs of a node: the current one, and those that it may come back to. */
 export const MAX_EPOCHS_PER_NODE = 4;
 /** A node that has sent nothing for so long is evicted: its collector has long received its last ack. */
 export const NODE_IDLE_MS = 24 * 60 * 60 * 1000;
@@ -14,17 +14,17 @@ export const NODE_IDLE_MS = 24 * 60 * 60 * 1000;
  *   applied     it is in the totals, in memory
  *   committed   it can no longer be lost: the collector may discard it
  */
-export interface Offsets {
+interface Offsets {
   readonly applied: number;
   readonly committed: number;
 }
 
 /** One epoch of a node's batches. */
-export interface EpochImage extends Offsets {
+interface EpochImage extends Offsets {
   readonly epoch: string;
 }
 
-/** What is kept of a node; the current epoch first. */
+/** The epochs of a node, the current one first. */
 export interface NodeImage {
   readonly node: string;
   readonly epochs: readonly EpochImage[];
@@ -162,7 +162,7 @@ export class BatchOffsets {
 
   /**
    * Evicts nodes that have sent nothing for `NODE_IDLE_MS`.
-   * @param connected nodes that are kept however idle
+   * @param connected nodes that are not evicted, however idle
    * @returns how many were evicted
    */
   evictIdle(nowMs: number, connected: (node: string) => boolean): number {

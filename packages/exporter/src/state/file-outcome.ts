@@ -2,7 +2,7 @@
  * Why a state file cannot be used: `foreign`: egressd did not write it; `version`: another version of egressd did; `damaged`: truncated,
  * or modified since it was written.
  */
-export const UNUSABLE_REASONS = ['foreign', 'version', 'damaged'] as const;
+const UNUSABLE_REASONS = ['foreign', 'version', 'damaged'] as const;
 export type UnusableReason = (typeof UNUSABLE_REASONS)[number];
 
 /** The reasons in words, for the log. */

@@ -1,26 +1,20 @@
-import { type Log, LogLimiter } from '@egressd/daemon/log';
+import type { Log } from '@egressd/daemon/log';
 import { sleep } from '@egressd/daemon/sleep';
 import { Bug } from '@egressd/flow/bug';
 import type { Registry } from 'prom-client';
-import type { Position, Series, Snapshot } from '../../aggregate/snapshot.ts';
+import type { Series, Snapshot } from '../../aggregate/snapshot.ts';
 import type { SinkStateImage } from '../../sinks/delivery/sink-state-image.ts';
 import { StateFile } from '../file.ts';
-import { UNUSABLE_TEXT, type UnusableReason } from '../file-outcome.ts';
-import { type Checkpoint, type CountedImage, decodeCheckpoint, encodeCheckpoint, encodeCounted } from './format.ts';
-import { type CheckpointMetrics, createCheckpointMetrics } from './metrics.ts';
+import { type CapturedCheckpoint, CheckpointFile, type SavedSnapshot } from './checkpoint-file.ts';
+import { type Checkpoint, type CountedImage, encodeCheckpoint, encodeCounted } from './format.ts';
+import { createCheckpointMetrics } from './metrics.ts';
 
-/** A longer file is neither written nor read. `npm run bench` says how many bytes a series takes: this is room for millions. */
+/** A longer file is neither written nor read. `npm run bench` measures how many bytes a series takes: this is room for millions. */
 const MAX_CHECKPOINT_BYTES = 1024 * 1024 * 1024;
 /** The disk may fail for so long before the state is degraded: until then nothing is sent or committed. */
 const GRACE_MS = 60_000;
 /** Between two attempts to write, while it fails. */
 const RETRY_MS = 2000;
-
-/** A snapshot that is in a checkpoint on the disk. */
-export interface SavedSnapshot {
-  readonly timeMs: number;
-  readonly position: Position;
-}
 
 /** What the checkpoint needs of a sink: its state now, which has absorbed the last snapshot. */
 interface ImagedSink {
@@ -53,7 +47,7 @@ interface Waiter {
  * Saves the exporter's state in one file, so that a kill at any moment costs nothing.
  *
  *   requests  1   2   3   4   5         each asks that the state of its moment is on the disk
- *             completed   |   requested one capture completes all requests until then; one is written at a time
+ *             completed   |   requested one capture completes all requests up to it; one is written at a time
  *                      captured
  *
  * A checkpoint is captured in one turn of the event loop: the totals of the last snapshot, the offsets of the batches in them, and the
@@ -71,9 +65,7 @@ interface Waiter {
 export class CheckpointStore {
   readonly ephemeral: boolean;
   readonly #options: CheckpointStoreOptions;
-  readonly #file: NonNullable<CheckpointStoreOptions['file']>;
-  readonly #metrics: CheckpointMetrics;
-  readonly #logLimiter = new LogLimiter();
+  readonly #file: CheckpointFile;
   readonly #closing = new AbortController();
   readonly #waiters = new Set<Waiter>();
   #snapshot: (SavedSnapshot & { readonly series: readonly Series[]; readonly counted: Buffer }) | undefined;
@@ -82,45 +74,28 @@ export class CheckpointStore {
   #requested = 0;
   #completed = 0;
   #working: Promise<void> | undefined;
-  #failingSince: number | undefined;
-  #saved: SavedSnapshot | undefined;
-  #degraded = false;
 
   constructor(options: CheckpointStoreOptions) {
     this.#options = options;
     this.ephemeral = options.ephemeral;
-    this.#file = options.file ?? new StateFile(options.folder, 'checkpoint', MAX_CHECKPOINT_BYTES);
-    this.#metrics = createCheckpointMetrics(options.registry);
-    this.#metrics.setDegraded(false);
+    const { folder, log, registry, graceMs = GRACE_MS } = options;
+    const file = options.file ?? new StateFile(folder, 'checkpoint', MAX_CHECKPOINT_BYTES);
+    this.#file = new CheckpointFile({ file, metrics: createCheckpointMetrics(registry), log, graceMs });
   }
 
   /** The newest snapshot on the disk; undefined: none of this process. */
   get saved(): SavedSnapshot | undefined {
-    return this.#saved;
+    return this.#file.saved;
   }
 
   /** The disk fails for longer than the grace period: nothing of this process is on it. */
   get degraded(): boolean {
-    return this.#degraded;
+    return this.#file.degraded;
   }
 
   /** Reads the checkpoint of the process before; undefined: there is none that can be used. */
-  async load(): Promise<Checkpoint | undefined> {
-    const { log } = this.#options;
-    const { path } = this.#file;
-    try {
-      const bytes = await this.#file.read();
-      if (bytes === undefined) return this.#loaded('none');
-      const decoded = decodeCheckpoint(bytes);
-      if (decoded.ok) return this.#loaded('restored', decoded.checkpoint);
-      await this.#putAside(decoded.reason);
-    } catch (error) {
-      this.#metrics.countRead('unreadable');
-      const advice = 'see the permissions of -state-dir; what was committed and not delivered is lost';
-      const fields = { reason: 'unreadable', path, error: describe(error), advice };
-      log.error('checkpoint cannot be read, totals start at zero', fields);
-    }
-    return undefined;
+  load(): Promise<Checkpoint | undefined> {
+    return this.#file.load();
   }
 
   /**
@@ -171,7 +146,7 @@ export class CheckpointStore {
   async close(deadlineMs: number): Promise<boolean> {
     const last = this.durable(AbortSignal.timeout(deadlineMs));
     this.#closing.abort();
-    return (await last) && !this.#degraded;
+    return (await last) && !this.degraded;
   }
 
   #work(): void {
@@ -183,34 +158,16 @@ export class CheckpointStore {
       // After the turn of the event loop in which all sinks absorb the snapshot and request.
       await Promise.resolve();
       const request = this.#requested;
-      const done = await this.#attempt(request);
-      if (!done && this.#closing.signal.aborted) this.#complete(request, false);
-      else if (!done) await sleep(this.#options.retryMs ?? RETRY_MS, this.#closing.signal);
+      if (await this.#file.save(() => this.#capture())) {
+        this.#complete(request, true);
+        this.#options.onChange();
+      } else if (this.#closing.signal.aborted) this.#complete(request, false);
+      else await sleep(this.#options.retryMs ?? RETRY_MS, this.#closing.signal);
     }
     this.#working = undefined;
   }
 
-  /** @returns whether the request is completed: written, or degraded */
-  async #attempt(request: number): Promise<boolean> {
-    const started = performance.now();
-    try {
-      const { timeMs, position, pieces } = this.#capture();
-      await this.#file.write(...pieces);
-      const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
-      this.#metrics.countWritten(Date.now(), bytes, (performance.now() - started) / 1000);
-      this.#saved = { timeMs, position };
-      this.#recovered();
-    } catch (error) {
-      this.#metrics.countFailed();
-      this.#logFailed(error);
-      if (!(await this.#degrade())) return false;
-    }
-    this.#complete(request, true);
-    this.#options.onChange();
-    return true;
-  }
-
-  #capture(): SavedSnapshot & { readonly pieces: readonly Buffer[] } {
+  #capture(): CapturedCheckpoint {
     if (this.#snapshot === undefined) throw new Bug('a checkpoint before the first snapshot');
     const { timeMs, position, series, counted } = this.#snapshot;
     const sinks = new Map(Array.from(this.#sinks, ([name, sink]) => [name, sink.image(series)]));
@@ -221,95 +178,4 @@ export class CheckpointStore {
     this.#completed = request;
     for (const waiter of this.#waiters) if (waiter.request <= request) waiter.end(durable);
   }
-
-  #recovered(): void {
-    if (this.#failingSince === undefined) return;
-    this.#failingSince = undefined;
-    this.#setDegraded(false);
-    this.#options.log.info('checkpoint writes recovered', { reason: 'recovered', path: this.#file.path });
-  }
-
-  /** After a failed write. @returns whether the exporter continues without the disk: after the grace period, once the file is gone */
-  async #degrade(): Promise<boolean> {
-    this.#failingSince ??= performance.now();
-    if (performance.now() - this.#failingSince < (this.#options.graceMs ?? GRACE_MS)) return false;
-    try {
-      await this.#file.remove();
-    } catch (error) {
-      this.#setDegraded(false);
-      this.#logBlocked(error);
-      return false;
-    }
-    this.#setDegraded(true);
-    return true;
-  }
-
-  #setDegraded(degraded: boolean): void {
-    this.#metrics.setDegraded(degraded);
-    if (degraded && !this.#degraded)
-      this.#options.log.error('state directory degraded, continuing without it', {
-        reason: 'degraded',
-        path: this.#file.path,
-        advice: 'a restart now starts at zero; every checkpoint tries to write again',
-      });
-    this.#degraded = degraded;
-  }
-
-  #logBlocked(error: unknown): void {
-    this.#logLimiter.limit('blocked', (suppressed) =>
-      this.#options.log.error('checkpoint can be neither written nor removed, nothing is sent or committed', {
-        reason: 'blocked',
-        path: this.#file.path,
-        error: describe(error),
-        advice:
-          'repair the disk; or stop the exporter, remove the file where that is possible, and start it without -state-dir',
-        suppressed,
-      }),
-    );
-  }
-
-  #logFailed(error: unknown): void {
-    this.#logLimiter.limit('write_failed', (suppressed) =>
-      this.#options.log.error('checkpoint write failed', {
-        reason: 'write_failed',
-        path: this.#file.path,
-        error: describe(error),
-        advice: 'see whether the disk is full, and the permissions of -state-dir',
-        suppressed,
-      }),
-    );
-  }
-
-  #loaded(outcome: 'none' | 'restored', checkpoint?: Checkpoint): Checkpoint | undefined {
-    this.#metrics.countRead(outcome);
-    if (checkpoint === undefined) return undefined;
-    const { totals, nodes, sinks } = checkpoint;
-    this.#metrics.setRestored(totals.ids.length);
-    this.#options.log.info('checkpoint restored', {
-      path: this.#file.path,
-      series: totals.ids.length,
-      nodes: nodes.length,
-      sinks: sinks.size,
-      written: new Date(totals.timeMs).toISOString(),
-    });
-    return checkpoint;
-  }
-
-  async #putAside(reason: UnusableReason): Promise<void> {
-    this.#metrics.countRead(reason);
-    const aside = await this.#file.putAside();
-    this.#options.log.error('checkpoint is unusable and put aside, totals start at zero', {
-      reason,
-      path: this.#file.path,
-      error: UNUSABLE_TEXT[reason],
-      aside,
-      advice: 'what was committed and not delivered is lost; collectors send the rest again',
-    });
-  }
-}
-
-/** The message of an error; with a stack where the program itself is wrong. */
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error instanceof Bug || error instanceof TypeError ? (error.stack ?? error.message) : error.message;
 }

@@ -21,7 +21,7 @@ interface HistoryOwner {
 }
 
 /** Options of `IpHistoryStore`. */
-export interface IpHistoryStoreOptions {
+interface IpHistoryStoreOptions {
   /** The state directory; created where it is missing. */
   readonly folder: string;
   /** Before any source has delivered its first state. */
