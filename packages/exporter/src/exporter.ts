@@ -4,7 +4,7 @@ import { Aggregate } from './aggregate/aggregate.ts';
 import type { RestoredTotals } from './aggregate/image.ts';
 import type { Snapshot } from './aggregate/snapshot.ts';
 import { authorizeNode } from './authorization/authorize-node.ts';
-import { enrich } from './enrich/enrich.ts';
+import { type EnrichOptions, enrich } from './enrich/enrich.ts';
 import { createExporterMetrics, type ExporterMetrics } from './metrics.ts';
 import type { OwnerRegistry } from './owners/registry.ts';
 import { PendingBatches } from './pending/pending-batches.ts';
@@ -42,6 +42,8 @@ export interface ExporterOptions {
   readonly state?: KeptState | undefined;
   /** `/metrics`, where it shows traffic: takes every snapshot. */
   readonly exposition?: { update(snapshot: Snapshot): void } | undefined;
+  /** What the configuration says of addresses without an owner. */
+  readonly enrich?: EnrichOptions;
   readonly registry: Registry;
   readonly log: Log;
   readonly now?: () => number;
@@ -182,7 +184,7 @@ export class Exporter {
 
   #enrich(batches: readonly ReceivedBatch[]): void {
     for (const batch of batches) {
-      const enriched = enrich(batch, this.#options.owners);
+      const enriched = enrich(batch, this.#options.owners, this.#options.enrich);
       this.#metrics.count(batch, enriched, this.#aggregate.add(enriched, this.#now()));
     }
   }

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { AddedFlows, Aggregate } from './aggregate/aggregate.ts';
-import type { Enriched, Moved } from './enrich/enrich.ts';
+import type { Enriched, Moved } from './enrich/enriched.ts';
 import { VERDICTS } from './enrich/verdict.ts';
 import type { OwnerRegistry } from './owners/registry.ts';
 import { OUTCOMES, type PendingBatches } from './pending/pending-batches.ts';
@@ -30,6 +30,7 @@ export function createExporterMetrics(
     'Flows added to a ~other series at the cardinality limit: there are too many series.',
   );
   const dropped = bytesAndPairs(registry, 'dropped', DROPPED_HELP);
+  const unlisted = bytesAndPairs(registry, 'unlisted', UNLISTED_HELP);
   const unknown = bytesAndPairs(registry, 'unknown_owner', UNKNOWN_HELP);
   for (const reason of VERDICTS) if (reason !== 'kept') dropped({ reason }, { pairs: 0, bytes: 0, packets: 0 });
   gauges(registry, aggregate, owners);
@@ -41,12 +42,15 @@ export function createExporterMetrics(
       folded.inc(added.folded);
       for (const [reason, moved] of enriched.dropped) dropped({ reason }, moved);
       unknown({}, enriched.unknown);
+      unlisted({}, enriched.unlisted);
     },
   };
 }
 
 const DROPPED_HELP =
   'that give no flow, both directions, by reason. not_local, host_network, excluded_namespace: as meant; unknown_source: the address has no known owner, is it missing from the inventory?; ambiguous: its owner changed meanwhile; too_many_pairs: raise max-pairs of the collector.';
+const UNLISTED_HELP =
+  'of addresses in no list, given to the node that saw them (src_pod is empty): second addresses of pods, containers beside Kubernetes. keepUnlisted of the configuration leaves them out.';
 const UNKNOWN_HELP = "in flows with an end of the cluster's own ranges whose owner is not known.";
 
 function bytesAndPairs(

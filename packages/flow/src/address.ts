@@ -119,7 +119,10 @@ export function inRange(range: Range, bytes: Uint8Array, at = 0): boolean {
   return bytes[at + whole]! >> shift === range.bytes[whole]! >> shift;
 }
 
-/** Ranges that are never public: RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291; loopback, multicast, "this host". */
+/**
+ * Ranges that are never public: RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291; loopback, multicast, "this host"; and two that are
+ * not routed on the internet and used inside of networks: RFC 2544 (benchmarks) and RFC 1112, 4 (reserved).
+ */
 const NOT_PUBLIC: readonly Range[] = [
   '10.0.0.0/8',
   '172.16.0.0/12',
@@ -128,8 +131,9 @@ const NOT_PUBLIC: readonly Range[] = [
   '169.254.0.0/16',
   '127.0.0.0/8',
   '0.0.0.0/8',
+  '198.18.0.0/15',
   '224.0.0.0/4',
-  '255.255.255.255/32',
+  '240.0.0.0/4',
   'fc00::/7',
   'fe80::/10',
   'ff00::/8',

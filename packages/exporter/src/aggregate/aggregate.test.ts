@@ -3,7 +3,7 @@ import { emptyColumns } from '@egressd/flow/columns';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Endpoint } from '../enrich/endpoint.ts';
-import type { Enriched } from '../enrich/enrich.ts';
+import type { Enriched } from '../enrich/enriched.ts';
 import { KEPT, VERDICTS } from '../enrich/verdict.ts';
 import { Aggregate, EVICT_IDLE_AFTER_MS } from './aggregate.ts';
 import { formatKey, labelsOf, scopeOf } from './labels.ts';
@@ -36,7 +36,12 @@ function joined(rows: readonly Row[], local: readonly Endpoint[] = [A, B]): Enri
   });
   const elsewhere = VERDICTS.indexOf('not_local');
   const verdicts = Uint8Array.from(endpoints, (endpoint) => (local.includes(endpoint) ? KEPT : elsewhere));
-  return { parts: [{ flows, endpoints, verdicts }], dropped: new Map(), unknown: { pairs: 0, bytes: 0, packets: 0 } };
+  return {
+    parts: [{ flows, endpoints, verdicts }],
+    dropped: new Map(),
+    unknown: { pairs: 0, bytes: 0, packets: 0 },
+    unlisted: { pairs: 0, bytes: 0, packets: 0 },
+  };
 }
 
 /** `source > destination protocol tx/rx` a series, bytes. */

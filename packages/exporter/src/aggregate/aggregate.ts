@@ -1,5 +1,5 @@
 import { Bug } from '@egressd/flow/bug';
-import type { Enriched, EnrichedPart } from '../enrich/enrich.ts';
+import type { Enriched, EnrichedPart } from '../enrich/enriched.ts';
 import { KEPT } from '../enrich/verdict.ts';
 import { Endpoints, NO_ENDPOINT } from './endpoints.ts';
 import type { AggregateImage, OtherKind, RestoredTotals } from './image.ts';

@@ -8,6 +8,10 @@ export interface ExporterConfig {
   readonly inventory: string | undefined;
   /** CIDRs of the cluster (`10.0.0.0/8`) beside those of Kubernetes or the inventory: never public. */
   readonly clusterRanges: readonly string[];
+  /** CIDRs that are private and not the cluster's, whatever their numbers: never public. */
+  readonly privateRanges: readonly string[];
+  /** Traffic of addresses in no list counts for the node that saw it. */
+  readonly keepUnlisted: boolean;
   readonly metrics: {
     /** `/metrics` has the traffic series too. */
     readonly flows: boolean;

@@ -181,6 +181,8 @@ describe('what is read', () => {
         exportIntervalMs: 60_000,
         inventory: undefined,
         clusterRanges: [],
+        privateRanges: [],
+        keepUnlisted: true,
         metrics: { flows: true },
         sinks: [],
       });

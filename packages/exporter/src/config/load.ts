@@ -66,6 +66,8 @@ export function readConfig(text: string, file: string, environment: Environment)
     exportIntervalMs: interval !== undefined && 'ms' in interval ? interval.ms : value.exportInterval,
     inventory: value.inventory,
     clusterRanges: value.clusterRanges,
+    privateRanges: value.privateRanges,
+    keepUnlisted: value.keepUnlisted,
     metrics: { flows: value.metrics.flows ?? sinks.length === 0 },
     sinks,
   };

@@ -25,6 +25,8 @@ export function configSchema(folder: string) {
     exportInterval: orElse(durationSchema(EXPORT_INTERVAL), EXPORT_INTERVAL.default),
     inventory: orElse(path, undefined),
     clusterRanges: orElse(z.array(range), [] as string[]),
+    privateRanges: orElse(z.array(range), [] as string[]),
+    keepUnlisted: orElse(z.boolean(), true),
     metrics: orElse(z.strictObject({ flows: orElse(z.boolean(), undefined) }), { flows: undefined }),
     sinks: orElse(sinksSchema(path), {}),
     // Accepted from older releases, not used.

@@ -17,6 +17,8 @@ export function showConfig(config: ExporterConfig, file: unknown): string {
     exportInterval: formatDuration(config.exportIntervalMs),
     inventory: config.inventory,
     clusterRanges: config.clusterRanges,
+    privateRanges: config.privateRanges,
+    keepUnlisted: config.keepUnlisted,
     metrics: config.metrics,
     sinks: Object.fromEntries(sinks),
   };
@@ -29,6 +31,8 @@ export function describeConfig(config: ExporterConfig): Fields {
     'export-interval': formatDuration(config.exportIntervalMs),
     inventory: config.inventory,
     'cluster-ranges': config.clusterRanges.join(',') || undefined,
+    'private-ranges': config.privateRanges.join(',') || undefined,
+    'keep-unlisted': config.keepUnlisted ? undefined : false,
     'metrics-flows': config.metrics.flows,
     sinks: config.sinks.map((sink) => `${sink.name}:${sink.kind}`).join(','),
   };

@@ -37,6 +37,8 @@ export function isFolded(bytes: Uint8Array, at: number): boolean {
 export interface View {
   /** Never public, whatever their numbers. */
   readonly clusterRanges: readonly Range[];
+  /** Private, whatever their numbers, and not the cluster's. */
+  readonly privateRanges: readonly Range[];
   /** All public addresses count as one. */
   readonly groupPublicIps: boolean;
 }
@@ -49,7 +51,8 @@ export function endpointAt(bytes: Uint8Array, at: number, ownership: Ownership, 
   if (isFolded(bytes, at)) return isV4(bytes, at) ? FOLDED_V4 : FOLDED_V6;
   if (view.clusterRanges.some((range) => inRange(range, bytes, at)))
     return { key: addressKey(bytes, at), place: 'unknown', owner: NO_OWNER };
-  if (!isPublic(bytes, at)) return { key: addressKey(bytes, at), place: 'private', owner: NO_OWNER };
+  if (!isPublic(bytes, at) || view.privateRanges.some((range) => inRange(range, bytes, at)))
+    return { key: addressKey(bytes, at), place: 'private', owner: NO_OWNER };
   if (view.groupPublicIps) return isV4(bytes, at) ? FOLDED_V4 : FOLDED_V6;
   return { key: addressKey(bytes, at), place: 'public', owner: NO_OWNER };
 }

@@ -158,8 +158,7 @@ describe('what is not kept is counted', () => {
     ['two pods elsewhere', ['10.0.1.1', '10.0.2.1', 6, 10, 20], 'not_local'],
     ['a pod elsewhere and the internet', ['10.0.1.1', '198.51.100.7', 6, 10, 20], 'not_local'],
     ['a node elsewhere', ['192.168.0.2', '198.51.100.7', 6, 10, 20], 'not_local'],
-    ['nobody and nobody', ['10.9.9.9', '198.51.100.7', 6, 10, 20], 'unknown_source'],
-    ['nobody and what is folded', ['10.9.9.9', '0.0.0.0', 6, 10, 20], 'unknown_source'],
+    ['two of the internet', ['198.51.100.8', '198.51.100.7', 6, 10, 20], 'unknown_source'],
     ['the node itself', ['192.168.0.1', '198.51.100.7', 6, 10, 20], 'host_network'],
     ['to the node itself', ['10.0.1.1', '192.168.0.1', 6, 10, 20], 'host_network'],
     ['an excluded pod', ['10.0.0.53', '198.51.100.7', 17, 10, 20], 'excluded_namespace'],
@@ -217,13 +216,19 @@ describe('an address that changed hands meanwhile', () => {
   });
 
   test.each<[string, [string, string, string], [string, string, string], string]>([
-    ['one of them elsewhere', ['j1', 'x', 'n1'], ['j2', 'x', 'n2'], 'ambiguous'],
     ['one of them excluded', ['j1', 'x', 'n1'], ['j2', 'kube-system', 'n1'], 'ambiguous'],
     ['both excluded', ['j1', 'kube-system', 'n1'], ['j2', 'kube-system', 'n1'], 'excluded_namespace'],
     ['both elsewhere', ['j1', 'x', 'n2'], ['j2', 'x', 'n3'], 'not_local'],
   ])('%s: %s', (_, before, after, reason) => {
     const { dropped } = enrich(batch([['10.0.0.77', '198.51.100.7', 6, 10, 20]]), handedOver(before, after));
     expect([...dropped.keys()]).toEqual([reason]);
+  });
+
+  test('one of them elsewhere: what its own node sees of the other is its own', () => {
+    const owners = handedOver(['j1', 'x', 'n1'], ['j2', 'x', 'n2']);
+    const { parts, dropped } = enrich(batch([['10.0.0.77', '198.51.100.7', 6, 10, 20]]), owners);
+    expect(dropped.size).toBe(0);
+    expect(parts[0]!.endpoints.at(-1)!.owner).toMatchObject({ pod: 'j1', node: 'n1' });
   });
 
   test('as a destination it is the unknown, in the zone that all of them share', () => {
@@ -280,4 +285,72 @@ test('every byte of every row is in a flow or counted as dropped, once', () => {
 
 test('kept is the first verdict', () => {
   expect(VERDICTS[KEPT]).toBe('kept');
+});
+
+describe('an address in no list is local to the node that saw it', () => {
+  test.each<[string, Row, string[]]>([
+    [
+      'IPv4 egress of an IPv6 pod',
+      ['169.254.172.3', '198.51.100.7', 6, 10, 20],
+      ['n1 > public:0:0:0:0:0:ffff:c633:6407 6 10/20'],
+    ],
+    ['what is folded', ['10.9.9.9', '0.0.0.0', 6, 10, 20], ['n1 > public:0:0:0:0:0:ffff:0:0 6 10/20']],
+    [
+      'opened from the internet',
+      ['198.51.100.7', '10.9.9.9', 6, 10, 20],
+      ['n1 > public:0:0:0:0:0:ffff:c633:6407 6 20/10'],
+    ],
+    [
+      'of two private ones who opened it',
+      ['10.9.9.9', '10.8.8.8', 6, 10, 20],
+      ['n1 > private:0:0:0:0:0:ffff:a08:808 6 10/20'],
+    ],
+    [
+      'a pod and a private address: the pod',
+      ['10.0.0.1', '10.9.9.9', 6, 1, 0],
+      ['a > private:0:0:0:0:0:ffff:a09:909 6 1/0'],
+    ],
+    ['a pod elsewhere and a private address: not ours', ['10.9.9.9', '10.0.1.1', 6, 1, 0], []],
+    ['the node and a private address: the node', ['192.168.0.1', '10.9.9.9', 6, 1, 0], []],
+  ])('%s', (_, row, expected) => expect(flowsOf(batch([row]))).toEqual(expected));
+
+  test('with the zone of the node, the share is counted, and other rows of the address stay as they are', () => {
+    const rows: Row[] = [
+      ['10.9.9.9', '198.51.100.7', 6, 10, 20],
+      ['10.0.0.1', '10.9.9.9', 6, 1, 2],
+    ];
+    const { parts, unlisted, dropped } = enrich(batch(rows), cluster());
+    const [{ flows, endpoints }] = parts as [(typeof parts)[number]];
+    expect(endpoints[flows.source[0]!]).toMatchObject({ place: 'owned', owner: { pod: '', node: 'n1', zone: 'z1' } });
+    expect(endpoints[flows.destination[1]!]).toMatchObject({ place: 'private' });
+    expect([unlisted, dropped.size]).toEqual([{ pairs: 1, bytes: 30, packets: 3 }, 0]);
+  });
+
+  test('or dropped, where that is asked for', () => {
+    const { unlisted, dropped } = enrich(batch([['10.9.9.9', '198.51.100.7', 6, 10, 20]]), cluster(), {
+      dropUnlisted: true,
+    });
+    expect([unlisted.pairs, [...dropped.keys()]]).toEqual([0, ['unknown_source']]);
+  });
+});
+
+test("a user's own ranges are private, whatever their numbers", () => {
+  const { parts } = enrich(batch([['10.0.0.1', '198.51.100.7', 6, 1, 1]]), cluster(), {
+    privateRanges: [parseRange('198.51.100.0/24')!],
+  });
+  expect(parts[0]!.endpoints[1]!.place).toBe('private');
+});
+
+test('an address that pods of two nodes have is, on each node, its own', () => {
+  const owners = cluster();
+  for (const [name, node, at] of [
+    ['one', 'n1', 100],
+    ['two', 'n2', 200],
+  ] as const)
+    owners
+      .source('file')
+      .upsertPod({ ...POD, key: name, name, namespace: 'x', node, addresses: [address('10.88.0.2')] }, at);
+  const on = (node: string) =>
+    flowsOf(batch([['10.88.0.2', '198.51.100.7', 6, 10, 20]], {}, node), owners)[0]?.split(' ')[0];
+  expect([on('n1'), on('n2')]).toEqual(['one', 'two']);
 });

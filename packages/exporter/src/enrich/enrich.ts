@@ -1,40 +1,18 @@
-import { ADDRESS_BYTES } from '@egressd/flow/address';
+import { ADDRESS_BYTES, type Range } from '@egressd/flow/address';
 import type { FlowColumns } from '@egressd/flow/columns';
 import type { Owner, Owners, Ownership } from '../owners/owners.ts';
 import type { ReceivedBatch } from '../receiver/received.ts';
 import { type Endpoint, endpointAt, isFolded } from './endpoint.ts';
+import { addRow, type Enriched, type EnrichedPart, type Moved, nothing } from './enriched.ts';
+import { giveToNode, giveToOwnPods, nodeOwner } from './local-ends.ts';
 import { type DropReason, KEPT, NUMBER_OF, VERDICTS, type Verdict } from './verdict.ts';
 
-/** What moved, both directions together. */
-export interface Moved {
-  pairs: number;
-  bytes: number;
-  packets: number;
-}
-
-/**
- * A part of a batch with its ends resolved. Entry i of `endpoints` and `verdicts` belongs to address i of the dictionary, so a
- * row stays four integers and four counters. A row whose source has the verdict `KEPT` is a flow; so is the same row with ends
- * and counters swapped where its destination has it. A pair may thus give two flows, one or none.
- *
- *   flows.source[row] ─┐       ┌─ endpoints[i]   who that is, as it stands in a series
- *                      ├─ i ───┤
- *   flows.destination ─┘       └─ verdicts[i]    whether flows from there are kept
- */
-export interface EnrichedPart {
-  readonly flows: FlowColumns;
-  readonly endpoints: readonly Endpoint[];
-  /** Index in `VERDICTS`. */
-  readonly verdicts: Uint8Array;
-}
-
-/** A batch with both ends of each flow resolved. */
-export interface Enriched {
-  readonly parts: readonly EnrichedPart[];
-  /** Pairs of which no direction is kept, by reason. */
-  readonly dropped: ReadonlyMap<DropReason, Moved>;
-  /** Pairs that give a flow, with an end of the cluster's own of which it is not known whose it was. */
-  readonly unknown: Moved;
+/** What the configuration says of addresses without an owner. */
+export interface EnrichOptions {
+  /** Ranges outside the cluster that are not the internet either, whatever their numbers. */
+  readonly privateRanges?: readonly Range[];
+  /** Traffic of addresses that no source lists is dropped (`unknown_source`) instead of given to the node that saw it. */
+  readonly dropUnlisted?: boolean;
 }
 
 /**
@@ -44,23 +22,35 @@ export interface Enriched {
  * A pod that reaches itself through a Service is a pair of one address with itself: both directions are kept and are the same
  * flow, so what it sent to itself is the original and the reply counter, and what it received as well.
  */
-export function enrich(batch: ReceivedBatch, owners: Owners): Enriched {
+export function enrich(batch: ReceivedBatch, owners: Owners, options: EnrichOptions = {}): Enriched {
   const dropped = new Map<DropReason, Moved>();
   const unknown = nothing();
+  const unlisted = nothing();
   const parts = batch.parts.map((flows) => {
-    const part = resolve(flows, batch, owners);
+    const resolved = resolve(flows, batch, owners, options);
+    const owned = giveToOwnPods(resolved, batch, owners);
+    const part = options.dropUnlisted ? owned : giveToNode(owned, nodeOwner(batch, owners), unlisted);
     count(part, dropped, unknown);
     return part;
   });
-  return { parts, dropped, unknown };
+  return { parts, dropped, unknown, unlisted };
 }
 
-function resolve(flows: FlowColumns, { collector, span }: ReceivedBatch, owners: Owners): EnrichedPart {
+function resolve(
+  flows: FlowColumns,
+  { collector, span }: ReceivedBatch,
+  owners: Owners,
+  { privateRanges = [] }: EnrichOptions,
+): EnrichedPart {
   const { addresses } = flows;
   const size = addresses.length / ADDRESS_BYTES;
   const endpoints = new Array<Endpoint>(size);
   const verdicts = new Uint8Array(size);
-  const view = { clusterRanges: owners.clusterRanges, groupPublicIps: collector.settings.groupPublicIps };
+  const view = {
+    clusterRanges: owners.clusterRanges,
+    groupPublicIps: collector.settings.groupPublicIps,
+    privateRanges,
+  };
   const excluded = new Set(collector.settings.excludeNamespaces);
   for (let i = 0, at = 0; i < size; i++, at += ADDRESS_BYTES) {
     const ownership = owners.ownerBetween(addresses, at, span.fromMs, span.toMs);
@@ -107,14 +97,4 @@ function count({ flows, endpoints, verdicts }: EnrichedPart, dropped: Map<DropRe
       addRow(moved, flows, row);
     }
   }
-}
-
-function nothing(): Moved {
-  return { pairs: 0, bytes: 0, packets: 0 };
-}
-
-function addRow(moved: Moved, { txBytes, rxBytes, txPackets, rxPackets }: FlowColumns, row: number): void {
-  moved.pairs++;
-  moved.bytes += txBytes[row]! + rxBytes[row]!;
-  moved.packets += txPackets[row]! + rxPackets[row]!;
 }

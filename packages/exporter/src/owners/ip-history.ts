@@ -93,6 +93,17 @@ export class IpHistory {
     }
   }
 
+  /** The one pod of a node that had the address from `fromMs` to `toMs`, in all of this time. */
+  podOn(node: string, key: string, fromMs: number, toMs: number): Owner | undefined {
+    const pods = (this.#byAddress.get(key) ?? []).filter(
+      ({ ipOwner, fromMs: begin, toMs: end }) =>
+        ipOwner.kind === 'pod' && ipOwner.node.name === node && begin < toMs && fromMs < end,
+    );
+    const [only, another] = pods;
+    if (only === undefined || another !== undefined || only.fromMs > fromMs || toMs > only.toMs) return undefined;
+    return ownershipOf(only.ipOwner).owner;
+  }
+
   /** The owner whom inventory or Kubernetes declare for the address at this time: a node before a pod. */
   declaredOwner(key: string, atMs: number): Owner | undefined {
     const now = (this.#byAddress.get(key) ?? []).filter(

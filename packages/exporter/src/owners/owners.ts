@@ -47,6 +47,8 @@ export interface Owners {
   readonly synced: boolean;
   /** Who had the address at `bytes[at..at+16]` from `fromMs` to `toMs`. Host-network pods own nothing: their address is the node's. */
   ownerBetween(bytes: Uint8Array, at: number, fromMs: number, toMs: number): Ownership;
+  /** The one pod of this node that had the address in all of this time, also where pods of other nodes had it too. */
+  podOn(node: string, bytes: Uint8Array, at: number, fromMs: number, toMs: number): Owner | undefined;
   node(name: string): NodeRecord | undefined;
   /** The node or pod that has the address now, as inventory or Kubernetes declare it, whatever kernels report. */
   declaredOwner(address: Uint8Array, nowMs: number): Owner | undefined;

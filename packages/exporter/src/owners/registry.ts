@@ -132,6 +132,10 @@ export class OwnerRegistry implements Owners {
     return this.#ipHistory.ownerBetween(addressKey(bytes, at), fromMs, toMs);
   }
 
+  podOn(node: string, bytes: Uint8Array, at: number, fromMs: number, toMs: number): Owner | undefined {
+    return this.#ipHistory.podOn(node, addressKey(bytes, at), fromMs, toMs);
+  }
+
   declaredOwner(address: Uint8Array, nowMs: number): Owner | undefined {
     return this.#ipHistory.declaredOwner(addressKey(address), nowMs);
   }
@@ -208,7 +212,7 @@ export class OwnerRegistry implements Owners {
     if (source === undefined) throw new Bug(`no source of owners is called ${name}`);
     return {
       replace: (state, atMs) => this.#replace(source, state, atMs),
-      upsertPod: (pod, atMs) => this.#upsertPod(source, pod, pod.fromMs ?? atMs, atMs),
+      upsertPod: (pod, atMs) => this.#upsertPod(source, pod, beginOf(pod, atMs, atMs), atMs),
       endPod: (key, atMs) => this.#endPod(source, key, atMs),
       upsertNode: (node, atMs) => this.#upsertNode(source, node, atMs, atMs),
       endNode: (node, atMs) => this.#endNode(source, node, atMs),
@@ -254,7 +258,7 @@ export class OwnerRegistry implements Owners {
     for (const key of source.pods.keys()) if (!pods.has(key)) this.#endPod(source, key, atMs);
     for (const name of source.nodes) if (!nodes.has(name)) this.#endNode(source, name, atMs);
     for (const node of state.nodes) this.#upsertNode(source, node, fromMs, atMs);
-    for (const pod of state.pods) this.#upsertPod(source, pod, pod.fromMs ?? fromMs, atMs);
+    for (const pod of state.pods) this.#upsertPod(source, pod, beginOf(pod, fromMs, atMs), atMs);
     this.#setClusterRanges(source, state.clusterRanges);
     source.synced = true;
   }
@@ -325,6 +329,11 @@ export class OwnerRegistry implements Owners {
     this.#nodes.set(name, entry);
     return entry;
   }
+}
+
+/** A kubelet's clock may be ahead of ours: no pod has had its address since a time to come. */
+function beginOf({ fromMs }: PodRecord, otherwiseMs: number, atMs: number): number {
+  return fromMs === undefined ? otherwiseMs : Math.min(fromMs, atMs);
 }
 
 /** Before any time. */

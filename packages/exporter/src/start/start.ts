@@ -5,6 +5,7 @@ import type { Lifecycle } from '@egressd/daemon/lifecycle';
 import type { Log } from '@egressd/daemon/log';
 import { createRegistry } from '@egressd/daemon/metrics';
 import { serverTls } from '@egressd/daemon/tls';
+import { parseRange } from '@egressd/flow/address';
 import type { ExporterConfig } from '../config/config.ts';
 import { Exporter } from '../exporter.ts';
 import type { ExporterFlags } from '../flags.ts';
@@ -62,7 +63,11 @@ export async function startExporter({ flags, config, environment, log, lifecycle
   const onAccepted = (sink: string, accepted: Accepted) => progress.emit('accepted', sink, accepted);
   const sinks = sinkDeliveries(config, { environment, registry, log, durable, onAccepted });
   const waitForOwners = access !== undefined;
-  const exporter = new Exporter({ owners, offsets, waitForOwners, sinks, exposition, state, registry, log });
+  const enrich = {
+    privateRanges: config.privateRanges.map((text) => parseRange(text)!),
+    dropUnlisted: !config.keepUnlisted,
+  };
+  const exporter = new Exporter({ owners, offsets, waitForOwners, sinks, exposition, state, enrich, registry, log });
   progress.on('accepted', (sink, accepted) => exporter.accepted(sink, accepted, streams));
   progress.on('saved', () => exporter.commit(streams));
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Aggregate } from '../../aggregate/aggregate.ts';
 import type { Endpoint } from '../../enrich/endpoint.ts';
-import type { Enriched } from '../../enrich/enrich.ts';
+import type { Enriched } from '../../enrich/enriched.ts';
 import { KEPT } from '../../enrich/verdict.ts';
 import type { Part } from '../../sinks/delivery/request-splitter.ts';
 import { SinkState } from '../../sinks/delivery/sink-state.ts';

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { Aggregate } from '@egressd/exporter/aggregate/aggregate';
 import type { Endpoint } from '@egressd/exporter/enrich/endpoint';
-import type { Enriched } from '@egressd/exporter/enrich/enrich';
+import type { Enriched } from '@egressd/exporter/enrich/enriched';
 import { KEPT, NUMBER_OF } from '@egressd/exporter/enrich/verdict';
 import { SinkState, type SinkStateOptions } from '@egressd/exporter/sinks/delivery/sink-state';
 import { BatchOffsets } from '@egressd/exporter/state/batch-offsets';
@@ -35,7 +35,12 @@ function flow(from: number, to: number): Enriched {
   const verdicts = Uint8Array.of(NUMBER_OF.kept, NUMBER_OF.not_local);
   must(verdicts[0] === KEPT, 'a flow that is kept');
   const part = { flows, endpoints: [endpoint(from), endpoint(to)], verdicts };
-  return { parts: [part], dropped: new Map(), unknown: { pairs: 0, bytes: 0, packets: 0 } };
+  return {
+    parts: [part],
+    dropped: new Map(),
+    unknown: { pairs: 0, bytes: 0, packets: 0 },
+    unlisted: { pairs: 0, bytes: 0, packets: 0 },
+  };
 }
 
 /** A few series, one of them folded, and a frame in flight with zero samples before it. */
