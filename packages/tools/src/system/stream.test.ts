@@ -98,7 +98,7 @@ describe('stream', () => {
     collector.send();
     exporter.commitAll();
     await exporter.receiver.close({ deadlineMs: 1000 });
-    await until('the end', () => collector.kept.says('the exporter is shutting down'));
+    await until('the end', () => collector.kept.says('reason=unavailable'));
     expect(exporter.numbers).toEqual([1]);
     expect(collector.outbox.allAfter(0).map((batch) => batch.number)).toEqual([2]);
   });
