@@ -17,6 +17,7 @@ const CHECK_MS = 5_000;
 
 const TEXT = 'text/plain; charset=utf-8';
 
+/** Where a daemon serves HTTP, and what. */
 export interface HttpOptions {
   /** 0: a free one. */
   readonly port: number;
@@ -29,6 +30,7 @@ export interface HttpOptions {
   extraMetrics?(): Iterable<string>;
 }
 
+/** The HTTP server of a daemon. */
 export interface HttpServer {
   readonly port: number;
   /** Stops listening and cuts every connection. */

@@ -13,6 +13,7 @@ export const EXIT = {
   /** The same with SIGTERM. */
   terminated: 143,
 } as const;
+/** One of `EXIT`. */
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** Deadline of the whole shutdown, milliseconds: below 10 s, with some room to exit in. */

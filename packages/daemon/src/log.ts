@@ -1,5 +1,6 @@
 /** Severity, least first. */
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+/** One of `LEVELS`. */
 export type Level = (typeof LEVELS)[number];
 
 /** Key-value pairs of a line, beside its message. A field that is undefined is omitted. Never a secret. */

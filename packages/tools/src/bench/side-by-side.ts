@@ -20,6 +20,7 @@ export interface Compared {
   readonly ratio: { readonly wall: number; readonly cpu: number };
 }
 
+/** Costs of a read where a tenth of the connections moved, and where all did. */
 export interface SideBySide {
   readonly busy: Compared;
   readonly all: Compared;

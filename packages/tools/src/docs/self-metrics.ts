@@ -27,6 +27,7 @@ export async function selfMetrics(): Promise<Readonly<Record<'collector metrics'
   return { 'collector metrics': await table(collectorRegistry()), 'exporter metrics': await table(exporterRegistry()) };
 }
 
+/** All self metrics of a collector. */
 export function collectorRegistry(): Registry {
   const registry = new Registry();
   createCollectorMetrics(registry, {
@@ -39,6 +40,7 @@ export function collectorRegistry(): Registry {
   return registry;
 }
 
+/** All self metrics of the exporter. */
 export function exporterRegistry(): Registry {
   const registry = new Registry();
   const owners = new OwnerRegistry([]);

@@ -11,6 +11,7 @@ export interface Part {
   readonly licence?: string | undefined;
 }
 
+/** A Debian package of an image. */
 export interface DebianPart extends Part {
   /** Debian's word: `amd64`, `arm64`, `all`. */
   readonly architecture: string;

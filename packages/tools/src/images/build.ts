@@ -8,6 +8,7 @@ import { buildah, ROOT, runOne, STORAGE } from './storage.ts';
 
 /** The daemons that there are images of. */
 export const DAEMONS = ['collector', 'exporter'] as const;
+/** One of `DAEMONS`. */
 export type Daemon = (typeof DAEMONS)[number];
 
 interface BuildOptions {

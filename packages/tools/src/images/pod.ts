@@ -12,6 +12,7 @@ export interface Pod {
   readonly volumes?: readonly Volume[];
 }
 
+/** A container of a pod, as far as the chart uses its fields (core/v1). */
 export interface Container {
   readonly name: string;
   readonly image?: string;

@@ -10,7 +10,7 @@ import { afterEach, beforeEach, expect } from '@jest/globals';
 const LEAST_ROWS = 100;
 
 /** A world for each test of a file, whose nodes count what the daemons have to report. */
-export interface ExactWorld {
+interface ExactWorld {
   readonly world: World;
   /** Starts the daemons of this test; they end with it. */
   start(options?: Partial<DaemonsOptions>): Promise<Daemons>;

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { isWorldKind, WORLD_KINDS, type WorldKind } from '@egressd/world/network/kinds';
 import type { Row } from './row.ts';
 
+/** What `--help` prints. */
 export const USAGE = `npm run truth [-- ROW...]   the table of faults, or some of its rows
   --seed N     the seed of all that is drawn; not set: 1
   --seeds K    every row with K seeds, from the first on

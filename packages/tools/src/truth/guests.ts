@@ -55,6 +55,7 @@ export async function writeInventory(world: World, guests: readonly Guest[]): Pr
 /** What the reference of each node has counted, by the node's name. */
 type References = ReadonlyMap<string, Transfers>;
 
+/** Reads the reference of every node. */
 export async function readReferences(world: World): Promise<References> {
   const references = new Map<string, Transfers>();
   for (const { name } of NODES) references.set(name, (await readReference(world, name)).counted);

@@ -36,6 +36,7 @@ export async function setSysctls(world: World, host: string, sysctls: Readonly<R
   await world.run(host, 'sh', ['-s'], ['set -e', ...lines].join('\n'));
 }
 
+/** What a context is made from. */
 export interface Scene {
   readonly world: World;
   readonly daemons: Daemons;

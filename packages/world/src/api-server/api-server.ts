@@ -13,6 +13,7 @@ import { Watches } from './watches.ts';
 const TOKEN = 'first-token';
 const USER = 'system:serviceaccount:egressd:egressd-exporter';
 
+/** What a stand-in serves; every option has a default. */
 export interface ApiServerOptions {
   /** 0: a free one. */
   readonly port?: number;

@@ -25,6 +25,7 @@ export function statusObject({ code, reason, message, continue: token }: StatusE
   return { kind: 'Status', apiVersion: 'v1', metadata, status: 'Failure', message, reason, code };
 }
 
+/** 401: no token, or one that is not accepted. */
 export const UNAUTHORIZED: StatusError = { code: 401, reason: 'Unauthorized', message: 'Unauthorized' };
 
 /** No rule allows it. The text is that of Kubernetes' RBAC authorizer. */
@@ -48,6 +49,7 @@ export function continueExpired(inconsistent: string): StatusError {
   return { code: 410, reason: 'Expired', message, continue: inconsistent };
 }
 
+/** 404: there is no such path. */
 export function notFound(): StatusError {
   return { code: 404, reason: 'NotFound', message: 'the server could not find the requested resource' };
 }
@@ -57,6 +59,7 @@ export function objectNotFound(resource: string, name: string): StatusError {
   return { code: 404, reason: 'NotFound', message: `${resource} "${name}" not found` };
 }
 
+/** 409: an object of that name is there. */
 export function alreadyExists(resource: string, name: string): StatusError {
   return { code: 409, reason: 'AlreadyExists', message: `${resource} "${name}" already exists` };
 }
@@ -67,10 +70,12 @@ export function conflict(resource: string, name: string): StatusError {
   return { code: 409, reason: 'Conflict', message };
 }
 
+/** 422: a field is not valid. */
 export function invalid(kind: string, name: string, what: string): StatusError {
   return { code: 422, reason: 'Invalid', message: `${kind} "${name}" is invalid: ${what}` };
 }
 
+/** 400. */
 export function badRequest(message: string): StatusError {
   return { code: 400, reason: 'BadRequest', message };
 }

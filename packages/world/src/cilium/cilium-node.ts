@@ -29,6 +29,7 @@ export function lifetimeIn(clock: LabClock, seconds: number): number {
 /** One entry: a key and a value, as bytes. */
 export type RawEntry = readonly [key: Buffer, value: Buffer];
 
+/** Sizes and endpoints of a node; every option has a default. */
 export interface CiliumNodeOptions {
   /** Of each map. */
   readonly maxEntries?: number;

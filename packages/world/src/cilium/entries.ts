@@ -40,6 +40,7 @@ interface EntryRest {
   readonly rxFlags?: number;
 }
 
+/** A `struct ct_entry` with counters of both directions. */
 export interface DirectedEntry extends EntryRest {
   readonly rxPackets: number;
   readonly rxBytes: number;
@@ -67,6 +68,7 @@ export function directedBytes(entry: DirectedEntry): Buffer {
   return restBytes(bytes, entry);
 }
 
+/** A `struct ct_entry` with one counter of both directions together. */
 export interface SummedEntry extends EntryRest {
   readonly packets: number;
   readonly bytes: number;
@@ -94,6 +96,7 @@ export function endpointKey(address: string): Buffer {
   return key;
 }
 
+/** Size of `struct endpoint_info`. */
 export const ENDPOINT_INFO_BYTES = 48;
 
 /** `struct endpoint_info`. */

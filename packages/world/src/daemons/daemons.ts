@@ -26,6 +26,7 @@ const EXPORT_INTERVAL = '1s';
 /** Where the exporter learns which pod has which address. */
 export type OwnersFrom = 'inventory' | 'kubernetes';
 
+/** How the daemons of a world run; every option but `owners` has a default. */
 export interface DaemonsOptions {
   readonly owners: OwnersFrom;
   /** Of the collectors. */

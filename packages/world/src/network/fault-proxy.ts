@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server, Socket } from 'node:net';
 
 /** What can happen to a connection. */
-export type ConnectionFault =
+type ConnectionFault =
   /** Both sides see a reset. */
   | 'cut'
   /** Nothing passes any more in either direction, and neither side is closed: as when a cable is pulled. */
@@ -12,6 +12,7 @@ export type ConnectionFault =
   /** The client's side is closed in order, the server's side stays open. */
   | 'half-close';
 
+/** All of them. */
 export const FAULTS: readonly ConnectionFault[] = ['cut', 'stall', 'deaf', 'half-close'];
 
 interface Pair {

@@ -12,6 +12,7 @@ export interface Transfer {
 /** Transfers by source, destination and protocol: each of these once. */
 export type Transfers = ReadonlyMap<string, Transfer>;
 
+/** The key of a pair in one direction. */
 export function transferKey(source: string, destination: string, protocol: number): string {
   return `${source} ${destination} ${protocol}`;
 }

@@ -21,6 +21,7 @@ const FAULTS = {
   ],
 } as const;
 
+/** A fault of the link. */
 export type LinkFault = keyof typeof FAULTS;
 
 /** The way between collectors and exporter. */
@@ -39,6 +40,7 @@ function placeOf({ layout }: World): { readonly host: string; readonly hooks: re
   return 'node' in layout.ops ? { host: OPS.name, hooks: ['input', 'output'] } : { host: GATEWAY, hooks: ['forward'] };
 }
 
+/** The link of a world. */
 export function linkOf(world: World): Link {
   const { host, hooks } = placeOf(world);
   const nft = (text: string) => world.run(host, 'nft', ['-f', '-'], text);

@@ -27,6 +27,7 @@ export const BEHAVIOURS = [
   /** Stores it, and breaks the connection in the middle of its answer. */
   'closing-late',
 ] as const;
+/** One of `BEHAVIOURS`. */
 export type Behaviour = (typeof BEHAVIOURS)[number];
 
 /** In the namespace of the exporter. */
