@@ -7,6 +7,8 @@ import { IDLE_TIMEOUT_MS } from './list-watch.ts';
 export const EVENT_INTERVAL_MS = 60 * 60_000;
 /** Events that are recorded in that time; further ones are dropped: in a cluster with so many one look shows it. */
 const MAX_EVENTS = 100;
+/** After a 403 none is tried for so long. */
+const FORBIDDEN_RETRY_MS = 10 * 60_000;
 /** Events of objects without a namespace, such as nodes, are in this one. */
 const NAMESPACE = 'default';
 
@@ -26,7 +28,8 @@ export class EventRecorder {
   readonly #signal: AbortSignal;
   /** Node and reason -> when it was recorded. */
   readonly #recorded = new Map<string, number>();
-  #allowed = true;
+  /** RBAC did not allow it: not tried again before. */
+  #notBeforeMs = 0;
 
   constructor(api: KubeApi, log: Log, now: () => number, signal: AbortSignal) {
     this.#api = api;
@@ -40,7 +43,7 @@ export class EventRecorder {
     const now = this.#now();
     for (const [key, at] of this.#recorded) if (now - at >= EVENT_INTERVAL_MS) this.#recorded.delete(key);
     const key = `${event.node} ${event.reason}`;
-    if (!this.#allowed || this.#recorded.has(key) || this.#recorded.size >= MAX_EVENTS) return;
+    if (now < this.#notBeforeMs || this.#recorded.has(key) || this.#recorded.size >= MAX_EVENTS) return;
     this.#recorded.set(key, now);
     try {
       await this.#api.json({
@@ -52,10 +55,13 @@ export class EventRecorder {
       });
     } catch (error) {
       const { reason, message } = toKubeFailure(error);
-      this.#allowed = reason !== 'forbidden';
+      this.#recorded.delete(key);
       const fields = { resource: 'events', reason, error: message };
-      if (!this.#allowed) this.#log.info('Kubernetes Events are not recorded', fields);
-      else if (!this.#signal.aborted) this.#log.debug('a Kubernetes Event was not recorded', fields);
+      if (reason === 'forbidden') {
+        // A starting API server answers so for a moment.
+        this.#notBeforeMs = now + FORBIDDEN_RETRY_MS;
+        this.#log.info('Kubernetes Events are not recorded', fields);
+      } else if (!this.#signal.aborted) this.#log.debug('a Kubernetes Event was not recorded', fields);
     }
   }
 }

@@ -58,12 +58,22 @@ describe('a list', () => {
     );
   });
 
-  test('an item without end is a failure', () => {
+  const MEBIBYTE = Buffer.alloc(1024 * 1024, 0x61);
+  const pushTooMuch = (list: ListItems) => {
+    for (let bytes = 0; bytes <= MAX_ITEM_BYTES; bytes += MEBIBYTE.length) expect(list.push(MEBIBYTE)).toEqual([]);
+  };
+
+  test('an item that is too long is read past, and counted', () => {
     const list = new ListItems();
-    list.push(Buffer.from('{"items":[{"a":"'));
-    const chunk = Buffer.alloc(1024 * 1024, 0x61);
-    expect(() => {
-      for (let bytes = 0; bytes <= MAX_ITEM_BYTES; bytes += chunk.length) list.push(chunk);
-    }).toThrow(KubeFailure);
+    expect(list.push(Buffer.from('{"items":[{"a":1},{"a":"'))).toEqual(['{"a":1}']);
+    pushTooMuch(list);
+    expect(list.push(Buffer.from('"},{"a":2}]}'))).toEqual(['{"a":2}']);
+    expect([list.skipped, list.end()]).toEqual([1, '{"items":[]}']);
+  });
+
+  test('a list that is too long beside its items is a failure', () => {
+    const list = new ListItems();
+    list.push(Buffer.from('{"metadata":"'));
+    expect(() => pushTooMuch(list)).toThrow(KubeFailure);
   });
 });

@@ -1,6 +1,9 @@
 import { KubeFailure } from './failure.ts';
 
-/** Longest item, and longest rest of a list: etcd takes no object above 1.5 MiB. */
+/**
+ * Longest item, and longest rest of a list. etcd takes no object above 1.5 MiB, but its JSON may have six bytes for one (`<`, `>` and `&`
+ * are escaped). A longer item is skipped.
+ */
 export const MAX_ITEM_BYTES = 8 * 1024 * 1024;
 
 const [QUOTE, BACKSLASH] = [0x22, 0x5c];
@@ -19,12 +22,16 @@ export class ListItems {
   #partialBytes = 0;
   #head: Buffer[] = [];
   #depth = 0;
+  /** The item that has not ended is too long: what comes of it is dropped. */
+  #tooLong = false;
+  /** Items that were skipped because they are too long. */
+  skipped = 0;
   #inItems = false;
   #inString = false;
   /** The last byte of the chunk before was a backslash that escapes. */
   #escaped = false;
 
-  /** Takes a chunk. @returns items that end in it, as JSON. @throws KubeFailure where one is too long */
+  /** Takes a chunk. @returns items that end in it, as JSON. @throws KubeFailure where all but the items is too long */
   push(chunk: Buffer): string[] {
     const items: string[] = [];
     // Where the partial item or head continues in this chunk.
@@ -52,7 +59,10 @@ export class ListItems {
         this.#depth--;
         if (this.#inItems && this.#depth === 2) {
           this.#keep(chunk, from, i + 1);
-          items.push(Buffer.concat(this.#take()).toString('utf8'));
+          const item = this.#take();
+          if (this.#tooLong) this.skipped++;
+          else items.push(Buffer.concat(item).toString('utf8'));
+          this.#tooLong = false;
           from = i + 1;
         } else if (this.#inItems && this.#depth === 1) {
           this.#inItems = false;
@@ -94,11 +104,14 @@ export class ListItems {
   }
 
   #keep(chunk: Buffer, from: number, to: number): void {
-    if (from === to) return;
+    if (from === to || this.#tooLong) return;
     this.#partial.push(chunk.subarray(from, to));
     this.#partialBytes += to - from;
-    if (this.#partialBytes > MAX_ITEM_BYTES)
-      throw new KubeFailure('unexpected', `an object in a list is longer than ${MAX_ITEM_BYTES} bytes`);
+    if (this.#partialBytes <= MAX_ITEM_BYTES) return;
+    if (!this.#inItems)
+      throw new KubeFailure('unexpected', `a list is longer than ${MAX_ITEM_BYTES} bytes beside its items`);
+    this.#tooLong = true;
+    this.#take();
   }
 
   #take(): Buffer[] {

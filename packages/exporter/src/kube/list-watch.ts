@@ -36,6 +36,8 @@ export interface ResourceHandler {
   /** An object exists, or has changed. */
   upsert(object: unknown, atMs: number): void;
   delete(object: unknown, atMs: number): void;
+  /** An object has more JSON than is read: it was skipped. */
+  tooLarge(): void;
   /** The list is complete: what was not in it is deleted. @param beganMs when it was requested */
   endList(beganMs: number): void;
 }
@@ -77,6 +79,8 @@ export class ListWatch {
   readonly #options: ListWatchOptions;
   #version = '';
   #failures = 0;
+  /** When a version was gone last. */
+  #goneMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ListWatchOptions) {
     this.#options = options;
@@ -97,9 +101,30 @@ export class ListWatch {
         await this.#watchOnce();
       } catch (error) {
         if (now() - beganMs >= LONG_WATCH_MS) this.#succeeded();
-        await this.#failed(error);
-        if (error instanceof KubeFailure && error.reason === 'gone') await this.#list();
+        await this.#resumeAfter(error);
       }
+    }
+  }
+
+  /** A watch has failed. Where its version is gone there is a new list, at once unless that has just been so. */
+  async #resumeAfter(error: unknown): Promise<void> {
+    const { now, signal } = this.#options;
+    const isGone = error instanceof KubeFailure && error.reason === 'gone';
+    const again = now() - this.#goneMs < LONG_WATCH_MS;
+    if (isGone) this.#goneMs = now();
+    if (!isGone || again) await this.#failed(error);
+    else this.#options.observer.failed(this.#options.resource, error, 0);
+    const isIdle = error instanceof KubeFailure && error.reason === 'timeout';
+    if (!signal.aborted && (isGone || (isIdle && (await this.#isRestored())))) await this.#list();
+  }
+
+  /** A watch on which nothing comes may wait for a version that is to come again: etcd was restored to an older one. */
+  async #isRestored(): Promise<boolean> {
+    try {
+      const { version } = await this.#page('', () => {}, 1);
+      return /^\d+$/.test(version) && /^\d+$/.test(this.#version) && BigInt(version) < BigInt(this.#version);
+    } catch {
+      return false; // The next watch says what is wrong.
     }
   }
 
@@ -141,13 +166,17 @@ export class ListWatch {
     observer.listed(resource, objects);
   }
 
-  async #page(token: string, onItem: (item: unknown) => void): Promise<{ version: string; continue: string }> {
-    const { api, resource, kind, signal, idleTimeoutMs = IDLE_TIMEOUT_MS, pageItems = PAGE_ITEMS } = this.#options;
+  async #page(
+    token: string,
+    onItem: (item: unknown) => void,
+    pageItems = this.#options.pageItems ?? PAGE_ITEMS,
+  ): Promise<{ version: string; continue: string }> {
+    const { api, resource, kind, handler, signal, idleTimeoutMs = IDLE_TIMEOUT_MS } = this.#options;
     const attributes: ResourceAttributes = { verb: 'list', resource };
     // Without a resource version: with `0` the server would answer from its cache, all in one page.
     const query = { limit: String(pageItems), ...(token === '' ? {} : { continue: token }) };
     const request = { attributes, path: `/api/v1/${resource}`, query, idleTimeoutMs, signal };
-    const body = asMap(await api.list(request, onItem));
+    const body = asMap(await api.list(request, onItem, () => handler.tooLarge()));
     const version = resourceVersionOf(body);
     if (body.kind !== `${kind}List` || version === '') {
       const found = asText(body.kind) || 'something else';
@@ -168,7 +197,9 @@ export class ListWatch {
     const beganMs = now();
     const attributes: ResourceAttributes = { verb: 'watch', resource };
     const response = api.stream({ attributes, path: `/api/v1/${resource}`, query, idleTimeoutMs, signal });
-    for await (const line of linesOf(response)) this.#event(attributes, line);
+    for await (const line of linesOf(response))
+      if (line === undefined) this.#options.handler.tooLarge();
+      else this.#event(attributes, line);
     if (now() - beganMs < SHORT_WATCH_MS)
       throw new KubeFailure('unexpected', `the API server ended a watch of ${resource} as soon as it began`);
     this.#succeeded();

@@ -26,9 +26,9 @@ export class NodeHandler implements ResourceHandler {
     return [...this.#nodes.values()].map(withPodRanges);
   }
 
-  /** Names of all nodes. */
+  /** Names of the nodes on which a collector should run. */
   get names(): string[] {
-    return [...this.#nodes.keys()];
+    return [...this.#nodes].filter(([, { runsCollectors }]) => runsCollectors).map(([name]) => name);
   }
 
   /** Whether there is a node of this name. */
@@ -69,6 +69,10 @@ export class NodeHandler implements ResourceHandler {
 
   delete(object: unknown, atMs: number): void {
     this.#delete(asText(asMap(asMap(object).metadata).name), atMs);
+  }
+
+  tooLarge(): void {
+    this.#onProblem('too_large', 'a node');
   }
 
   endList(beganMs: number): void {

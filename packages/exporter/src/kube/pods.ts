@@ -70,6 +70,10 @@ export class PodHandler implements ResourceHandler {
     this.#delete(facts.pod.key, Math.min(facts.endedMs ?? atMs, atMs));
   }
 
+  tooLarge(): void {
+    this.#onProblem('too_large', 'a pod');
+  }
+
   endList(beganMs: number): void {
     const listed = this.#listed ?? new Set();
     this.#listed = undefined;

@@ -56,6 +56,19 @@ describe('a pod', () => {
     expect([since('True'), since('False')]).toEqual([Date.parse('2026-01-02T03:05:00Z'), START_MS]);
   });
 
+  test('or since a container of it started first: up to Kubernetes 1.35 the condition waits for all of them', () => {
+    const conditions = [
+      { type: 'PodReadyToStartContainers', status: 'True', lastTransitionTime: '2026-01-02T03:05:00Z' },
+    ];
+    const since = (...containerStatuses: object[]) =>
+      new Date(pod({}, { conditions, containerStatuses }).pod.fromMs!).toISOString();
+    const running = (startedAt: string, rest: object = {}) => ({ state: { running: { startedAt } }, ...rest });
+    expect(since(running('2026-01-02T03:04:30Z'), running('2026-01-02T03:04:59Z'))).toBe('2026-01-02T03:04:30.000Z');
+    expect(since({ state: { terminated: { startedAt: '2026-01-02T03:04:40Z' } } })).toBe('2026-01-02T03:04:40.000Z');
+    const restarted = { lastState: { terminated: { startedAt: '2026-01-02T03:04:00Z' } } };
+    expect(since(running('2026-01-02T09:00:00Z', restarted))).toBe('2026-01-02T03:05:00.000Z');
+  });
+
   test('on the host network it has none of its own', () => {
     expect(pod({ hostNetwork: true }).pod).toMatchObject({ hostNetwork: true, addresses: [] });
   });
@@ -141,6 +154,22 @@ describe('a node', () => {
     expect(node(labels, { addresses }).node).toMatchObject({ zone, region });
     expect(node(labels, { addresses }).problems).toEqual(zone === '' ? ['no_zone'] : []);
   });
+
+  test.each<[string, string, string]>([
+    ['aws:///eu-1a/i-1', '0', '0'],
+    ['azure:///subscriptions/s', 'westeurope-1', 'westeurope-1'],
+    ['azure:///subscriptions/s', '1', ''],
+  ])('on %s the zone %s is %s: fault domains are none', (providerID, label, zone) => {
+    const labels = { 'topology.kubernetes.io/zone': label };
+    expect(node(labels, {}, { providerID }).node.zone).toBe(zone);
+  });
+
+  test.each<[object, boolean]>([
+    [{ 'kubernetes.io/os': 'linux' }, true],
+    [{ 'eks.amazonaws.com/compute-type': 'fargate' }, false],
+    [{ type: 'virtual-kubelet' }, false],
+    [{ 'kubernetes.io/os': 'windows' }, false],
+  ])('%j runs collectors: %s', (labels, runs) => expect(node(labels).runsCollectors).toBe(runs));
 
   test.each<[object, string[], string[]]>([
     [{ podCIDRs: ['10.1.0.0/24', 'fd00:1::/64'] }, ['10.1.0.0', 'fd00:1::'], []],

@@ -12,8 +12,16 @@ import { workloadOf } from './workload.ts';
  *   no_address          a running pod or a node without any address
  *   no_zone             a node without the label topology.kubernetes.io/zone
  *   duplicate_address   a pod has the address of another pod: the later one owns it
+ *   too_large           more JSON than is read of one object: it is skipped, and read past
  */
-export const PROBLEMS = ['malformed', 'malformed_address', 'no_address', 'no_zone', 'duplicate_address'] as const;
+export const PROBLEMS = [
+  'malformed',
+  'malformed_address',
+  'no_address',
+  'no_zone',
+  'duplicate_address',
+  'too_large',
+] as const;
 export type Problem = (typeof PROBLEMS)[number];
 /** Called for each problem, with the name of the object. */
 export type OnProblem = (problem: Problem, object: string) => void;
@@ -42,6 +50,8 @@ export interface PodFacts {
 export interface NodeFacts {
   readonly node: NodeRecord;
   readonly podRanges: readonly Range[];
+  /** The chart's DaemonSet can run on it. */
+  readonly runsCollectors: boolean;
   readonly problems: readonly Problem[];
 }
 
@@ -88,13 +98,13 @@ export function readNode(object: unknown): NodeFacts | undefined {
   if (addresses.length === 0 && problems.length === 0) problems.push('no_address');
   const labels = asMap(metadata.labels);
   const label = (keys: readonly string[]) => keys.map((key) => asText(labels[key])).find((text) => text !== '') ?? '';
-  const [zone, region] = [label(ZONE_LABELS), label(REGION_LABELS)];
+  const [zone, region] = [zoneOf(label(ZONE_LABELS), asText(spec.providerID)), label(REGION_LABELS)];
   if (zone === '') problems.push('no_zone');
   const cidrs = asList(spec.podCIDRs).length > 0 ? asList(spec.podCIDRs) : [spec.podCIDR];
   const ranges = cidrs.map(asText).filter((text) => text !== '');
   const podRanges = ranges.map(parseRange).filter((range) => range !== undefined);
   if (podRanges.length < ranges.length) problems.push('malformed_address');
-  return { node: { name, zone, region, addresses }, podRanges, problems };
+  return { node: { name, zone, region, addresses }, podRanges, runsCollectors: runsCollectors(labels), problems };
 }
 
 /** The resource version of a list or an object, from which a watch can start; empty: none. */
@@ -119,14 +129,37 @@ function readAddresses(texts: readonly string[]): { addresses: Uint8Array[]; pro
 
 /**
  * Since when the pod has its addresses. The kubelet accepts a pod (`startTime`) before its sandbox is made, and volumes may take long in
- * between, while another pod still has the address. The condition PodReadyToStartContainers has the time of the sandbox, and no container
- * sends a byte before (Kubernetes 1.29 and newer; without the condition, `startTime` has to do).
+ * between, while another pod still has the address. The condition PodReadyToStartContainers (1.29 and newer) has the time of the sandbox,
+ * and no container sends a byte before; but up to 1.35 it turns true only once all containers have started, so the first start of a
+ * container counts where it is earlier. Without the condition, `startTime` has to do.
  */
 function networkSince(status: Readonly<Record<string, unknown>>): number | undefined {
   const ready = asList(status.conditions)
     .map(asMap)
     .find(({ type, status: is }) => type === 'PodReadyToStartContainers' && is === 'True');
-  return asTime(ready?.lastTransitionTime) ?? asTime(status.startTime);
+  const readyMs = asTime(ready?.lastTransitionTime);
+  if (readyMs === undefined) return asTime(status.startTime);
+  const containers = [...asList(status.initContainerStatuses), ...asList(status.containerStatuses)];
+  // The state, not the last one: that is of a container which was restarted.
+  const states = containers.map((one) => asMap(asMap(one).state));
+  const starts = states.map(
+    (state) => asTime(asMap(state.running).startedAt) ?? asTime(asMap(state.terminated).startedAt),
+  );
+  return Math.min(readyMs, ...starts.filter((start) => start !== undefined));
+}
+
+/** On Azure a region without zones has fault domains instead, numbered from 0: no zones, and no traffic between them is billed. */
+function zoneOf(label: string, providerId: string): string {
+  return providerId.startsWith('azure://') && /^\d+$/.test(label) ? '' : label;
+}
+
+/** Virtual nodes (Fargate, virtual-kubelet) and Windows run no collector of ours: none is missing there. */
+function runsCollectors(labels: Readonly<Record<string, unknown>>): boolean {
+  return (
+    labels['eks.amazonaws.com/compute-type'] !== 'fargate' &&
+    labels.type !== 'virtual-kubelet' &&
+    labels['kubernetes.io/os'] !== 'windows'
+  );
 }
 
 /** When the last of all containers ended; undefined while one runs or waits. */

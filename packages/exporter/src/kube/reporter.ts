@@ -80,5 +80,6 @@ const PROBLEM_TEXT: Readonly<Record<Problem, string>> = {
   malformed_address: 'object with a malformed address, address skipped',
   no_address: 'running pod or node without an address, its traffic has no owner',
   no_zone: 'node without the label topology.kubernetes.io/zone, the zone of its pods is unknown',
+  too_large: 'object with more JSON than is read of one, skipped: its traffic has no owner',
   duplicate_address: 'two pods with the same address, the later one owns it',
 };

@@ -130,7 +130,7 @@ export const KUBERNETES_WATCH: Target = {
       .filter((line) => line !== '')
       .map((line) => Buffer.from(line, 'latin1').toString('utf8'));
     for (const size of [input.length || 1, 1, 5]) {
-      const lines: string[] = [];
+      const lines: (string | undefined)[] = [];
       for await (const line of linesOf(oneByOne(cuts(input, size)))) lines.push(line);
       mustEqual(lines, expected, `in pieces of ${size} bytes, a watch has other lines`);
     }
