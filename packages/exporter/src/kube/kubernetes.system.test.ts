@@ -218,6 +218,8 @@ describe('owners of addresses', () => {
     server.putPod(pod('bad', 'bare', ['10.0.0.300']));
     server.putPod(pod('twin', 'bare', ['10.0.0.1'], { startedMs: Date.now() - 1000 }));
     server.putPod(pod('none', 'bare', []));
+    const huge = { name: 'huge', namespace: 'ns', annotations: { text: '<'.repeat(9 * 1024 * 1024) } };
+    server.put('pods', { kind: 'Pod', apiVersion: 'v1', metadata: huge });
     await follow();
     expect(who('10.0.0.1')).toBe('twin');
     expect(owners.node('bare')?.zone).toBe('');
@@ -228,7 +230,12 @@ describe('owners of addresses', () => {
       no_address: 2,
       no_zone: 1,
       duplicate_address: 1,
+      too_large: 1,
     });
+    // The same on the watch: what comes after it is read.
+    server.put('pods', { kind: 'Pod', apiVersion: 'v1', metadata: { ...huge, name: 'huge-2' } });
+    server.putPod(pod('after', 'bare', ['10.0.0.9']));
+    await until(() => who('10.0.0.9') === 'after');
   });
 });
 
