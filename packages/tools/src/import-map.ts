@@ -1,5 +1,5 @@
 /**
- * The map of the house: which room may know which. Data flows one way, and so do imports. A room is a folder or a file under
+ * The import map: which room may import which. Data flows one way, and so do imports. A room is a folder or a file under
  * `src`; the longest name that fits counts. `types` are rooms it may import types of: what it is fed, from the room before it.
  */
 export interface Room {

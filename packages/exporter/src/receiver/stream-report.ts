@@ -41,7 +41,7 @@ export class StreamReport {
   handshake({ reason, text, peer }: FailedHandshake): void {
     this.#metrics.handshakes.inc({ reason });
     // Load balancers and probes open connections and send nothing.
-    if (reason === 'broken') this.#log.debug('TLS handshake ended', { error: text, peer });
+    if (reason === 'broken') this.#log.debug('TLS handshake ended', { reason, error: text, peer });
     else
       this.#logLimiter.limit(`handshake ${reason}`, (suppressed) =>
         this.#log.warn('TLS handshake failed, connection rejected', { reason, error: text, peer, suppressed }),
