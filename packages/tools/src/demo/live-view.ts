@@ -35,6 +35,12 @@ function zoneOf(labels: LiveRow['labels'], zone: 'src_zone' | 'dst_zone'): strin
   return labels[zone] || (labels.scope === 'internet' ? 'internet' : '-');
 }
 
+/** What is of a node and of no pod that Kubernetes knows is the node's. */
+function sourceOf({ src_namespace, src_pod, src_node, src_ip = '' }: LiveRow['labels']): string {
+  if (src_pod) return `${src_namespace}/${src_pod}`;
+  return src_node ? `node ${src_node}` : src_ip;
+}
+
 function destinationOf({ dst_namespace, dst_pod, dst_node, dst_ip = '' }: LiveRow['labels']): string {
   if (dst_pod) return `${dst_namespace}/${dst_pod}`;
   return dst_node ? `node ${dst_node}` : dst_ip;
@@ -63,7 +69,7 @@ const amounts = ({ rate, total, received }: LiveRow) => [
 
 function flowTable(rows: readonly LiveRow[], most: number): string[] {
   const ends = ({ labels }: LiveRow) => [
-    `${labels.src_namespace}/${labels.src_pod}`,
+    sourceOf(labels),
     zoneOf(labels, 'src_zone'),
     destinationOf(labels),
     zoneOf(labels, 'dst_zone'),

@@ -11,7 +11,8 @@ const REDRAW_MS = 2000;
 const PARALLEL = 3;
 const MAX_REST_MS = 700;
 
-const ENDS = 'src_namespace,src_pod,src_zone,dst_namespace,dst_pod,dst_node,dst_ip,dst_zone,proto,scope';
+const ENDS =
+  'src_namespace,src_pod,src_node,src_ip,src_zone,dst_namespace,dst_pod,dst_node,dst_ip,dst_zone,proto,scope';
 const TOTALS = `sum by (${ENDS}) (egressd_transmit_bytes_total)`;
 const RECEIVED = `sum by (${ENDS}) (egressd_received_bytes_total)`;
 const RATES = `sum by (${ENDS}) (rate(egressd_transmit_bytes_total[10s]))`;

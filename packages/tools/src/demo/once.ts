@@ -74,7 +74,7 @@ function cells(row: Row): string[] {
     [kernel, database, database - kernel].map(readableCount),
   );
   const verdict = row.missing === undefined ? (isExact(row) ? '' : 'DIFFERENT') : `MISSING ${row.missing}`;
-  const ends = [nameOf(row.source), row.source, nameOf(row.destination), row.destination];
+  const ends = [nameOf(row.source, row.node), row.source, nameOf(row.destination, row.node), row.destination];
   return [row.node, ...ends, protocolName(row.protocol), row.direction, ...counts, verdict];
 }
 

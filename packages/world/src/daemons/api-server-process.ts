@@ -27,13 +27,13 @@ const BOOKMARK_MS = 1000;
 /** Ends and comes back with another name and the same address, which no pod uses. */
 const JOB = { namespace: 'data', node: 'node-a', ips: ['10.10.1.200', 'fd00:10:1::200'] };
 
-function nodeOf({ name, zone, region, address, podRange }: Node): NodeDescription {
+function nodeOf({ families }: Layout, { name, zone, region, address, podRange }: Node): NodeDescription {
   return {
     name,
     zone,
     region,
     internalIps: [address.v4, address.v6],
-    podCidrs: [podRange.v4, podRange.v6],
+    podCidrs: families.map((family) => podRange[family]),
   };
 }
 
@@ -120,7 +120,7 @@ async function main(kind: WorldKind, kubeconfig: string, rules: readonly Rule[])
     tls: { own: certificates.certificate('apiserver', authority), authority },
     rules,
     bookmarkMs: BOOKMARK_MS,
-    nodes: layout.nodes.map(nodeOf),
+    nodes: layout.nodes.map((node) => nodeOf(layout, node)),
     pods,
   });
   server.writeKubeconfig(kubeconfig);

@@ -1,3 +1,4 @@
+import { blueprintOf } from '../network/kinds.ts';
 import { HOSTS, NODES, PODS } from '../network/layout.ts';
 
 const NAMES = new Map<string, string>([
@@ -13,7 +14,14 @@ const NAMES = new Map<string, string>([
   ),
 ]);
 
-/** The host or pod that has an address in the world; the address itself where none has. */
-export function nameOf(address: string): string {
-  return NAMES.get(address) ?? address;
+/** Addresses that only their node knows, and another node has too. */
+const NAMES_ON_NODE = new Map(
+  blueprintOf('dual').layout.nodes.flatMap((node) =>
+    node.pods.map(({ name, namespace, address }) => [`${node.name} ${address.v4}`, `${namespace}/${name}`] as const),
+  ),
+);
+
+/** The host or pod that has an address in the world, as a node sees it; the address itself where none has. */
+export function nameOf(address: string, node: string): string {
+  return NAMES.get(address) ?? NAMES_ON_NODE.get(`${node} ${address}`) ?? address;
 }

@@ -61,7 +61,13 @@ export async function readRows(world: World, daemons: Daemons): Promise<Row[]> {
 }
 
 function sortKey({ node, source, destination, protocol, direction }: Row): string {
-  return [node, nameOf(source), nameOf(destination), protocol, source, destination, direction === 'tx' ? 0 : 1].join(
-    ' ',
-  );
+  return [
+    node,
+    nameOf(source, node),
+    nameOf(destination, node),
+    protocol,
+    source,
+    destination,
+    direction === 'tx' ? 0 : 1,
+  ].join(' ');
 }

@@ -1,3 +1,4 @@
+import { DUAL } from './dual.ts';
 import { OVERLAY } from './overlay.ts';
 import { ROUTED } from './routed.ts';
 import type { Blueprint } from './wiring.ts';
@@ -11,6 +12,8 @@ const BLUEPRINTS = {
   overlay: OVERLAY,
   /** Each packet of a pod passes two conntrack zones of its node, as with Open vSwitch. */
   zones: ZONES,
+  /** Kubernetes knows IPv6 addresses of pods alone, which reach IPv4 by others. */
+  dual: DUAL,
 } as const satisfies Readonly<Record<string, Blueprint>>;
 
 export type WorldKind = keyof typeof BLUEPRINTS;

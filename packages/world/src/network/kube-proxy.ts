@@ -64,6 +64,9 @@ export function eachService<T>(
   return services.flatMap((service) => families.map((family) => make(service, family)));
 }
 
+/** Masquerades what is marked, whatever else happens to it. */
+export const MASQUERADE_MARKED = `meta mark & ${MASQUERADE_MARK} != 0 masquerade`;
+
 /** What differs between the tables of nodes that translate Services where packets come in, and their own where they start. */
 export interface ProxyTable {
   readonly services: readonly Service[];

@@ -1,4 +1,4 @@
-import { IP, MASQUERADE_MARK, proxyTable } from './kube-proxy.ts';
+import { IP, MASQUERADE_MARKED, proxyTable } from './kube-proxy.ts';
 import {
   type Both,
   CLUSTER,
@@ -32,7 +32,7 @@ export function routedPodNetwork(layout: Layout): PodNetwork {
     rules: ({ podRange }) =>
       proxyTable({
         services: layout.services,
-        postrouting: [masqueradeMarked, ...FAMILIES.map((family) => leaving(family, podRange))],
+        postrouting: [MASQUERADE_MARKED, ...FAMILIES.map((family) => leaving(family, podRange))],
       }),
   };
 }
@@ -69,8 +69,6 @@ function onPod(node: Node, { address }: Pod): string[] {
     `route add ::/0 via ${gateway.v6} dev eth0`,
   ];
 }
-
-const masqueradeMarked = `meta mark & ${MASQUERADE_MARK} != 0 masquerade`;
 
 /** What leaves the cluster does so in the node's name. */
 function leaving(family: Family, podRange: Both): string {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { WORLD_KINDS } from '../network/kinds.ts';
 import { INTERNET, NODES, TCP_PORT } from '../network/layout.ts';
 import { openWorld, type World } from '../network/world.ts';
-import { carryOut, wholePlan } from '../traffic/plan.ts';
+import { carryOut, type Step, wholePlan } from '../traffic/plan.ts';
 import { seededRandom } from '../traffic/random.ts';
 import { parseConntrack, parseConntrackOnce } from './conntrack-text.ts';
 import { loadReference, readReference } from './reference.ts';
@@ -14,6 +14,11 @@ const SEED = 20_261;
 /** The payload of a ping that no other packet is as small as, and its headers: IPv4 and ICMP. */
 const MARK_SIZE = 3;
 const HEADERS = 28;
+
+/** From each node, since one has no other packets of this protocol where pods have no IPv4 addresses of each other. */
+const PINGS = NODES.map(({ pods }): Step => {
+  return { from: pods[0]!.name, order: { do: 'ping', to: INTERNET.address.v4, count: 3, size: 64 } };
+});
 
 /** Collects the last words of connections that end. */
 async function listenToEnds(world: World, node: string): Promise<() => string> {
@@ -37,7 +42,7 @@ const DEAF_MS = 2500;
 
 /** A connection whose first SYNs are dropped. */
 async function connectUntilAnswered(world: World): Promise<void> {
-  const [host, address] = ['db-1', NODES[0]!.pods[2]!.address.v4];
+  const [host, address] = ['db-1', NODES[0]!.pods[2]!.address[world.layout.families[0]!]];
   const deaf = 'table inet deaf { chain in { type filter hook input priority 0; tcp flags syn drop; }; }';
   await world.run(host, 'nft', ['-f', '-'], deaf);
   const connection = { do: 'tcp', to: address, port: TCP_PORT, up: 10, down: 10, connections: 1, parallel: 1 } as const;
@@ -56,7 +61,7 @@ describe.each(WORLD_KINDS)(`%s: the reference beside conntrack itself, seed ${SE
       ended.set(name, await listenToEnds(world, name));
       await loadReference(world, name);
     }
-    await carryOut(wholePlan(seededRandom(SEED), world.layout), world.agent);
+    await carryOut([...wholePlan(seededRandom(SEED), world.layout), ...PINGS], world.agent);
     await connectUntilAnswered(world);
   });
   afterAll(() => world?.close());

@@ -93,10 +93,14 @@ const STOPPED: Pick<Row, 'traffic' | 'with' | 'fault'> = {
   },
 };
 
+/** Their transfers are those of pods with addresses of both families. */
+const BOTH_FAMILIES = { worlds: ['routed', 'overlay', 'zones'] } as const;
+
 export const LOAD_ROWS: readonly Row[] = [
   {
     name: 'short-connections',
     does: "Two thousand connections a second come and go between two reads: only the kernel's DESTROY events report them.",
+    ...BOTH_FAMILIES,
     daemons: { readInterval: SELDOM },
     traffic: RUSH,
     with: SHORT_TIMEOUTS,
@@ -105,6 +109,7 @@ export const LOAD_ROWS: readonly Row[] = [
   {
     name: 'same-tuple',
     does: 'Connections with the same addresses and ports follow each other, faster than they are read.',
+    ...BOTH_FAMILIES,
     quick: true,
     traffic: SAME_TUPLE,
     with: SHORT_TIMEOUTS,
@@ -117,17 +122,20 @@ export const LOAD_ROWS: readonly Row[] = [
   {
     name: 'collector-stopped',
     does: 'The collectors stand still (SIGSTOP) for eight seconds at two thousand connections a second: all are made, none is lost.',
+    ...BOTH_FAMILIES,
     ...STOPPED,
   },
   {
     name: 'collector-stopped-lossless',
     does: 'The same where the kernel is asked to lose no event (-conntrack-events=lossless), and may keep connections for the collector.',
+    ...BOTH_FAMILIES,
     ...STOPPED,
     daemons: { collectorFlags: ['-conntrack-events=lossless'] },
   },
   {
     name: 'table-full',
     does: "A node's conntrack table is full for a quarter of a minute: it takes no new connection, and drops what it may.",
+    ...BOTH_FAMILIES,
     traffic: PATIENT,
     async fault({ world, pause, metric }) {
       await fillTable(world, NODE_A.name, FULL_SECONDS);
