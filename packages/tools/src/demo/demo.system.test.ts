@@ -43,6 +43,7 @@ const OWNERS = [
 
 test.each([
   ...OWNERS.map(([owners, flags]) => ['routed', owners, flags] as const),
+  ['overlay', 'Kubernetes', ['--kubernetes']],
   ['zones', 'Kubernetes', ['--kubernetes']],
 ] as const)(
   'a fixed amount arrives in the database to the byte, in the world %s with owners from %s',
