@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -45,11 +45,11 @@ export async function benchKube(): Promise<KubeResult> {
   const server = await startApiServer({ tls: { own: certificates.certificate('apiserver', authority), authority } });
   try {
     const bytesPerPod = fill(server);
-    const kubeconfig = join(folder, 'kubeconfig');
-    server.writeKubeconfig(kubeconfig);
-    const none = await withExporter([], (port, pid) => settled(port, pid, 0));
+    await writeFile(join(folder, 'token'), server.access.tokens[0]!);
+    await copyFile(authority.cert, join(folder, 'ca.crt'));
+    const none = await withExporter(undefined, (port, pid) => settled(port, pid, 0));
     const began = performance.now();
-    return await withExporter([`-kubeconfig=${kubeconfig}`], async (port, pid) => {
+    return await withExporter({ folder, server: new URL(server.url) }, async (port, pid) => {
       await known(port, PODS);
       const readyMs = performance.now() - began;
       const listed = await settled(port, pid, PODS);
@@ -93,14 +93,29 @@ async function relist(server: ApiServer): Promise<void> {
   }
 }
 
-async function withExporter<T>(flags: readonly string[], work: (port: number, pid: number) => Promise<T>): Promise<T> {
-  const { KUBECONFIG: _, KUBERNETES_SERVICE_HOST: __, ...env } = process.env;
-  const fixed = ['-log-level=info', '-http-listen-port=0', '-grpc-listen-port=0'];
-  const [command = '', ...words] = daemonCommand('exporter');
-  const child = spawn(command, [...words, ...fixed, ...flags], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env,
-  });
+/** As a pod of the cluster: the service account's files are where a pod has them, in a mount namespace of the process. */
+interface InCluster {
+  readonly folder: string;
+  readonly server: URL;
+}
+
+const AS_A_POD = `set -e
+mount -t tmpfs tmpfs /run
+mkdir -p /run/secrets/kubernetes.io/serviceaccount
+cp "$0"/* /run/secrets/kubernetes.io/serviceaccount
+exec "$@"`;
+
+async function withExporter<T>(
+  cluster: InCluster | undefined,
+  work: (port: number, pid: number) => Promise<T>,
+): Promise<T> {
+  const { KUBECONFIG: _, KUBERNETES_SERVICE_HOST: __, ...rest } = process.env;
+  const daemon = [...daemonCommand('exporter'), '-log-level=info', '-http-listen-port=0', '-grpc-listen-port=0'];
+  const [command = '', ...words] =
+    cluster === undefined ? daemon : ['unshare', '--mount', 'sh', '-c', AS_A_POD, cluster.folder, ...daemon];
+  const address = { KUBERNETES_SERVICE_HOST: cluster?.server.hostname, KUBERNETES_SERVICE_PORT: cluster?.server.port };
+  const env = cluster === undefined ? rest : { ...rest, ...address };
+  const child = spawn(command, words, { stdio: ['ignore', 'ignore', 'pipe'], env });
   try {
     return await work(await httpPort(child), child.pid!);
   } finally {
