@@ -35,6 +35,8 @@ interface CollectorOptions {
   /** Seeds the tables' hashes: random, so that traffic cannot be made to collide. */
   readonly seed: number;
   readonly now: () => number;
+  /** The node's own addresses as they are now. */
+  readonly nodeAddresses?: () => readonly Uint8Array[];
   /** DESTROY events were lost: the next read is to come sooner. */
   readonly readSooner?: () => void;
   /** Gets every block that was read: for `-log-entries`. */
@@ -251,11 +253,12 @@ export class Collector {
 
   /** How this node's kernel counts: the exporter reports it to Kubernetes. */
   #reportHealth({ skipped }: ReadReport): void {
-    const { stream, source } = this.#options;
+    const { stream, source, nodeAddresses } = this.#options;
     stream.reportHealth({
       ...source.sysctls(),
       counterDecreases: this.#table.counterDecreases,
       entriesWithoutCounters: skipped.no_counters,
+      ...(nodeAddresses === undefined ? {} : { nodeAddresses: nodeAddresses() }),
     });
   }
 

@@ -1,4 +1,5 @@
 import { type Log, LogLimiter } from '@egressd/daemon/log';
+import type { NodeHealth } from '@egressd/flow/node-health';
 import type { Registry } from 'prom-client';
 import { Aggregate } from './aggregate/aggregate.ts';
 import type { RestoredTotals } from './aggregate/image.ts';
@@ -111,6 +112,11 @@ export class Exporter {
       );
     }
     return undefined;
+  }
+
+  /** A node's addresses as they are now: they come and go, as a virtual address that moves to another node. */
+  takeAddresses({ node }: Collector, { nodeAddresses }: NodeHealth): void {
+    if (nodeAddresses !== undefined) this.#options.owners.addNodeAddresses(node, nodeAddresses, this.#now());
   }
 
   /** Takes a batch: it is in the totals when this returns, or pending until the pods in it are known. */

@@ -1,4 +1,5 @@
 import { create, toBinary } from '@bufbuild/protobuf';
+import { ADDRESS_BYTES } from './address.ts';
 import { DeliverRequestSchema, type NodeHealth as NodeHealthMessage } from './gen/egressd/stream/v1/stream_pb.ts';
 
 /** What a collector's last read found of its node's kernel (`NodeHealth` of stream.proto). undefined: the kernel does not say. */
@@ -13,7 +14,12 @@ export interface NodeHealth {
   readonly counterDecreases: number;
   /** Entries of the last read without counters: opened before accounting was on. */
   readonly entriesWithoutCounters: number;
+  /** The node's own addresses as they are now, 16 bytes each; undefined: not reported. */
+  readonly nodeAddresses?: readonly Uint8Array[];
 }
+
+/** Addresses of a node: what a collector sends at the most, and what the exporter takes. A node has a few. */
+export const MAX_NODE_ADDRESSES = 512;
 
 /** First byte of a DeliverRequest that is a NodeHealth: field 3, length-delimited (Protocol Buffers encoding, "Message Structure"). */
 const NODE_HEALTH_TAG = (3 << 3) | 2;
@@ -27,6 +33,7 @@ export function encodeNodeHealth(health: NodeHealth): Uint8Array {
     ...(events === undefined ? {} : { events }),
     counterDecreases: BigInt(counterDecreases),
     entriesWithoutCounters: BigInt(entriesWithoutCounters),
+    nodeAddresses: [...(health.nodeAddresses ?? [])],
   };
   return toBinary(DeliverRequestSchema, create(DeliverRequestSchema, { message: { case: 'health', value } }));
 }
@@ -36,11 +43,16 @@ export function isNodeHealth(bytes: Uint8Array): boolean {
   return bytes[0] === NODE_HEALTH_TAG;
 }
 
-/** @returns undefined where it is malformed: a number beyond 2^53 */
+/** @returns undefined where it is malformed: a number beyond 2^53, an address that has not 16 bytes */
 export function readNodeHealth(message: NodeHealthMessage): NodeHealth | undefined {
   const counterDecreases = Number(message.counterDecreases);
   const entriesWithoutCounters = Number(message.entriesWithoutCounters);
   if (!Number.isSafeInteger(counterDecreases) || !Number.isSafeInteger(entriesWithoutCounters)) return undefined;
   const { accounting, timestamps, events } = message;
-  return { accounting, timestamps, events, counterDecreases, entriesWithoutCounters };
+  if (message.nodeAddresses.some((address) => address.length !== ADDRESS_BYTES)) return undefined;
+  const nodeAddresses = message.nodeAddresses.slice(0, MAX_NODE_ADDRESSES);
+  return {
+    ...{ accounting, timestamps, events, counterDecreases, entriesWithoutCounters },
+    ...(nodeAddresses.length === 0 ? {} : { nodeAddresses }),
+  };
 }

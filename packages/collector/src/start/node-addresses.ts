@@ -1,10 +1,10 @@
 import type { Log } from '@egressd/daemon/log';
 import type { ConntrackSource } from '../conntrack/source.ts';
 
-/** How often the node's addresses are read: they travel with the next Hello. */
-const INTERVAL_MS = 60_000;
+/** How often the node's addresses are read: they are reported with the next read of connections. */
+const INTERVAL_MS = 5_000;
 
-/** The node's addresses, read now and every minute. */
+/** The node's addresses, read now and every few seconds. */
 export async function followNodeAddresses(
   source: ConntrackSource,
   log: Log,

@@ -78,6 +78,7 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
     cleanupIntervalMs: flags.cleanupInterval,
     seed: randomInt(2 ** 32),
     now: Date.now,
+    nodeAddresses: addresses.now,
     readSooner: () => schedule.readSooner(),
     ...(flags.logEntries && flags.logLevel === 'debug'
       ? { onBlock: (block) => logBlock(block, source.name, log) }

@@ -318,7 +318,8 @@ export class OwnerRegistry implements Owners {
     fromMs: number,
     atMs: number,
   ): void {
-    for (const key of before) if (!after.includes(key)) this.#ipHistory.end(key, ipOwner, evidence, atMs);
+    const kept = new Set(after);
+    for (const key of before) if (!kept.has(key)) this.#ipHistory.end(key, ipOwner, evidence, atMs);
     for (const key of after) this.#ipHistory.begin(key, ipOwner, evidence, fromMs);
   }
 

@@ -25,6 +25,12 @@ describe('hello', () => {
       collector: { settings: { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined } },
     }));
 
+  test('of too many addresses the first are taken: a node with IPVS once had every Service', () => {
+    const nodeAddresses = Array.from({ length: 5000 }, () => new Uint8Array(16));
+    const result = readHello(create(HelloSchema, { ...good, nodeAddresses }), 'unknown', { kind: 'any' });
+    expect(result.kind === 'admitted' && result.collector.nodeAddresses.length).toBe(512);
+  });
+
   test.each([true, false, undefined])('send-traffic-delta %s stays what it is', (sendTrafficDelta) => {
     const settings = sendTrafficDelta === undefined ? {} : { sendTrafficDelta };
     const admission = readHello(create(HelloSchema, { ...good, settings }), 'unknown', { kind: 'any' });

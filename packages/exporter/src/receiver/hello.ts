@@ -1,5 +1,6 @@
 import { ADDRESS_BYTES, parseAddress } from '@egressd/flow/address';
 import type { Hello } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
+import { MAX_NODE_ADDRESSES } from '@egressd/flow/node-health';
 import { agreeProtocol, OLDEST_PROTOCOL, PROTOCOL } from '@egressd/flow/service';
 import type { CertificateNodes } from '../authorization/certificate-nodes.ts';
 import type { Collector } from './received.ts';
@@ -8,8 +9,6 @@ import type { Collector } from './received.ts';
 export const MAX_NODE_NAME_LENGTH = 253;
 /** Longest boot id, epoch (both UUIDs, 36 characters) and version. */
 export const MAX_ID_LENGTH = 64;
-/** Addresses of one node. */
-export const MAX_NODE_ADDRESSES = 4096;
 /** Namespaces that a collector may exclude. */
 export const MAX_EXCLUDED_NAMESPACES = 1024;
 
@@ -42,7 +41,7 @@ export function readHello(hello: Hello, peer: string, certificate: CertificateNo
       groupPublicIps: settings?.groupPublicIps ?? false,
       sendTrafficDelta: settings?.sendTrafficDelta,
     },
-    nodeAddresses,
+    nodeAddresses: nodeAddresses.slice(0, MAX_NODE_ADDRESSES),
     peer: peerAddress(peer),
     certificate,
   };
@@ -56,7 +55,6 @@ function malformationOf({ node, bootId, epoch, version, nodeAddresses, settings 
   if (epoch === '' || epoch.length > MAX_ID_LENGTH) return `epoch has not 1 to ${MAX_ID_LENGTH} characters`;
   if (bootId.length > MAX_ID_LENGTH) return `boot_id is longer than ${MAX_ID_LENGTH}`;
   if (version.length > MAX_ID_LENGTH) return `version is longer than ${MAX_ID_LENGTH}`;
-  if (nodeAddresses.length > MAX_NODE_ADDRESSES) return `the node has more than ${MAX_NODE_ADDRESSES} addresses`;
   if (nodeAddresses.some((address) => address.length !== ADDRESS_BYTES)) return 'an address has not 16 bytes';
   if ((settings?.excludeNamespaces.length ?? 0) > MAX_EXCLUDED_NAMESPACES)
     return `more than ${MAX_EXCLUDED_NAMESPACES} namespaces are excluded`;

@@ -99,7 +99,10 @@ export async function startExporter({ flags, config, environment, log, lifecycle
     ready: () => exporter.notReady(),
     admit: (collector) => exporter.admit(collector),
     onBatch: (batch) => exporter.apply(batch),
-    onHealth: (collector, health) => problems.take(collector, health),
+    onHealth: (collector, health) => {
+      exporter.takeAddresses(collector, health);
+      problems.take(collector, health);
+    },
     wantOriginalDestination: false,
     log,
     registry,

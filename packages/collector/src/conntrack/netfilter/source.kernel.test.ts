@@ -150,6 +150,23 @@ test('addresses of the node are the global ones of the namespace', async () => {
   expect(addresses.sort()).toEqual(['10.77.0.1', '10.77.0.2', 'fd77::1', 'fd77::2']);
 });
 
+test('addresses come and go; interfaces that are down or hold Services are not the node', async () => {
+  const now = async () => (await source.nodeAddresses()).map((address) => formatAddress(address));
+  const before = await now();
+  const added = async (name: string, address: string, ...more: string[]) => {
+    await inside('ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}-b`);
+    await inside('ip', 'address', 'add', address, 'dev', name);
+    for (const word of more) await inside('ip', 'link', 'set', name, word);
+    return (await now()).filter((one) => !before.includes(one));
+  };
+  expect(await added('kube-ipvs0', '10.96.0.1/32')).toEqual([]);
+  expect(await added('nodelocaldns', '10.96.0.10/32', 'up')).toEqual([]);
+  expect(await added('cni0', '10.77.9.1/32', 'up')).toEqual(['10.77.9.1']);
+  await inside('ip', 'link', 'set', 'cni0', 'down');
+  expect(await now()).toEqual(before);
+  for (const name of ['kube-ipvs0', 'nodelocaldns', 'cni0']) await inside('ip', 'link', 'delete', name);
+});
+
 test('a connection without counters is counted', async () => {
   await inside('conntrack', '-F');
   await inside('sysctl', '-qw', 'net.netfilter.nf_conntrack_acct=0');
