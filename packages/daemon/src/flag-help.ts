@@ -11,7 +11,7 @@ export function renderHelp(program: string, about: string, flags: Flags): string
   return `${about}\n\nUsage: ${program} [-flag=value ...]\n\nFlags, or the environment variable in brackets:\n\n${blocks.join('')}`;
 }
 
-/** The README's table of the flags, in the order of their declaration. */
+/** The table of the flags in docs/flags.md, in the order of their declaration. */
 export function renderMarkdown(flags: Flags): string {
   const rows = Object.entries(flags).map(([name, flag]) => {
     const fallback = flag.write(flag.default);

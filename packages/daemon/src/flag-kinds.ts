@@ -9,7 +9,7 @@ export interface Flag<T> {
   /** What stands for the value in `-help`: `duration`, `port`. */
   readonly kind: string;
   readonly default: T;
-  /** One sentence for `-help` and the README. */
+  /** One sentence for `-help` and docs/flags.md. */
   readonly description: string;
   /** True for flags that may stand without a value, which means `true`. */
   readonly bare?: boolean;

@@ -1,7 +1,7 @@
 import type { Flag } from './flag-kinds.ts';
 import { didYouMean } from './nearest.ts';
 
-/** Flags by name. Declared once, they give the parser, its type, `-help` and the README's table. */
+/** Flags by name. Declared once, they give the parser, its type, `-help` and the table of docs/flags.md. */
 export type Flags = Readonly<Record<string, Flag<unknown>>>;
 
 /** `read-interval` as a property: `readInterval`. */

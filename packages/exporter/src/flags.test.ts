@@ -21,7 +21,7 @@ test('-help', () => {
   expectGolden('help.txt', renderHelp('egressd-exporter', 'egressd-exporter', EXPORTER_FLAGS));
 });
 
-test('the table of the README', () => {
+test('the table of docs/flags.md', () => {
   expectGolden('flags.md', renderMarkdown(EXPORTER_FLAGS));
 });
 

@@ -138,6 +138,10 @@ export const VERBS = {
     binaries: ['victoria-metrics'],
     steps: [program('tools/src/soak/main.ts', args)],
   }),
+  docs: (args) => {
+    if (args.length > 0) throw new SetupError('docs takes no arguments', 2);
+    return { steps: [program('tools/src/docs/write.ts', [])] };
+  },
   fuzz: (args) => ({ steps: [program('tools/src/fuzz/main.ts', args)] }),
   collector: (args) => ({
     packages: LIBRARIES,

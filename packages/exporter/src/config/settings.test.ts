@@ -8,7 +8,7 @@ import { formatPath } from './issues.ts';
 import { readConfig } from './load.ts';
 import { configSchema } from './schema.ts';
 
-/** The file that the README shows. */
+/** The file that docs/configuration.md shows. */
 const SETTINGS = readFileSync(join(import.meta.dirname, 'testdata/settings.yaml'), 'utf8');
 
 /** Settings that are accepted, not used and not documented. */

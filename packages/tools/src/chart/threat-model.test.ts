@@ -1,15 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { withTables } from '../docs/tables.ts';
 import { defaultObjects, rightsTable } from './rights-table.ts';
-
-const FILE = join(import.meta.dirname, '../../../../deploy/THREAT-MODEL.md');
-
-test('deploy/THREAT-MODEL.md lists the rights that the chart gives: `node --conditions=source packages/tools/src/docs/write.ts` brings it up to date', () => {
-  const text = readFileSync(FILE, 'utf8');
-  expect(withTables(text, { rights: rightsTable(defaultObjects()) })).toBe(text);
-});
 
 test('a container that was given more is in the table, or cannot be listed', () => {
   const table = rightsTable(defaultObjects());

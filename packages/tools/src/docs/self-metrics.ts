@@ -22,7 +22,7 @@ import { Registry } from 'prom-client';
 const NO_TLS = { certFile: '', keyFile: '', caFile: '', insecure: false };
 const LOOPBACK = '127.0.0.1:6062';
 
-/** The README's tables of the metrics that the daemons show of themselves: what the code registers, and its own words. */
+/** The tables of the daemons' own metrics: what the code registers, with its help texts. */
 export async function selfMetrics(): Promise<Readonly<Record<'collector metrics' | 'exporter metrics', string>>> {
   return { 'collector metrics': await table(collectorRegistry()), 'exporter metrics': await table(exporterRegistry()) };
 }

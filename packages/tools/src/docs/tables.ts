@@ -4,16 +4,27 @@ import { COLLECTOR_FLAGS } from '@egressd/collector/flags';
 import { renderMarkdown } from '@egressd/daemon/flag-help';
 import { CERTIFICATES_FLAGS } from '@egressd/exporter/certificates/flags';
 import { EXPORTER_FLAGS } from '@egressd/exporter/flags';
+import { defaultObjects, rightsTable } from '../chart/rights-table.ts';
+import { importTables } from './import-table.ts';
+import { selfMetrics } from './self-metrics.ts';
 
 const SETTINGS = join(import.meta.dirname, '../../../exporter/src/config/testdata/settings.yaml');
 
-/** What the README holds that the program knows better, by the name of its marker. */
-export function readmeTables(): Readonly<Record<string, string>> {
+/** Generated text by the name of its marker. */
+export type Tables = Readonly<Record<string, string>>;
+
+/** What the code knows better than a writer: by page, from the repository's root, and by marker. */
+export async function generatedTables(): Promise<Readonly<Record<string, Tables>>> {
   return {
-    'collector flags': renderMarkdown(COLLECTOR_FLAGS),
-    'exporter flags': renderMarkdown(EXPORTER_FLAGS),
-    'certificates flags': renderMarkdown(CERTIFICATES_FLAGS),
-    settings: `\`\`\`yaml\n${readFileSync(SETTINGS, 'utf8')}\`\`\`\n`,
+    'docs/flags.md': {
+      'collector flags': renderMarkdown(COLLECTOR_FLAGS),
+      'exporter flags': renderMarkdown(EXPORTER_FLAGS),
+      'certificates flags': renderMarkdown(CERTIFICATES_FLAGS),
+    },
+    'docs/configuration.md': { settings: `\`\`\`yaml\n${readFileSync(SETTINGS, 'utf8')}\`\`\`\n` },
+    'docs/metrics.md': await selfMetrics(),
+    'docs/architecture.md': { 'import map': importTables() },
+    'deploy/THREAT-MODEL.md': { rights: rightsTable(defaultObjects()) },
   };
 }
 
@@ -22,7 +33,7 @@ export function readmeTables(): Readonly<Record<string, string>> {
  * each alone on its line.
  * @throws where a marker is missing
  */
-export function withTables(text: string, tables: Readonly<Record<string, string>>): string {
+export function withTables(text: string, tables: Tables): string {
   return Object.entries(tables).reduce((rest, [name, table]) => {
     const [begin, end] = [`<!-- begin: ${name} -->\n`, `<!-- end: ${name} -->\n`];
     const [from, to] = [rest.indexOf(begin), rest.indexOf(end)];
