@@ -13,6 +13,8 @@ const COMPILER = ['gcc', 'libc6-dev', 'libbpf-dev'];
 const FAKE_CLOCK = 'libfaketime';
 /** What builds images and runs containers without a daemon of its own, and makes the Debian that they are built in. */
 const CONTAINERS = ['buildah', 'debootstrap', 'netavark', 'podman', 'runc', 'util-linux'];
+/** What draws a page and makes the picture small: for `npm run picture`. */
+const BROWSER = ['chromium', 'fonts-inter', 'pngquant'];
 const DATABASES = ['prometheus', 'victoria-metrics'];
 
 const NODE_FLAGS = ['--conditions=source', '--disable-warning=ExperimentalWarning'];
@@ -141,6 +143,15 @@ export const VERBS = {
   docs: (args) => {
     if (args.length > 0) throw new SetupError('docs takes no arguments', 2);
     return { steps: [program('tools/src/docs/write.ts', [])] };
+  },
+  picture: (args) => {
+    if (args.length > 0) throw new SetupError('picture takes no arguments', 2);
+    return {
+      root: needsRoot('the picture'),
+      packages: [...WORLD, ...BROWSER],
+      binaries: ['victoria-metrics'],
+      steps: [program('tools/src/picture/main.ts', [])],
+    };
   },
   fuzz: (args) => ({ steps: [program('tools/src/fuzz/main.ts', args)] }),
   collector: (args) => ({

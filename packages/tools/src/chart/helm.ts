@@ -66,7 +66,7 @@ class HelmRefusal extends Error {
 
 /** Runs helm without a cluster. @returns what it printed @throws HelmRefusal */
 export async function helm(args: readonly string[], input = ''): Promise<string> {
-  if (!existsSync(HELM)) throw new Error(`there is no ${HELM}: \`npm test -- cluster helm\` unpacks it`);
+  if (!existsSync(HELM)) throw new Error(`there is no ${HELM}: \`npm test -- chart\` unpacks it`);
   const child = spawn(HELM, args, { env: { PATH: '/usr/bin:/bin', HOME: '/nonexistent', KUBECONFIG: '/dev/null' } });
   const ended = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);

@@ -49,7 +49,7 @@ async function readRows(daemons: Daemons): Promise<LiveRow[]> {
 }
 
 /** Random traffic until `stop`. */
-async function makeTraffic(world: World, seed: number, stop: AbortSignal): Promise<void> {
+export async function makeTraffic(world: World, seed: number, stop: AbortSignal): Promise<void> {
   const random = seededRandom(seed);
   const row = async () => {
     while (!stop.aborted) {

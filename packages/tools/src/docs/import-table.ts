@@ -9,8 +9,8 @@ export function importTables(map = IMPORT_MAP): string {
   return tables.join('\n');
 }
 
-function row(room: string, { rooms = [], types = [], packages = [], pure = false }: Room): string {
-  const name = `${room === '' ? 'all of it' : `\`${room}\``}${pure ? ' (pure)' : ''}`;
+function row(room: string, { rooms = [], types = [], packages = [], pure }: Room): string {
+  const name = `${room === '' ? 'all of it' : `\`${room}\``}${pure === true ? ' (pure)' : ''}`;
   const cells = [rooms.includes('*') ? 'every room' : list(rooms), list(types), list(packages)];
   return `| ${[name, ...cells].join(' | ')} |\n`;
 }
