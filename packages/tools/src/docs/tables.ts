@@ -5,6 +5,7 @@ import { renderMarkdown } from '@egressd/daemon/flag-help';
 import { CERTIFICATES_FLAGS } from '@egressd/exporter/certificates/flags';
 import { EXPORTER_FLAGS } from '@egressd/exporter/flags';
 import { defaultObjects, rightsTable } from '../chart/rights-table.ts';
+import { alertTable } from './alert-table.ts';
 import { importTables } from './import-table.ts';
 import { selfMetrics } from './self-metrics.ts';
 
@@ -23,6 +24,7 @@ export async function generatedTables(): Promise<Readonly<Record<string, Tables>
     },
     'docs/configuration.md': { settings: `\`\`\`yaml\n${readFileSync(SETTINGS, 'utf8')}\`\`\`\n` },
     'docs/metrics.md': await selfMetrics(),
+    'docs/operations.md': { alerts: alertTable() },
     'docs/architecture.md': { 'import map': importTables() },
     'deploy/THREAT-MODEL.md': { rights: rightsTable(defaultObjects()) },
   };
