@@ -15,7 +15,7 @@ export interface Document {
 }
 
 /** A fenced block of a document. */
-export interface Block {
+interface Block {
   readonly language: string;
   readonly text: string;
 }

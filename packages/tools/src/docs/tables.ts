@@ -12,7 +12,7 @@ import { selfMetrics } from './self-metrics.ts';
 const SETTINGS = join(import.meta.dirname, '../../../exporter/src/config/testdata/settings.yaml');
 
 /** Generated text by the name of its marker. */
-export type Tables = Readonly<Record<string, string>>;
+type Tables = Readonly<Record<string, string>>;
 
 /** What the code knows better than a writer: by page, from the repository's root, and by marker. */
 export async function generatedTables(): Promise<Readonly<Record<string, Tables>>> {

@@ -5,7 +5,7 @@ import { blocks, DOCUMENTS } from './documents.ts';
 export type YamlKind = 'configuration' | 'inventory' | 'values' | 'rules';
 
 /** A YAML block of a document. */
-export interface YamlBlock {
+interface YamlBlock {
   /** Its document, and its place among its YAML blocks. */
   readonly title: string;
   readonly text: string;
