@@ -341,16 +341,46 @@ test("a user's own ranges are private, whatever their numbers", () => {
   expect(parts[0]!.endpoints[1]!.place).toBe('private');
 });
 
-test('an address that pods of two nodes have is, on each node, its own', () => {
-  const owners = cluster();
-  for (const [name, node, at] of [
-    ['one', 'n1', 100],
-    ['two', 'n2', 200],
-  ] as const)
-    owners
-      .source('file')
-      .upsertPod({ ...POD, key: name, name, namespace: 'x', node, addresses: [address('10.88.0.2')] }, at);
-  const on = (node: string) =>
-    flowsOf(batch([['10.88.0.2', '198.51.100.7', 6, 10, 20]], {}, node), owners)[0]?.split(' ')[0];
-  expect([on('n1'), on('n2')]).toEqual(['one', 'two']);
+describe('addresses that pods of two nodes have', () => {
+  /** `one` and `two` on n1 have 10.88.0.2 and 10.88.0.3, so have `three` and `four` on n2, later; 10.88.0.53 is excluded on both. */
+  const bridges = () => {
+    const owners = cluster();
+    for (const [name, node, ip, at] of [
+      ['one', 'n1', '10.88.0.2', 100],
+      ['two', 'n1', '10.88.0.3', 100],
+      ['three', 'n2', '10.88.0.2', 200],
+      ['four', 'n2', '10.88.0.3', 200],
+    ] as const)
+      owners.source('file').upsertPod({ ...POD, key: name, name, namespace: 'x', node, addresses: [address(ip)] }, at);
+    for (const [node, at] of [
+      ['n1', 100],
+      ['n2', 200],
+    ] as const) {
+      const pod = { ...POD, key: `dns-${node}`, name: `dns-${node}`, namespace: 'kube-system', node };
+      owners.source('file').upsertPod({ ...pod, addresses: [address('10.88.0.53')] }, at);
+    }
+    return owners;
+  };
+  const INTERNET = 'public:0:0:0:0:0:ffff:c633:6407';
+
+  test.each<[string, string, Row, string[]]>([
+    ['n1', 'its own pod and the internet', ['10.88.0.2', '198.51.100.7', 6, 10, 20], [`one > ${INTERNET} 6 10/20`]],
+    ['n2', 'its own pod and the internet', ['10.88.0.2', '198.51.100.7', 6, 10, 20], [`three > ${INTERNET} 6 10/20`]],
+    ['n1', 'two pods of its own', ['10.88.0.2', '10.88.0.3', 6, 10, 20], ['one > two 6 10/20', 'two > one 6 20/10']],
+    [
+      'n2',
+      'two pods of its own',
+      ['10.88.0.2', '10.88.0.3', 6, 10, 20],
+      ['three > four 6 10/20', 'four > three 6 20/10'],
+    ],
+    ['n1', 'its own pod and an excluded one', ['10.88.0.53', '10.88.0.2', 17, 10, 20], ['one > dns-n1 17 20/10']],
+    ['n1', 'a pod with itself', ['10.88.0.2', '10.88.0.2', 6, 10, 20], ['one > one 6 10/20', 'one > one 6 20/10']],
+  ])('on %s: %s', (node, _, row, expected) => {
+    expect(flowsOf(batch([row], {}, node), bridges())).toEqual(expected);
+  });
+
+  test('an excluded pod of its own is dropped as one', () => {
+    const { dropped } = enrich(batch([['10.88.0.53', '198.51.100.7', 17, 10, 20]]), bridges());
+    expect([...dropped.keys()]).toEqual(['excluded_namespace']);
+  });
 });

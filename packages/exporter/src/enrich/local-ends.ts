@@ -1,5 +1,5 @@
 import { ADDRESS_BYTES } from '@egressd/flow/address';
-import type { Owner, Owners } from '../owners/owners.ts';
+import type { Owners } from '../owners/owners.ts';
 import type { ReceivedBatch } from '../receiver/received.ts';
 import type { EndOwner, Endpoint } from './endpoint.ts';
 import { addRow, type EnrichedPart, type Moved } from './enriched.ts';
@@ -21,51 +21,61 @@ export function giveToNode(part: EnrichedPart, node: EndOwner, unlisted: Moved):
   return relabel(part, (row) => {
     const [s, d] = [flows.source[row]!, flows.destination[row]!];
     if (!isUnowned(part, s) || !isUnowned(part, d) || isFoldedPair(part, s, d)) return undefined;
-    const index = isPrivate(endpoints[s]!) ? s : isPrivate(endpoints[d]!) ? d : undefined;
-    if (index === undefined) return undefined;
+    const local = { owner: node, verdict: KEPT };
+    const isSource = isPrivate(endpoints[s]!);
+    if (!isSource && !isPrivate(endpoints[d]!)) return undefined;
     addRow(unlisted, flows, row);
-    return { index, owner: node };
+    return isSource ? { source: local } : { destination: local };
   });
 }
 
 /**
- * Gives pairs of which no end is this node's, as far as all nodes' lists say, to its own pod that has one of the addresses too: pods of
- * several nodes have the same address where each node has a bridge of its own, and a node sees its own pods' traffic.
+ * Gives pairs of which no end is this node's, as far as all nodes' lists say, to its own pods that have the addresses too: pods of
+ * several nodes have the same address where each node has a bridge of its own, and a node sees its own pods' traffic. Both ends are
+ * looked at: two pods on one bridge are both local.
  */
 export function giveToOwnPods(part: EnrichedPart, { collector, span }: ReceivedBatch, owners: Owners): EnrichedPart {
   const { flows, verdicts } = part;
   const excluded = new Set(collector.settings.excludeNamespaces);
-  const ownPod = (index: number): Owner | undefined => {
+  const ownPod = (index: number): LocalOwner | undefined => {
     if (verdicts[index] !== NUMBER_OF.not_local && verdicts[index] !== NUMBER_OF.ambiguous) return undefined;
     const pod = owners.podOn(collector.node, flows.addresses, index * ADDRESS_BYTES, span.fromMs, span.toMs);
-    return pod === undefined || excluded.has(pod.namespace) ? undefined : pod;
+    if (pod === undefined) return undefined;
+    return { owner: pod, verdict: excluded.has(pod.namespace) ? NUMBER_OF.excluded_namespace : KEPT };
   };
   return relabel(part, (row) => {
-    const ends = [flows.source[row]!, flows.destination[row]!];
-    if (ends.some((index) => verdicts[index] === KEPT)) return undefined;
-    for (const index of ends) {
-      const owner = ownPod(index);
-      if (owner !== undefined) return { index, owner };
-    }
-    return undefined;
+    const [s, d] = [flows.source[row]!, flows.destination[row]!];
+    if (verdicts[s] === KEPT || verdicts[d] === KEPT) return undefined;
+    const [source, destination] = [ownPod(s), ownPod(d)];
+    return source === undefined && destination === undefined ? undefined : { source, destination };
   });
 }
 
+/** Who has an end of a row instead. */
+interface LocalOwner {
+  readonly owner: EndOwner;
+  /** Index in `VERDICTS`. */
+  readonly verdict: number;
+}
+
+/** Missing: that end stays as it is. */
+interface LocalEnds {
+  readonly source?: LocalOwner | undefined;
+  readonly destination?: LocalOwner | undefined;
+}
+
 /**
- * The same part with other owners at one end of some rows:
+ * The same part with other owners at the ends of some rows. An address has the same new owner in all of them.
  *
  *   endpoints, verdicts   | as they were ... | one more for each address that gets another owner |
  *   source, destination   copies, in which such rows point behind the dictionary
  */
-function relabel(
-  part: EnrichedPart,
-  ownerOf: (row: number) => { readonly index: number; readonly owner: EndOwner } | undefined,
-): EnrichedPart {
+function relabel(part: EnrichedPart, localEnds: (row: number) => LocalEnds | undefined): EnrichedPart {
   const { flows } = part;
   let changed: { source: Uint32Array; destination: Uint32Array; endpoints: Endpoint[]; verdicts: number[] } | undefined;
   const relabelled = new Map<number, number>();
   for (let row = 0; row < flows.rows; row++) {
-    const found = ownerOf(row);
+    const found = localEnds(row);
     if (found === undefined) continue;
     changed ??= {
       source: flows.source.slice(),
@@ -73,15 +83,19 @@ function relabel(
       endpoints: [...part.endpoints],
       verdicts: [...part.verdicts],
     };
-    const { index, owner } = found;
-    const at = relabelled.get(index) ?? changed.endpoints.length;
-    if (!relabelled.has(index)) {
-      changed.endpoints.push({ ...part.endpoints[index]!, place: 'owned', owner });
-      changed.verdicts.push(KEPT);
-      relabelled.set(index, at);
-    }
-    if (flows.source[row] === index) changed.source[row] = at;
-    else changed.destination[row] = at;
+    const { endpoints, verdicts } = changed;
+    const indexOf = (index: number, local: LocalOwner | undefined): number => {
+      if (local === undefined) return index;
+      const at = relabelled.get(index) ?? endpoints.length;
+      if (at === endpoints.length) {
+        endpoints.push({ ...part.endpoints[index]!, place: 'owned', owner: local.owner });
+        verdicts.push(local.verdict);
+        relabelled.set(index, at);
+      }
+      return at;
+    };
+    changed.source[row] = indexOf(flows.source[row]!, found.source);
+    changed.destination[row] = indexOf(flows.destination[row]!, found.destination);
   }
   if (changed === undefined) return part;
   const { source, destination, endpoints, verdicts } = changed;
