@@ -67,7 +67,7 @@ class Disk {
   }
 }
 
-/** A collector: it keeps what is not committed, and sends it again to whoever asks. */
+/** A collector: it keeps what is not committed, and sends it again on the next stream. */
 class CollectorModel {
   readonly node: string;
   readonly epoch = 'epoch';
@@ -114,14 +114,14 @@ class CollectorModel {
 interface World {
   readonly mode: Mode;
   readonly ephemeral: boolean;
-  /** 0: a disk that fails is given up at once. */
+  /** 0: the store is degraded as soon as the disk fails. */
   readonly graceMs: number;
   readonly disk: Disk;
   readonly sinks: ReadonlyMap<string, ChaosDatabase | ChaosEndpoint>;
   readonly collectors: readonly CollectorModel[];
   readonly wait: () => number;
   nowMs: number;
-  givenUp: boolean;
+  seriesEnded: boolean;
 }
 
 /** One life of the exporter, until it is killed. */
@@ -171,16 +171,16 @@ class Life {
   async begin(): Promise<this> {
     const { sinks, collectors, nowMs } = this.#world;
     const restored = await this.#state.load();
-    const standing = restored && this.#exporter.restore(restored);
+    const totals = restored && this.#exporter.restore(restored);
     this.#early = restored?.mode !== undefined;
     for (const [name, sink] of sinks) {
       const delivery = this.#delivery(name, sink);
-      const books = restored?.sinks.get(name);
-      if (books !== undefined) delivery.resume(books, standing!);
-      else if (standing !== undefined) delivery.startFrom(standing);
+      const state = restored?.sinks.get(name);
+      if (state !== undefined) delivery.resume(state, totals!);
+      else if (totals !== undefined) delivery.startFrom(totals);
       this.#deliveries.set(name, delivery);
     }
-    this.#state.start(restored, standing?.series ?? [], this.#deliveries);
+    this.#state.start(restored, totals?.series ?? [], this.#deliveries);
     for (const collector of collectors) {
       const { applied } = this.#offsets.open(collector.node, collector.epoch, nowMs)!;
       const pending = [...collector.outbox.values()].filter(({ span }) => span.number > applied);
@@ -214,7 +214,7 @@ class Life {
       metrics: {
         ...createSinkMetrics(new Registry()),
         dropped: (_sink, reason) => {
-          this.#world.givenUp ||= reason === 'series_ended';
+          this.#world.seriesEnded ||= reason === 'series_ended';
         },
       },
       log: SILENT,
@@ -228,8 +228,8 @@ class Life {
     });
   }
 
-  /** What it has told is on no disk: killed now, it would be as one without a directory. */
-  get frail(): boolean {
+  /** What it has committed is on no disk: killed now, it would lose that, as an exporter without a directory. */
+  get unsaved(): boolean {
     return this.#world.graceMs === 0 && (this.#world.disk.fails || this.#state.degraded);
   }
 
@@ -244,7 +244,7 @@ class Life {
     this.#early = false;
   }
 
-  /** The exporter is told to end, in order. */
+  /** An orderly stop. */
   async finish(): Promise<void> {
     await this.#exporter.finish(this.#streams, 1000);
   }
@@ -315,7 +315,7 @@ test.each(CASES)('killed at any moment, it ends with every byte once: %s', async
         const world: World = {
           ...{ mode, ephemeral, graceMs, disk: new Disk(wait), sinks, collectors, wait },
           nowMs: STARTED_MS + 3_600_000,
-          givenUp: false,
+          seriesEnded: false,
         };
         let life = await new Life(world).begin();
         let counted = 0;
@@ -335,7 +335,7 @@ test.each(CASES)('killed at any moment, it ends with every byte once: %s', async
             await turns(act.turns);
           } else if (act.do === 'disk') {
             world.disk.fails = act.fails;
-          } else if (!life.frail) {
+          } else if (!life.unsaved) {
             if (act.do === 'kill') {
               await turns(act.turns);
               for (const sink of sinks.values()) sink.answers.unshift(...act.answers);
@@ -346,7 +346,7 @@ test.each(CASES)('killed at any moment, it ends with every byte once: %s', async
         }
         world.disk.fails = false;
         for (const sink of sinks.values()) sink.answers = [];
-        // What books have too much of would be missing from what comes later.
+        // Bytes too many in the state of a sink would be missing from what comes later.
         for (const node of NODES.keys()) move(node, [1000, 1000, 1000, 1000]);
         // The backoff of refused series ends after a while.
         for (let round = 0; round < 4; round++) {
@@ -357,7 +357,7 @@ test.each(CASES)('killed at any moment, it ends with every byte once: %s', async
         for (const sink of sinks.values()) {
           const expected = sink.counters.length * counted;
           // Refused to the end after its own end: the one loss that is by design, and counted.
-          if (world.givenUp) expect(sink.sum(mode)).toBeLessThanOrEqual(expected);
+          if (world.seriesEnded) expect(sink.sum(mode)).toBeLessThanOrEqual(expected);
           else expect(sink.sum(mode)).toBe(expected);
         }
         await until(() => collectors.every(({ outbox }) => outbox.size === 0));
@@ -370,7 +370,7 @@ test.each(CASES)('killed at any moment, it ends with every byte once: %s', async
 
 async function until(condition: () => boolean): Promise<void> {
   for (let turn = 0; !condition(); turn++) {
-    if (turn > 20_000) throw new Error('the exporter stands still');
+    if (turn > 20_000) throw new Error('the exporter makes no progress');
     await turns(1);
   }
 }

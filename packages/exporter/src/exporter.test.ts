@@ -132,8 +132,8 @@ async function dropped(): Promise<number> {
   return values.reduce((sum, { value }) => sum + value, 0);
 }
 
-describe('a pod that is told of after its first bytes', () => {
-  test('waits are neither counted nor committed, then both', async () => {
+describe('a pod that is reported after its first bytes', () => {
+  test('its batches are neither counted nor committed, then both', async () => {
     const exporter = start(true);
     receive(exporter, 1);
     receive(exporter, 2);
@@ -153,7 +153,7 @@ describe('a pod that is told of after its first bytes', () => {
     expect([exportBytes(exporter), committed, await dropped()]).toEqual([100, 1, 0]);
   });
 
-  test('waits are in no checkpoint', () => {
+  test('its batches are in no checkpoint while pending', () => {
     const state = new PlayedState(false);
     const exporter = start(true, new Map(), state);
     receive(exporter, 1);
@@ -220,7 +220,7 @@ describe('committed is', () => {
     expect(committed).toBe(3);
   });
 
-  test('without a sink that is away too long, and with it again when it is back', () => {
+  test('without a sink that is unavailable too long, and with it again when it is back', () => {
     turn(1);
     accepts('fast');
     slow.holdsCommit = false;
@@ -236,7 +236,7 @@ describe('committed is', () => {
     expect(committed).toBe(3);
   });
 
-  test('what is in the totals where every sink is away', () => {
+  test('what is in the totals where every sink is unavailable', () => {
     fast.holdsCommit = false;
     slow.holdsCommit = false;
     turn(1);
@@ -287,7 +287,7 @@ describe('with a state directory, committed is', () => {
     expect(committed).toBe(2);
   });
 
-  test('what is accepted while the directory is given up', () => {
+  test('what is accepted while the directory is degraded', () => {
     const state = new PlayedState(false);
     const exporter = start(false, sinks, state);
     state.degraded = true;

@@ -27,12 +27,12 @@ interface Streams {
 }
 
 /** What it needs of the state directory. */
-export type KeptState = Pick<CheckpointStore, 'saved' | 'degraded' | 'ephemeral' | 'take' | 'close'>;
+type StateDirectory = Pick<CheckpointStore, 'saved' | 'degraded' | 'ephemeral' | 'take' | 'close'>;
 
 /** What it needs of a sink's delivery. */
 type ExportTarget = Pick<SinkDelivery, 'offer' | 'holdsCommit' | 'close'>;
 
-export interface ExporterOptions {
+interface ExporterOptions {
   readonly owners: OwnerRegistry;
   readonly offsets: BatchOffsets;
   /** Owners may become known a little late: batches are pending until then, and `enrichPending` is called now and then. */
@@ -40,7 +40,7 @@ export interface ExporterOptions {
   /** By name. Each calls `accepted` with its own name. */
   readonly sinks: ReadonlyMap<string, ExportTarget>;
   /** Where totals outlive the process; undefined: nowhere. */
-  readonly state?: KeptState | undefined;
+  readonly state?: StateDirectory | undefined;
   /** `/metrics`, where it shows traffic: takes every snapshot. */
   readonly exposition?: { update(snapshot: Snapshot): void } | undefined;
   /** What the configuration says of addresses without an owner. */

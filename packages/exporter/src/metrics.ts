@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { AddedFlows, Aggregate } from './aggregate/aggregate.ts';
-import type { Enriched, Moved } from './enrich/enriched.ts';
+import type { Enriched, TrafficSum } from './enrich/enriched.ts';
 import { VERDICTS } from './enrich/verdict.ts';
 import type { OwnerRegistry } from './owners/registry.ts';
 import { OUTCOMES, type PendingBatches } from './pending/pending-batches.ts';
@@ -51,18 +51,18 @@ const DROPPED_HELP =
   'that give no flow, both directions, by reason. not_local, host_network, excluded_namespace: as meant; unknown_source: the address has no known owner, is it missing from the inventory?; ambiguous: its owner changed meanwhile; too_many_pairs: raise max-pairs of the collector.';
 const UNLISTED_HELP =
   'of addresses in no list, given to the node that saw them (src_pod is empty): second addresses of pods, containers beside Kubernetes. keepUnlisted of the configuration leaves them out.';
-const UNKNOWN_HELP = "in flows with an end of the cluster's own ranges whose owner is not known.";
+const UNKNOWN_HELP = "that give a flow with an end of the cluster's own ranges whose owner is not known.";
 
 function bytesAndPairs(
   registry: Registry,
   what: string,
   help: string,
-): (labels: Record<string, string>, moved: Moved) => void {
+): (labels: Record<string, string>, moved: TrafficSum) => void {
   const labelNames = what === 'dropped' ? ['reason'] : [];
   const make = (unit: string) =>
     new Counter({
       name: `egressd_exporter_${what}_${unit}_total`,
-      help: `${unit === 'bytes' ? 'Bytes of pairs' : 'Pairs'} ${help}`,
+      help: `${unit === 'bytes' ? 'Bytes of traffic in pairs' : 'Pairs'} ${help}`,
       labelNames,
       registers: [registry],
     });

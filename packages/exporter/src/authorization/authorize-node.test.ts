@@ -51,7 +51,7 @@ describe('a stream may report for its node', () => {
     ["masqueraded from its tunnel's address (flannel.1)", claim('a', '10.1.0.0')],
     ["from its bridge's gateway (cni0)", claim('a', '10.1.0.1')],
     [
-      'from an address that it reports and nobody else has',
+      'from an address that it reports and no other node or pod has',
       claim('a', '172.30.0.9', { nodeAddresses: [at('172.30.0.9')] }),
     ],
     ['from a second address that is not known yet', claim('a', '198.51.100.7')],
@@ -63,7 +63,7 @@ describe('a stream may report for its node', () => {
     ],
   ])('%s', (_, made) => expect(authorizeNode(cluster(), made, 1000)).toBeUndefined());
 
-  test('from a bridge that all nodes have, each its own, whoever reported it first', () => {
+  test('from a bridge that all nodes have, each its own, whichever reported it first', () => {
     const owners = cluster();
     const bridge = { nodeAddresses: [at('172.17.0.1')] };
     owners.addNodeAddresses('b', bridge.nodeAddresses, 500);

@@ -6,7 +6,7 @@ import type { Owner, Ownership } from '../owners/owners.ts';
  * `owned`: a pod or a node has it; `public`: an address of the internet; `private`: a private one outside the cluster without
  * a known owner; `unknown`: the cluster's own, but its owner is not known for sure.
  */
-export type Place = 'owned' | 'public' | 'private' | 'unknown';
+type Place = 'owned' | 'public' | 'private' | 'unknown';
 
 /** One end of a flow with what is known of it. Never changed. */
 export interface Endpoint {
@@ -34,7 +34,7 @@ export function isFolded(bytes: Uint8Array, at: number): boolean {
 }
 
 /** How addresses without an owner are classified. */
-export interface View {
+interface AddressRules {
   /** Never public, whatever their numbers. */
   readonly clusterRanges: readonly Range[];
   /** Private, whatever their numbers, and not the cluster's. */
@@ -44,16 +44,16 @@ export interface View {
 }
 
 /** The end at an address, as it stands in a series. */
-export function endpointAt(bytes: Uint8Array, at: number, ownership: Ownership, view: View): Endpoint {
+export function endpointAt(bytes: Uint8Array, at: number, ownership: Ownership, rules: AddressRules): Endpoint {
   if (ownership.known === 'owner') return { key: addressKey(bytes, at), place: 'owned', owner: ownership.owner };
   if (ownership.known === 'several')
     return { key: addressKey(bytes, at), place: 'unknown', owner: agreed(ownership.owners) };
   if (isFolded(bytes, at)) return isV4(bytes, at) ? FOLDED_V4 : FOLDED_V6;
-  if (view.clusterRanges.some((range) => inRange(range, bytes, at)))
+  if (rules.clusterRanges.some((range) => inRange(range, bytes, at)))
     return { key: addressKey(bytes, at), place: 'unknown', owner: NO_OWNER };
-  if (!isPublic(bytes, at) || view.privateRanges.some((range) => inRange(range, bytes, at)))
+  if (!isPublic(bytes, at) || rules.privateRanges.some((range) => inRange(range, bytes, at)))
     return { key: addressKey(bytes, at), place: 'private', owner: NO_OWNER };
-  if (view.groupPublicIps) return isV4(bytes, at) ? FOLDED_V4 : FOLDED_V6;
+  if (rules.groupPublicIps) return isV4(bytes, at) ? FOLDED_V4 : FOLDED_V6;
   return { key: addressKey(bytes, at), place: 'public', owner: NO_OWNER };
 }
 

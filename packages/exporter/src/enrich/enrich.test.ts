@@ -88,12 +88,12 @@ function cluster(): OwnerRegistry {
 function flowsOf(from: ReceivedBatch, owners = cluster()): string[] {
   return enrich(from, owners).parts.flatMap(({ flows, endpoints, verdicts }) => {
     const lines: string[] = [];
-    const say = (s: number, d: number, row: number, tx: Float64Array, rx: Float64Array) =>
+    const add = (s: number, d: number, row: number, tx: Float64Array, rx: Float64Array) =>
       lines.push(`${nameOf(endpoints[s]!)} > ${nameOf(endpoints[d]!)} ${flows.protocol[row]} ${tx[row]}/${rx[row]}`);
     for (let row = 0; row < flows.rows; row++) {
       const [s, d] = [flows.source[row]!, flows.destination[row]!];
-      if (verdicts[s] === KEPT) say(s, d, row, flows.txBytes, flows.rxBytes);
-      if (verdicts[d] === KEPT) say(d, s, row, flows.rxBytes, flows.txBytes);
+      if (verdicts[s] === KEPT) add(s, d, row, flows.txBytes, flows.rxBytes);
+      if (verdicts[d] === KEPT) add(d, s, row, flows.rxBytes, flows.txBytes);
     }
     return lines;
   });
@@ -123,8 +123,12 @@ describe('which directions are kept', () => {
     ['IPv6', ['fd00::1', '2001:db8::1', 58, 10, 20], ['a > public:2001:db8:0:0:0:0:0:1 58 10/20']],
     ['to the internet', ['10.0.0.1', '198.51.100.7', 6, 10, 20], ['a > public:0:0:0:0:0:ffff:c633:6407 6 10/20']],
     ['from the internet', ['198.51.100.7', '10.0.0.1', 6, 10, 20], ['a > public:0:0:0:0:0:ffff:c633:6407 6 20/10']],
-    ['to a private address of nobody', ['10.0.0.1', '10.9.9.9', 6, 1, 0], ['a > private:0:0:0:0:0:ffff:a09:909 6 1/0']],
-    ['to a pod of a node that nobody knows', ['10.0.0.1', '10.0.3.1', 6, 1, 0], ['a > stray 6 1/0']],
+    [
+      'to a private address without an owner',
+      ['10.0.0.1', '10.9.9.9', 6, 1, 0],
+      ['a > private:0:0:0:0:0:ffff:a09:909 6 1/0'],
+    ],
+    ['to a pod of an unknown node', ['10.0.0.1', '10.0.3.1', 6, 1, 0], ['a > stray 6 1/0']],
   ])('%s', (_, row, expected) => {
     expect(flowsOf(batch([row]))).toEqual(expected);
   });
@@ -169,7 +173,7 @@ describe('what is not kept is counted', () => {
     expect([...dropped]).toEqual([[reason, { pairs: 1, bytes: 30, packets: 3 }]]);
   });
 
-  test('a collector of a node that nobody knows keeps nothing', () => {
+  test('a collector of an unknown node keeps nothing', () => {
     expect(flowsOf(batch([['10.0.0.1', '10.0.1.1', 6, 1, 1]], {}, 'other'))).toEqual([]);
   });
 
@@ -201,7 +205,7 @@ describe('an address that changed hands meanwhile', () => {
     ['two Jobs', ['j1', 'batch', 'n1'], ['j2', 'batch', 'n1'], { pod: '', namespace: 'batch', node: 'n1', zone: 'z1' }],
     ['of two namespaces', ['j1', 'x', 'n1'], ['j2', 'y', 'n1'], { pod: '', namespace: '', node: 'n1', zone: 'z1' }],
     ['one that came back under its name', ['j', 'x', 'n1'], ['j', 'x', 'n1'], { pod: 'j', namespace: 'x', node: 'n1' }],
-  ])('%s: what is true of both is said, the rest is not', (_, before, after, expected) => {
+  ])('%s: what is true of both is kept, the rest is empty', (_, before, after, expected) => {
     const owners = handedOver(before, after);
     expect(end(owners, ['10.0.0.77', '10.0.1.1', 6, 1, 1]).owner).toMatchObject(expected);
   });

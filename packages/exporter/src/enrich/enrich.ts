@@ -3,7 +3,7 @@ import type { FlowColumns } from '@egressd/flow/columns';
 import type { Owner, Owners, Ownership } from '../owners/owners.ts';
 import type { ReceivedBatch } from '../receiver/received.ts';
 import { type Endpoint, endpointAt, isFolded } from './endpoint.ts';
-import { addRow, type Enriched, type EnrichedPart, type Moved, nothing } from './enriched.ts';
+import { addRow, type Enriched, type EnrichedPart, noTraffic, type TrafficSum } from './enriched.ts';
 import { giveToNode, giveToOwnPods, nodeOwner } from './local-ends.ts';
 import { type DropReason, KEPT, NUMBER_OF, VERDICTS, type Verdict } from './verdict.ts';
 
@@ -23,9 +23,9 @@ export interface EnrichOptions {
  * flow, so what it sent to itself is the original and the reply counter, and what it received as well.
  */
 export function enrich(batch: ReceivedBatch, owners: Owners, options: EnrichOptions = {}): Enriched {
-  const dropped = new Map<DropReason, Moved>();
-  const unknown = nothing();
-  const unlisted = nothing();
+  const dropped = new Map<DropReason, TrafficSum>();
+  const unknown = noTraffic();
+  const unlisted = noTraffic();
   const parts = batch.parts.map((flows) => {
     const resolved = resolve(flows, batch, owners, options);
     const owned = giveToOwnPods(resolved, batch, owners);
@@ -46,7 +46,7 @@ function resolve(
   const size = addresses.length / ADDRESS_BYTES;
   const endpoints = new Array<Endpoint>(size);
   const verdicts = new Uint8Array(size);
-  const view = {
+  const rules = {
     clusterRanges: owners.clusterRanges,
     groupPublicIps: collector.settings.groupPublicIps,
     privateRanges,
@@ -54,7 +54,7 @@ function resolve(
   const excluded = new Set(collector.settings.excludeNamespaces);
   for (let i = 0, at = 0; i < size; i++, at += ADDRESS_BYTES) {
     const ownership = owners.ownerBetween(addresses, at, span.fromMs, span.toMs);
-    endpoints[i] = endpointAt(addresses, at, ownership, view);
+    endpoints[i] = endpointAt(addresses, at, ownership, rules);
     const verdict =
       ownership.known === 'none' ? unownedVerdict(addresses, at) : verdictOn(ownership, collector.node, excluded);
     verdicts[i] = NUMBER_OF[verdict];
@@ -83,7 +83,11 @@ function verdictOnOwner(owner: Owner, node: string, excluded: ReadonlySet<string
   return excluded.has(owner.namespace) ? 'excluded_namespace' : 'kept';
 }
 
-function count({ flows, endpoints, verdicts }: EnrichedPart, dropped: Map<DropReason, Moved>, unknown: Moved): void {
+function count(
+  { flows, endpoints, verdicts }: EnrichedPart,
+  dropped: Map<DropReason, TrafficSum>,
+  unknown: TrafficSum,
+): void {
   const { rows, source, destination } = flows;
   for (let row = 0; row < rows; row++) {
     const s = source[row]!;
@@ -92,7 +96,7 @@ function count({ flows, endpoints, verdicts }: EnrichedPart, dropped: Map<DropRe
       if (endpoints[s]!.place === 'unknown' || endpoints[d]!.place === 'unknown') addRow(unknown, flows, row);
     } else {
       const reason = VERDICTS[Math.max(verdicts[s]!, verdicts[d]!)] as DropReason;
-      const moved = dropped.get(reason) ?? nothing();
+      const moved = dropped.get(reason) ?? noTraffic();
       dropped.set(reason, moved);
       addRow(moved, flows, row);
     }

@@ -2,15 +2,15 @@ import type { FlowColumns } from '@egressd/flow/columns';
 import type { Endpoint } from './endpoint.ts';
 import type { DropReason } from './verdict.ts';
 
-/** What moved, both directions together. */
-export interface Moved {
+/** Traffic of some pairs, both directions together. */
+export interface TrafficSum {
   pairs: number;
   bytes: number;
   packets: number;
 }
 
 /**
- * A part of a batch with its ends resolved. Entry i of `endpoints` and `verdicts` belongs to address i of the dictionary, so a
+ * A part of a batch, enriched. Entry i of `endpoints` and `verdicts` belongs to address i of the dictionary, so a
  * row stays four integers and four counters. A row whose source has the verdict `KEPT` is a flow; so is the same row with ends
  * and counters swapped where its destination has it. A pair may thus give two flows, one or none.
  *
@@ -25,24 +25,24 @@ export interface EnrichedPart {
   readonly verdicts: Uint8Array;
 }
 
-/** A batch with both ends of each flow resolved. */
+/** A batch, enriched. */
 export interface Enriched {
   readonly parts: readonly EnrichedPart[];
   /** Pairs of which no direction is kept, by reason. */
-  readonly dropped: ReadonlyMap<DropReason, Moved>;
+  readonly dropped: ReadonlyMap<DropReason, TrafficSum>;
   /** Pairs that give a flow, with an end of the cluster's own of which it is not known whose it was. */
-  readonly unknown: Moved;
+  readonly unknown: TrafficSum;
   /** Pairs of no pod that is known, given to the node itself. */
-  readonly unlisted: Moved;
+  readonly unlisted: TrafficSum;
 }
 
-/** Nothing yet. */
-export function nothing(): Moved {
+/** A sum of no pairs. */
+export function noTraffic(): TrafficSum {
   return { pairs: 0, bytes: 0, packets: 0 };
 }
 
 /** Adds what both directions of a row moved. */
-export function addRow(moved: Moved, { txBytes, rxBytes, txPackets, rxPackets }: FlowColumns, row: number): void {
+export function addRow(moved: TrafficSum, { txBytes, rxBytes, txPackets, rxPackets }: FlowColumns, row: number): void {
   moved.pairs++;
   moved.bytes += txBytes[row]! + rxBytes[row]!;
   moved.packets += txPackets[row]! + rxPackets[row]!;

@@ -2,7 +2,7 @@ import { ADDRESS_BYTES } from '@egressd/flow/address';
 import type { Owners } from '../owners/owners.ts';
 import type { ReceivedBatch } from '../receiver/received.ts';
 import type { EndOwner, Endpoint } from './endpoint.ts';
-import { addRow, type EnrichedPart, type Moved } from './enriched.ts';
+import { addRow, type EnrichedPart, type TrafficSum } from './enriched.ts';
 import { KEPT, NUMBER_OF } from './verdict.ts';
 
 /** The node that saw a batch, as the owner of what is local to it and in no list: no pod, no namespace. */
@@ -16,7 +16,7 @@ export function nodeOwner({ collector }: ReceivedBatch, owners: Owners): EndOwne
  * addresses that Kubernetes does not list (IPv4 egress of IPv6 clusters, Multus) or containers beside Kubernetes. The local end is the
  * private one; of two private ones it is who opened the connection. Two public ones stay dropped.
  */
-export function giveToNode(part: EnrichedPart, node: EndOwner, unlisted: Moved): EnrichedPart {
+export function giveToNode(part: EnrichedPart, node: EndOwner, unlisted: TrafficSum): EnrichedPart {
   const { flows, endpoints } = part;
   return relabel(part, (row) => {
     const [s, d] = [flows.source[row]!, flows.destination[row]!];

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import type { OwnersState } from '../owners/registry.ts';
+import type { OwnersState } from '../owners/owner-source.ts';
 import { parseInventory } from './parse.ts';
 
 /** A longer file is not read. */

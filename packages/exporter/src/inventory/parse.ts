@@ -1,6 +1,6 @@
 import { check } from '../config/issues.ts';
 import { readYaml } from '../config/yaml.ts';
-import type { OwnersState } from '../owners/registry.ts';
+import type { OwnersState } from '../owners/owner-source.ts';
 import { conflictsIn } from './conflicts.ts';
 import { INVENTORY_SCHEMA, type Inventory } from './schema.ts';
 

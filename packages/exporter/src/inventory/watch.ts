@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Log, LogLimiter } from '@egressd/daemon/log';
 import type { Registry } from 'prom-client';
-import type { OwnerSource, OwnersState } from '../owners/registry.ts';
+import type { OwnerSource, OwnersState } from '../owners/owner-source.ts';
 import { InventoryError, loadInventory } from './load.ts';
 import { createInventoryMetrics, type InventoryMetrics } from './metrics.ts';
 

@@ -1,7 +1,7 @@
 import type { Log } from '@egressd/daemon/log';
 import { VERSION } from '@egressd/daemon/version';
 import type { Registry } from 'prom-client';
-import type { OwnerSource } from '../owners/registry.ts';
+import type { OwnerSource } from '../owners/owner-source.ts';
 import { accessName, type KubeAccess } from './access.ts';
 import { KubeApi } from './api.ts';
 import { EventRecorder, type NodeEvent } from './events.ts';

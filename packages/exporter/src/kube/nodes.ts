@@ -1,6 +1,6 @@
 import type { Range } from '@egressd/flow/address';
+import type { OwnerSource } from '../owners/owner-source.ts';
 import type { NodeRecord } from '../owners/owners.ts';
-import type { OwnerSource } from '../owners/registry.ts';
 import { asMap, asText } from './json.ts';
 import type { ResourceHandler } from './list-watch.ts';
 import { mergeRanges } from './merge-ranges.ts';

@@ -1,5 +1,6 @@
 import { addressKey } from '@egressd/flow/address';
-import { EVICT_AFTER_MS, type OwnerSource, type PodRecord } from '../owners/registry.ts';
+import type { OwnerSource, PodRecord } from '../owners/owner-source.ts';
+import { EVICT_AFTER_MS } from '../owners/registry.ts';
 import { asMap, asText } from './json.ts';
 import type { ResourceHandler } from './list-watch.ts';
 import { type OnProblem, type PodFacts, readPod } from './records.ts';

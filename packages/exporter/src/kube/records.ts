@@ -1,6 +1,6 @@
 import { parseAddress, parseRange, type Range } from '@egressd/flow/address';
+import type { PodRecord } from '../owners/owner-source.ts';
 import type { NodeRecord } from '../owners/owners.ts';
-import type { PodRecord } from '../owners/registry.ts';
 import { asList, asMap, asText, asTime } from './json.ts';
 import { workloadOf } from './workload.ts';
 

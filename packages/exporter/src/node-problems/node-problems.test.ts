@@ -14,7 +14,7 @@ let nodes: NodeProblems;
 const take = (health: Partial<NodeHealth>, nowMs = 0, epoch = 'first') =>
   nodes.take('n1', epoch, { ...FINE, ...health }, nowMs);
 
-/** What is amiss with which nodes. */
+/** Nodes by problem. */
 const problems = (nowMs = 0, ...streaming: string[]) =>
   Object.fromEntries(
     [...nodes.current(new Set(streaming.length === 0 ? ['n1'] : streaming), nowMs)].filter(
@@ -26,12 +26,12 @@ beforeEach(() => {
   nodes = new NodeProblems();
 });
 
-describe('amiss', () => {
+describe('a problem', () => {
   test.each([
     ['nothing', {}, []],
     ['what the kernel does not say', { accounting: undefined, timestamps: undefined, events: undefined }, []],
     ['events', { events: 0 }, ['events_off']],
-    ['events of connections opened while somebody listens', { events: 2 }, []],
+    ['events of connections opened while a listener exists', { events: 2 }, []],
     ['accounting', { accounting: false }, ['accounting_off']],
     ['timestamps', { timestamps: false }, ['timestamps_off']],
     ['entries', { entriesWithoutCounters: 7 }, ['entries_without_counters']],
@@ -42,7 +42,7 @@ describe('amiss', () => {
     ],
   ])('%s', (_, health, expected) => {
     expect(take(health)).toEqual(expected);
-    expect(problems()).toEqual(Object.fromEntries(expected.map((what) => [what, ['n1']])));
+    expect(problems()).toEqual(Object.fromEntries(expected.map((problem) => [problem, ['n1']])));
   });
 
   test('is new once, and again after it was well', () => {
@@ -53,7 +53,7 @@ describe('amiss', () => {
     expect(take({ accounting: false })).toEqual(['accounting_off']);
   });
 
-  test('counts nodes that speak', () => {
+  test('counts nodes with a stream', () => {
     take({ accounting: false });
     nodes.take('n2', 'other', { ...FINE, accounting: false }, 0);
     expect(problems(0, 'n1', 'n2', 'n3')).toEqual({ accounting_off: ['n1', 'n2'] });
@@ -62,7 +62,7 @@ describe('amiss', () => {
 });
 
 describe('counters that fell', () => {
-  test('are amiss for a while after each time', () => {
+  test('are a problem for a while after each time', () => {
     take({});
     expect(take({ counterDecreases: 2 }, 1000)).toEqual(['counters_zeroed']);
     expect(take({ counterDecreases: 5 }, 2000)).toEqual([]);
@@ -72,7 +72,7 @@ describe('counters that fell', () => {
     expect(take({ counterDecreases: 6 }, 4000 + ZEROED_MS)).toEqual(['counters_zeroed']);
   });
 
-  test('before this exporter knew the node are old', () => expect(take({ counterDecreases: 9 })).toEqual([]));
+  test('before the first NodeHealth of the node are old', () => expect(take({ counterDecreases: 9 })).toEqual([]));
 
   test('are counted from zero by a collector that restarted', () => {
     take({ counterDecreases: 9 });
@@ -86,7 +86,7 @@ describe('counters that fell', () => {
   });
 });
 
-test('a node that speaks stays, one that is gone is forgotten', () => {
+test('a node with a stream stays, one that is gone is evicted', () => {
   take({ accounting: false });
   nodes.take('n2', 'other', FINE, 0);
   nodes.evict(new Set(['n1']), EVICT_AFTER_MS - 1);

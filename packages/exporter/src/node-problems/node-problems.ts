@@ -10,15 +10,15 @@ export const NODE_PROBLEMS = [
 ] as const;
 export type NodeProblem = (typeof NODE_PROBLEMS)[number];
 
-/** Counters that fell are a problem for so long: an agent that zeroes them on purpose, as an agent that is scraped, does it again within. */
+/** Counters that fell are a problem for so long: an agent that zeroes them with every scrape does it again within this time. */
 export const ZEROED_MS = 10 * 60_000;
 /** A node without a stream for so long is evicted: a stream that breaks comes back in less. */
 export const EVICT_AFTER_MS = 60 * 60_000;
 
-interface Known {
+interface KnownNode {
   epoch: string;
   health: NodeHealth;
-  /** When its counters were found to have fallen last; undefined: not while we knew it. */
+  /** When its counters were found to have fallen last; undefined: not while it was known. */
   zeroedMs: number | undefined;
   /** When its stream was open last. */
   seenMs: number;
@@ -30,7 +30,7 @@ interface Known {
  *   node -> epoch, newest health, when counters fell, when its stream was open
  */
 export class NodeProblems {
-  readonly #nodes = new Map<string, Known>();
+  readonly #nodes = new Map<string, KnownNode>();
 
   /** Nodes that are kept. */
   get size(): number {
@@ -41,18 +41,18 @@ export class NodeProblems {
   take(node: string, epoch: string, health: NodeHealth, nowMs: number): NodeProblem[] {
     const last = this.#nodes.get(node);
     const before = last === undefined ? [] : problemsOf(last, nowMs);
-    const zeroedMs = hasFallen(last, epoch, health) ? nowMs : last?.zeroedMs;
+    const zeroedMs = countersFell(last, epoch, health) ? nowMs : last?.zeroedMs;
     const known = { epoch, health, zeroedMs, seenMs: nowMs };
     this.#nodes.set(node, known);
-    return problemsOf(known, nowMs).filter((what) => !before.includes(what));
+    return problemsOf(known, nowMs).filter((problem) => !before.includes(problem));
   }
 
   /** Nodes by problem, of those with a stream. */
   current(streaming: ReadonlySet<string>, nowMs: number): Map<NodeProblem, string[]> {
-    const found = new Map<NodeProblem, string[]>(NODE_PROBLEMS.map((what) => [what, []]));
+    const found = new Map<NodeProblem, string[]>(NODE_PROBLEMS.map((problem) => [problem, []]));
     for (const node of streaming) {
       const known = this.#nodes.get(node);
-      if (known !== undefined) for (const what of problemsOf(known, nowMs)) found.get(what)!.push(node);
+      if (known !== undefined) for (const problem of problemsOf(known, nowMs)) found.get(problem)!.push(node);
     }
     return found;
   }
@@ -67,16 +67,19 @@ export class NodeProblems {
 }
 
 /**
- * Whether counters fell since the last. The first value of a node may be weeks old: it is what
- * later ones are compared with. Without timestamps another connection with the same ports looks the same: no proof.
+ * Whether counters fell since the last NodeHealth. The first value of a node may be weeks old: later ones are compared with it. Without timestamps another connection with the same ports looks the same: no proof.
  */
-function hasFallen(last: Known | undefined, epoch: string, { timestamps, counterDecreases }: NodeHealth): boolean {
+function countersFell(
+  last: KnownNode | undefined,
+  epoch: string,
+  { timestamps, counterDecreases }: NodeHealth,
+): boolean {
   if (last === undefined || timestamps !== true) return false;
   const before = last.epoch === epoch ? last.health.counterDecreases : 0;
   return counterDecreases > before;
 }
 
-function problemsOf({ health, zeroedMs }: Known, nowMs: number): NodeProblem[] {
+function problemsOf({ health, zeroedMs }: KnownNode, nowMs: number): NodeProblem[] {
   const found: NodeProblem[] = [];
   if (health.accounting === false) found.push('accounting_off');
   if (health.timestamps === false) found.push('timestamps_off');

@@ -67,7 +67,7 @@ test('accounting off: a line, a metric, and an event as long as it is so', async
   expect(await shown()).toEqual([]);
 });
 
-test('counters zeroed by somebody else', async () => {
+test('counters zeroed by another process', async () => {
   take('n1', {});
   take('n1', { counterDecreases: 1 });
   expect(lines.join()).toMatch(/level=warn .* node=n1 problem=counters_zeroed advice="find/);
@@ -84,7 +84,7 @@ test('what loses nothing is no event', async () => {
   expect(await shown()).toEqual(['timestamps_off 2', 'entries_without_counters 1']);
 });
 
-test('a node that flaps is said less and less, each on its own', () => {
+test('log lines of a node that flaps are limited, each node on its own', () => {
   for (let i = 0; i < 100; i++) {
     now += 100;
     take('n1', { accounting: i % 2 === 0 });

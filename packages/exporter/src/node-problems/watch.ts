@@ -40,8 +40,7 @@ const REPORTS: Readonly<Partial<Record<NodeProblem, ProblemReport>>> = {
   },
 };
 
-/** What the watch works with. */
-export interface NodeProblemWatchOptions {
+interface NodeProblemWatchOptions {
   /** Names of the nodes whose collectors stream. */
   readonly streaming: () => ReadonlySet<string>;
   /** Reports to the operator, as a Kubernetes Event of the node; the same one may come often. */
@@ -68,9 +67,9 @@ export class NodeProblemWatch {
 
   /** Takes a collector's NodeHealth: new problems are logged and reported. */
   take({ node, epoch }: Collector, health: NodeHealth): void {
-    for (const what of this.#nodes.take(node, epoch, health, this.#now())) {
-      this.#logProblem(node, what);
-      this.#report(node, what);
+    for (const problem of this.#nodes.take(node, epoch, health, this.#now())) {
+      this.#logProblem(node, problem);
+      this.#report(node, problem);
     }
   }
 
@@ -78,21 +77,21 @@ export class NodeProblemWatch {
   check(): void {
     const streaming = this.#options.streaming();
     this.#nodes.evict(streaming, this.#now());
-    for (const [what, nodes] of this.#nodes.current(streaming, this.#now()))
-      for (const node of nodes) this.#report(node, what);
+    for (const [problem, nodes] of this.#nodes.current(streaming, this.#now()))
+      for (const node of nodes) this.#report(node, problem);
   }
 
-  #logProblem(node: string, what: NodeProblem): void {
-    const report = REPORTS[what];
+  #logProblem(node: string, problem: NodeProblem): void {
+    const report = REPORTS[problem];
     if (report === undefined) return;
     const { level, line, advice } = report;
-    this.#logLimiter.limit(`${what} ${node}`, (suppressed) =>
-      this.#options.log[level](line, { node, problem: what, advice, suppressed }),
+    this.#logLimiter.limit(`${problem} ${node}`, (suppressed) =>
+      this.#options.log[level](line, { node, problem, advice, suppressed }),
     );
   }
 
-  #report(node: string, what: NodeProblem): void {
-    const { event: reason, line = '', advice = '' } = REPORTS[what] ?? {};
+  #report(node: string, problem: NodeProblem): void {
+    const { event: reason, line = '', advice = '' } = REPORTS[problem] ?? {};
     if (reason !== undefined) this.#options.report({ node, reason, message: `${line}; ${advice}` });
   }
 }

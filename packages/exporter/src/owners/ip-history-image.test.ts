@@ -3,7 +3,8 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { IpHistory, type NodeOwner, type PodOwner } from './ip-history.ts';
 import { type IpHistoryImage, imageOfIpHistory } from './ip-history-image.ts';
-import { EVICT_AFTER_MS, OwnerRegistry, type PodRecord } from './registry.ts';
+import type { PodRecord } from './owner-source.ts';
+import { EVICT_AFTER_MS, OwnerRegistry } from './registry.ts';
 
 const address = (text: string): Uint8Array => parseAddress(text)!;
 const node = (name: string, addresses: string[] = [], zone = 'z') => {
@@ -15,10 +16,10 @@ function pod(key: string, on: string, addresses: string[], fromMs?: number): Pod
   return { key, namespace: 'ns', name: key, node: on, addresses: bytes, hostNetwork: false, ...since };
 }
 
-/** `name` of the pod or node, `nobody`, or `a|b` where it is not known which. */
+/** `name` of the pod or node, `none`, or `a|b` where it is not known which. */
 function who(owners: OwnerRegistry, ip: string, fromMs: number, toMs = fromMs + 1): string {
   const found = owners.ownerBetween(address(ip), 0, fromMs, toMs);
-  if (found.known === 'none') return 'nobody';
+  if (found.known === 'none') return 'none';
   const all = found.known === 'owner' ? [found.owner] : found.owners;
   return all
     .map((owner) => owner.pod || owner.node)
@@ -26,7 +27,7 @@ function who(owners: OwnerRegistry, ip: string, fromMs: number, toMs = fromMs + 
     .join('|');
 }
 
-/** At 1000 there are `a` and `gone-early`, which ends at 1500; `heard` is told at 1200, `b` comes at 2000, all is saved at 3000. */
+/** At 1000 there are `a` and `gone-early`, which ends at 1500; a kernel's address comes at 1200, `b` comes at 2000, all is saved at 3000. */
 function saved(): IpHistoryImage {
   const owners = new OwnerRegistry(['api']);
   const api = owners.source('api');
@@ -53,26 +54,26 @@ describe('a restart', () => {
     return owners;
   };
 
-  test('who lives keeps the time since when it has its address, whatever it is told as', () => {
+  test('who lives keeps the time since when it has its address, whatever is reported later', () => {
     const owners = again([pod('a', 'n1', ['10.0.0.1'], 4000)]);
-    expect([899, 900, 4000, 9000].map((at) => who(owners, '10.0.0.1', at))).toEqual(['nobody', 'a', 'a', 'a']);
+    expect([899, 900, 4000, 9000].map((at) => who(owners, '10.0.0.1', at))).toEqual(['none', 'a', 'a', 'a']);
     owners.source('api').endPod('a', 6000);
-    expect([5999, 6000].map((at) => who(owners, '10.0.0.1', at))).toEqual(['a', 'nobody']);
+    expect([5999, 6000].map((at) => who(owners, '10.0.0.1', at))).toEqual(['a', 'none']);
   });
 
   test('who was deleted meanwhile has ended when it was found missing', () => {
     const owners = again([]);
-    expect([1999, 2000, 4999, 5000].map((at) => who(owners, 'fd00::3', at))).toEqual(['nobody', 'b', 'b', 'nobody']);
+    expect([1999, 2000, 4999, 5000].map((at) => who(owners, 'fd00::3', at))).toEqual(['none', 'b', 'b', 'none']);
     expect(owners.counts.pods).toBe(0);
   });
 
   test('who ended before keeps its times, with node and zone', () => {
     const owners = again([]);
     expect([799, 800, 1499, 1500].map((at) => who(owners, '10.0.0.2', at))).toEqual([
-      'nobody',
+      'none',
       'gone-early',
       'gone-early',
-      'nobody',
+      'none',
     ]);
     const owner = { kind: 'pod', namespace: 'ns', pod: 'gone-early', node: 'n2', zone: 'z', region: 'r' };
     expect(owners.ownerBetween(address('10.0.0.2'), 0, 1000, 1001)).toEqual({ known: 'owner', owner });
@@ -88,44 +89,44 @@ describe('a restart', () => {
     expect([2999, 3000, 5000].map((at) => who(owners, '10.0.0.1', at))).toEqual(['a', 'c', 'c']);
   });
 
-  test('a pod that had finished is told to be so before the first state: its end is the one told', () => {
+  test('a pod that had finished is reported before the first state: its end is the one reported', () => {
     const owners = restored();
     owners.source('api').upsertPod(pod('a', 'n1', ['10.0.0.1'], 900), 5000);
     owners.source('api').endPod('a', 3500);
     owners.source('api').replace({ nodes: [], pods: [], clusterRanges: [] }, 5000);
-    expect([3499, 3500].map((at) => who(owners, '10.0.0.1', at))).toEqual(['a', 'nobody']);
+    expect([3499, 3500].map((at) => who(owners, '10.0.0.1', at))).toEqual(['a', 'none']);
   });
 
-  test('nodes, and what their kernels told, go on or end', () => {
+  test('nodes, and addresses from their kernels, go on or end', () => {
     const same = again([]);
     expect([0, 9000].map((at) => who(same, '172.17.0.1', at))).toEqual(['n1', 'n1']);
     same.addNodeAddresses('n1', [], 6000);
-    expect([5999, 6000].map((at) => who(same, '172.17.0.1', at))).toEqual(['n1', 'nobody']);
+    expect([5999, 6000].map((at) => who(same, '172.17.0.1', at))).toEqual(['n1', 'none']);
     const replaced = again([], [node('n2', ['192.168.0.22'])]);
-    expect([4999, 5000].map((at) => who(replaced, '172.17.0.1', at))).toEqual(['n1', 'nobody']);
-    expect([4999, 5000].map((at) => who(replaced, '192.168.0.1', at))).toEqual(['n1', 'nobody']);
-    expect([4999, 5000].map((at) => who(replaced, '192.168.0.2', at))).toEqual(['n2', 'nobody']);
+    expect([4999, 5000].map((at) => who(replaced, '172.17.0.1', at))).toEqual(['n1', 'none']);
+    expect([4999, 5000].map((at) => who(replaced, '192.168.0.1', at))).toEqual(['n1', 'none']);
+    expect([4999, 5000].map((at) => who(replaced, '192.168.0.2', at))).toEqual(['n2', 'none']);
     expect(replaced.counts.nodes).toBe(1);
   });
 
-  test('a source that is no more: what it told has ended when it was saved', () => {
+  test('a source that is no more: what it reported has ended when it was saved', () => {
     const owners = restored(saved(), ['file']);
     owners
       .source('file')
       .replace({ nodes: [node('n1')], pods: [pod('a', 'n1', ['10.0.0.1'])], clusterRanges: [] }, 5000);
-    expect([2999, 3000].map((at) => who(owners, '10.0.0.3', at))).toEqual(['b', 'nobody']);
-    expect([2999, 3000].map((at) => who(owners, '192.168.0.2', at))).toEqual(['n2', 'nobody']);
+    expect([2999, 3000].map((at) => who(owners, '10.0.0.3', at))).toEqual(['b', 'none']);
+    expect([2999, 3000].map((at) => who(owners, '192.168.0.2', at))).toEqual(['n2', 'none']);
     expect(who(owners, '10.0.0.1', 8000)).toBe('a');
   });
 
-  test('the past is forgotten as ever', () => {
+  test('the past is evicted as ever', () => {
     const owners = again([]);
     owners.evict(5000 + EVICT_AFTER_MS);
-    expect(who(owners, '10.0.0.1', 1000)).toBe('nobody');
+    expect(who(owners, '10.0.0.1', 1000)).toBe('none');
     expect(owners.counts.addresses).toBe(3);
   });
 
-  test('ten restarts remember no more than one', () => {
+  test('ten restarts keep no more than one', () => {
     let history = saved();
     for (let i = 0; i < 10; i++) {
       const owners = restored(history);
@@ -147,7 +148,7 @@ describe('a restart', () => {
   });
 });
 
-test('whatever was told: a registry that was restored answers as the one that was saved', () => {
+test('whatever was reported: a registry that was restored answers as the one that was saved', () => {
   const ips = ['10.0.0.1', '10.0.0.2', 'fd00::1'];
   const ipSet = fc.uniqueArray(fc.nat(2), { maxLength: 2 });
   const step = fc.oneof(
@@ -155,7 +156,7 @@ test('whatever was told: a registry that was restored answers as the one that wa
     fc.record({ what: fc.constant('end' as const), name: fc.nat(3) }),
     fc.record({ what: fc.constant('node' as const), name: fc.nat(1), ips: ipSet }),
     fc.record({ what: fc.constant('endNode' as const), name: fc.nat(1) }),
-    fc.record({ what: fc.constant('heard' as const), name: fc.nat(1), ips: ipSet }),
+    fc.record({ what: fc.constant('kernel' as const), name: fc.nat(1), ips: ipSet }),
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
@@ -163,12 +164,12 @@ test('whatever was told: a registry that was restored answers as the one that wa
       const api = owners.source('api');
       api.replace({ nodes: [node('n0'), node('n1')], pods: [], clusterRanges: [] }, 0);
       steps.forEach((it, i) => {
-        const told = 'ips' in it ? it.ips.map((ip) => ips[ip]!) : [];
-        if (it.what === 'pod') api.upsertPod(pod(`p${it.name}`, `n${it.name % 2}`, told), i + 1);
+        const reported = 'ips' in it ? it.ips.map((ip) => ips[ip]!) : [];
+        if (it.what === 'pod') api.upsertPod(pod(`p${it.name}`, `n${it.name % 2}`, reported), i + 1);
         else if (it.what === 'end') api.endPod(`p${it.name}`, i + 1);
-        else if (it.what === 'node') api.upsertNode(node(`n${it.name}`, told), i + 1);
+        else if (it.what === 'node') api.upsertNode(node(`n${it.name}`, reported), i + 1);
         else if (it.what === 'endNode') api.endNode(`n${it.name}`, i + 1);
-        else owners.addNodeAddresses(`n${it.name}`, told.map(address), i + 1);
+        else owners.addNodeAddresses(`n${it.name}`, reported.map(address), i + 1);
       });
       const back = restored(owners.history(steps.length + 1));
       for (const ip of ips)

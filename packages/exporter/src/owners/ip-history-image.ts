@@ -2,11 +2,11 @@ import { Bug } from '@egressd/flow/bug';
 import type { Evidence, IpHistory, NodeOwner, OwnershipSpan, PodOwner } from './ip-history.ts';
 import type { Workload } from './owners.ts';
 
-/** Times that a history holds. Where there are more, those that ended longest ago are left out. */
-export const MAX_HISTORY_SPANS = 200_000;
+/** Spans that an image holds. Where there are more, those that ended longest ago are left out. */
+const MAX_HISTORY_SPANS = 200_000;
 
 /** One span in which an owner had an address. Unix milliseconds. */
-export interface Time {
+export interface AddressSpan {
   /** `addressKey` of the address. */
   readonly key: string;
   /** -Infinity: since before the first record. */
@@ -22,7 +22,7 @@ export interface NodeHistory {
   readonly region: string;
   /** Names of the sources that declare it; none: it is gone, or was never declared. */
   readonly sources: readonly string[];
-  readonly times: Readonly<Record<Evidence, readonly Time[]>>;
+  readonly times: Readonly<Record<Evidence, readonly AddressSpan[]>>;
 }
 
 /** A pod's past. */
@@ -31,12 +31,13 @@ export interface PodHistory {
   readonly name: string;
   readonly node: string;
   readonly workload: Workload | undefined;
-  /** Who declares it, and under which key; undefined: it is gone. */
+  /** Undefined: it is gone. */
   readonly living: Living | undefined;
-  readonly times: readonly Time[];
+  readonly times: readonly AddressSpan[];
 }
 
-export interface Living {
+/** The source that declares a pod now, and its key there. */
+interface Living {
   readonly source: string;
   readonly key: string;
 }
@@ -55,12 +56,12 @@ export interface IpHistoryImage {
   readonly sources: readonly string[];
   readonly nodes: readonly NodeHistory[];
   readonly pods: readonly PodHistory[];
-  /** Times that did not fit. */
+  /** Spans that did not fit. */
   readonly leftOut: number;
 }
 
-/** What a history is made of, besides the spans. */
-export interface Present {
+/** What an image holds besides the spans. */
+interface Present {
   readonly savedMs: number;
   readonly sources: readonly string[];
   readonly nodes: Iterable<NodeOwner>;
@@ -68,12 +69,12 @@ export interface Present {
   living(pod: PodOwner): Living | undefined;
 }
 
-/** The whole history of these spans. @param max times that it holds; those that last are in it whatever their number */
+/** The image of all spans. @param max spans that it holds; those that last are in it whatever their number */
 export function imageOfIpHistory(spans: IpHistory, present: Present, max = MAX_HISTORY_SPANS): IpHistoryImage {
   const kept = newest([...spans.all()], max);
-  const nodes = new Map<NodeOwner, Record<Evidence, Time[]>>();
+  const nodes = new Map<NodeOwner, Record<Evidence, AddressSpan[]>>();
   for (const node of present.nodes) nodes.set(node, { declared: [], kernel: [] });
-  const pods = new Map<string, PodHistory & { readonly times: Time[] }>();
+  const pods = new Map<string, PodHistory & { readonly times: AddressSpan[] }>();
   for (const [key, { ipOwner, evidence, fromMs, toMs }] of kept.times) {
     const time = { key, fromMs, toMs };
     if (ipOwner.kind === 'node') addOnce(nodeTimes(nodes, ipOwner)[evidence], time);
@@ -91,7 +92,10 @@ export function imageOfIpHistory(spans: IpHistory, present: Present, max = MAX_H
   };
 }
 
-function nodeTimes(nodes: Map<NodeOwner, Record<Evidence, Time[]>>, ipOwner: NodeOwner): Record<Evidence, Time[]> {
+function nodeTimes(
+  nodes: Map<NodeOwner, Record<Evidence, AddressSpan[]>>,
+  ipOwner: NodeOwner,
+): Record<Evidence, AddressSpan[]> {
   const known = nodes.get(ipOwner);
   if (known === undefined) throw new Bug(`node ${ipOwner.name} has addresses, and is no node`);
   return known;
@@ -99,10 +103,10 @@ function nodeTimes(nodes: Map<NodeOwner, Record<Evidence, Time[]>>, ipOwner: Nod
 
 /** Pods that are gone are distinguished by name and node alone: one that was reported twice is in the image once. */
 function podEntry(
-  pods: Map<string, PodHistory & { readonly times: Time[] }>,
+  pods: Map<string, PodHistory & { readonly times: AddressSpan[] }>,
   { namespace, name, node, workload }: PodOwner,
   living: Living | undefined,
-): { readonly times: Time[] } {
+): { readonly times: AddressSpan[] } {
   const id = JSON.stringify([living?.source, living?.key, namespace, name, node.name]);
   const known = pods.get(id);
   if (known !== undefined) return known;
@@ -111,7 +115,7 @@ function podEntry(
   return entry;
 }
 
-function addOnce(times: Time[], time: Time): void {
+function addOnce(times: AddressSpan[], time: AddressSpan): void {
   const { key, fromMs, toMs } = time;
   if (!times.some((it) => it.key === key && it.fromMs === fromMs && it.toMs === toMs)) times.push(time);
 }

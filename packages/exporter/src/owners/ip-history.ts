@@ -38,7 +38,7 @@ export interface OwnershipSpan {
 const NO_OWNER: Ownership = { known: 'none' };
 
 /**
- * Who had which address when.
+ * Which IP address had which owner, and when.
  *
  *   address (addressKey)  ->  spans, in the order in which they were reported
  *   10.1.0.7                  | job-a  09:00 .. 09:40 |  job-b  10:02 .. |
@@ -47,12 +47,12 @@ const NO_OWNER: Ownership = { known: 'none' };
  *
  * At any moment an address has one ipOwner: a declared node before all; then a pod, the one that came last (a delete that was
  * missed ends there); then the node whose kernel says it has the address, which goes before a pod of that same node. Where
- * that leaves two, nobody knows.
+ * that leaves two, both are in the answer (`several`).
  */
 export class IpHistory {
   readonly #byAddress = new Map<string, OwnershipSpan[]>();
 
-  /** Addresses that somebody has or had. */
+  /** Addresses that have or had an owner. */
   get size(): number {
     return this.#byAddress.size;
   }

@@ -6,7 +6,10 @@ export interface Workload {
   readonly name: string;
 }
 
-/** What is known of the one who has an address. Empty: not known, or it has none. */
+/**
+ * What is known of the pod or node that has an address. Empty: not known, or it has none. Zone and region are the node's: its labels
+ * topology.kubernetes.io/zone and topology.kubernetes.io/region (`kube/records.ts`), or what the inventory says.
+ */
 export interface Owner {
   readonly kind: 'pod' | 'node';
   readonly namespace: string;
@@ -39,8 +42,8 @@ export interface NodeRecord {
 }
 
 /**
- * Who has which address, and when: filled by the inventory file or by Kubernetes, asked by enrich and by the authorization of streams. Times are
- * Unix milliseconds.
+ * Who has which address, and when: filled by the inventory file or by Kubernetes, asked by enrich and by the authorization of
+ * streams. Times are Unix milliseconds.
  */
 export interface Owners {
   /** Every source has delivered its first whole state. */

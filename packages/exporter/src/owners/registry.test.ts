@@ -1,14 +1,9 @@
 import { addressKey, parseAddress } from '@egressd/flow/address';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import type { OwnersState, PodRecord } from './owner-source.ts';
 import type { NodeRecord } from './owners.ts';
-import {
-  EVICT_AFTER_MS,
-  MAX_KERNEL_ADDRESS_NODES,
-  OwnerRegistry,
-  type OwnersState,
-  type PodRecord,
-} from './registry.ts';
+import { EVICT_AFTER_MS, MAX_KERNEL_ADDRESS_NODES, OwnerRegistry } from './registry.ts';
 
 const address = (text: string): Uint8Array => parseAddress(text)!;
 
@@ -23,10 +18,10 @@ function pod(name: string, on: string, addresses: string[], more: Partial<PodRec
 
 const state = (nodes: NodeRecord[], pods: PodRecord[] = []): OwnersState => ({ nodes, pods, clusterRanges: [] });
 
-/** `name` of the pod or node, `nobody`, or `a|b` where it is not known which. */
+/** `name` of the pod or node, `none`, or `a|b` where it is not known which. */
 function who(owners: OwnerRegistry, ip: string, fromMs = 0, toMs = fromMs + 1): string {
   const found = owners.ownerBetween(address(ip), 0, fromMs, toMs);
-  if (found.known === 'none') return 'nobody';
+  if (found.known === 'none') return 'none';
   const all = found.known === 'owner' ? [found.owner] : found.owners;
   return all
     .map((owner) => owner.pod || owner.node)
@@ -62,7 +57,7 @@ describe('one whole state', () => {
     ['its other address', 'fd00::2', 'n2'],
     ['of the node, whatever a pod on the host network or any other says', '192.168.0.1', 'n1'],
     ['two pods say it is theirs', '10.0.0.9', 'twin-1|twin-2'],
-    ['nobody', '10.0.0.2', 'nobody'],
+    ['no owner', '10.0.0.2', 'none'],
     ['a pod of a node that is not known', '10.0.0.5', 'stray'],
   ])('%s: %s', (_, ip, expected) => {
     expect(who(owners, ip)).toBe(expected);
@@ -92,7 +87,7 @@ describe('one whole state', () => {
   });
 });
 
-test('synced once every source has told its first state', () => {
+test('synced once every source has delivered its first state', () => {
   const owners = new OwnerRegistry(['file', 'api']);
   owners.source('file').replace(state([]), 0);
   expect(owners.synced).toBe(false);
@@ -105,7 +100,7 @@ test('synced once every source has told its first state', () => {
 describe('over time', () => {
   const start = () => filled(state([node('n1'), node('n2')], [pod('a', 'n1', ['10.0.0.1'])]), 1000);
 
-  test('who is missing in the next state is gone, and remembered', () => {
+  test('who is missing in the next state is gone, and its past is kept', () => {
     const owners = start();
     owners.source('file').replace(state([node('n1')], [pod('b', 'n1', ['10.0.0.1'])]), 2000);
     expect(who(owners, '10.0.0.1', 1990, 2000)).toBe('a');
@@ -117,13 +112,13 @@ describe('over time', () => {
   test('who came later is not known for the time before', () => {
     const owners = start();
     owners.source('file').upsertPod(pod('b', 'n1', ['10.0.0.2']), 3000);
-    expect(who(owners, '10.0.0.2', 2000, 3000)).toBe('nobody');
+    expect(who(owners, '10.0.0.2', 2000, 3000)).toBe('none');
     expect(who(owners, '10.0.0.2', 2000, 3001)).toBe('b');
   });
 
   test('a source that knows since when says so', () => {
     const owners = filled(state([node('n1')], [pod('a', 'n1', ['10.0.0.1'], { fromMs: 500 })]), 1000);
-    expect(who(owners, '10.0.0.1', 499)).toBe('nobody');
+    expect(who(owners, '10.0.0.1', 499)).toBe('none');
     expect(who(owners, '10.0.0.1', 500)).toBe('a');
   });
 
@@ -134,12 +129,12 @@ describe('over time', () => {
     expect(who(owners, '10.0.0.1', 2000)).toBe('b');
   });
 
-  test('a finished pod and a gap: nobody in between', () => {
+  test('a finished pod and a gap: no owner in between', () => {
     const owners = start();
     owners.source('file').endPod('a', 2000);
     owners.source('file').endPod('a', 2500);
     owners.source('file').upsertPod(pod('b', 'n1', ['10.0.0.1']), 3000);
-    expect([1999, 2000, 2999, 3000].map((at) => who(owners, '10.0.0.1', at))).toEqual(['a', 'nobody', 'nobody', 'b']);
+    expect([1999, 2000, 2999, 3000].map((at) => who(owners, '10.0.0.1', at))).toEqual(['a', 'none', 'none', 'b']);
   });
 
   test('a pod gets its addresses later, and loses one', () => {
@@ -148,8 +143,8 @@ describe('over time', () => {
     file.upsertPod(pod('b', 'n1', []), 2000);
     file.upsertPod(pod('b', 'n1', ['10.0.0.2', 'fd00::2']), 3000);
     file.upsertPod(pod('b', 'n1', ['10.0.0.2']), 4000);
-    expect([2999, 3000, 4000].map((at) => who(owners, '10.0.0.2', at))).toEqual(['nobody', 'b', 'b']);
-    expect([2999, 3000, 4000].map((at) => who(owners, 'fd00::2', at))).toEqual(['nobody', 'b', 'nobody']);
+    expect([2999, 3000, 4000].map((at) => who(owners, '10.0.0.2', at))).toEqual(['none', 'b', 'b']);
+    expect([2999, 3000, 4000].map((at) => who(owners, 'fd00::2', at))).toEqual(['none', 'b', 'none']);
   });
 
   test('a pod that comes back under its name is to us the same one', () => {
@@ -169,19 +164,19 @@ describe('over time', () => {
     expect(found).toMatchObject({ known: 'owner', owner: { pod: 'a', zone: 'better' } });
   });
 
-  test('the past is forgotten, with nodes that nobody needs any more', () => {
+  test('the past is evicted, with nodes that are not needed any more', () => {
     const owners = start();
     owners.source('file').endPod('a', 2000);
     owners.source('file').endNode('n1', 2000);
     owners.evict(2000 + EVICT_AFTER_MS - 1);
     expect(who(owners, '10.0.0.1', 1500)).toBe('a');
     owners.evict(2000 + EVICT_AFTER_MS);
-    expect(who(owners, '10.0.0.1', 1500)).toBe('nobody');
+    expect(who(owners, '10.0.0.1', 1500)).toBe('none');
     expect(owners.counts).toEqual({ nodes: 1, pods: 0, addresses: 0 });
   });
 });
 
-describe('addresses that the node itself told', () => {
+describe("addresses from the node's own kernel", () => {
   const start = () =>
     filled(
       state([node('n1', ['192.168.0.1']), node('n2')], [pod('a', 'n1', ['10.0.0.1']), pod('b', 'n2', ['10.0.0.2'])]),
@@ -201,10 +196,10 @@ describe('addresses that the node itself told', () => {
     ['not what another node has been declared to have', [['n2', ['192.168.0.1']]], '192.168.0.1', 'n1'],
     ['go before a pod of the same node', [['n1', ['10.0.0.1']]], '10.0.0.1', 'n1'],
     ['not before a pod of another', [['n1', ['10.0.0.2']]], '10.0.0.2', 'b'],
-    ['do not count for a node that nobody declared', [['rogue', ['172.16.0.9']]], '172.16.0.9', 'nobody'],
-  ])('%s', (_, told, ip, expected) => {
+    ['do not count for a node that is not declared', [['rogue', ['172.16.0.9']]], '172.16.0.9', 'none'],
+  ])('%s', (_, reported, ip, expected) => {
     const owners = start();
-    for (const [name, ips] of told) owners.addNodeAddresses(name, ips.map(address), 2000);
+    for (const [name, ips] of reported) owners.addNodeAddresses(name, ips.map(address), 2000);
     expect(who(owners, ip)).toBe(expected);
   });
 
@@ -212,8 +207,8 @@ describe('addresses that the node itself told', () => {
     const owners = start();
     owners.addNodeAddresses('n2', [address('172.16.0.1')], 2000);
     owners.addNodeAddresses('n2', [address('172.16.0.2')], 3000);
-    expect([1000, 2999, 3000].map((at) => who(owners, '172.16.0.1', at))).toEqual(['n2', 'n2', 'nobody']);
-    expect([2999, 3000].map((at) => who(owners, '172.16.0.2', at))).toEqual(['nobody', 'n2']);
+    expect([1000, 2999, 3000].map((at) => who(owners, '172.16.0.1', at))).toEqual(['n2', 'n2', 'none']);
+    expect([2999, 3000].map((at) => who(owners, '172.16.0.2', at))).toEqual(['none', 'n2']);
   });
 
   test('count as soon as the node is declared, and again after it was gone', () => {
@@ -223,15 +218,15 @@ describe('addresses that the node itself told', () => {
     owners.source('file').endNode('n3', 3000);
     owners.source('file').upsertNode(node('n3'), 4000);
     const seen = [1999, 2000, 3000, 4000].map((at) => who(owners, '172.16.0.3', at));
-    expect(seen).toEqual(['nobody', 'n3', 'nobody', 'n3']);
+    expect(seen).toEqual(['none', 'n3', 'none', 'n3']);
   });
 
-  test('of too many nodes: those heard first are forgotten', () => {
+  test('of too many nodes: the oldest are evicted', () => {
     const owners = start();
     owners.addNodeAddresses('n1', [address('172.16.0.1')], 2000);
     owners.addNodeAddresses('n2', [address('172.16.0.2')], 2000);
-    for (let i = 1; i < MAX_KERNEL_ADDRESS_NODES; i++) owners.addNodeAddresses(`stranger-${i}`, [], 3000);
-    expect([who(owners, '172.16.0.1', 2999), who(owners, '172.16.0.1', 3000)]).toEqual(['n1', 'nobody']);
+    for (let i = 1; i < MAX_KERNEL_ADDRESS_NODES; i++) owners.addNodeAddresses(`unknown-${i}`, [], 3000);
+    expect([who(owners, '172.16.0.1', 2999), who(owners, '172.16.0.1', 3000)]).toEqual(['n1', 'none']);
     expect(who(owners, '172.16.0.2', 3000)).toBe('n2');
   });
 
@@ -250,7 +245,7 @@ test('agrees with a naive model that looks at every moment for itself', () => {
     fc.record({ what: fc.constant('pod' as const), name: fc.nat(3), on: fc.nat(1), ips: ipSet }),
     fc.record({ what: fc.constant('endPod' as const), name: fc.nat(3) }),
     fc.record({ what: fc.constant('node' as const), on: fc.nat(1), ips: ipSet }),
-    fc.record({ what: fc.constant('heard' as const), on: fc.nat(1), ips: ipSet }),
+    fc.record({ what: fc.constant('fromKernel' as const), on: fc.nat(1), ips: ipSet }),
   );
   const at = (list: Entry[], ip: number, t: number): string[] => {
     const here = list.filter((it) => it.ip === ip && it.from <= t && t < it.to);
@@ -258,9 +253,9 @@ test('agrees with a naive model that looks at every moment for itself', () => {
     const pods = here.filter((it) => it.rank === 'pod');
     const newest = (entries: Entry[]) => entries.filter((it) => entries.every((other) => other.from <= it.from));
     if (nodes.length > 0) return newest(nodes).map((it) => it.ipOwner);
-    const heard = here.filter((it) => it.rank === 'kernel').map((it) => it.ipOwner);
-    if (pods.length === 0) return heard;
-    return newest(pods).map((it) => (heard.includes(it.on) ? it.on : it.ipOwner));
+    const fromKernel = here.filter((it) => it.rank === 'kernel').map((it) => it.ipOwner);
+    if (pods.length === 0) return fromKernel;
+    return newest(pods).map((it) => (fromKernel.includes(it.on) ? it.on : it.ipOwner));
   };
   fc.assert(
     fc.property(fc.array(step, { maxLength: 25 }), (steps) => {
@@ -275,7 +270,7 @@ test('agrees with a naive model that looks at every moment for itself', () => {
         for (const ip of wanted)
           if (!open.some((it) => it.ip === ip)) model.push({ ip, ipOwner, on, rank, from, to: Infinity });
       };
-      const heard = new Set<number>();
+      const fromKernel = new Set<number>();
       steps.forEach((it, i) => {
         const now = i + 1;
         const bytes = 'ips' in it ? it.ips.map((ip) => ips[ip]!) : [];
@@ -293,8 +288,8 @@ test('agrees with a naive model that looks at every moment for itself', () => {
           set(`n${it.on}`, '', 'node', it.ips, now);
         } else {
           owners.addNodeAddresses(`n${it.on}`, bytes.map(address), now);
-          set(`n${it.on}`, '', 'kernel', it.ips, now, heard.has(it.on) ? now : -Infinity);
-          heard.add(it.on);
+          set(`n${it.on}`, '', 'kernel', it.ips, now, fromKernel.has(it.on) ? now : -Infinity);
+          fromKernel.add(it.on);
         }
       });
       for (let ip = 0; ip < ips.length; ip++)
@@ -302,7 +297,7 @@ test('agrees with a naive model that looks at every moment for itself', () => {
           for (const length of [1, 2, 7]) {
             const all = new Set<string>();
             for (let t = from; t < from + length; t++) for (const ipOwner of at(model, ip, t)) all.add(ipOwner);
-            expect(who(owners, ips[ip]!, from, from + length)).toBe([...all].sort().join('|') || 'nobody');
+            expect(who(owners, ips[ip]!, from, from + length)).toBe([...all].sort().join('|') || 'none');
           }
     }),
     { numRuns: 300 },

@@ -2,45 +2,22 @@ import { addressKey, inRange, type Range } from '@egressd/flow/address';
 import { Bug } from '@egressd/flow/bug';
 import { type Evidence, IpHistory, type IpOwner, type NodeOwner, type PodOwner } from './ip-history.ts';
 import {
+  type AddressSpan,
   type IpHistoryImage,
   imageOfIpHistory,
   type NodeHistory,
   type PodHistory,
-  type Time,
 } from './ip-history-image.ts';
-import type { NodeRecord, Owner, Owners, Ownership, Workload } from './owners.ts';
+import type { OwnerSource, OwnersState, PodRecord } from './owner-source.ts';
+import type { NodeRecord, Owner, Owners, Ownership } from './owners.ts';
 
 /** A span is kept for this long after it ended: batches of a collector that was cut off may come late. */
 export const EVICT_AFTER_MS = 60 * 60_000;
 /** Nodes of which addresses from their own kernels are kept. One more, and the oldest is evicted. */
 export const MAX_KERNEL_ADDRESS_NODES = 20_000;
 
-/** A pod as a source reports it. */
-export interface PodRecord {
-  /** Names the pod among all that this source ever reported: a UID, or namespace and name. */
-  readonly key: string;
-  readonly namespace: string;
-  readonly name: string;
-  readonly node: string;
-  /** 16 bytes each. */
-  readonly addresses: readonly Uint8Array[];
-  /** It shares the node's network: its addresses are the node's, and it owns none. */
-  readonly hostNetwork: boolean;
-  /** Since when it has them (Unix milliseconds), where the source knows. */
-  readonly fromMs?: number;
-  /** What made it, where the source knows. */
-  readonly workload?: Workload;
-}
-
-/** All that a source knows at one moment. */
-export interface OwnersState {
-  readonly nodes: readonly NodeRecord[];
-  readonly pods: readonly PodRecord[];
-  readonly clusterRanges: readonly Range[];
-}
-
 /** How many there are, for metrics. */
-export interface OwnerCounts {
+interface OwnerCounts {
   readonly nodes: number;
   readonly pods: number;
   /** Those with only a past included. */
@@ -69,31 +46,13 @@ interface SourceState {
   clusterRanges: readonly Range[];
 }
 
-/** Where one source (the inventory, Kubernetes) puts what it knows. Times are Unix milliseconds. */
-export interface OwnerSource {
-  /**
-   * Everything it knows: who is missing is gone. The first state counts for the time before it as well (save for a pod with
-   * `fromMs`): what moved just before was moved by those who are there now, as far as can be known. Where a history was restored
-   * it counts for the time since then, and who was there then and is missing now is gone from `atMs` on. It makes the source synced.
-   */
-  replace(state: OwnersState, atMs: number): void;
-  /** A pod is there, or its addresses, node or network changed. */
-  upsertPod(pod: PodRecord, atMs: number): void;
-  /** A pod has finished or was deleted. Its past is kept for `EVICT_AFTER_MS`. */
-  endPod(key: string, atMs: number): void;
-  upsertNode(node: NodeRecord, atMs: number): void;
-  endNode(name: string, atMs: number): void;
-  /** All ranges that the source knows to be the cluster's own. */
-  setClusterRanges(ranges: readonly Range[]): void;
-}
-
 /**
  * Who has which address, and had it, from any number of sources.
  *
- *   sources  inventory | kubernetes     each with its own pods, by key, and its nodes, by name
- *   nodes    name -> zone, region, declared addresses
- *   kernelAddresses name -> addresses from the node's own kernel; they count while the node is declared
- *   spans  address -> who, from, to
+ *   sources          inventory | kubernetes     each with its own pods, by key, and its nodes, by name
+ *   nodes            name -> zone, region, declared addresses
+ *   kernelAddresses  name -> addresses from the node's own kernel; they count while the node is declared
+ *   ipHistory        address -> spans: owner, from, to
  */
 export class OwnerRegistry implements Owners {
   readonly #ipHistory = new IpHistory();
@@ -150,7 +109,7 @@ export class OwnerRegistry implements Owners {
     return this.#nodes.get(name)?.record;
   }
 
-  /** All addresses of a node, from its own kernel: those that it had before and not now, it has no more. */
+  /** Takes all addresses of a node, from its own kernel: those that it had before and not now have ended. */
   addNodeAddresses(node: string, addresses: readonly Uint8Array[], atMs: number): void {
     const before = this.#kernelAddresses.get(node);
     const keys = addresses.map((bytes) => addressKey(bytes));
@@ -228,8 +187,8 @@ export class OwnerRegistry implements Owners {
     for (const source of declaring) source.nodes.add(name);
     const endMs = declaring.length > 0 ? undefined : savedMs;
     entry.keys = this.#restoreTimes(entry.ipOwner, 'declared', times.declared, endMs);
-    const heard = this.#restoreTimes(entry.ipOwner, 'kernel', times.kernel, endMs);
-    if (heard.length > 0) this.#kernelAddresses.set(name, heard);
+    const fromKernel = this.#restoreTimes(entry.ipOwner, 'kernel', times.kernel, endMs);
+    if (fromKernel.length > 0) this.#kernelAddresses.set(name, fromKernel);
   }
 
   #restorePod({ namespace, name, node, workload, living, times }: PodHistory, savedMs: number): void {
@@ -240,7 +199,12 @@ export class OwnerRegistry implements Owners {
   }
 
   /** @param endMs when what lasts in the history has ended; undefined: it goes on. @returns addresses that it still has */
-  #restoreTimes(ipOwner: IpOwner, evidence: Evidence, times: readonly Time[], endMs: number | undefined): string[] {
+  #restoreTimes(
+    ipOwner: IpOwner,
+    evidence: Evidence,
+    times: readonly AddressSpan[],
+    endMs: number | undefined,
+  ): string[] {
     const lasting: string[] = [];
     for (const { key, fromMs, toMs } of times) {
       const lasts = toMs === Number.POSITIVE_INFINITY;
@@ -293,8 +257,8 @@ export class OwnerRegistry implements Owners {
     entry.ipOwner.zone = record.zone;
     entry.ipOwner.region = record.region;
     this.#changeAddresses(entry.ipOwner, 'declared', entry.keys, keys, fromMs, atMs);
-    const heard = entry.record === undefined ? (this.#kernelAddresses.get(record.name) ?? []) : [];
-    this.#changeAddresses(entry.ipOwner, 'kernel', [], heard, fromMs, atMs);
+    const fromKernel = entry.record === undefined ? (this.#kernelAddresses.get(record.name) ?? []) : [];
+    this.#changeAddresses(entry.ipOwner, 'kernel', [], fromKernel, fromMs, atMs);
     entry.record = record;
     entry.keys = keys;
     source.nodes.add(record.name);

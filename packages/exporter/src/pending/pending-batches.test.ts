@@ -80,29 +80,29 @@ const FINE = ['10.1.0.1', '8.8.8.8'] as const;
 
 test.each<[string, string, string, string[]]>([
   ['a pod and the internet', '10.1.0.1', '8.8.8.8', []],
-  ['somebody of our ranges and the internet', '10.1.0.9', '8.8.8.8', ['10.1.0.9']],
-  ['a pod and somebody of our ranges', '10.1.0.1', '10.1.0.9', ['10.1.0.9']],
+  ['an unowned address of our ranges and the internet', '10.1.0.9', '8.8.8.8', ['10.1.0.9']],
+  ['a pod and an unowned address of our ranges', '10.1.0.1', '10.1.0.9', ['10.1.0.9']],
   ['our ranges may be public ones', '203.0.113.7', '8.8.8.8', ['203.0.113.7']],
   ['a pod and a private address', '10.1.0.1', '172.16.0.9', []],
   ['the node and a private address', '192.168.0.1', '172.16.0.9', []],
   ['a pod of another node and a private address', '10.2.0.1', '172.16.0.9', ['172.16.0.9']],
   ['two private addresses', '172.16.0.8', '172.16.0.9', ['172.16.0.8', '172.16.0.9']],
   ['a private address and a folded one', '172.16.0.8', '0.0.0.0', ['172.16.0.8']],
-  ['folded: nobody comes', '::', '0.0.0.0', []],
+  ['folded: never has an owner', '::', '0.0.0.0', []],
   ['two of the internet', '8.8.4.4', '8.8.8.8', []],
-])('who is missing: %s', (_, source, destination, expected) => {
+])('missing owners: %s', (_, source, destination, expected) => {
   const found = missingOwners(batch(1, [[source, destination]]), known());
   expect(found.map(({ bytes }) => bytes)).toEqual(expected.map((text) => parseAddress(text)));
 });
 
 describe('a batch', () => {
-  test('that names nobody new goes on at once', () => {
+  test('whose addresses all have owners is not pending', () => {
     const pending = new PendingBatches(known());
     expect(numbers(pending.offer(batch(1, [FINE]), NOW))).toEqual([1]);
     expect(pending.size).toBe(0);
   });
 
-  test('waits until its pod is told, and those after it with it, in order', () => {
+  test('is pending until its pod is reported, and those after it with it, in order', () => {
     const owners = known();
     const pending = new PendingBatches(owners);
     expect(pending.offer(batch(1, [LATE]), NOW)).toEqual([]);
@@ -115,7 +115,7 @@ describe('a batch', () => {
     expect(pending.size).toBe(0);
   });
 
-  test('waits no longer than MAX_PENDING_MS, and its address is not waited for again for a while', () => {
+  test('is pending no longer than MAX_PENDING_MS, and its address is not waited for again for a while', () => {
     const pending = new PendingBatches(known());
     pending.offer(batch(1, [LATE]), NOW);
     expect(pending.due(NOW + MAX_PENDING_MS - 1)).toEqual([]);
@@ -126,28 +126,28 @@ describe('a batch', () => {
     expect(pending.offer(batch(3, [LATE], { toMs: soon + 1 }), soon + 1)).toEqual([]);
   });
 
-  test('that is old does not wait: what is not known by now comes no more', () => {
+  test('that is old is not pending: an owner that is not known by now comes no more', () => {
     const pending = new PendingBatches(known());
     expect(numbers(pending.offer(batch(1, [LATE], { toMs: NOW - MAX_PENDING_MS }), NOW))).toEqual([1]);
     expect(pending.offer(batch(2, [LATE], { toMs: NOW - MAX_PENDING_MS + 1 }), NOW)).toEqual([]);
     expect(numbers(pending.due(NOW + 1))).toEqual([2]);
   });
 
-  test('of a clock that is ahead waits no longer for that', () => {
+  test('of a clock that is ahead is pending no longer for that', () => {
     const pending = new PendingBatches(known());
     pending.offer(batch(1, [LATE], { toMs: NOW + 60_000 }), NOW);
     expect(numbers(pending.due(NOW + MAX_PENDING_MS))).toEqual([1]);
   });
 });
 
-test('where there is no room the oldest goes on', () => {
+test('where there is no room the oldest is released', () => {
   const pending = new PendingBatches(known(), 250);
   expect(pending.offer(batch(1, [LATE, LATE]), NOW)).toEqual([]);
   expect(numbers(pending.offer(batch(2, [LATE, LATE]), NOW + 1))).toEqual([1]);
   expect([...pending.takeOutcomes()]).toEqual([['no_room', 1]]);
 });
 
-test('at the end all go on', () => {
+test('at the end all are released', () => {
   const pending = new PendingBatches(known());
   pending.offer(batch(1, [LATE]), NOW);
   pending.offer(batch(2, [FINE]), NOW);
@@ -176,7 +176,7 @@ test('every batch comes out once, those of a node in order, whatever happens', (
     node: fc.constantFrom('n1', 'n2'),
     last: fc.integer({ min: 1, max: 12 }),
     wait: fc.nat(4000),
-    told: fc.boolean(),
+    reported: fc.boolean(),
   });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), fc.nat(2000), (steps, room) => {
@@ -188,10 +188,10 @@ test('every batch comes out once, those of a node in order, whatever happens', (
         for (const { collector, span } of batches) out[collector.node]!.push(span.number);
       };
       let now = NOW;
-      for (const { node, last, wait, told } of steps) {
+      for (const { node, last, wait, reported } of steps) {
         now += wait;
         sent[node]!++;
-        if (told) appears(owners, `10.1.0.${last}`);
+        if (reported) appears(owners, `10.1.0.${last}`);
         take(pending.offer(batch(sent[node]!, [[`10.1.0.${last}`, '8.8.8.8']], { node, toMs: now }), now));
         take(pending.due(now));
         const position = pending.withoutHeld(new Map([[node, { epoch: 'one', number: sent[node]! }]]));

@@ -6,14 +6,14 @@ import { type MissingOwner, missingOwners } from './missing-owners.ts';
 /** A batch is held back for so long after its last byte moved: what Kubernetes has not reported by then is not waited for. */
 export const MAX_PENDING_MS = 10_000;
 /** Held batches together take no more; beyond that the oldest goes on as it is. */
-export const MAX_PENDING_BYTES = 64 * 1024 * 1024;
+const MAX_PENDING_BYTES = 64 * 1024 * 1024;
 /** An address that was waited for in vain is not waited for again for so long: machines outside the cluster have addresses like it. */
 export const UNRESOLVED_MS = 5 * 60_000;
 /** Addresses of which that is kept. One more, and the oldest is evicted. */
-export const MAX_UNRESOLVED = 10_000;
+const MAX_UNRESOLVED = 10_000;
 
 /** How a batch stopped being pending: every owner was known; time was over; there was no room. */
-export type Outcome = 'resolved' | 'timed_out' | 'no_room';
+type Outcome = 'resolved' | 'timed_out' | 'no_room';
 export const OUTCOMES: readonly Outcome[] = ['resolved', 'timed_out', 'no_room'];
 
 interface Held {
@@ -146,7 +146,7 @@ export class PendingBatches {
   }
 }
 
-/** A collector that began anew counts anew: what its forerunner sent is no part of its numbers. */
+/** A collector that starts without its state has a new epoch and counts from 1: batches of the epoch before are not in its numbers. */
 function firstOf(queue: readonly Held[], epoch: string): number | undefined {
   return queue.find(({ batch }) => batch.collector.epoch === epoch)?.batch.span.number;
 }

@@ -8,7 +8,7 @@ export const MAX_BATCH_PARTS = 256;
 export const MAX_BATCH_ROWS = 4_000_000;
 
 /** What one more part came to. */
-export type Assembled =
+type Assembled =
   | { readonly kind: 'more' }
   | { readonly kind: 'whole'; readonly span: BatchSpan; readonly parts: readonly FlowColumns[] }
   /** This batch will never be whole. Reported once; its further parts are skipped. */

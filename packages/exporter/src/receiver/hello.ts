@@ -6,14 +6,14 @@ import type { CertificateNodes } from '../authorization/certificate-nodes.ts';
 import type { Collector } from './received.ts';
 
 /** Longest node name: that of a DNS name (RFC 1123), as Kubernetes has it. */
-export const MAX_NODE_NAME_LENGTH = 253;
+const MAX_NODE_NAME_LENGTH = 253;
 /** Longest boot id, epoch (both UUIDs, 36 characters) and version. */
-export const MAX_ID_LENGTH = 64;
+const MAX_ID_LENGTH = 64;
 /** Namespaces that a collector may exclude. */
-export const MAX_EXCLUDED_NAMESPACES = 1024;
+const MAX_EXCLUDED_NAMESPACES = 1024;
 
-/** What a Hello comes to. */
-export type HelloResult =
+/** A Hello, read: a collector, or why it is rejected. */
+type HelloResult =
   | { readonly kind: 'admitted'; readonly collector: Collector; readonly protocol: number }
   | { readonly kind: 'protocol' | 'invalid'; readonly text: string };
 

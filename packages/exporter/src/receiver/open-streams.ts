@@ -8,7 +8,7 @@ import type { Session } from './session.ts';
  *
  *   node -> session
  *
- * The receiver keeps it; whoever acknowledges batches or looks after nodes asks it.
+ * The receiver keeps it; what acknowledges batches or checks nodes reads it.
  */
 export class OpenStreams {
   readonly #byNode = new Map<string, Session>();
@@ -38,7 +38,7 @@ export class OpenStreams {
     for (const node of moved.keys()) this.#byNode.get(node)?.ack();
   }
 
-  /** The session is its node's from now on. */
+  /** The session is its node's stream from now on. */
   add(node: string, session: Session): void {
     const older = this.#byNode.get(node);
     this.#byNode.set(node, session);

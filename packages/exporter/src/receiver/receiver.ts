@@ -6,13 +6,13 @@ import type { Registry } from 'prom-client';
 import type { BatchOffsets } from '../state/batch-offsets.ts';
 import { watchHandshakes } from './handshakes.ts';
 import { createReceiverMetrics } from './metrics.ts';
-import { OpenStreams } from './open-streams.ts';
+import type { OpenStreams } from './open-streams.ts';
 import type { Collector, ReceivedBatch } from './received.ts';
 import { type Call, Session, type SessionHost } from './session.ts';
 import { StreamReport } from './stream-report.ts';
 
 /** Limits of the receiver. */
-export interface ReceiverLimits {
+interface ReceiverLimits {
   /** Streams at a time, those without a Hello included. */
   readonly streams: number;
   /** Bytes of batches, over all streams, whose last part has not come. */
@@ -21,7 +21,7 @@ export interface ReceiverLimits {
   readonly helloMs: number;
 }
 
-export const RECEIVER_LIMITS: ReceiverLimits = {
+const RECEIVER_LIMITS: ReceiverLimits = {
   streams: 20_000,
   unfinishedBytes: 256 * 1024 * 1024,
   helloMs: 10_000,
@@ -39,7 +39,7 @@ const KEEPALIVE_TIMEOUT_MS = 10_000;
 /** How often idle nodes are evicted. */
 const EVICT_INTERVAL_MS = 10 * 60_000;
 
-/** What the receiver works with. */
+/** Options of the receiver. */
 export interface ReceiverOptions {
   /** Where to listen: an address; IPv6 without brackets. `::` is every address of both families. */
   readonly host: string;
@@ -49,10 +49,10 @@ export interface ReceiverOptions {
   /** Whether the credentials ask collectors for a certificate. */
   readonly certificates: boolean;
   readonly offsets: BatchOffsets;
-  /** Where it keeps the open streams, for others to ask. */
-  readonly streams?: OpenStreams;
+  /** Where it keeps the open streams. */
+  readonly streams: OpenStreams;
   /** Why no stream is accepted now, as "the inventory is not loaded"; undefined: ready. */
-  readonly ready: () => string | undefined;
+  readonly notReady: () => string | undefined;
   /** Why a collector is not authorized for its node; undefined: it is. */
   readonly admit: (collector: Collector) => string | undefined;
   /** Gets each batch once. When it returns, the batch is applied. It must not throw. */
@@ -88,7 +88,7 @@ export class Receiver {
   constructor(options: ReceiverOptions) {
     const { offsets, log, registry, now = Date.now } = options;
     this.#limits = { ...RECEIVER_LIMITS, ...options.limits };
-    this.#streams = options.streams ?? new OpenStreams();
+    this.#streams = options.streams;
     const metrics = createReceiverMetrics(
       registry,
       () => this.#streams.size,
@@ -101,12 +101,12 @@ export class Receiver {
       wantOriginalDestination: options.wantOriginalDestination,
       helloMs: this.#limits.helloMs,
       certificates: options.certificates,
-      ready: () => (this.#stopping ? 'it is shutting down' : options.ready()),
+      notReady: () => (this.#stopping ? 'it is shutting down' : options.notReady()),
       admit: options.admit,
       onBatch: options.onBatch,
       onHealth: options.onHealth,
-      present: (node, session) => this.#streams.add(node, session),
-      gone: (session) => this.#gone(session),
+      opened: (node, session) => this.#streams.add(node, session),
+      closed: (session) => this.#closed(session),
       reserve: (bytes) => this.#reserve(bytes),
     };
     this.#server.addService(serviceOfBytes(), { deliver: (call: Call) => this.#open(call) });
@@ -119,11 +119,6 @@ export class Receiver {
   /** The port that it listens on. */
   get port(): number {
     return this.#port;
-  }
-
-  /** Collectors whose stream is open, by node. */
-  get collectors(): readonly Collector[] {
-    return this.#streams.collectors;
   }
 
   /** @throws Error that says which address and port cannot be had, and why */
@@ -149,11 +144,6 @@ export class Receiver {
       else reject(error);
     });
     return promise;
-  }
-
-  /** Acknowledges to collectors what can no longer be lost: the nodes that `BatchOffsets.commitUpTo` moved. */
-  commit(moved: ReturnType<BatchOffsets['commitUpTo']>): void {
-    this.#streams.commit(moved);
   }
 
   /**
@@ -188,7 +178,7 @@ export class Receiver {
       session.end({ reason: 'limit', text: `the exporter has ${this.#limits.streams} streams, its limit` });
   }
 
-  #gone(session: Session): void {
+  #closed(session: Session): void {
     this.#sessions.delete(session);
     this.#streams.delete(session);
   }

@@ -56,13 +56,13 @@ export interface SessionHost {
   /** Whether the peer must have shown a certificate. */
   readonly certificates: boolean;
   /** Why no stream is accepted now. */
-  ready(): string | undefined;
+  notReady(): string | undefined;
   /** Why this collector is not authorized. */
   admit(collector: Collector): string | undefined;
-  /** The session is its node's from now on; an older one is ended. */
-  present(node: string, session: Session): void;
-  /** The session is over. */
-  gone(session: Session): void;
+  /** The session is its node's stream from now on; an older one is ended. */
+  opened(node: string, session: Session): void;
+  /** The session has ended. */
+  closed(session: Session): void;
   /** Room for so many bytes more (or fewer) of batches whose last part has not come; false: there is none. */
   reserve(bytes: number): boolean;
   onBatch(batch: ReceivedBatch): void;
@@ -125,7 +125,7 @@ export class Session {
     this.#host.report.ended(reason, text, this.#call.getPeer(), this.#collector);
     if (this.#assembly.bytes > 0) this.#host.report.dropped('partial');
     this.#host.reserve(-this.#reserved);
-    this.#host.gone(this);
+    this.#host.closed(this);
     if (reason === 'closed') this.#call.end();
     else if (reason !== 'broken') this.#call.emit('error', { code: STATUS[reason], details: text });
     // What is still on its way is not worth keeping: it comes again on the next stream.
@@ -157,7 +157,7 @@ export class Session {
 
   #hello(hello: Hello): End | undefined {
     const { offsets, report, now, wantOriginalDestination } = this.#host;
-    const notReady = this.#host.ready();
+    const notReady = this.#host.notReady();
     if (notReady !== undefined) return { reason: 'not_ready', text: `the exporter is not ready: ${notReady}` };
     const admission = readHello(hello, this.#call.getPeer(), this.#certificate);
     if (admission.kind !== 'admitted') return { reason: admission.kind, text: admission.text };
@@ -166,7 +166,7 @@ export class Session {
     if (refusal !== undefined) return { reason: 'refused', text: refusal };
     // First the older stream of the node ends, then its epoch may change: it must not get this one's Ack.
     this.#collector = collector;
-    this.#host.present(collector.node, this);
+    this.#host.opened(collector.node, this);
     const position = offsets.open(collector.node, collector.epoch, now());
     if (position === undefined)
       return { reason: 'limit', text: 'the exporter holds the offsets of as many nodes as it can' };

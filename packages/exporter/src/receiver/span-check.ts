@@ -6,7 +6,7 @@ export const CLOCK_AHEAD_MS = 60_000;
 export const CLOCK_BEHIND_MS = 10 * 60_000;
 
 /** What a node's clock looks like from here. */
-export type ClockState = 'fine' | 'ahead' | 'behind';
+type ClockState = 'fine' | 'ahead' | 'behind';
 
 /**
  * Compares a batch's times with our clock. One from the future is moved to now: its bytes are real, and bytes of the future

@@ -28,7 +28,7 @@ const EXPOSITION_INTERVAL_MS = 5_000;
 /** How often pending batches are looked at. */
 const ENRICH_PENDING_MS = 500;
 
-export interface Start {
+interface Start {
   readonly flags: ExporterFlags;
   readonly config: ExporterConfig;
   readonly environment: Environment;
@@ -96,7 +96,7 @@ export async function startExporter({ flags, config, environment, log, lifecycle
     certificates: tls.certificates,
     offsets,
     streams,
-    ready: () => exporter.notReady(),
+    notReady: () => exporter.notReady(),
     admit: (collector) => exporter.admit(collector),
     onBatch: (batch) => exporter.apply(batch),
     onHealth: (collector, health) => {

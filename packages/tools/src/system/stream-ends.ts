@@ -3,6 +3,7 @@ import { Outbox } from '@egressd/collector/stream/outbox';
 import { Stream, type StreamOptions } from '@egressd/collector/stream/stream';
 import { authorizeNode } from '@egressd/exporter/authorization/authorize-node';
 import { OwnerRegistry } from '@egressd/exporter/owners/registry';
+import { OpenStreams } from '@egressd/exporter/receiver/open-streams';
 import type { ReceivedBatch } from '@egressd/exporter/receiver/received';
 import { Receiver, type ReceiverOptions } from '@egressd/exporter/receiver/receiver';
 import { BatchOffsets } from '@egressd/exporter/state/batch-offsets';
@@ -23,6 +24,7 @@ export class ExporterEnd implements AsyncDisposable {
   readonly batches: ReceivedBatch[] = [];
   /** What was said of nodes' kernels, in order, as `node` and NodeHealth. */
   readonly healths: [node: string, health: NodeHealth][] = [];
+  readonly streams = new OpenStreams();
   readonly receiver: Receiver;
 
   constructor(options: Partial<ReceiverOptions> = {}) {
@@ -32,7 +34,8 @@ export class ExporterEnd implements AsyncDisposable {
       credentials: ServerCredentials.createInsecure(),
       certificates: false,
       offsets: this.offsets,
-      ready: () => undefined,
+      streams: this.streams,
+      notReady: () => undefined,
       admit: (collector) => authorizeNode(NO_OWNERS, collector, Date.now()),
       onBatch: (batch) => this.batches.push(batch),
       onHealth: ({ node }, health) => this.healths.push([node, health]),
@@ -68,7 +71,7 @@ export class ExporterEnd implements AsyncDisposable {
 
   /** As if every sink had accepted all that was applied. */
   commitAll(): void {
-    this.receiver.commit(this.offsets.commitUpTo(this.offsets.positions()));
+    this.streams.commit(this.offsets.commitUpTo(this.offsets.positions()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

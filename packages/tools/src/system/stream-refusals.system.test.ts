@@ -33,13 +33,13 @@ const endedFor = (exporter: ExporterEnd, reason: string) =>
 
 describe('the exporter does not let in', () => {
   test('every collector while it is not ready, and accepts those that wait when it is', async () => {
-    let ready: string | undefined = 'the inventory is not loaded';
-    await using exporter = await ExporterEnd.start({ ready: () => ready });
+    let notReady: string | undefined = 'the inventory is not loaded';
+    await using exporter = await ExporterEnd.start({ notReady: () => notReady });
     await using collector = new CollectorEnd(exporter.port);
     collector.send();
     await until('a refusal', () => collector.kept.says('the exporter is not ready: the inventory is not loaded'));
     expect(collector.kept.says('reason=unavailable', 'advice=')).toBe(true);
-    ready = undefined;
+    notReady = undefined;
     await until('the batch', () => exporter.batches.length === 1);
     expect(await endedFor(exporter, 'not_ready')).toBeGreaterThan(0);
   });
@@ -116,7 +116,7 @@ describe('the exporter ends', () => {
     await until('a Welcome', () => newer.answers.length > 0);
     expect(newer.of('welcome')[0]).toMatchObject({ applied: 0n });
     expect(await endedFor(exporter, 'superseded')).toBe(1);
-    expect(exporter.receiver.collectors.length).toBe(1);
+    expect(exporter.streams.collectors.length).toBe(1);
   });
 
   test.each([
@@ -141,7 +141,7 @@ describe('the exporter ends', () => {
     const huge = encodeRequest({ case: 'part', value: { addresses: new Uint8Array(4 * MAX_MESSAGE_BYTES) } });
     using stream = new RawStream(exporter.port, helloBytes(), huge);
     expect((await endOf(stream)).code).toBe(status.RESOURCE_EXHAUSTED);
-    await until('its end', () => exporter.receiver.collectors.length === 0);
+    await until('its end', () => exporter.streams.collectors.length === 0);
   });
 
   test('a stream whose unfinished batches have no room', async () => {

@@ -42,7 +42,7 @@ describe('stream', () => {
       peer: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 127, 0, 0, 1),
       certificate: { kind: 'any' },
     });
-    expect(exporter.receiver.collectors.map(({ node }) => node)).toEqual(['node-a']);
+    expect(exporter.streams.collectors.map(({ node }) => node)).toEqual(['node-a']);
   });
 
   test('the exporter asks for the original destination (before DNAT) in its first answer', async () => {
@@ -161,7 +161,7 @@ describe('stream, with one side restarted', () => {
     await using second = await ExporterEnd.start();
     proxy.proxy.target = second.port;
     proxy.proxy.strike('cut');
-    await until('the other exporter', () => second.receiver.collectors.length === 1);
+    await until('the other exporter', () => second.streams.collectors.length === 1);
     collector.send();
     await until('the second exporter to have all', () => second.batches.length === 4);
     expect(second.numbers).toEqual([5, 6, 7, 8]);

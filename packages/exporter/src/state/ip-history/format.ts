@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { addressKey, addressOfKey, formatAddress, parseAddress } from '@egressd/flow/address';
 import { z } from 'zod';
-import type { IpHistoryImage, Time } from '../../owners/ip-history-image.ts';
+import type { AddressSpan, IpHistoryImage } from '../../owners/ip-history-image.ts';
 import type { UnusableReason } from '../file-outcome.ts';
 
 /** The first line begins with it, and the version of what follows. */
@@ -16,7 +16,7 @@ type DecodedIpHistory =
 /** `[address, from, to]`; null: no beginning is known, or no end yet. */
 const time = z
   .tuple([z.string(), z.number().nullable(), z.number().nullable()])
-  .transform(([text, fromMs, toMs], context): Time => {
+  .transform(([text, fromMs, toMs], context): AddressSpan => {
     const bytes = parseAddress(text);
     if (bytes === undefined) {
       context.addIssue('expected an address');
@@ -73,7 +73,7 @@ export function encodeIpHistory({ leftOut: _, ...history }: IpHistoryImage): Buf
   return Buffer.concat([Buffer.from(`${NAME} ${VERSION} ${body.length} ${digest(body)}\n`), body]);
 }
 
-function rowOf({ key, fromMs, toMs }: Time): [string, number | null, number | null] {
+function rowOf({ key, fromMs, toMs }: AddressSpan): [string, number | null, number | null] {
   const known = (ms: number) => (Number.isFinite(ms) ? ms : null);
   return [formatAddress(addressOfKey(key)), known(fromMs), known(toMs)];
 }

@@ -14,7 +14,8 @@ import { createLog } from '@egressd/daemon/log';
 import { parseAddress } from '@egressd/flow/address';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
-import { OwnerRegistry, type PodRecord } from '../../owners/registry.ts';
+import type { PodRecord } from '../../owners/owner-source.ts';
+import { OwnerRegistry } from '../../owners/registry.ts';
 import { IpHistoryStore } from './ip-history-store.ts';
 
 let folder: string;
