@@ -7,6 +7,7 @@ import { Registry } from 'prom-client';
 import { Exporter } from './exporter.ts';
 import { OwnerRegistry } from './owners/registry.ts';
 import type { Collector, ReceivedBatch } from './receiver/received.ts';
+import { collectorOf } from './receiver/testing.ts';
 import { ANSWERS, ChaosDatabase, ChaosEndpoint } from './sinks/delivery/chaos-receivers.testing.ts';
 import type { Mode } from './sinks/delivery/frame.ts';
 import { createSinkMetrics } from './sinks/delivery/metrics.ts';
@@ -88,18 +89,7 @@ class CollectorModel {
       part.destination[row] = pods.length;
       for (const column of [part.txBytes, part.txPackets, part.rxBytes, part.rxPackets]) column[row] = bytes[row]!;
     }
-    const settings = { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined };
-    const { node, epoch } = this;
-    const collector = {
-      node,
-      bootId: '',
-      epoch,
-      version: '',
-      settings,
-      nodeAddresses: [],
-      peer: undefined,
-      certificate: { kind: 'any' as const },
-    };
+    const collector = collectorOf(this.node, { epoch: this.epoch });
     const span = { number: ++this.#number, fromMs: nowMs - 1000, toMs: nowMs };
     const batch = { collector, span, parts: [part] };
     this.outbox.set(span.number, batch);

@@ -9,6 +9,7 @@ import { Exporter } from './exporter.ts';
 import { OwnerRegistry } from './owners/registry.ts';
 import { MAX_PENDING_MS } from './pending/pending-batches.ts';
 import type { ReceivedBatch } from './receiver/received.ts';
+import { collectorOf } from './receiver/testing.ts';
 import { BatchOffsets } from './state/batch-offsets.ts';
 import type { CountedImage } from './state/checkpoint/format.ts';
 
@@ -92,18 +93,11 @@ function receive(exporter: Exporter, number: number): void {
   part.addresses.set(parseAddress('8.8.8.8')!, 16);
   part.destination[0] = 1;
   part.txBytes[0] = 100;
-  const settings = { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined };
-  const collector = {
-    node: 'n1',
-    bootId: '',
-    epoch: 'epoch',
-    version: '',
-    settings,
-    nodeAddresses: [],
-    peer: undefined,
-    certificate: { kind: 'any' as const },
+  const batch: ReceivedBatch = {
+    collector: collectorOf('n1'),
+    span: { number, fromMs: now - 1000, toMs: now },
+    parts: [part],
   };
-  const batch: ReceivedBatch = { collector, span: { number, fromMs: now - 1000, toMs: now }, parts: [part] };
   exporter.apply(batch);
   offsets.apply('n1', number, now);
 }

@@ -5,6 +5,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { OwnerRegistry } from '../owners/registry.ts';
 import type { ReceivedBatch } from '../receiver/received.ts';
+import { collectorOf } from '../receiver/testing.ts';
 import type { Endpoint } from './endpoint.ts';
 import { enrich } from './enrich.ts';
 import { KEPT, VERDICTS } from './verdict.ts';
@@ -34,16 +35,9 @@ function batch(
   node = 'n1',
   span = [1000, 2000],
 ): ReceivedBatch {
-  const collector = {
-    node,
-    bootId: 'b',
-    epoch: 'n',
-    version: 'v',
+  const collector = collectorOf(node, {
     settings: { excludeNamespaces: ['kube-system'], groupPublicIps: false, sendTrafficDelta: undefined, ...settings },
-    nodeAddresses: [],
-    peer: undefined,
-    certificate: { kind: 'any' as const },
-  };
+  });
   return { collector, span: { number: 1, fromMs: span[0]!, toMs: span[1]! }, parts: [columns(rows)] };
 }
 

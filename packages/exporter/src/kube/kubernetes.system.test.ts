@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { Registry } from 'prom-client';
 import { NodeProblemWatch } from '../node-problems/watch.ts';
 import { OwnerRegistry } from '../owners/registry.ts';
-import type { Collector } from '../receiver/received.ts';
+import { collectorOf } from '../receiver/testing.ts';
 import { findAccess, type KubeAccess } from './access.ts';
 import { EVENT_INTERVAL_MS, type NodeEvent } from './events.ts';
 import { followKubernetes, type Kubernetes } from './kubernetes.ts';
@@ -370,20 +370,6 @@ describe('connections', () => {
 });
 
 /** The collector of a node. */
-function collectorOf(node: string): Collector {
-  const settings = { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined };
-  return {
-    node,
-    bootId: '',
-    epoch: node,
-    version: '',
-    settings,
-    nodeAddresses: [],
-    peer: undefined,
-    certificate: { kind: 'any' as const },
-  };
-}
-
 describe('events', () => {
   test('a node without a collector is recorded once, where that is allowed', async () => {
     let now = Date.now();

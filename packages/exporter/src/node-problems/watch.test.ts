@@ -3,7 +3,7 @@ import type { NodeHealth } from '@egressd/flow/node-health';
 import { beforeEach, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
 import type { NodeEvent } from '../kube/events.ts';
-import type { Collector } from '../receiver/received.ts';
+import { collectorOf } from '../receiver/testing.ts';
 import { NodeProblemWatch } from './watch.ts';
 
 const FINE: NodeHealth = {
@@ -31,18 +31,7 @@ beforeEach(() => {
 });
 
 function take(node: string, health: Partial<NodeHealth>): void {
-  const settings = { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined };
-  const collector: Collector = {
-    node,
-    bootId: '',
-    epoch: node,
-    version: '',
-    settings,
-    nodeAddresses: [],
-    peer: undefined,
-    certificate: { kind: 'any' as const },
-  };
-  watch.take(collector, { ...FINE, ...health });
+  watch.take(collectorOf(node, { epoch: node }), { ...FINE, ...health });
 }
 
 /** `reason number` of every reason that is not 0. */

@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { OwnerRegistry } from '../owners/registry.ts';
 import type { ReceivedBatch } from '../receiver/received.ts';
+import { collectorOf } from '../receiver/testing.ts';
 import { missingOwners } from './missing-owners.ts';
 import { MAX_PENDING_MS, PendingBatches, UNRESOLVED_MS } from './pending-batches.ts';
 
@@ -60,18 +61,11 @@ function batch(
   more: { node?: string; epoch?: string; toMs?: number } = {},
 ): ReceivedBatch {
   const { node = 'n1', epoch = 'one', toMs = NOW } = more;
-  const settings = { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined };
-  const collector = {
-    node,
-    bootId: '',
-    epoch,
-    version: '',
-    settings,
-    nodeAddresses: [],
-    peer: undefined,
-    certificate: { kind: 'any' as const },
+  return {
+    collector: collectorOf(node, { epoch }),
+    span: { number, fromMs: toMs - 5000, toMs },
+    parts: [columns(pairs)],
   };
-  return { collector, span: { number, fromMs: toMs - 5000, toMs }, parts: [columns(pairs)] };
 }
 
 const numbers = (batches: readonly ReceivedBatch[]) => batches.map(({ span }) => span.number);
