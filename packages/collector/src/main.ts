@@ -5,6 +5,7 @@ import { createLog } from '@egressd/daemon/log';
 import { COMMIT, VERSION } from '@egressd/daemon/version';
 import { COLLECTOR_FLAGS, notices, parseCollectorFlags } from './flags.ts';
 import { runInit } from './init.ts';
+import { exitAtOnce } from './native/exit.ts';
 import { printConnections } from './start/print-connections.ts';
 import { startCollector } from './start/start.ts';
 
@@ -21,7 +22,7 @@ if (flags.configCheck) {
   process.exit(EXIT.ok);
 }
 const log = createLog(flags.logLevel, (line) => process.stderr.write(line));
-if (flags.init) process.exit(runInit({ cgroupv2: flags.initCgroupv2, log }));
+if (flags.init) exitAtOnce(runInit({ cgroupv2: flags.initCgroupv2, log }));
 if (flags.dumpCt) process.exit(await printConnections(flags, log));
 const lifecycle = new Lifecycle(log);
 log.info('egressd collector', { version: VERSION, commit: COMMIT, ...effective(COLLECTOR_FLAGS, flags) });
