@@ -150,3 +150,10 @@ describe('options of tools', () => {
     expect(unknown).toEqual([]);
   });
 });
+
+test('the Node.js that verbs start with', () => {
+  const { engines } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { engines: { node: string } };
+  const version = /^>=(\d+)$/.exec(engines.node)![1];
+  for (const page of ['README.md', 'docs/development.md'])
+    expect(readDocument(page).text).toContain(`Node.js ${version}`);
+});

@@ -53,7 +53,16 @@ export async function answerOverview(daemons: Daemons, range: TimeRange): Promis
   return sections;
 }
 
-async function ask(daemons: Daemons, { kind, query }: Panel, { fromMs, toMs }: TimeRange): Promise<Answer[]> {
+/** Asks at one moment. @returns one answer a query, in their order */
+export function askOnce(daemons: Daemons, queries: readonly string[], timeMs: number): Promise<Answer[][]> {
+  return Promise.all(queries.map((query) => ask(daemons, { kind: 'table', query }, { fromMs: timeMs, toMs: timeMs })));
+}
+
+async function ask(
+  daemons: Daemons,
+  { kind, query }: Pick<Panel, 'kind' | 'query'>,
+  { fromMs, toMs }: TimeRange,
+): Promise<Answer[]> {
   const variables: Readonly<Record<string, string>> = {
     $__range: `${toMs - fromMs}ms`,
     $__rate_interval: RATE_INTERVAL,

@@ -1,20 +1,24 @@
 /**
  * The picture of the README: the overview dashboard of the demo's traffic, drawn from what the database answers to the dashboard's
- * own queries. `npm run picture` writes docs/picture.png.
+ * own queries, and the answers to the README's own. `npm run picture` writes docs/picture.png and these answers.
  */
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startDaemons } from '@egressd/world/daemons/daemons';
 import { openWorld } from '@egressd/world/network/world';
 import { makeTraffic } from '../demo/live.ts';
+import { withTables } from '../docs/tables.ts';
 import { EXIT_INTERRUPTED, interruptSignal } from '../interrupt.ts';
-import { type AnsweredSection, answerOverview, type TimeRange } from './answers.ts';
+import { type AnsweredSection, answerOverview, askOnce, type TimeRange } from './answers.ts';
 import { PAGE_WIDTH, page } from './page.ts';
+import { QUESTIONS, renderAnswers } from './readme-answers.ts';
 
-const PICTURE = join(import.meta.dirname, '../../../../docs/picture.png');
+const ROOT = join(import.meta.dirname, '../../../..');
+const PICTURE = join(ROOT, 'docs/picture.png');
+const README = join(ROOT, 'README.md');
 const MAX_BYTES = 150_000;
 /** Before the time that is shown: rates need some. */
 const WARM_UP_MS = 10_000;
@@ -25,8 +29,17 @@ const COLORS = 64;
 /** Until the last read has gone through the exporter to the database. */
 const SETTLE_MS = 4000;
 
-/** Traffic in a world of its own. @returns what the dashboard shows of it; undefined where that was interrupted */
-async function watchTraffic(stop: AbortSignal): Promise<{ sections: AnsweredSection[]; range: TimeRange } | undefined> {
+/** What the database knows of the traffic. */
+interface Seen {
+  /** What the dashboard shows. */
+  readonly sections: AnsweredSection[];
+  readonly range: TimeRange;
+  /** To the README's questions, as Markdown. */
+  readonly answers: string;
+}
+
+/** Traffic in a world of its own. @returns undefined where that was interrupted */
+async function watchTraffic(stop: AbortSignal): Promise<Seen | undefined> {
   const world = await openWorld({ kind: 'routed' });
   try {
     const daemons = await startDaemons(world, { owners: 'inventory' });
@@ -37,7 +50,10 @@ async function watchTraffic(stop: AbortSignal): Promise<{ sections: AnsweredSect
       if (stop.aborted) return undefined;
       const range = { fromMs, toMs: fromMs + SHOWN_MS };
       await Promise.race([daemons.failed, pause(SETTLE_MS)]);
-      return { sections: await answerOverview(daemons, range), range };
+      const queries = QUESTIONS.map(({ query }) => query);
+      const answered = await askOnce(daemons, queries, range.toMs);
+      const rows = answered.map((rows) => rows.map(({ labels, points }) => ({ labels, value: points[0]![1] })));
+      return { sections: await answerOverview(daemons, range), range, answers: renderAnswers(rows) };
     } finally {
       await daemons.stop();
     }
@@ -88,6 +104,7 @@ async function main(): Promise<number> {
   const seen = await watchTraffic(interruptSignal());
   if (seen === undefined) return EXIT_INTERRUPTED;
   await takePicture(page(seen.sections, seen.range), PICTURE);
+  await writeFile(README, withTables(await readFile(README, 'utf8'), { answers: seen.answers }));
   const { size } = await stat(PICTURE);
   process.stderr.write(`docs/picture.png: ${size} bytes\n`);
   if (size > MAX_BYTES) throw new Error(`docs/picture.png is larger than ${MAX_BYTES} bytes`);
