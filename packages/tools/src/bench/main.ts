@@ -4,14 +4,10 @@
  *   npm run bench                  50,000 and 250,000 connections
  *   npm run bench -- --seed 7      other pairs
  *   npm run bench -- --count 1000  another number of connections
- *   npm run bench -- --record      and writes the result into docs/costs.md
  */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { cpus, release } from 'node:os';
-import { join } from 'node:path';
+import { release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { textTable } from '../demo/text-table.ts';
-import { withTables } from '../docs/tables.ts';
 import { benchCheckpoint } from './checkpoint.ts';
 import { benchCilium } from './cilium.ts';
 import { type Connections, makeConnections } from './connections.ts';
@@ -28,18 +24,12 @@ const SIZES = [50_000, 250_000];
 /** Of Cilium's maps. */
 const CILIUM_ENTRIES = 250_000;
 
-const COSTS = join(import.meta.dirname, '../../../../docs/costs.md');
-
-const { values } = parseArgs({
-  options: { seed: { type: 'string', default: '1' }, count: { type: 'string' }, record: { type: 'boolean' } },
-});
+const { values } = parseArgs({ options: { seed: { type: 'string', default: '1' }, count: { type: 'string' } } });
 const seed = Number(values.seed);
 const sizes = values.count === undefined ? SIZES : [Number(values.count)];
 
-let said = '';
 function say(line = ''): void {
   process.stdout.write(`${line}\n`);
-  said += `${line.trimEnd()}\n`;
 }
 
 function table(titles: readonly string[], rows: readonly (readonly string[])[]): void {
@@ -175,8 +165,7 @@ async function kube(): Promise<void> {
   say(`  ready after ${(readyMs / 1000).toFixed(1)} s`);
 }
 
-say(`egressd bench: Node.js ${process.version}, kernel ${release()}, ${cpus().length} x ${cpus()[0]?.model}`);
-say();
+say(`egressd bench: Node.js ${process.version}, kernel ${release()}\n`);
 for (const size of sizes) {
   const connections = await makeConnections(size);
   try {
@@ -190,7 +179,3 @@ decoding();
 pairs();
 for (const size of sizes) await state(size);
 await kube();
-if (values.record === true) {
-  const block = `\`\`\`\n${said}\`\`\`\n`;
-  writeFileSync(COSTS, withTables(readFileSync(COSTS, 'utf8'), { bench: block }));
-}
