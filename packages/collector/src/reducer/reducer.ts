@@ -154,7 +154,7 @@ export class Reducer {
   }
 
   /**
-   * Makes the key of a connection's pair in `#key`.
+   * Makes the key of a connection's pair in `#key`. Its destination is the reply's source: who answered, behind DNAT.
    * @param add addresses that are not known yet
    * @returns false where an address is not known and was not to be added
    */

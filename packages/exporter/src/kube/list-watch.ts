@@ -4,7 +4,7 @@ import type { KubeApi } from './api.ts';
 import { failureOfResponse, KubeFailure, type ResourceAttributes, toKubeFailure } from './failure.ts';
 import { asMap, asText } from './json.ts';
 import { linesOf } from './lines.ts';
-import { resourceVersionOf } from './records.ts';
+import { resourceVersionOf } from './object-parts.ts';
 
 /** Objects in a page of a list: a page of pods is some 2 MB of JSON. */
 const PAGE_ITEMS = 250;

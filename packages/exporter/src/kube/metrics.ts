@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { FAILURE_REASONS, type FailureReason } from './failure.ts';
-import { PROBLEMS, type Problem } from './records.ts';
+import { PROBLEMS, type Problem } from './problems.ts';
 
 /** Metrics of what is read from Kubernetes. */
 export interface KubeMetrics {

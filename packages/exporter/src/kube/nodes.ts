@@ -4,7 +4,8 @@ import type { NodeRecord } from '../owners/owners.ts';
 import { asMap, asText } from './json.ts';
 import type { ResourceHandler } from './list-watch.ts';
 import { mergeRanges } from './merge-ranges.ts';
-import { type NodeFacts, type OnProblem, readNode } from './records.ts';
+import { type NodeFacts, readNode } from './node-record.ts';
+import type { OnProblem } from './problems.ts';
 
 /** Where nodes go, once they are synced. */
 type NodeOwners = Pick<OwnerSource, 'upsertNode' | 'endNode' | 'setClusterRanges'>;

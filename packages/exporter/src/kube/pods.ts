@@ -3,7 +3,8 @@ import type { OwnerSource, PodRecord } from '../owners/owner-source.ts';
 import { EVICT_AFTER_MS } from '../owners/registry.ts';
 import { asMap, asText } from './json.ts';
 import type { ResourceHandler } from './list-watch.ts';
-import { type OnProblem, type PodFacts, readPod } from './records.ts';
+import { type PodFacts, readPod } from './pod-record.ts';
+import type { OnProblem } from './problems.ts';
 
 /** Where pods go, once they are synced. */
 type PodOwners = Pick<OwnerSource, 'upsertPod' | 'endPod'>;

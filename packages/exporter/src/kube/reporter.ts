@@ -2,7 +2,7 @@ import { type Log, LogLimiter } from '@egressd/daemon/log';
 import type { FailureReason } from './failure.ts';
 import type { ListWatchObserver } from './list-watch.ts';
 import type { KubeMetrics } from './metrics.ts';
-import type { Problem } from './records.ts';
+import type { Problem } from './problems.ts';
 
 /** Failures that last until an operator acts. */
 const NEEDS_OPERATOR: ReadonlySet<FailureReason> = new Set([

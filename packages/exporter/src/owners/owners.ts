@@ -8,7 +8,7 @@ export interface Workload {
 
 /**
  * What is known of the pod or node that has an address. Empty: not known, or it has none. Zone and region are the node's: its labels
- * topology.kubernetes.io/zone and topology.kubernetes.io/region (`kube/records.ts`), or what the inventory says.
+ * topology.kubernetes.io/zone and topology.kubernetes.io/region (`kube/zone-labels.ts`), or what the inventory says.
  */
 export interface Owner {
   readonly kind: 'pod' | 'node';

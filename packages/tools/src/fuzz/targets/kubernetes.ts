@@ -1,9 +1,11 @@
 import { KubeFailure } from '@egressd/exporter/kube/failure';
 import { linesOf } from '@egressd/exporter/kube/lines';
 import { ListItems } from '@egressd/exporter/kube/list-items';
+import { readNode } from '@egressd/exporter/kube/node-record';
 import { NodeHandler } from '@egressd/exporter/kube/nodes';
+import { resourceVersionOf } from '@egressd/exporter/kube/object-parts';
+import { readPod } from '@egressd/exporter/kube/pod-record';
 import { PodHandler } from '@egressd/exporter/kube/pods';
-import { readNode, readPod, resourceVersionOf } from '@egressd/exporter/kube/records';
 import { bytesOf, must, mustEqual, type Target, textOf } from '../target.ts';
 
 const POD = {

@@ -2,7 +2,8 @@ import { formatAddress, inRange, parseAddress, parseRange, type Range } from '@e
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { mergeRanges } from './merge-ranges.ts';
-import { readNode, readPod } from './records.ts';
+import { readNode } from './node-record.ts';
+import { readPod } from './pod-record.ts';
 import { workloadOf } from './workload.ts';
 
 const START = '2026-01-02T03:04:05Z';
