@@ -7,10 +7,10 @@ const README = readDocument('README.md');
 test('every question stands with its answer, the largest first', () => {
   const [first, second] = [
     [
-      { labels: { src_zone: 'a', dst_zone: 'b' }, value: 999.6 },
+      { labels: { dst_zone: 'b', src_zone: 'a' }, value: 999.6 },
       { labels: { src_zone: 'b', dst_zone: 'long' }, value: 1234567 },
     ],
-    [{ labels: { src_pod: 'web-1' }, value: 1 }],
+    [{ labels: { src_namespace: 'shop', src_pod: 'web-1' }, value: 1 }],
   ];
   const text = renderAnswers([first!, second!]);
   expect(text).toContain('{src_zone="b", dst_zone="long"}  1,234,567\n{src_zone="a", dst_zone="b"}         1,000\n');

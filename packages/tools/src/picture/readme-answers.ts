@@ -28,14 +28,19 @@ export function renderAnswers(answers: readonly (readonly AnsweredRow[])[]): str
   const blocks = QUESTIONS.map(({ asks, query }, i) => {
     const rows = [...(answers[i] ?? [])].sort((a, b) => b.value - a.value);
     if (rows.length === 0) throw new Error(`no answer to ${query}`);
-    return `\`\`\`promql\n# ${asks}\n${query}\n\`\`\`\n\n\`\`\`\n${answerLines(rows).join('\n')}\n\`\`\`\n`;
+    return `\`\`\`promql\n# ${asks}\n${query}\n\`\`\`\n\n\`\`\`\n${answerLines(rows, groupedBy(query)).join('\n')}\n\`\`\`\n`;
   });
   return blocks.join('\n');
 }
 
-function answerLines(rows: readonly AnsweredRow[]): string[] {
+/** The labels of an answer, in the order of the query: databases give them in one of their own. */
+function groupedBy(query: string): readonly string[] {
+  return /by \(([^)]+)\)/.exec(query)![1]!.split(', ');
+}
+
+function answerLines(rows: readonly AnsweredRow[], order: readonly string[]): string[] {
   const cells = rows.map(({ labels, value }) => {
-    const pairs = Object.entries(labels).map(([label, text]) => `${label}="${text}"`);
+    const pairs = order.map((label) => `${label}="${labels[label] ?? ''}"`);
     return [`{${pairs.join(', ')}}`, readableCount(Math.round(value))];
   });
   const [, ...lines] = textTable(
