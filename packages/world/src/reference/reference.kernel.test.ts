@@ -52,6 +52,18 @@ async function connectUntilAnswered(world: World): Promise<void> {
   await heard;
 }
 
+/** A connection whose ports are used again while the other end, and conntrack, still hold it open: its reset was dropped. */
+async function connectOverAnOpenOne(world: World): Promise<void> {
+  const [host, address] = ['web-1', NODES[1]!.pods[0]!.address[world.layout.families[0]!]];
+  const mute = 'table inet mute { chain out { type filter hook output priority 0; tcp flags rst drop; }; }';
+  await world.run(host, 'nft', ['-f', '-'], mute);
+  const twice = { fromPort: 40_500, reset: true, connections: 2, parallel: 1 } as const;
+  const connected = world.agent(host).order({ do: 'tcp', to: address, port: TCP_PORT, up: 10, down: 10, ...twice });
+  await pause(DEAF_MS);
+  await world.run(host, 'nft', ['delete', 'table', 'inet', 'mute']);
+  await connected;
+}
+
 describe.each(WORLD_KINDS)(`%s: the reference beside conntrack itself, seed ${SEED}`, (kind) => {
   let world: World;
   const ended = new Map<string, () => string>();
@@ -63,6 +75,7 @@ describe.each(WORLD_KINDS)(`%s: the reference beside conntrack itself, seed ${SE
     }
     await carryOut([...wholePlan(seededRandom(SEED), world.layout), ...PINGS], world.agent);
     await connectUntilAnswered(world);
+    await connectOverAnOpenOne(world);
   });
   afterAll(() => world?.close());
 
