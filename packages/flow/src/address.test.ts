@@ -5,6 +5,7 @@ import {
   addressOfKey,
   formatAddress,
   inRange,
+  isLinkLocalV4,
   isLoopback,
   isPublic,
   parseAddress,
@@ -112,3 +113,11 @@ test.each([
   ['::2', false],
   ['128.0.0.1', false],
 ])('%s is loopback: %s', (text, expected) => expect(isLoopback(parseAddress(text)!)).toBe(expected));
+
+test.each([
+  ['169.254.0.1', true],
+  ['169.254.255.255', true],
+  ['169.253.255.255', false],
+  ['169.255.0.0', false],
+  ['a9fe::1', false],
+])('%s is link-local of IPv4: %s', (text, expected) => expect(isLinkLocalV4(parseAddress(text)!)).toBe(expected));

@@ -163,6 +163,11 @@ export function isPublic(bytes: Uint8Array, at = 0): boolean {
   return true;
 }
 
+/** Whether the address is of `169.254.0.0/16` (RFC 3927): no router passes it on, so a packet from it comes from this machine or its link. */
+export function isLinkLocalV4(bytes: Uint8Array, at = 0): boolean {
+  return isV4(bytes, at) && bytes[at + 12] === 169 && bytes[at + 13] === 254;
+}
+
 /** Whether the address is the machine's own loopback: `127.0.0.0/8` or `::1`. */
 export function isLoopback(bytes: Uint8Array, at = 0): boolean {
   if (isV4(bytes, at)) return bytes[at + 12] === 127;

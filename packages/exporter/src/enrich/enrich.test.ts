@@ -292,6 +292,13 @@ describe('an address in no list is local to the node that saw it', () => {
       ['169.254.172.3', '198.51.100.7', 6, 10, 20],
       ['n1 > public:0:0:0:0:0:ffff:c633:6407 6 10/20'],
     ],
+    ['IPv4 egress to another node', ['169.254.172.3', '192.168.0.2', 6, 10, 20], ['n1 > n2 6 10/20']],
+    ['IPv4 egress to a pod elsewhere', ['169.254.172.3', '10.0.1.1', 6, 10, 20], ['n1 > c 6 10/20']],
+    [
+      'a pod and a link-local address: the pod',
+      ['169.254.172.3', '10.0.0.1', 6, 10, 20],
+      ['a > private:0:0:0:0:0:ffff:a9fe:ac03 6 20/10'],
+    ],
     ['what is folded', ['10.9.9.9', '0.0.0.0', 6, 10, 20], ['n1 > public:0:0:0:0:0:ffff:0:0 6 10/20']],
     [
       'opened from the internet',

@@ -1,4 +1,4 @@
-import { ADDRESS_BYTES } from '@egressd/flow/address';
+import { ADDRESS_BYTES, isLinkLocalV4 } from '@egressd/flow/address';
 import type { Owners } from '../owners/owners.ts';
 import type { ReceivedBatch } from '../receiver/received.ts';
 import type { EndOwner, Endpoint } from './endpoint.ts';
@@ -14,13 +14,17 @@ export function nodeOwner({ collector }: ReceivedBatch, owners: Owners): EndOwne
 /**
  * Gives pairs of two addresses without an owner to the node that saw them: one of the two must be local to it, as pods' second
  * addresses that Kubernetes does not list (IPv4 egress of IPv6 clusters, Multus) or containers beside Kubernetes. The local end is the
- * private one; of two private ones it is who opened the connection. Two public ones stay dropped.
+ * private one; of two private ones it is who opened the connection. Two public ones stay dropped. Who opened a connection from a
+ * link-local address (EKS gives pods of IPv6 clusters 169.254.172.0/22 to leave by IPv4) is local whoever answers: a node that it
+ * reaches sees the masqueraded address.
  */
 export function giveToNode(part: EnrichedPart, node: EndOwner, unlisted: TrafficSum): EnrichedPart {
   const { flows, endpoints } = part;
   return relabel(part, (row) => {
     const [s, d] = [flows.source[row]!, flows.destination[row]!];
-    if (!isUnowned(part, s) || !isUnowned(part, d) || isFoldedPair(part, s, d)) return undefined;
+    if (!isUnowned(part, s) || isFoldedPair(part, s, d)) return undefined;
+    const leaves = part.verdicts[d] !== KEPT && isLinkLocalV4(flows.addresses, s * ADDRESS_BYTES);
+    if (!leaves && !isUnowned(part, d)) return undefined;
     const local = { owner: node, verdict: KEPT };
     const isSource = isPrivate(endpoints[s]!);
     if (!isSource && !isPrivate(endpoints[d]!)) return undefined;
