@@ -4,8 +4,7 @@ import { DataType } from 'ffi-rs';
 import { bpfError } from './bpf-error.ts';
 import { closeFd, native, nativeMemory, openPackaged } from './library.ts';
 
-/** Debian's name for the library, and of the package that holds it. */
-const BPF_LIBRARY_FILE = 'libbpf.so.1';
+/** Of Debian: the package that holds the library. */
 const LIBRARY_PACKAGE = 'libbpf1';
 export const LIBBPF = 'libbpf';
 
@@ -51,8 +50,8 @@ export interface BpfMap {
 }
 
 /** Loads libbpf. @throws SourceError where it is not installed */
-export function openLibbpf(file: string = BPF_LIBRARY_FILE): void {
-  openPackaged(LIBBPF, file, LIBRARY_PACKAGE);
+export function openLibbpf(): void {
+  openPackaged(LIBBPF, LIBRARY_PACKAGE);
 }
 
 /**

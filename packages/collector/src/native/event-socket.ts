@@ -2,7 +2,7 @@
 import { fstatSync } from 'node:fs';
 import { openLibc } from './library.ts';
 import { netlinkError } from './netlink-error.ts';
-import { getsockopt, LIBRARY_FILE, openNetlink, SOL_SOCKET, setsockopt } from './netlink-socket.ts';
+import { getsockopt, openNetlink, SOL_SOCKET, setsockopt } from './netlink-socket.ts';
 import { lengthOf, MSG_DONTWAIT, receive, receiveMemory } from './recvmmsg.ts';
 
 /**
@@ -41,10 +41,9 @@ export interface EventSocket {
  * Opens one in the network namespace of the calling thread. `NETLINK_LISTEN_ALL_NSID` stays off: it would bring the events
  * of pods' own tables too.
  * @param bufferBytes of events that the kernel may queue
- * @param file of libnetfilter_conntrack
  */
-export function openEventSocket(bufferBytes: number, file: string = LIBRARY_FILE): EventSocket {
-  const { fd, close } = openNetlink(file, DESTROY);
+export function openEventSocket(bufferBytes: number): EventSocket {
+  const { fd, close } = openNetlink(DESTROY);
   // Beyond the system's limit where the kernel allows it, else up to it: then overruns come sooner, and are counted.
   if (!setNumber(fd, SOL_SOCKET, SO_RCVBUFFORCE, bufferBytes)) setNumber(fd, SOL_SOCKET, SO_RCVBUF, bufferBytes);
   const memory = receiveMemory(DATAGRAMS, DATAGRAM_BYTES);

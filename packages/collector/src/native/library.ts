@@ -1,7 +1,8 @@
 /** What every call into a shared library needs (FFI): functions by name, memory, and the names of errnos. */
 import { constants, endianness } from 'node:os';
-import { createExternalBuffer, DataType, type JsExternal, load, open } from 'ffi-rs';
+import { createExternalBuffer, DataType, type JsExternal, load } from 'ffi-rs';
 import { SourceError } from '../conntrack/source-error.ts';
+import { LIBRARY_FILES, type LibraryName, nameHere, openHere } from './threads.ts';
 
 export const LIBC = 'libc';
 
@@ -12,7 +13,8 @@ export interface Result<T> {
 }
 
 /** A function of a shared library, as one that takes its arguments and returns its result and errno. */
-export function native<T>(library: string, funcName: string, retType: DataType, paramsType: DataType[]) {
+export function native<T>(name: LibraryName, funcName: string, retType: DataType, paramsType: DataType[]) {
+  const library = nameHere(name);
   const call = { library, funcName, retType, paramsType, paramsValue: [] as unknown[], errno: true as const };
   return (...args: unknown[]): Result<T> => {
     call.paramsValue = args;
@@ -21,7 +23,8 @@ export function native<T>(library: string, funcName: string, retType: DataType, 
 }
 
 /** The same in a thread of libuv's pool: for calls that take milliseconds. What they write to must stay until they return. */
-export function nativeInThread<T>(library: string, funcName: string, retType: DataType, paramsType: DataType[]) {
+export function nativeInThread<T>(name: LibraryName, funcName: string, retType: DataType, paramsType: DataType[]) {
+  const library = nameHere(name);
   const call = { library, funcName, retType, paramsType, errno: true as const, runInNewThread: true as const };
   return (...args: unknown[]): Promise<Result<T>> =>
     load({ ...call, paramsValue: args }) as unknown as Promise<Result<T>>;
@@ -73,33 +76,27 @@ export function closeFd(fd: number): void {
   close(fd);
 }
 
-const opened = new Set<string>();
-
-/** Opens a shared library once. @throws what `ffi-rs` throws where it cannot be loaded */
-function openLibrary(library: string, path: string): void {
-  if (opened.has(path)) return;
-  open({ library, path });
-  opened.add(path);
-}
-
 /** Opens libc once: before the first call into it. */
 export function openLibc(): void {
-  openLibrary(LIBC, 'libc.so.6');
+  openHere(LIBC);
 }
 
 /**
  * Opens libc, and a library of a Debian package.
  * @throws SourceError where it is not installed, or the machine is not little-endian, as the decoders expect
  */
-export function openPackaged(library: string, file: string, debianPackage: string): void {
+export function openPackaged(library: LibraryName, debianPackage: string): void {
   if (endianness() !== 'LE')
     throw new SourceError('unsupported', 'connections are read on little-endian machines only');
   openLibc();
   try {
-    openLibrary(library, file);
+    openHere(library);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new SourceError('library', `cannot load ${file}: install the package ${debianPackage} (${why})`);
+    throw new SourceError(
+      'library',
+      `cannot load ${LIBRARY_FILES[library]}: install the package ${debianPackage} (${why})`,
+    );
   }
 }
 

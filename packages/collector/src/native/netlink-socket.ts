@@ -5,8 +5,7 @@ import { LIBC, native, openPackaged } from './library.ts';
 import { netlinkError } from './netlink-error.ts';
 import { lengthOf, MSG_WAITFORONE, receive, receiveMemory } from './recvmmsg.ts';
 
-/** Debian's name for the library, and of the package that holds it. */
-export const LIBRARY_FILE = 'libnetfilter_conntrack.so.3';
+/** Of Debian: the package that holds the library. */
 const LIBRARY_PACKAGE = 'libnetfilter-conntrack3';
 const LIBRARY = 'libnetfilter_conntrack';
 
@@ -55,9 +54,9 @@ const nfctClose = native<number>(LIBRARY, 'nfct_close', I32, [External]);
 export const setsockopt = native<number>(LIBC, 'setsockopt', I32, [I32, I32, I32, U8Array, I32]);
 export const getsockopt = native<number>(LIBC, 'getsockopt', I32, [I32, I32, I32, U8Array, U8Array]);
 
-/** Opens a socket in the network namespace of the calling thread. `file` is for tests. */
-export function openConntrackSocket(file: string = LIBRARY_FILE): ConntrackSocket {
-  const { handle, fd, close } = openNetlink(file, 0);
+/** Opens a socket in the network namespace of the calling thread. */
+export function openConntrackSocket(): ConntrackSocket {
+  const { handle, fd, close } = openNetlink(0);
   const timeval = Buffer.alloc(16);
   timeval.writeBigInt64LE(BigInt(RECEIVE_TIMEOUT_SECONDS));
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, timeval, timeval.length);
@@ -92,11 +91,10 @@ interface NetlinkHandle {
 
 /**
  * Opens one.
- * @param file of libnetfilter_conntrack
  * @param groups what it listens for: `NF_NETLINK_CONNTRACK_*` of linux/netfilter/nfnetlink_compat.h
  */
-export function openNetlink(file: string, groups: number): NetlinkHandle {
-  openPackaged(LIBRARY, file, LIBRARY_PACKAGE);
+export function openNetlink(groups: number): NetlinkHandle {
+  openPackaged(LIBRARY, LIBRARY_PACKAGE);
   const { value: handle, errnoCode } = nfctOpen(CONNTRACK, groups);
   if (isNullPointer(handle)) throw netlinkError('cannot open a conntrack socket', errnoCode);
   return { handle, fd: nfctFd(handle).value, close: () => void nfctClose(handle) };

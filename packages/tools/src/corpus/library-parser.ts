@@ -1,8 +1,8 @@
-import { LIBRARY_FILE } from '@egressd/collector/native/netlink-socket';
+import { openPackaged } from '@egressd/collector/native/library';
 import { formatAddress } from '@egressd/flow/address';
-import { createExternalBuffer, DataType, type JsExternal, load, open } from 'ffi-rs';
+import { createExternalBuffer, DataType, type JsExternal, load } from 'ffi-rs';
 
-const LIBRARY = 'libnetfilter_conntrack parser';
+const LIBRARY = 'libnetfilter_conntrack';
 const { External, I32, U8Array, Void } = DataType;
 
 /** `enum nf_conntrack_attr` of libnetfilter_conntrack.h: how long a value is, and whether it is left in network order. */
@@ -38,7 +38,7 @@ export type LibraryEntry = Partial<Record<Name, string | number>>;
 
 /** Parses one netlink message of an entry with libnetfilter_conntrack itself. */
 export function parseWithLibrary(message: Uint8Array): LibraryEntry | undefined {
-  open({ library: LIBRARY, path: LIBRARY_FILE });
+  openPackaged(LIBRARY, 'libnetfilter-conntrack3');
   const entry = call<JsExternal>('nfct_new', External, [], []);
   try {
     if (call<number>('nfct_nlmsg_parse', I32, [U8Array, External], [message, entry]) < 0) return undefined;

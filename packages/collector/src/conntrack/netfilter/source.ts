@@ -23,8 +23,6 @@ interface NetfilterOptions {
   readonly procRoot?: string;
   /** File of another network namespace, such as `/var/run/netns/NAME`. */
   readonly namespace?: string;
-  /** Another file than Debian's name for libnetfilter_conntrack. */
-  readonly library?: string;
   /** Listen for DESTROY events, from now on. Off unless said. */
   readonly events?: EventsMode;
   /** Bytes of events that the kernel may queue: for tests. */
@@ -37,10 +35,10 @@ interface NetfilterOptions {
  * @throws SourceError where the table cannot be opened: no permission, no library, no conntrack in the kernel
  */
 export async function openNetfilterSource(options: NetfilterOptions = {}): Promise<ConntrackSource> {
-  const { hostPid = false, procRoot = '/proc', library, events = 'off' } = options;
+  const { hostPid = false, procRoot = '/proc', events = 'off' } = options;
   const { eventBufferBytes = EVENT_BUFFER_BYTES } = options;
   const namespace = options.namespace ?? (hostPid ? `${procRoot}/1/ns/net` : undefined);
-  const source = new NetfilterSource({ namespace, library, events, eventBufferBytes });
+  const source = new NetfilterSource({ namespace, events, eventBufferBytes });
   await source.start();
   return source;
 }

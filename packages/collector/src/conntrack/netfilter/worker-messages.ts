@@ -6,8 +6,6 @@ import type { SysctlFiles } from './proc-files.ts';
 export interface WorkerOptions {
   /** File of the network namespace to read, such as `/proc/1/ns/net`; undefined: the process's own. */
   readonly namespace?: string | undefined;
-  /** Another file than Debian's name for libnetfilter_conntrack: for tests. */
-  readonly library?: string | undefined;
   /** Whether to listen for DESTROY events. */
   readonly events: EventsMode;
   /** Bytes of events that the kernel may queue. */

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 // The worker's native modules: one that no other thread holds is unmapped when a worker ends, under code that still runs.
 import '../../native/netlink-socket.ts';
+import { takeThread } from '../../native/threads.ts';
 import 'netlink/dist/raw.js';
 import type { ConnectionBlock } from '../record.ts';
 import { SourceError } from '../source-error.ts';
@@ -97,6 +98,7 @@ export class WorkerThread {
   #startWorker(): Promise<RunningWorker> {
     // Sources are .ts in a checkout and .js in an image.
     const file = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
+    const releaseThread = takeThread();
     const worker = new Worker(fileURLToPath(file), { workerData: this.#options, resourceLimits: WORKER_LIMITS });
     let running: RunningWorker | undefined;
     return new Promise((resolve, reject) => {
@@ -106,6 +108,7 @@ export class WorkerThread {
       };
       worker.on('error', (error: Error) => end(died(error.message)));
       worker.on('exit', (code) => {
+        releaseThread();
         end(died(`exit code ${code}`));
         // The kernel would go on queueing events for a socket without a reader.
         if (running?.eventSocket !== undefined) closeSync(running.eventSocket);

@@ -45,12 +45,12 @@ interface Sockets {
 }
 
 function openAll(): Sockets {
-  const conntrack = openConntrackSocket(options.library);
+  const conntrack = openConntrackSocket();
   probeDump(conntrack);
   const addresses = openAddressSocket();
   const files = openSysctlFiles();
   // Before the first dump: what leaves the table from now on gives an event.
-  const events = options.events === 'off' ? undefined : openEventSocket(options.eventBufferBytes, options.library);
+  const events = options.events === 'off' ? undefined : openEventSocket(options.eventBufferBytes);
   return { conntrack, events, addresses, files };
 }
 
