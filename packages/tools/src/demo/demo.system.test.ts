@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { stopProcess } from '@egressd/world/network/commands';
+import { WORLD_KINDS } from '@egressd/world/network/kinds';
 import { afterEach, expect, test } from '@jest/globals';
 
 const PROGRAM = fileURLToPath(new URL('./main.ts', import.meta.url));
@@ -41,11 +42,7 @@ const OWNERS = [
   ['Kubernetes', ['--kubernetes']],
 ] as const;
 
-test.each([
-  ...OWNERS.map(([owners, flags]) => ['routed', owners, flags] as const),
-  ['overlay', 'Kubernetes', ['--kubernetes']],
-  ['zones', 'Kubernetes', ['--kubernetes']],
-] as const)(
+test.each(WORLD_KINDS.flatMap((kind) => OWNERS.map(([owners, flags]) => [kind, owners, flags] as const)))(
   'a fixed amount arrives in the database to the byte, in the world %s with owners from %s',
   async (kind, _, flags) => {
     const demo = startDemo('--once', '--seed', '20261', '--world', kind, ...flags);

@@ -19,6 +19,7 @@ import { installation } from '../images/installation.ts';
 import { EXIT_INTERRUPTED, interruptSignal } from '../interrupt.ts';
 import { runLive } from './live.ts';
 import { runOnce } from './once.ts';
+import { waitForStreams } from './streams.ts';
 
 const USAGE = `npm run demo                        a live table of real traffic, until Ctrl-C
 npm run demo -- --once [--seed N]   a fixed amount, compared with the kernel to the byte
@@ -67,6 +68,7 @@ async function show(world: World, { once, seed, owners, images }: Options, stop:
   const install = (chosen: Chosen) => installation(world, chosen);
   const daemons = await startDaemons(world, { owners, ...(images ? { install } : {}) });
   try {
+    say(`all collectors stream, ${(await waitForStreams(world, daemons)).toFixed(1)} s after their start`);
     // A comparison that is interrupted is abandoned; the live table ends by itself.
     if (once) return await Promise.race([interrupted(stop), compareOnce(world, daemons, seed)]);
     await runLive(world, daemons, seed, stop);

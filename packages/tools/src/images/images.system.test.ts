@@ -8,6 +8,7 @@ import { loadReference } from '@egressd/world/reference/reference';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { renderText } from '../chart/helm.ts';
 import { runOnce } from '../demo/once.ts';
+import { waitForStreams } from '../demo/streams.ts';
 import { buildImages, DAEMONS, type Daemon, imageName } from './build.ts';
 import { filesOf } from './contents.ts';
 import { installation } from './installation.ts';
@@ -23,10 +24,12 @@ const output: string[] = [];
 
 beforeAll(async () => {
   await buildImages({ say: () => {} });
-  world = await openWorld();
+  // Where the chart's own settings have it hardest: the exporter behind a Service, streams masqueraded, mutual TLS.
+  world = await openWorld({ kind: 'overlay' });
   const here = world;
   for (const { name } of NODES) await loadReference(here, name);
   daemons = await startDaemons(here, { owners: 'kubernetes', install: (chosen) => installation(here, chosen) });
+  await waitForStreams(here, daemons);
 }, BUILD_LIMIT_MS);
 
 afterAll(async () => {

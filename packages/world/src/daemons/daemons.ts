@@ -79,6 +79,8 @@ export interface Daemons {
   readonly collectors: readonly DaemonProcess[];
   /** A stand-in for Kubernetes' API server; undefined where the exporter has an inventory. */
   readonly apiServer: DaemonProcess | undefined;
+  /** When the collectors were started: ms of `performance.now()`. */
+  readonly collectorsStartedMs: number;
   /** Reads from the database: path and query -> body. @throws Error where the database refuses */
   query(path: string): Promise<string>;
   /** Rejects when a daemon ends by itself. */
@@ -100,16 +102,18 @@ export async function startDaemons(world: World, options: DaemonsOptions): Promi
     await Promise.all(collectors.map((collector) => collector.end()));
     for (const daemon of [exporter, apiServer, database]) await daemon?.end();
   };
+  let collectorsStartedMs: number;
   try {
     for (const daemon of [database, apiServer]) await daemon?.start();
     await prepare();
     await exporter.start();
+    collectorsStartedMs = performance.now();
     await Promise.all(collectors.map((collector) => collector.start()));
   } catch (error) {
     await stop();
     throw error;
   }
-  return { ...daemons, query: (path) => queryDatabase(world, path), failed, stop };
+  return { ...daemons, collectorsStartedMs, query: (path) => queryDatabase(world, path), failed, stop };
 }
 
 interface Described extends Pick<Daemons, 'database' | 'exporter' | 'collectors' | 'apiServer'> {
