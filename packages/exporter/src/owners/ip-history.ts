@@ -35,6 +35,12 @@ export interface OwnershipSpan {
   toMs: number;
 }
 
+/**
+ * The end of a pod is known to be no later than this after its true end, and the begin of the next no earlier before its true one:
+ * Kubernetes writes both in whole seconds, and an end of them counts up to the next second.
+ */
+export const ROUNDING_MS = 2000;
+
 const NO_OWNER: Ownership = { known: 'none' };
 
 /**
@@ -46,7 +52,7 @@ const NO_OWNER: Ownership = { known: 'none' };
  *   192.168.0.1               | node-1 always ..      |  (never a pod, whatever the source)
  *
  * At any moment an address has one ipOwner: a declared node before all; then a pod, the one that came last (a delete that was
- * missed ends there); then the node whose kernel says it has the address, which goes before a pod of that same node. Where
+ * missed ends there; where two overlap by no more than times are rounded, both); then the node whose kernel says it has the address, which goes before a pod of that same node. Where
  * that leaves two, both are in the answer (`several`).
  */
 export class IpHistory {
@@ -120,14 +126,18 @@ export class IpHistory {
     if (list === undefined) return NO_OWNER;
     const end = Math.max(toMs, fromMs + 1);
     const only = list[0]!;
-    if (list.length === 1) return only.fromMs < end && fromMs < only.toMs ? ownershipOf(only.ipOwner) : NO_OWNER;
+    if (list.length === 1) {
+      if (only.fromMs >= end || fromMs >= only.toMs) return NO_OWNER;
+      return only.toMs < end ? { ...ownershipOf(only.ipOwner), ended: true } : ownershipOf(only.ipOwner);
+    }
     const found = new Map<string, OneOwner>();
     for (const moment of moments(list, fromMs, end))
       for (const ipOwner of ownersAt(list, moment)) found.set(nameOf(ipOwner), ownershipOf(ipOwner));
     const [first, ...others] = found.values();
     if (first === undefined) return NO_OWNER;
-    if (others.length === 0) return first;
-    return { known: 'several', owners: [first, ...others].map((it) => it.owner) };
+    const ownership: Ownership =
+      others.length === 0 ? first : { known: 'several', owners: [first, ...others].map((it) => it.owner) };
+    return list.some((it) => it.fromMs < end && end <= it.toMs) ? ownership : { ...ownership, ended: true };
   }
 }
 
@@ -145,7 +155,7 @@ function ownersAt(list: readonly OwnershipSpan[], atMs: number): IpOwner[] {
   const now = list.filter((it) => it.fromMs <= atMs && atMs < it.toMs);
   const declared = latest(now.filter((it) => it.evidence === 'declared' && it.ipOwner.kind === 'node'));
   if (declared.length > 0) return declared;
-  const pods = latest(now.filter((it) => it.ipOwner.kind === 'pod'));
+  const pods = latestPods(now.filter((it) => it.ipOwner.kind === 'pod'));
   const nodes = now.filter((it) => it.ipOwner.kind === 'node').map((it) => it.ipOwner);
   if (pods.length === 0) return nodes;
   return pods.map((pod) => (pod.kind === 'pod' && nodes.includes(pod.node) ? pod.node : pod));
@@ -155,6 +165,12 @@ function ownersAt(list: readonly OwnershipSpan[], atMs: number): IpOwner[] {
 function latest(spans: readonly OwnershipSpan[]): IpOwner[] {
   const last = Math.max(...spans.map((it) => it.fromMs));
   return spans.filter((it) => it.fromMs === last).map((it) => it.ipOwner);
+}
+
+/** The pod that came last, and those before it whose end is so close to its begin that the times, as they are rounded, do not say whose. */
+function latestPods(spans: readonly OwnershipSpan[]): IpOwner[] {
+  const last = Math.max(...spans.map((it) => it.fromMs));
+  return spans.filter((it) => it.fromMs === last || it.toMs < last + ROUNDING_MS).map((it) => it.ipOwner);
 }
 
 /** A pod that comes back under its name, on its node, is to us the one that it was. */

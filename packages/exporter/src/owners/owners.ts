@@ -21,14 +21,17 @@ export interface Owner {
   readonly workload?: Workload;
 }
 
-/** The answer to "who had this address while these bytes moved". */
+/**
+ * The answer to "who had this address while these bytes moved". `ended`: the last of them had it no more before that time was over, so
+ * that a next one, who is not known yet, may have moved some of these bytes.
+ */
 export type Ownership =
-  /** One owner during the whole time. */
-  | { readonly known: 'owner'; readonly owner: Owner }
+  /** One owner, of those that are known, during the whole time. */
+  | { readonly known: 'owner'; readonly owner: Owner; readonly ended?: true }
   /** No known owner. */
   | { readonly known: 'none' }
   /** The address changed hands meanwhile: the bytes belong to one of these, and it is not known to whom. */
-  | { readonly known: 'several'; readonly owners: readonly Owner[] };
+  | { readonly known: 'several'; readonly owners: readonly Owner[]; readonly ended?: true };
 
 /** A node, as far as its source reports it. */
 export interface NodeRecord {

@@ -1,6 +1,7 @@
 import { addressKey, parseAddress } from '@egressd/flow/address';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { ROUNDING_MS } from './ip-history.ts';
 import type { OwnersState, PodRecord } from './owner-source.ts';
 import type { NodeRecord } from './owners.ts';
 import { EVICT_AFTER_MS, MAX_KERNEL_ADDRESS_NODES, OwnerRegistry } from './registry.ts';
@@ -137,6 +138,34 @@ describe('over time', () => {
     expect([1999, 2000, 2999, 3000].map((at) => who(owners, '10.0.0.1', at))).toEqual(['a', 'none', 'none', 'b']);
   });
 
+  test.each<[string, number, number, number, boolean]>([
+    ['it has it still', 1000, 1500, 0, false],
+    ['it ended within', 1500, 2500, 0, true],
+    ['another has it since', 1500, 3500, 3000, false],
+    ['another comes later', 1500, 2500, 3000, true],
+    ['another has ended too', 1500, 5000, 3000, true],
+  ])('whether the last owner of a time had it to its end: %s', (_, fromMs, toMs, nextMs, ended) => {
+    const owners = start();
+    owners.source('file').endPod('a', 2000);
+    if (nextMs > 0) owners.source('file').upsertPod(pod('b', 'n1', ['10.0.0.1']), nextMs);
+    owners.source('file').endPod('b', 4000);
+    expect(owners.ownerBetween(address('10.0.0.1'), 0, fromMs, toMs).known).not.toBe('none');
+    expect('ended' in owners.ownerBetween(address('10.0.0.1'), 0, fromMs, toMs)).toBe(ended);
+  });
+
+  test('two pods that overlap by no more than their times are rounded: it may have been either', () => {
+    const owners = start();
+    const [file, t] = [owners.source('file'), 60_000];
+    // The one ended at 60.4 s (written: 60, counted up to the next), the other began at 60.9 s (written: 60).
+    file.upsertPod(pod('b', 'n1', ['10.0.0.1'], { fromMs: t }), t + 1500);
+    file.endPod('a', t + 1000);
+    expect([t - 1, t + 500, t + 1000].map((at) => who(owners, '10.0.0.1', at))).toEqual(['a', 'a|b', 'b']);
+    // A delete that was seen late is no rounding.
+    file.upsertPod(pod('c', 'n1', ['10.0.0.1']), 2 * t);
+    file.endPod('b', 2 * t + ROUNDING_MS);
+    expect(who(owners, '10.0.0.1', 2 * t)).toBe('c');
+  });
+
   test('a pod gets its addresses later, and loses one', () => {
     const owners = start();
     const file = owners.source('file');
@@ -240,6 +269,8 @@ describe("addresses from the node's own kernel", () => {
 test('agrees with a naive model that looks at every moment for itself', () => {
   type Entry = { ip: number; ipOwner: string; on: string; rank: 'node' | 'pod' | 'kernel'; from: number; to: number };
   const ips = ['10.0.0.1', '10.0.0.2', '10.0.0.3'];
+  /** Two overlap by one step, or by more than times are rounded. */
+  const STEP_MS = ROUNDING_MS - 500;
   const ipSet = fc.uniqueArray(fc.nat(2), { maxLength: 2 });
   const step = fc.oneof(
     fc.record({ what: fc.constant('pod' as const), name: fc.nat(3), on: fc.nat(1), ips: ipSet }),
@@ -252,10 +283,14 @@ test('agrees with a naive model that looks at every moment for itself', () => {
     const nodes = here.filter((it) => it.rank === 'node');
     const pods = here.filter((it) => it.rank === 'pod');
     const newest = (entries: Entry[]) => entries.filter((it) => entries.every((other) => other.from <= it.from));
+    const newestPods = (entries: Entry[]) => {
+      const last = Math.max(...entries.map((it) => it.from));
+      return entries.filter((it) => it.from === last || it.to - last < ROUNDING_MS);
+    };
     if (nodes.length > 0) return newest(nodes).map((it) => it.ipOwner);
     const fromKernel = here.filter((it) => it.rank === 'kernel').map((it) => it.ipOwner);
     if (pods.length === 0) return fromKernel;
-    return newest(pods).map((it) => (fromKernel.includes(it.on) ? it.on : it.ipOwner));
+    return newestPods(pods).map((it) => (fromKernel.includes(it.on) ? it.on : it.ipOwner));
   };
   fc.assert(
     fc.property(fc.array(step, { maxLength: 25 }), (steps) => {
@@ -272,7 +307,7 @@ test('agrees with a naive model that looks at every moment for itself', () => {
       };
       const fromKernel = new Set<number>();
       steps.forEach((it, i) => {
-        const now = i + 1;
+        const now = (i + 1) * STEP_MS;
         const bytes = 'ips' in it ? it.ips.map((ip) => ips[ip]!) : [];
         if (it.what === 'pod') {
           // A pod does not move; a new one of its name would have another key.
@@ -293,10 +328,11 @@ test('agrees with a naive model that looks at every moment for itself', () => {
         }
       });
       for (let ip = 0; ip < ips.length; ip++)
-        for (let from = 0; from <= steps.length; from++)
-          for (const length of [1, 2, 7]) {
+        for (let from = 0; from <= steps.length * STEP_MS; from += STEP_MS)
+          for (const length of [1, 2, 7].map((count) => count * STEP_MS)) {
             const all = new Set<string>();
-            for (let t = from; t < from + length; t++) for (const ipOwner of at(model, ip, t)) all.add(ipOwner);
+            for (let t = from; t < from + length; t += STEP_MS)
+              for (const ipOwner of at(model, ip, t)) all.add(ipOwner);
             expect(who(owners, ips[ip]!, from, from + length)).toBe([...all].sort().join('|') || 'none');
           }
     }),

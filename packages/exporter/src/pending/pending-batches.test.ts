@@ -6,7 +6,7 @@ import { OwnerRegistry } from '../owners/registry.ts';
 import type { ReceivedBatch } from '../receiver/received.ts';
 import { collectorOf } from '../receiver/testing.ts';
 import { missingOwners } from './missing-owners.ts';
-import { MAX_PENDING_MS, PendingBatches, UNRESOLVED_MS } from './pending-batches.ts';
+import { MAX_PENDING_MS, PendingBatches, SUCCESSOR_MS, UNRESOLVED_MS } from './pending-batches.ts';
 
 const NOW = 1_000_000;
 
@@ -131,6 +131,59 @@ describe('a batch', () => {
     const pending = new PendingBatches(known());
     pending.offer(batch(1, [LATE], { toMs: NOW + 60_000 }), NOW);
     expect(numbers(pending.due(NOW + MAX_PENDING_MS))).toEqual([1]);
+  });
+});
+
+describe('an address whose pod has ended within a batch', () => {
+  /** Pod a (10.1.0.1) ended 3 s before the batch's end. */
+  function ended(): OwnerRegistry {
+    const owners = known();
+    owners.source('api').endPod('a', NOW - 3000);
+    return owners;
+  }
+  const next = (owners: OwnerRegistry, fromMs: number) =>
+    owners
+      .source('api')
+      .upsertPod(
+        {
+          key: 'next',
+          namespace: 'ns',
+          name: 'next',
+          node: 'n1',
+          addresses: [parseAddress('10.1.0.1')!],
+          hostNetwork: false,
+          fromMs,
+        },
+        NOW,
+      );
+
+  test.each<[string, string, string]>([
+    ['as a source', '10.1.0.1', '8.8.8.8'],
+    ['as a destination', '10.2.0.1', '10.1.0.1'],
+  ])('%s waits for the next one', (_, source, destination) => {
+    const owners = ended();
+    const pending = new PendingBatches(owners);
+    expect(pending.offer(batch(1, [[source, destination]]), NOW)).toEqual([]);
+    next(owners, NOW - 1000);
+    expect(numbers(pending.due(NOW + 1))).toEqual([1]);
+    expect([...pending.takeOutcomes()]).toEqual([['resolved', 1]]);
+  });
+
+  test('who came in between is known at once', () => {
+    const owners = ended();
+    next(owners, NOW - 1000);
+    expect(numbers(new PendingBatches(owners).offer(batch(1, [FINE]), NOW))).toEqual([1]);
+  });
+
+  test('waits no longer than SUCCESSOR_MS, and is waited for again when it is seen again', () => {
+    const pending = new PendingBatches(ended());
+    pending.offer(batch(1, [FINE]), NOW);
+    expect(pending.due(NOW + SUCCESSOR_MS - 1)).toEqual([]);
+    expect(numbers(pending.due(NOW + SUCCESSOR_MS))).toEqual([1]);
+    expect([...pending.takeOutcomes()]).toEqual([['resolved', 1]]);
+    const [later, toMs] = [NOW + 9000, NOW + 9000];
+    expect(pending.offer(batch(2, [FINE], { toMs }), later)).toEqual([]);
+    expect(numbers(pending.offer(batch(1, [FINE], { node: 'n2' }), NOW + SUCCESSOR_MS))).toEqual([1]);
   });
 });
 

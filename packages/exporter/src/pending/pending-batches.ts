@@ -1,10 +1,15 @@
 import type { Position } from '../aggregate/snapshot.ts';
 import type { Owners } from '../owners/owners.ts';
 import type { ReceivedBatch } from '../receiver/received.ts';
-import { type MissingOwner, missingOwners } from './missing-owners.ts';
+import { isOpen, type MissingOwner, missingOwners } from './missing-owners.ts';
 
 /** A batch is held back for so long after its last byte moved: what Kubernetes has not reported by then is not waited for. */
 export const MAX_PENDING_MS = 10_000;
+/**
+ * For the next owner of an address whose pod has ended a batch is held back for so long. A kubelet reports a pod's address within some
+ * two seconds; mostly there is no next one, and the batch waits in vain.
+ */
+export const SUCCESSOR_MS = 5000;
 /** Held batches together take no more; beyond that the oldest goes on as it is. */
 const MAX_PENDING_BYTES = 64 * 1024 * 1024;
 /** An address that was waited for in vain is not waited for again for so long: machines outside the cluster have addresses like it. */
@@ -54,8 +59,9 @@ export class PendingBatches {
   offer(batch: ReceivedBatch, nowMs: number): ReceivedBatch[] {
     const { node } = batch.collector;
     const queue = this.#held.get(node) ?? [];
-    const deadlineMs = Math.min(batch.span.toMs, nowMs) + MAX_PENDING_MS;
-    const missing = deadlineMs > nowMs ? this.#missing(batch, nowMs) : [];
+    const endMs = Math.min(batch.span.toMs, nowMs);
+    const missing = nowMs < endMs + MAX_PENDING_MS ? this.#missing(batch, endMs, nowMs) : [];
+    const deadlineMs = endMs + (missing.every((it) => it.successor) ? SUCCESSOR_MS : MAX_PENDING_MS);
     if (missing.length === 0 && queue.length === 0) return [batch];
     const bytes = sizeOf(batch);
     queue.push({ batch, missing, deadlineMs, bytes });
@@ -72,12 +78,12 @@ export class PendingBatches {
     for (const [node, queue] of this.#held)
       for (let head = queue[0]; head !== undefined; head = queue[0]) {
         const { fromMs, toMs } = head.batch.span;
-        head.missing = head.missing.filter(
-          ({ bytes }) => this.#owners.ownerBetween(bytes, 0, fromMs, toMs).known === 'none',
-        );
+        head.missing = head.missing.filter(({ bytes }) => isOpen(this.#owners.ownerBetween(bytes, 0, fromMs, toMs)));
         if (head.missing.length > 0 && nowMs < head.deadlineMs) break;
-        this.#noteUnresolved(head.missing, nowMs);
-        ready.push(this.#release(node, head.missing.length > 0 ? 'timed_out' : 'resolved'));
+        // Where nobody followed, the pod that ended was the owner.
+        const unresolved = head.missing.filter((it) => !it.successor);
+        this.#noteUnresolved(unresolved, nowMs);
+        ready.push(this.#release(node, unresolved.length > 0 ? 'timed_out' : 'resolved'));
       }
     return ready;
   }
@@ -115,8 +121,10 @@ export class PendingBatches {
     return taken;
   }
 
-  #missing(batch: ReceivedBatch, nowMs: number): MissingOwner[] {
-    return missingOwners(batch, this.#owners).filter(({ key }) => (this.#unresolved.get(key) ?? 0) <= nowMs);
+  #missing(batch: ReceivedBatch, endMs: number, nowMs: number): MissingOwner[] {
+    return missingOwners(batch, this.#owners).filter(({ key, successor }) =>
+      successor ? nowMs < endMs + SUCCESSOR_MS : (this.#unresolved.get(key) ?? 0) <= nowMs,
+    );
   }
 
   #noteUnresolved(missing: readonly MissingOwner[], nowMs: number): void {
