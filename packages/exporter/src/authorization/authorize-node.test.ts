@@ -23,7 +23,7 @@ function cluster(): OwnerRegistry {
         node('b', ['192.0.2.2'], '10.2.0.0/24'),
         node('c', []),
       ],
-      pods: [pod('collector-a', 'a', '10.1.0.7'), pod('collector-b', 'b', '10.2.0.7')],
+      pods: [pod('collector-a', 'a', '10.1.0.7'), pod('collector-b', 'b', '10.2.0.7'), pod('guest', 'a', '10.2.0.9')],
       clusterRanges: [],
     },
     0,
@@ -77,12 +77,42 @@ describe('refused: known to be of another', () => {
     ['pod', claim('a', '10.2.0.7'), '10.2.0.7 is of pod egressd/collector-b on node b, not of node a'],
     ['pod range', claim('a', '10.2.0.1'), '10.2.0.1 is in the pod range of node b, not of node a'],
     ['of a node that is not declared', claim('d', '192.0.2.2'), '192.0.2.2 is of node b, not of node d'],
+    ['pod, although its range holds the address', claim('b', '10.2.0.9'), '10.2.0.9 is of pod egressd/guest on node a'],
+    [
+      'pod, although it reports the address',
+      claim('a', '10.2.0.7', { nodeAddresses: [at('10.2.0.7')] }),
+      'of pod egressd/collector-b on node b',
+    ],
     [
       'node, although it reports the address',
       claim('a', '192.0.2.2', { nodeAddresses: [at('192.0.2.2')] }),
       'of node b',
     ],
   ])('%s', (_, made, text) => expect(authorizeNode(cluster(), made, 1000)).toContain(text));
+
+  test('as soon as metadata says so, and not before', () => {
+    const owners = new OwnerRegistry(['test']);
+    const made = claim('a', '192.0.2.2');
+    expect(authorizeNode(owners, made, 1000)).toBeUndefined();
+    const late = { name: 'b', zone: '', region: '', addresses: [at('192.0.2.2')] };
+    owners.source('test').upsertNode(late, 2000);
+    expect(authorizeNode(owners, made, 2001)).toContain('192.0.2.2 is of node b');
+    const named = { kind: 'named', names: ['a'] } as const;
+    expect(authorizeNode(owners, { ...made, certificate: named }, 2001)).toBeUndefined();
+    owners.source('test').upsertNode({ ...late, addresses: [] }, 3000);
+    expect(authorizeNode(owners, made, 3001)).toBeUndefined();
+  });
+
+  test('also where only one of two sources says so', () => {
+    const owners = new OwnerRegistry(['inventory', 'kubernetes']);
+    const b = (...addresses: string[]) => ({ name: 'b', zone: '', region: '', addresses: addresses.map(at) });
+    owners.source('inventory').upsertNode(b('192.0.2.2'), 0);
+    owners.source('kubernetes').upsertNode(b('192.0.2.3'), 0);
+    owners.source('kubernetes').endNode('b', 500);
+    expect(authorizeNode(owners, claim('a', '192.0.2.2'), 1000)).toContain('of node b');
+    expect(authorizeNode(owners, claim('a', '192.0.2.3'), 1000)).toBeUndefined();
+    expect(authorizeNode(owners, claim('b', '192.0.2.2'), 1000)).toBeUndefined();
+  });
 
   test('and heals when that is no longer so', () => {
     const owners = cluster();

@@ -1,5 +1,5 @@
 import { addressKey, formatAddress, inRange, isLoopback } from '@egressd/flow/address';
-import type { NodeRecord, Owners } from '../owners/owners.ts';
+import type { Owners } from '../owners/owners.ts';
 import type { CertificateNodes } from './certificate-nodes.ts';
 
 /** What a collector says of itself, and how its stream comes. */
@@ -49,21 +49,20 @@ function wrongCertificate(node: string, names: readonly string[]): string {
 /** Whose the peer is, if not this node's. */
 function otherNode(owners: Owners, claim: NodeClaim, peer: Uint8Array, nowMs: number): string | undefined {
   const { node, nodeAddresses } = claim;
-  const own = owners.node(node);
-  if (own !== undefined && isOf(own, peer)) return undefined;
+  const key = addressKey(peer);
+  const { addresses = [], podRanges = [] } = owners.node(node) ?? {};
+  if (hasAddress(addresses, key)) return undefined;
   const declared = owners.declaredOwner(peer, nowMs);
   if (declared !== undefined && declared.node !== node)
     return declared.kind === 'pod'
       ? `of pod ${declared.namespace}/${declared.pod} on node ${declared.node}`
       : `of node ${declared.node}`;
-  if (declared !== undefined) return undefined;
-  const key = addressKey(peer);
-  if (nodeAddresses.some((address) => addressKey(address) === key)) return undefined;
+  if (declared !== undefined || hasAddress(nodeAddresses, key)) return undefined;
+  if (podRanges.some((range) => inRange(range, peer))) return undefined;
   const ranged = owners.nodeOfPodRange(peer);
   return ranged === undefined || ranged === node ? undefined : `in the pod range of node ${ranged}`;
 }
 
-function isOf({ addresses, podRanges = [] }: NodeRecord, peer: Uint8Array): boolean {
-  const key = addressKey(peer);
-  return addresses.some((address) => addressKey(address) === key) || podRanges.some((range) => inRange(range, peer));
+function hasAddress(addresses: readonly Uint8Array[], key: string): boolean {
+  return addresses.some((address) => addressKey(address) === key);
 }

@@ -14,7 +14,7 @@ interface LivePod {
 /** A node that is declared, or on which there are pods. */
 interface NodeEntry {
   readonly ipOwner: NodeOwner;
-  /** What its source declared; undefined once it is gone, or while only its pods are known. */
+  /** What its sources declare, as one; undefined once it is gone, or while only its pods are known. */
   record: NodeRecord | undefined;
   keys: readonly string[];
 }
@@ -25,7 +25,8 @@ export interface SourceState {
   /** What it had reported by then is known from a restored image: who is new in its first state came after. */
   knownMs: number | undefined;
   readonly pods: Map<string, LivePod>;
-  readonly nodes: Set<string>;
+  /** By name; undefined: it had declared it when the restored image was saved, and has not delivered since. */
+  readonly nodes: Map<string, NodeRecord | undefined>;
   clusterRanges: readonly Range[];
 }
 
@@ -33,7 +34,7 @@ export interface SourceState {
  * What is known of who has which address:
  *
  *   sources          inventory | kubernetes     each with its own pods, by key, and its nodes, by name
- *   nodes            name -> zone, region, declared addresses
+ *   nodes            name -> zone, region, declared addresses: of all sources that declare it
  *   kernelAddresses  name -> addresses from the node's own kernel; they count while the node is declared
  *   ipHistory        address -> spans: owner, from, to
  */
@@ -75,5 +76,5 @@ export class OwnerTables {
 }
 
 function emptySource(): SourceState {
-  return { synced: false, knownMs: undefined, pods: new Map(), nodes: new Set(), clusterRanges: [] };
+  return { synced: false, knownMs: undefined, pods: new Map(), nodes: new Map(), clusterRanges: [] };
 }

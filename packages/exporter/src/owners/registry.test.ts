@@ -205,6 +205,56 @@ describe('over time', () => {
   });
 });
 
+describe('a node that two sources declare', () => {
+  const seen = (owners: OwnerRegistry, nowMs: number) => [
+    ...['192.168.0.1', '192.168.0.2', '172.17.0.1'].map((ip) => who(owners, ip, nowMs)),
+    owners.node('n1')?.zone,
+  ];
+
+  function both(): OwnerRegistry {
+    const owners = new OwnerRegistry(['file', 'api']);
+    owners.source('file').replace(state([node('n1', ['192.168.0.1'], 'zone-of-file')]), 1000);
+    owners.source('api').replace(state([node('n1', ['192.168.0.2'], 'zone-of-api')]), 1000);
+    owners.addNodeAddresses('n1', [address('172.17.0.1')], 1000);
+    return owners;
+  }
+
+  test('has what both say; zone and region of the first that has them, whichever delivered last', () => {
+    expect(seen(both(), 2000)).toEqual(['n1', 'n1', 'n1', 'zone-of-file']);
+    const without = new OwnerRegistry(['file', 'api']);
+    without.source('api').replace(state([node('n1', [], 'zone-of-api')]), 1000);
+    without.source('file').replace(state([node('n1', [], '')]), 1000);
+    expect(without.node('n1')?.zone).toBe('zone-of-api');
+  });
+
+  test.each<[string, string[]]>([
+    ['file', ['none', 'n1', 'n1', 'zone-of-api']],
+    ['api', ['n1', 'none', 'n1', 'zone-of-file']],
+  ])('%s ends it: what the other says stays', (source, expected) => {
+    const owners = both();
+    owners.source(source).endNode('n1', 2000);
+    expect(seen(owners, 3000)).toEqual(expected);
+    expect(who(owners, source === 'file' ? '192.168.0.1' : '192.168.0.2', 1500)).toBe('n1');
+    owners.source(source).endNode('n1', 3000);
+    expect(seen(owners, 4000)).toEqual(expected);
+  });
+
+  test('both end it: it is gone', () => {
+    const owners = both();
+    for (const source of ['file', 'api']) owners.source(source).replace(state([]), 2000);
+    expect(seen(owners, 3000)).toEqual(['none', 'none', 'none', undefined]);
+  });
+
+  test('after a restart it keeps the addresses of the one that has not delivered yet', () => {
+    const owners = new OwnerRegistry(['file', 'api']);
+    owners.restore(both().history(2000));
+    owners.source('file').replace(state([node('n1', ['192.168.0.1'])]), 3000);
+    expect(seen(owners, 4000).slice(0, 3)).toEqual(['n1', 'n1', 'n1']);
+    owners.source('api').replace(state([]), 5000);
+    expect(seen(owners, 6000).slice(0, 3)).toEqual(['n1', 'none', 'n1']);
+  });
+});
+
 describe("addresses from the node's own kernel", () => {
   const start = () =>
     filled(

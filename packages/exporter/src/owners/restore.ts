@@ -40,7 +40,7 @@ function restoreNode(tables: OwnerTables, { name, zone, region, sources, times }
   entry.ipOwner.zone = zone;
   entry.ipOwner.region = region;
   const declaring = sources.flatMap((source) => tables.sources.get(source) ?? []);
-  for (const source of declaring) source.nodes.add(name);
+  for (const source of declaring) source.nodes.set(name, undefined);
   const endMs = declaring.length > 0 ? undefined : savedMs;
   entry.keys = restoreTimes(tables, entry.ipOwner, 'declared', times.declared, endMs);
   const fromKernel = restoreTimes(tables, entry.ipOwner, 'kernel', times.kernel, endMs);

@@ -20,7 +20,7 @@ function replace(tables: OwnerTables, source: SourceState, state: OwnersState, a
   const nodes = new Set(state.nodes.map((node) => node.name));
   const pods = new Set(state.pods.map((pod) => pod.key));
   for (const key of source.pods.keys()) if (!pods.has(key)) endPod(tables, source, key, atMs);
-  for (const name of source.nodes) if (!nodes.has(name)) endNode(tables, source, name, atMs);
+  for (const name of [...source.nodes.keys()]) if (!nodes.has(name)) endNode(tables, source, name, atMs);
   for (const node of state.nodes) upsertNode(tables, source, node, fromMs, atMs);
   for (const pod of state.pods) upsertPod(tables, source, pod, beginOf(pod, fromMs, atMs), atMs);
   setClusterRanges(tables, source, state.clusterRanges);
@@ -52,26 +52,46 @@ function endPod(tables: OwnerTables, source: SourceState, key: string, atMs: num
 }
 
 function upsertNode(tables: OwnerTables, source: SourceState, record: NodeRecord, fromMs: number, atMs: number): void {
-  const entry = tables.nodeEntry(record.name);
-  const keys = record.addresses.map((bytes) => addressKey(bytes));
-  entry.ipOwner.zone = record.zone;
-  entry.ipOwner.region = record.region;
-  tables.changeAddresses(entry.ipOwner, 'declared', entry.keys, keys, fromMs, atMs);
-  const fromKernel = entry.record === undefined ? (tables.kernelAddresses.get(record.name) ?? []) : [];
-  tables.changeAddresses(entry.ipOwner, 'kernel', [], fromKernel, fromMs, atMs);
-  entry.record = record;
-  entry.keys = keys;
-  source.nodes.add(record.name);
+  source.nodes.set(record.name, record);
+  redeclareNode(tables, record.name, fromMs, atMs);
 }
 
 function endNode(tables: OwnerTables, source: SourceState, name: string, atMs: number): void {
-  source.nodes.delete(name);
-  const entry = tables.nodes.get(name);
-  if (entry === undefined) return;
-  tables.changeAddresses(entry.ipOwner, 'declared', entry.keys, [], atMs, atMs);
-  tables.changeAddresses(entry.ipOwner, 'kernel', tables.kernelAddresses.get(name) ?? [], [], atMs, atMs);
-  entry.record = undefined;
-  entry.keys = [];
+  if (!source.nodes.delete(name)) return;
+  redeclareNode(tables, name, atMs, atMs);
+}
+
+/** A source has changed or ended what it declares of a node: what the others declare stays. */
+function redeclareNode(tables: OwnerTables, name: string, fromMs: number, atMs: number): void {
+  const entry = tables.nodeEntry(name);
+  const declaring = [...tables.sources.values()].filter(({ nodes }) => nodes.has(name));
+  const records = declaring.flatMap(({ nodes }) => nodes.get(name) ?? []);
+  const record = mergeNodes(records);
+  const declared = (record?.addresses ?? []).map((bytes) => addressKey(bytes));
+  // Which of the restored addresses are those of a source that has not delivered yet is not known.
+  const keys = [...new Set([...declared, ...(records.length < declaring.length ? entry.keys : [])])];
+  tables.changeAddresses(entry.ipOwner, 'declared', entry.keys, keys, fromMs, atMs);
+  const fromKernel = tables.kernelAddresses.get(name) ?? [];
+  if (declaring.length === 0) tables.changeAddresses(entry.ipOwner, 'kernel', fromKernel, [], atMs, atMs);
+  else if (entry.record === undefined && record !== undefined)
+    tables.changeAddresses(entry.ipOwner, 'kernel', [], fromKernel, fromMs, atMs);
+  if (record !== undefined) Object.assign(entry.ipOwner, { zone: record.zone, region: record.region });
+  entry.record = record;
+  entry.keys = keys;
+}
+
+/** All addresses and ranges; zone and region of the first source that has them. */
+function mergeNodes(records: readonly NodeRecord[]): NodeRecord | undefined {
+  const [first, ...others] = records;
+  if (first === undefined || others.length === 0) return first;
+  const podRanges = records.flatMap((it) => it.podRanges ?? []);
+  return {
+    name: first.name,
+    zone: records.find(({ zone }) => zone !== '')?.zone ?? '',
+    region: records.find(({ region }) => region !== '')?.region ?? '',
+    addresses: records.flatMap(({ addresses }) => addresses),
+    ...(podRanges.length === 0 ? {} : { podRanges }),
+  };
 }
 
 /** A kubelet's clock may be ahead of ours: no pod has had its address since a time to come. */

@@ -142,20 +142,18 @@ describe('an address whose pod has ended within a batch', () => {
     return owners;
   }
   const next = (owners: OwnerRegistry, fromMs: number) =>
-    owners
-      .source('api')
-      .upsertPod(
-        {
-          key: 'next',
-          namespace: 'ns',
-          name: 'next',
-          node: 'n1',
-          addresses: [parseAddress('10.1.0.1')!],
-          hostNetwork: false,
-          fromMs,
-        },
-        NOW,
-      );
+    owners.source('api').upsertPod(
+      {
+        key: 'next',
+        namespace: 'ns',
+        name: 'next',
+        node: 'n1',
+        addresses: [parseAddress('10.1.0.1')!],
+        hostNetwork: false,
+        fromMs,
+      },
+      NOW,
+    );
 
   test.each<[string, string, string]>([
     ['as a source', '10.1.0.1', '8.8.8.8'],
