@@ -23,11 +23,18 @@ import type { FrozenBatch } from './state/frozen-batch.ts';
 import type { Stream } from './stream/stream.ts';
 
 const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+/** When all begins. */
+const BEGIN = 100 * HOUR;
 
 /** A collector whose source, stream and clock the test plays. */
 function setUp() {
   const world = {
-    now: 1_000_000,
+    now: BEGIN,
+    /** Since the boot: only goes forward. */
+    boot: 0,
+    /** When each connection began, by the kernel's clock. */
+    starts: new Map<string, number>(),
     connections: new Map<string, number>(),
     complete: true,
     fails: false,
@@ -64,12 +71,17 @@ function setUp() {
     cleanupIntervalMs: 2 * MINUTE,
     seed: 1,
     now: () => world.now,
+    sinceBoot: () => world.boot,
     readSooner: () => void world.asked++,
   });
   /** One interval later: reads, and says what the batches of this turn hold, as `destination bytes from to`. */
   const turn = async (changes: Record<string, number> = {}, afterMs = 5000, last = false) => {
     world.now += afterMs;
-    for (const [to, bytes] of Object.entries(changes)) world.connections.set(to, bytes);
+    world.boot += afterMs;
+    for (const [to, bytes] of Object.entries(changes)) {
+      world.connections.set(to, bytes);
+      if (!world.starts.has(to)) world.starts.set(to, world.now);
+    }
     world.sent.length = 0;
     await (last ? collector.finish() : collector.read());
     return world.sent.flatMap(rows);
@@ -77,13 +89,15 @@ function setUp() {
   /** The kernel sends a DESTROY event: no dump has the connection any more. */
   const end = (to: string, bytes: number) => {
     world.connections.delete(to);
-    world.listener?.onDestroy(block(new Map([[to, bytes]])));
+    if (!world.starts.has(to)) world.starts.set(to, world.now);
+    world.listener?.onDestroy(block(new Map([[to, bytes]]), world.starts));
   };
   return { world, stream, registry, turn, end };
 }
 
 interface PlayedWorld {
   readonly connections: Map<string, number>;
+  readonly starts: ReadonlyMap<string, number>;
   readonly complete: boolean;
   readonly fails: boolean;
   readonly withoutCounters: number;
@@ -99,7 +113,7 @@ function playedSource(world: PlayedWorld): ConntrackSource {
     },
     async read(onBlock) {
       if (world.fails) throw new SourceError('system', 'no such thing');
-      onBlock(block(world.connections, world.sourceName === 'netfilter'));
+      onBlock(block(world.connections, world.sourceName === 'netfilter' ? world.starts : undefined));
       return report(world.complete, world.connections.size, world.withoutCounters);
     },
     subscribe(listener) {
@@ -116,7 +130,8 @@ function report(complete: boolean, entries: number, withoutCounters: number): Re
   return { complete, startedNs: 0n, entries, skipped, interrupted: complete ? 0 : 3, overrun: 0, durationMs: 1 };
 }
 
-function block(connections: Map<string, number>, hasStart = true): ConnectionBlock {
+/** @param starts undefined: without start times */
+function block(connections: Map<string, number>, starts?: ReadonlyMap<string, number>): ConnectionBlock {
   const words = new Uint32Array(connections.size * STRIDE);
   const bytes = new Uint8Array(words.buffer);
   for (const [i, [to, sent]] of [...connections].entries()) {
@@ -126,8 +141,10 @@ function block(connections: Map<string, number>, hasStart = true): ConnectionBlo
     bytes.set(parseAddress(to)!, (at + WORD.replySource) * 4);
     words[at + WORD.zoneProtocol] = 6 << 16;
     words[at + WORD.originalPorts] = 443;
-    words[at + WORD.identity + 1] = hasStart ? 0xffff_ffff : 0;
-    words[at + WORD.flags] = hasStart ? FLAG.counters | FLAG.start : FLAG.counters;
+    const start = BigInt(starts?.get(to) ?? 0) * 1_000_000n;
+    words[at + WORD.identity] = Number(start & 0xffff_ffffn);
+    words[at + WORD.identity + 1] = Number(start >> 32n);
+    words[at + WORD.flags] = starts !== undefined ? FLAG.counters | FLAG.start : FLAG.counters;
     words[at + WORD.originalBytes] = sent;
     words[at + WORD.originalPackets] = sent;
   }
@@ -145,7 +162,7 @@ function rows({ messages }: FrozenBatch): string[] {
       flows.originalDestination === undefined ? '' : ` :${flows.originalDestination.port[i]}`;
     return Array.from(
       { length: flows.rows },
-      (_, i) => `.${last(i)} ${flows.txBytes[i]} ${fromMs - 1_000_000}-${toMs - 1_000_000}${port(i)}`,
+      (_, i) => `.${last(i)} ${flows.txBytes[i]} ${fromMs - BEGIN}-${toMs - BEGIN}${port(i)}`,
     );
   });
 }
@@ -300,6 +317,66 @@ describe('the DESTROY event of a connection', () => {
     expect(text).toMatch(/egressd_collector_conntrack_entries_deleted_total 3\n/);
     expect(text).toMatch(/egressd_collector_conntrack_event_overruns_total 1\n/);
     expect(text).toMatch(/egressd_collector_conntrack_events_lost_total 70\n/);
+  });
+});
+
+describe("the node's clock", () => {
+  test('set back after the start: connections that begin then and end between two reads count, in their time', async () => {
+    const { turn, end, world, registry } = setUp();
+    await turn({ '10.0.0.2': 10 });
+    world.now -= HOUR;
+    end('10.0.0.3', 5);
+    expect(await turn({ '10.0.0.2': 17 })).toEqual([
+      `.3 5 ${5000 - HOUR}-${10_000 - HOUR}`,
+      `.2 7 ${5000 - HOUR}-${10_000 - HOUR}`,
+    ]);
+    expect(world.lines.join('')).toMatch(/level=warn msg="node clock was set" direction=back seconds=3600 /);
+    expect(await registry.metrics()).toContain('egressd_collector_clock_steps_total{direction="back"} 1');
+  });
+
+  test('set forward: the span of what moved does not grow', async () => {
+    const { turn, world, registry } = setUp();
+    await turn({ '10.0.0.2': 10 });
+    world.now += HOUR;
+    expect(await turn({ '10.0.0.2': 17 })).toEqual([`.2 7 ${5000 + HOUR}-${10_000 + HOUR}`]);
+    expect(await registry.metrics()).toContain('egressd_collector_clock_steps_total{direction="forward"} 1');
+  });
+
+  test('set back and forth: what began before the first read stays the baseline', async () => {
+    const { turn, end, world } = setUp();
+    await turn({ '10.0.0.2': 10 });
+    world.now += HOUR;
+    await turn();
+    world.now -= 2 * HOUR;
+    await turn();
+    world.starts.set('10.0.0.4', BEGIN - 2 * HOUR);
+    end('10.0.0.4', 100);
+    end('10.0.0.3', 5);
+    world.now += HOUR;
+    expect(await turn()).toEqual(['.3 5 15000-20000']);
+  });
+
+  test('set back before the start: what began by the clock of then is the baseline', async () => {
+    const { turn, world } = setUp();
+    world.starts.set('10.0.0.4', world.now + HOUR);
+    world.connections.set('10.0.0.4', 100);
+    expect(await turn({ '10.0.0.2': 10 })).toEqual(['.2 10 0-5000']);
+    expect(await turn({ '10.0.0.4': 103 })).toEqual(['.4 3 5000-10000']);
+  });
+
+  test('set back during the first read: what begins then is no baseline', async () => {
+    const { turn, world } = setUp();
+    world.now -= HOUR;
+    expect(await turn({ '10.0.0.2': 10 })).toEqual([`.2 10 ${-HOUR}-${5000 - HOUR}`]);
+  });
+
+  test('slewed by a twelfth is not set', async () => {
+    const { turn, world, registry } = setUp();
+    for (let i = 0; i < 20; i++) {
+      world.now -= 416;
+      await turn({ '10.0.0.2': i });
+    }
+    expect(await registry.metrics()).not.toContain('egressd_collector_clock_steps_total{');
   });
 });
 

@@ -1,3 +1,4 @@
+import { ClockSteps, MACHINE_CLOCKS, warnAboutStep } from '@egressd/daemon/clock-steps';
 import { type Fields, type Log, LogLimiter } from '@egressd/daemon/log';
 import type { ConnectionBlock } from './conntrack/record.ts';
 import type { ConntrackSource, EventLossReport, LosslessChange, ReadReport } from './conntrack/source.ts';
@@ -35,6 +36,8 @@ interface CollectorOptions {
   /** Seeds the tables' hashes: random, so that traffic cannot be made to collide. */
   readonly seed: number;
   readonly now: () => number;
+  /** Milliseconds since the boot of the node; not set: the machine's. */
+  readonly sinceBoot?: () => number;
   /** The node's own addresses as they are now. */
   readonly nodeAddresses?: () => readonly Uint8Array[];
   /** DESTROY events were lost: the next read is to come sooner. */
@@ -56,6 +59,7 @@ export class Collector {
   readonly #handOver: HandOver;
   #table: FlowTable;
   readonly #logLimiter: LogLimiter;
+  readonly #clock: ClockSteps;
   #reducer: Reducer;
   /** When the last whole read that left nothing pending ended. */
   #sinceMs: number;
@@ -71,7 +75,8 @@ export class Collector {
     this.#sourceName = options.source.name;
     this.#logLimiter = new LogLimiter(options.now);
     this.#handOver = new HandOver(options);
-    this.#table = new FlowTable(options.seed, BigInt(now) * 1_000_000n);
+    this.#clock = new ClockSteps({ sinceBoot: MACHINE_CLOCKS.sinceBoot, ...options });
+    this.#table = new FlowTable(options.seed, nanoseconds(now));
     this.#reducer = this.#newReducer();
     this.#sinceMs = now;
     this.#sweptMs = now;
@@ -87,8 +92,11 @@ export class Collector {
     const last = images.at(-1)!;
     this.#table = new FlowTable(this.#options.seed, last.firstReadNs, last.baseline);
     for (const { words } of images) this.#table.restore(words);
+    // The clock may have been set back while no collector ran.
+    const now = this.#options.now();
+    this.#table.lowerBaseline(nanoseconds(now));
     this.#table.counterDecreases = last.counterDecreases;
-    this.#sinceMs = last.sinceMs;
+    this.#sinceMs = Math.min(last.sinceMs, now);
     this.#handOver.markRestored();
   }
 
@@ -136,6 +144,7 @@ export class Collector {
     try {
       const report = await source.read((block) => {
         this.#rebaseOnNewSource();
+        this.#followClock();
         onBlock?.(block);
         this.#table.apply(block, this.#reducer);
       });
@@ -163,11 +172,25 @@ export class Collector {
       now: source.name,
     });
     this.#sourceName = source.name;
-    this.#table.rebase(BigInt(now()) * 1_000_000n);
+    this.#table.rebase(nanoseconds(now()));
+  }
+
+  /** Where the node's clock was set, what is compared with it moves along. */
+  #followClock(): void {
+    const { now, log, metrics } = this.#options;
+    // The kernel's clock is finer than ours, and goes on while connections are on their way.
+    this.#table.latestStartNs = nanoseconds(now() + 1);
+    const step = this.#clock.take();
+    if (step === undefined) return;
+    this.#table.lowerBaseline(nanoseconds(step.sinceMs));
+    this.#sinceMs += step.stepMs;
+    metrics.countClockStep(step);
+    this.#logLimiter.limit('clock', () => warnAboutStep(log, 'node clock was set', step));
   }
 
   /** DESTROY events came, during a read or between two: the last bytes of their connections go with the next batch. */
   #onDestroy(block: ConnectionBlock): void {
+    this.#followClock();
     this.#options.onBlock?.(block);
     this.#options.metrics.countDestroyEvents(block.count);
     this.#table.applyDestroyed(block, this.#reducer);
@@ -201,6 +224,7 @@ export class Collector {
    */
   #handOverMoved(complete: boolean, last = false): void {
     const { stream, epoch, now } = this.#options;
+    this.#followClock();
     const toMs = Math.max(now(), this.#sinceMs);
     const fromMs = this.#sinceMs;
     if (this.#reducer.rows > 0) {
@@ -278,4 +302,8 @@ export class Collector {
   #warn(reason: string, message: string, fields: Fields): void {
     this.#logLimiter.limit(reason, (suppressed) => this.#options.log.warn(message, { reason, ...fields, suppressed }));
   }
+}
+
+function nanoseconds(ms: number): bigint {
+  return BigInt(ms) * 1_000_000n;
 }

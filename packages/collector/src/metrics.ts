@@ -1,3 +1,4 @@
+import { type ClockStep, directionOf } from '@egressd/daemon/clock-steps';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { type ConntrackMetrics, createConntrackMetrics } from './conntrack/metrics.ts';
 import type { ConntrackSource } from './conntrack/source.ts';
@@ -7,6 +8,7 @@ import type { Reducer } from './reducer/reducer.ts';
 /** What the collector's loop records of the source, the flow table and the reducer. */
 export interface CollectorMetrics extends ConntrackMetrics {
   setSizes(table: FlowTable, reducer: Reducer): void;
+  countClockStep(step: ClockStep): void;
 }
 
 /** Registers them. @param source asked at every scrape */
@@ -16,8 +18,15 @@ export function createCollectorMetrics(
 ): CollectorMetrics {
   const conntrack = createConntrackMetrics(registry, source);
   const sizes = sizeMetrics(registry);
+  const clock = new Counter({
+    name: 'egressd_collector_clock_steps_total',
+    help: "Times that the node's clock was set, by direction (forward, back). Nothing is lost by it. If it grows, see the node's time service (NTP).",
+    labelNames: ['direction'] as const,
+    registers: [registry],
+  });
   return {
     ...conntrack,
+    countClockStep: (step) => clock.inc({ direction: directionOf(step) }),
     setSizes(table, reducer) {
       sizes.connections.set(table.size);
       sizes.tombstones.set(table.tombstones);

@@ -139,6 +139,7 @@ async function startProcess(kernel: Kernel, disk: MemoryDisk, bootId = HERE.boot
     cleanupIntervalMs: 20 * SECOND,
     seed: 1,
     now: () => kernel.nowMs,
+    sinceBoot: () => kernel.nowMs,
   });
   if (restored.connections !== undefined) collector.restore(restored.connections);
   return { restored, epoch, state, outbox, collector, disk };

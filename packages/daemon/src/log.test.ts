@@ -83,3 +83,13 @@ test('the number of keys has a bound: the oldest is evicted', () => {
   log('first');
   expect(lines).toBe(1002);
 });
+
+test('a clock that was set back suppresses nothing', () => {
+  let now = 3_600_000;
+  const logLimiter = new LogLimiter(() => now);
+  const logged: number[] = [];
+  logLimiter.limit('key', () => logged.push(now));
+  now = 0;
+  logLimiter.limit('key', () => logged.push(now));
+  expect(logged).toEqual([3_600_000, 0]);
+});

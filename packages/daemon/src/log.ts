@@ -66,7 +66,8 @@ export class LogLimiter {
     const now = this.#now();
     const last = this.#logged.get(key);
     if (last === undefined && this.#logged.size >= MAX_KEYS) this.#logged.delete(this.#logged.keys().next().value!);
-    if (last === undefined || now - last.at > 2 * last.intervalMs) {
+    // A time before the last line's: the clock was set back.
+    if (last === undefined || now < last.at || now - last.at > 2 * last.intervalMs) {
       this.#logged.set(key, { at: now, intervalMs: MIN_INTERVAL_MS, suppressed: 0 });
       log(last?.suppressed || undefined);
     } else if (now - last.at < last.intervalMs) {

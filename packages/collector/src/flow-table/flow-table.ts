@@ -70,6 +70,8 @@ export class FlowTable {
   #baselineLow = 0;
   #baselineHigh = 0;
   #baseline = true;
+  #latestLow = 0xffff_ffff;
+  #latestHigh = 0xffff_ffff;
   /** Ends so far, and of those since the last read ended. */
   #ends = 0;
   #endsSinceRead = 0;
@@ -92,6 +94,20 @@ export class FlowTable {
     this.#baseline = baseline;
     this.#baselineLow = Number(firstReadNs & 0xffff_ffffn);
     this.#baselineHigh = Number(firstReadNs >> 32n);
+  }
+
+  /**
+   * The clock that start times are in was set back: from this time on they are of connections that began after the first read, also where
+   * that began at a later time.
+   */
+  lowerBaseline(sinceNs: bigint): void {
+    if (sinceNs < this.firstReadNs) this.rebase(sinceNs, this.#baseline);
+  }
+
+  /** What time it is: what the first read shows with a later start began before the clock was set back, and so before the read. */
+  set latestStartNs(nowNs: bigint) {
+    this.#latestLow = Number(nowNs & 0xffff_ffffn);
+    this.#latestHigh = Number(nowNs >> 32n);
   }
 
   /** Connections in the table that have not ended, as far as we know. */
@@ -400,13 +416,19 @@ export class FlowTable {
   /** Older than the first read. Without a start time all that the first read sees is. */
   #isBaseline(words: Uint32Array, at: number): boolean {
     if (!this.#baseline) return false;
-    return (words[at + WORD.flags]! & FLAG.start) === 0 || this.#isOlder(words, at);
+    return (words[at + WORD.flags]! & FLAG.start) === 0 || this.#isOlder(words, at) || this.#isToCome(words, at);
   }
 
   /** Its start time lies before the first read. */
   #isOlder(words: Uint32Array, at: number): boolean {
     const high = words[at + WORD.identity + 1]!;
     return high < this.#baselineHigh || (high === this.#baselineHigh && words[at + WORD.identity]! < this.#baselineLow);
+  }
+
+  /** Its start time is not yet. */
+  #isToCome(words: Uint32Array, at: number): boolean {
+    const high = words[at + WORD.identity + 1]!;
+    return high > this.#latestHigh || (high === this.#latestHigh && words[at + WORD.identity]! > this.#latestLow);
   }
 
   #keepCounters(base: number, words: Uint32Array, at: number): void {

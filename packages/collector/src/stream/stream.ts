@@ -123,11 +123,11 @@ export class Stream {
    * @returns what the exporter has not applied as far as is known here: batches, and the bytes of traffic in them
    */
   async close({ deadlineMs }: { deadlineMs: number }): Promise<{ batches: number; flowBytes: number }> {
-    const deadline = Date.now() + deadlineMs;
+    const deadline = performance.now() + deadlineMs;
     this.#closing = true;
     this.#stopping.raise();
-    while (this.#running !== undefined && this.#notApplied().length > 0 && Date.now() < deadline)
-      await this.#changed.wait(deadline - Date.now());
+    while (this.#running !== undefined && this.#notApplied().length > 0 && performance.now() < deadline)
+      await this.#changed.wait(deadline - performance.now());
     const left = this.#notApplied();
     await this.#stop();
     return { batches: left.length, flowBytes: left.reduce((sum, batch) => sum + batch.flowBytes, 0) };
@@ -152,12 +152,12 @@ export class Stream {
 
   async #run(onAhead: () => void): Promise<void> {
     while (!this.#stopped) {
-      const began = Date.now();
+      const began = performance.now();
       const end = await this.#attempt();
       if (this.#stopped) return;
       this.#logEnd(end);
       if (end.reason === 'ahead') onAhead();
-      if (Date.now() - began >= this.#timing.steadyMs) this.#failures = 0;
+      if (performance.now() - began >= this.#timing.steadyMs) this.#failures = 0;
       const waitMs = this.#backoffMs();
       await this.#stopping.wait(this.#closing ? Math.min(waitMs, CLOSING_BACKOFF_MS) : waitMs);
     }

@@ -69,6 +69,8 @@ export interface Row {
   readonly traffic?: TrafficOptions;
   /** What is to stand between or below the daemons. */
   readonly with?: Staging;
+  /** What happens before any traffic: the daemons have just started. */
+  readonly before?: (context: Context) => Promise<void>;
   /** @throws Unproven where the fault did not happen: a row that proves nothing fails */
   fault(context: Context): Promise<Expectation | undefined>;
 }
@@ -77,6 +79,8 @@ export interface Row {
 interface Staging {
   readonly receiver?: boolean;
   readonly clock?: boolean;
+  /** Seconds by which that clock is off as the daemons start. */
+  readonly clockOffBy?: number;
   readonly disks?: boolean;
   /** Sysctls of the nodes: path under /proc/sys/net -> value. */
   readonly sysctls?: Readonly<Record<string, number>>;

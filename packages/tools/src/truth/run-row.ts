@@ -80,6 +80,7 @@ async function perform(
   const good: Scene['good'] = (work) => Promise.race([work, daemons.failed, traffic.broken, ended]);
   const context = makeContext({ world, daemons, traffic, stage, seed, good });
   try {
+    await good(row.before?.(context) ?? Promise.resolve());
     traffic.start();
     const expected = await good(inItsMidst(row, context));
     await good(traffic.stop());

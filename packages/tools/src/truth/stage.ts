@@ -21,11 +21,11 @@ export interface Stage {
 
 /** Sets up what a row asks for, before the daemons start. */
 export async function setStage(world: World, row: Row): Promise<Stage> {
-  const { receiver, clock, disks, sysctls = {} } = row.with ?? {};
+  const { receiver, clock, clockOffBy = 0, disks, sysctls = {} } = row.with ?? {};
   for (const { name } of NODES) await setSysctls(world, name, sysctls);
   return {
     receiver: receiver ? await startReceiver(world) : undefined,
-    clock: clock ? await makeClock(world) : undefined,
+    clock: clock ? await makeClock(world, clockOffBy) : undefined,
     disks: disks ? await mountDisks(world) : undefined,
   };
 }

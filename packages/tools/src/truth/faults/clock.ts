@@ -14,8 +14,8 @@ export interface Clock {
   shift(seconds: number): Promise<void>;
 }
 
-/** A clock that shows the right time until it is shifted. @throws Error where the library is missing */
-export async function makeClock(world: World): Promise<Clock> {
+/** A clock. @param offBy what it shows until it is shifted: seconds from the machine's @throws Error where the library is missing */
+export async function makeClock(world: World, offBy: number): Promise<Clock> {
   const library = LIBRARIES.find((path) => existsSync(path));
   if (library === undefined) throw new Error('libfaketime is missing: `npm run truth` installs it from Debian');
   const file = join(world.folder, 'clock');
@@ -24,7 +24,7 @@ export async function makeClock(world: World): Promise<Clock> {
     await writeFile(`${file}.new`, `${seconds < 0 ? '' : '+'}${seconds}\n`);
     await rename(`${file}.new`, file);
   };
-  await shift(0);
+  await shift(offBy);
   return {
     shift,
     environment: {
