@@ -36,7 +36,7 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
   lifecycle.onStop('conntrack', () => source.close());
   createSourceMetrics(registry, source);
   warnAboutSysctls(source, flags.conntrackEvents, log);
-  const addresses = await followNodeAddresses(source, log);
+  const addresses = await followNodeAddresses({ source, log, registry });
   lifecycle.onStop('addresses', addresses.stop);
 
   const identity = nodeIdentity(log);
