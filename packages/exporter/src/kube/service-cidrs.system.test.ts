@@ -77,6 +77,18 @@ describe('ServiceCIDRs', () => {
     expect(lines).toContain('msg="ServiceCIDRs read" resource=servicecidrs ranges=2');
   });
 
+  test('one odd object never stops the rest', async () => {
+    await startServer();
+    for (const [i, spec] of [null, 7, {}, { cidrs: 7 }, { cidrs: [{}, null, '10.0.0.0/99'] }].entries())
+      server.put('servicecidrs', {
+        ...{ kind: 'ServiceCIDR', apiVersion: 'networking.k8s.io/v1', metadata: { name: `odd-${i}` } },
+        spec,
+      });
+    put('zz-last', '198.51.100.0/24');
+    const owners = await follow();
+    expect(ranges(owners)).toEqual(['203.0.113.0/26', '198.51.100.0/24']);
+  });
+
   test('are read again, and a node that comes leaves them in place', async () => {
     await startServer();
     const owners = await follow(20);
@@ -95,7 +107,9 @@ describe('ServiceCIDRs', () => {
       {},
       () => {
         server.fault = ({ path }) =>
-          path.endsWith('servicecidrs') ? { kind: 'status', code: 404, body: '404 page not found' } : undefined;
+          path.endsWith('servicecidrs')
+            ? { kind: 'status', code: 404, body: '404 page not found\n', type: 'text/plain; charset=utf-8' }
+            : undefined;
       },
       'resource=servicecidrs reason=not_found',
     ],

@@ -79,13 +79,13 @@ function fill(server: ApiServer): number {
   return JSON.stringify(podObject({ namespace: 'team-1', name: 'service-1-5d4f8c7b9c-x', node: 'node-1' })).length;
 }
 
-/** The server is down until its history is compacted. Resolves when all pods were listed again. */
+/** The server is down, and has forgotten its history when it is back. Resolves when all pods were listed again. */
 async function relist(server: ApiServer): Promise<void> {
   const pages = server.seen('/pods?limit');
   const limit = Date.now() + START_LIMIT_MS;
   await server.disconnect();
   server.putNode({ name: 'node-0', zone: 'zone-0', region: 'region', internalIps: ['192.168.0.1'] });
-  server.compact();
+  server.forgetChanges();
   await server.listen();
   while (server.seen('/pods?limit') < 2 * pages) {
     if (Date.now() > limit) throw new Error('the exporter did not list again in time');

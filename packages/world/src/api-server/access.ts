@@ -16,6 +16,9 @@ export const EXPORTER_RULES: readonly Rule[] = [
   { apiGroups: ['networking.k8s.io'], resources: ['servicecidrs'], verbs: ['list'] },
 ];
 
+/** Who sends no token. */
+const ANONYMOUS = 'system:anonymous';
+
 /** Authentication and authorization. Tokens and rules may change at any time. */
 export class Access {
   /** Bearer tokens that are taken now. */
@@ -29,10 +32,14 @@ export class Access {
     this.user = user;
   }
 
-  /** Why the token is refused; undefined: it is accepted. @param authorization the header */
+  /** Why the token is refused; undefined: it is accepted, or there is none. @param authorization the header */
   authenticate(authorization: string | undefined): StatusError | undefined {
-    const token = /^Bearer (.+)$/.exec(authorization ?? '')?.[1];
-    return token !== undefined && this.tokens.includes(token) ? undefined : UNAUTHORIZED;
+    return authorization === undefined || this.#takes(authorization) ? undefined : UNAUTHORIZED;
+  }
+
+  /** Why it may not, by its token; undefined: it may. Without a token it is `system:anonymous`, who may nothing. */
+  check(authorization: string | undefined, asked: RequestAttributes): StatusError | undefined {
+    return authorization === undefined ? forbidden(ANONYMOUS, asked) : this.authorize(asked);
   }
 
   /** Why no rule allows it; undefined: one does. */
@@ -44,5 +51,10 @@ export class Access {
         holds(rule.apiGroups, group) && holds(rule.resources, resource) && holds(rule.verbs, verb) && named(rule),
     );
     return allowed ? undefined : forbidden(this.user, { verb, group, resource, namespace, name });
+  }
+
+  #takes(authorization: string): boolean {
+    const token = /^Bearer (.+)$/.exec(authorization)?.[1];
+    return token !== undefined && this.tokens.includes(token);
   }
 }

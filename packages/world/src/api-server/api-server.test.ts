@@ -40,8 +40,8 @@ test('pages are of one moment, whatever changes in between', async () => {
   expect(third.body.metadata.continue).toBeUndefined();
 });
 
-test('a page of a compacted version: 410, with a token that continues inconsistently', async () => {
-  await start({ pods: pods(4) });
+test('a page of a compacted version: 410 up to 1.33, with a token that continues inconsistently', async () => {
+  await start({ pods: pods(4), release: '1.33' });
   const first = await get('/api/v1/pods?limit=2');
   server.deletePod('ns', 'p2');
   server.compact();
@@ -64,14 +64,6 @@ test('a watch sends what came after its version, with bookmarks, and ends in tim
   expect(new Set(types.slice(2))).toEqual(new Set(['BOOKMARK']));
 });
 
-test('a watch from a compacted version: 200, and an error as its only line', async () => {
-  await start({ pods: pods(3) });
-  server.compact();
-  const { status, body } = await get('/api/v1/pods?watch=true&resourceVersion=1');
-  expect(status).toBe(200);
-  expect(body).toMatchObject({ type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired' } });
-});
-
 test('a request without rights gets the texts of Kubernetes', async () => {
   await start({ rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['list'] }] });
   expect(await get('/api/v1/pods', 'other')).toMatchObject({ status: 401, body: { reason: 'Unauthorized' } });
@@ -80,7 +72,6 @@ test('a request without rights gets the texts of Kubernetes', async () => {
     'nodes is forbidden: User "system:serviceaccount:egressd:egressd-exporter" cannot list resource "nodes" in API group "" at the cluster scope',
   );
   expect((await get('/api/v1/pods?watch=1')).body.message).toContain('cannot watch resource "pods"');
-  expect((await get('/apis/apps/v1/deployments')).body).toMatchObject({ code: 404, reason: 'NotFound' });
   expect((await get('/api/v1/pods?fieldSelector=a%3Db')).body).toMatchObject({ code: 400 });
 });
 

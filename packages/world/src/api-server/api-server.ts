@@ -5,12 +5,20 @@ import { type AddressInfo, isIPv6, type Socket } from 'node:net';
 import type { CertificateFiles } from '../certificates.ts';
 import { Access, EXPORTER_RULES, type Rule } from './access.ts';
 import { injectFault, type RequestFault } from './faults.ts';
+import type { ServerState } from './lists-and-watches.ts';
 import { type NodeDescription, nodeObject, type PodDescription, podObject } from './objects.ts';
-import { type ReceivedRequest, type Resources, respond, type ServerState } from './routes.ts';
+import { BEHAVIOUR, type Behaviour, NEWEST, type Release } from './release.ts';
+import type { Resources } from './resources.ts';
+import { type ReceivedRequest, respond } from './routes.ts';
+import { StartPhase } from './start-phase.ts';
 import { type ApiObject, Revision, Store } from './store.ts';
 import { Watches } from './watches.ts';
 
 const TOKEN = 'first-token';
+/** After a stop open watches are served for so long; by a real one for 60 s. */
+const DRAIN_MS = 300;
+/** A list of a version that is to come is refused after this, as by a real one. */
+const FUTURE_LIST_MS = 3000;
 const USER = 'system:serviceaccount:egressd:egressd-exporter';
 
 /** What a stand-in serves; every option has a default. */
@@ -23,18 +31,24 @@ export interface ApiServerOptions {
   /** Bearer tokens that are taken. */
   readonly tokens?: readonly string[];
   readonly rules?: readonly Rule[];
+  /** The release as which it behaves; the newest by default. */
+  readonly release?: Release;
   readonly bookmarkMs?: number;
+  readonly futureListMs?: number;
   readonly nodes?: readonly NodeDescription[];
   readonly pods?: readonly PodDescription[];
 }
 
 /**
  * A stand-in for a Kubernetes API server, as far as the exporter uses one: lists in pages with snapshots that expire, watches with
- * bookmarks, bearer tokens, RBAC, and the faults that real ones show. In memory; on loopback by default.
+ * bookmarks, bearer tokens, RBAC, and the faults that real ones show. It behaves as kube-apiserver 1.33.13 or 1.36.3 was seen to. In
+ * memory; on loopback by default.
  */
 export class ApiServer {
   readonly access: Access;
   readonly watches: Watches;
+  readonly startPhase = new StartPhase();
+  readonly #behaviour: Behaviour;
   /** Every request since the start, oldest first. */
   readonly requests: ReceivedRequest[] = [];
   /** The fault of a request; undefined: none. */
@@ -49,6 +63,7 @@ export class ApiServer {
 
   constructor(options: ApiServerOptions) {
     this.#options = options;
+    this.#behaviour = BEHAVIOUR[options.release ?? NEWEST];
     this.access = new Access(options.tokens ?? [TOKEN], options.rules ?? EXPORTER_RULES, USER);
     this.watches = new Watches(options.bookmarkMs ?? 60_000);
     const store = () => new Store(this.#revision);
@@ -82,7 +97,7 @@ export class ApiServer {
   }
 
   putPod(pod: PodDescription): void {
-    this.#resources.pods.put(podObject(pod));
+    this.#resources.pods.put(podObject(pod, this.#behaviour));
   }
 
   deletePod(namespace: string, name: string): void {
@@ -107,14 +122,19 @@ export class ApiServer {
     this.#resources.secrets.delete(name, namespace);
   }
 
-  /** Any object, valid or not. */
+  /** Any object, past the validation of a real one. */
   put(resource: keyof Resources, object: ApiObject): void {
     this.#resources[resource].put(object);
   }
 
-  /** Compacts as etcd does: watches from older versions and lists under way get 410. */
+  /** Compacts as etcd does: up to 1.33 lists under way get 410. */
   compact(): void {
-    for (const store of Object.values(this.#resources)) store.compact();
+    if (this.#behaviour.pagesFromEtcd) for (const store of Object.values(this.#resources)) store.compact();
+  }
+
+  /** Forgets changes as a restart does: watches from older versions get 410. */
+  forgetChanges(): void {
+    for (const store of Object.values(this.#resources)) store.forgetChanges();
   }
 
   /** Requests so far with this in their path or query. */
@@ -161,7 +181,27 @@ export class ApiServer {
     this.#server = this.#make();
   }
 
+  /** Refuses new connections, and serves open watches a little longer. Resolves when they are cut. */
+  async stop(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    const open = [...this.#sockets];
+    const drained = setTimeout(() => open.forEach((socket) => void socket.destroy()), DRAIN_MS);
+    this.#server = this.#make();
+    await closed;
+    clearTimeout(drained);
+  }
+
+  /** Stops, starts again, and is ready after a while. Resolves when it listens: those who watched before are still served. */
+  async restart(): Promise<void> {
+    this.forgetChanges();
+    this.startPhase.begin();
+    void this.stop();
+    await new Promise(setImmediate);
+    await this.listen();
+  }
+
   async close(): Promise<void> {
+    this.startPhase.set('ready');
     await this.disconnect();
   }
 
@@ -189,12 +229,15 @@ export class ApiServer {
     const received = { method: request.method ?? '', path: url.pathname, query: url.searchParams, token };
     this.requests.push(received);
     const fault = this.fault(received);
-    if (fault !== undefined) return injectFault(fault, response);
+    if (fault !== undefined) return injectFault(fault, response, () => this.startPhase.retryAfter());
     const state: ServerState = {
       access: this.access,
       resources: this.#resources,
       revision: this.#revision,
       watches: this.watches,
+      behaviour: this.#behaviour,
+      startPhase: this.startPhase,
+      futureListMs: this.#options.futureListMs ?? FUTURE_LIST_MS,
     };
     await respond(state, request, received, response);
   }

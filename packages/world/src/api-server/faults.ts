@@ -4,8 +4,8 @@ import { TLSSocket } from 'node:tls';
 
 /** A fault of a request. */
 export type RequestFault =
-  /** Priority and fairness: 429 with `Retry-After`, the text as Kubernetes writes it. */
-  | { readonly kind: 'throttled'; readonly seconds: number }
+  /** Priority and fairness: 429 with `Retry-After`, the text as Kubernetes writes it. Without seconds they grow: 1, 4, 8, 16. */
+  | { readonly kind: 'throttled'; readonly seconds?: number }
   /** etcd has no leader, a webhook fails, a proxy has no backend. */
   | { readonly kind: 'status'; readonly code: number; readonly body: string; readonly type?: string }
   /** The connection is reset before a response. */
@@ -16,10 +16,12 @@ export type RequestFault =
   | { readonly kind: 'hang' };
 
 /** Responds as the fault says. */
-export function injectFault(fault: RequestFault, response: ServerResponse): void {
+export function injectFault(fault: RequestFault, response: ServerResponse, retryAfter: () => number): void {
   if (fault.kind === 'throttled') {
     const text = 'Too many requests, please try again later.\n';
-    response.writeHead(429, { 'Content-Type': 'text/plain', 'Retry-After': String(fault.seconds) }).end(text);
+    response
+      .writeHead(429, { 'Content-Type': 'text/plain', 'Retry-After': String(fault.seconds ?? retryAfter()) })
+      .end(text);
   } else if (fault.kind === 'status') {
     response.writeHead(fault.code, { 'Content-Type': fault.type ?? 'application/json' }).end(fault.body);
   } else if (fault.kind === 'broken_off') {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { BEHAVIOUR, type Behaviour, NEWEST } from './release.ts';
 import type { ApiObject } from './store.ts';
 
 /** A pod in short. What is omitted is as in a usual one. */
@@ -11,11 +12,15 @@ export interface PodDescription {
   readonly uid?: string;
   readonly hostNetwork?: boolean;
   readonly phase?: 'Pending' | 'Running' | 'Succeeded' | 'Failed';
-  /** Unix milliseconds. */
+  /** When the kubelet accepted it. Unix milliseconds. */
   readonly startedMs?: number;
+  /** When its sandbox was there, with its network; with `startedMs` by default. */
+  readonly sandboxMs?: number;
+  /** When its containers started: they are that many. Two, with the sandbox, by default; undefined among them: not yet. */
+  readonly containersMs?: readonly (number | undefined)[];
   /** When its containers ended. */
   readonly finishedMs?: number;
-  /** When its deletion was requested. */
+  /** `deletionTimestamp`: when its grace period is over, so mostly in the future. */
   readonly deletingMs?: number;
   readonly owner?: { readonly kind: string; readonly name: string };
   readonly labels?: Readonly<Record<string, string>>;
@@ -41,9 +46,10 @@ function uidOf(...names: readonly string[]): string {
 }
 
 /** A whole pod as the API server has it, 8 to 10 KB of JSON: most of it has nothing to do with addresses. */
-export function podObject(pod: PodDescription): ApiObject {
+export function podObject(pod: PodDescription, behaviour: Behaviour = BEHAVIOUR[NEWEST]): ApiObject {
   const { namespace, name, node, ips = [], phase = node === undefined ? 'Pending' : 'Running' } = pod;
-  const started = iso(pod.startedMs ?? Date.now() - 60_000);
+  const { startedMs = Date.now() - 60_000, sandboxMs = startedMs, containersMs = [sandboxMs, sandboxMs] } = pod;
+  const started = iso(startedMs);
   const owner = pod.owner && {
     apiVersion: pod.owner.kind === 'Job' ? 'batch/v1' : 'apps/v1',
     ...pod.owner,
@@ -72,16 +78,19 @@ export function podObject(pod: PodDescription): ApiObject {
       ...(pod.hostNetwork === true ? { hostNetwork: true } : {}),
       restartPolicy: 'Always',
       serviceAccountName: 'default',
-      containers: [container('main'), container('proxy')],
+      containers: containersMs.map((_, i) => container(containerName(i))),
       volumes: [{ name: 'kube-api-access-x7k2p', projected: { defaultMode: 420, sources: [] } }],
       tolerations: [{ key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' }],
     },
     status: {
       phase,
-      conditions: ['PodScheduled', 'Initialized', 'ContainersReady', 'Ready'].map((type) => condition(type, started)),
+      conditions: [
+        ...(node === undefined ? [] : [readyToStart(pod, { startedMs, sandboxMs, containersMs }, behaviour)]),
+        ...['PodScheduled', 'Initialized', 'ContainersReady', 'Ready'].map((type) => condition(type, started)),
+      ],
       ...(ips.length === 0 ? {} : { hostIP: '192.168.0.1', podIP: ips[0], podIPs: ips.map((ip) => ({ ip })) }),
       ...(node === undefined ? {} : { startTime: started }),
-      containerStatuses: ['main', 'proxy'].map((one) => containerStatus(one, started, pod.finishedMs)),
+      containerStatuses: containersMs.map((ms, i) => containerStatus(containerName(i), ms, pod.finishedMs)),
       qosClass: 'Burstable',
     },
   };
@@ -139,12 +148,37 @@ function container(name: string): object {
   };
 }
 
-function containerStatus(name: string, startedAt: string, finishedMs: number | undefined): object {
+function containerStatus(name: string, startedMs: number | undefined, finishedMs: number | undefined): object {
+  if (startedMs === undefined) return { name, state: { waiting: { reason: 'ContainerCreating' } }, ready: false };
+  const startedAt = iso(startedMs);
   const id = `containerd://${createHash('sha256').update(name).digest('hex')}`;
   const ended = finishedMs !== undefined && {
     terminated: { exitCode: 0, reason: 'Completed', startedAt, finishedAt: iso(finishedMs), containerID: id },
   };
   return { name, state: ended || { running: { startedAt } }, ready: !ended, restartCount: 0, containerID: id };
+}
+
+function containerName(index: number): string {
+  return ['main', 'proxy'][index] ?? `sidecar-${index}`;
+}
+
+interface StartTimes {
+  readonly startedMs: number;
+  readonly sandboxMs: number;
+  readonly containersMs: readonly (number | undefined)[];
+}
+
+/** The condition PodReadyToStartContainers, as the kubelet of a release sets it. */
+function readyToStart(
+  { ips = [] }: PodDescription,
+  { startedMs, sandboxMs, containersMs }: StartTimes,
+  { readyWithSandbox }: Behaviour,
+): object {
+  const starts = containersMs.filter((ms) => ms !== undefined);
+  const all = starts.length === containersMs.length;
+  const ready = ips.length > 0 && (readyWithSandbox || all);
+  const at = iso(!ready ? startedMs : readyWithSandbox ? sandboxMs : Math.max(sandboxMs, ...starts));
+  return { ...condition('PodReadyToStartContainers', at), status: ready ? 'True' : 'False' };
 }
 
 /** What `kubectl get -o yaml` hides: a third of every object. */

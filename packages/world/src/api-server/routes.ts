@@ -1,9 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Access } from './access.ts';
+import { Access } from './access.ts';
+import { goJson } from './go-json.ts';
+import { list, type ServerState, startWatch } from './lists-and-watches.ts';
+import type { Behaviour } from './release.ts';
+import { GROUPS, resourceAt } from './resources.ts';
 import { respondSecret } from './secrets.ts';
-import { badRequest, notFound, respondJson, respondStatus } from './status.ts';
-import type { ApiObject, Revision, Store } from './store.ts';
-import type { Watches } from './watches.ts';
+import { badRequest, notFound, type RequestAttributes, respondJson, respondStatus } from './status.ts';
+import type { ApiObject } from './store.ts';
 
 /** One request as it was received. */
 export interface ReceivedRequest {
@@ -13,131 +16,62 @@ export interface ReceivedRequest {
   readonly token: string | undefined;
 }
 
-/** What is stored, by the resource's name in the API. */
-export type Resources = Readonly<
-  Record<'nodes' | 'pods' | 'namespaces' | 'services' | 'events' | 'servicecidrs' | 'secrets', Store>
->;
-
-/** What responses are made from. */
-export interface ServerState {
-  readonly access: Access;
-  readonly resources: Resources;
-  readonly revision: Revision;
-  readonly watches: Watches;
+/** What `/version` says. */
+function versionOf({ gitVersion }: Behaviour): object {
+  const [, major, minor] = /^v(\d+)\.(\d+)/.exec(gitVersion) ?? [];
+  return { major, minor, gitVersion, gitTreeState: 'clean', compiler: 'gc', platform: 'linux/amd64' };
 }
-
-const KINDS: Readonly<Record<keyof Resources, string>> = {
-  nodes: 'Node',
-  pods: 'Pod',
-  namespaces: 'Namespace',
-  services: 'Service',
-  events: 'Event',
-  servicecidrs: 'ServiceCIDR',
-  secrets: 'Secret',
-};
-
-/** Those that are not of the core group. */
-const GROUPS: Readonly<Partial<Record<keyof Resources, string>>> = { servicecidrs: 'networking.k8s.io' };
-
-const VERSION = {
-  major: '1',
-  minor: '34',
-  gitVersion: 'v1.34.5',
-  gitCommit: 'd1f1a1e8e5f1c2b3a4958677',
-  gitTreeState: 'clean',
-  buildDate: '2026-01-01T00:00:00Z',
-  goVersion: 'go1.24.4',
-  compiler: 'gc',
-  platform: 'linux/amd64',
-};
-
-/** A watch lasts no longer where the client does not say. */
-const WATCH_MS = 30 * 60_000;
 
 /** Responds to one request. */
 export async function respond(
-  of: ServerState,
+  server: ServerState,
   request: IncomingMessage,
   seen: ReceivedRequest,
   response: ServerResponse,
 ): Promise<void> {
-  const unknown = of.access.authenticate(request.headers.authorization);
+  const unknown = server.access.authenticate(request.headers.authorization);
   if (unknown !== undefined) return respondStatus(response, unknown);
-  if (seen.path === '/version') return respondJson(response, 200, JSON.stringify(VERSION));
+  if (seen.path === '/version') return respondJson(response, 200, goJson(versionOf(server.behaviour)));
+  // Until RBAC rules are read there are none.
+  const { tokens, user } = server.access;
+  const of = server.startPhase.now === 'forbidden' ? { ...server, access: new Access(tokens, [], user) } : server;
   const posted = /^\/api\/v1\/namespaces\/([^/]+)\/events$/.exec(seen.path);
   if (posted !== null && seen.method === 'POST') return createEvent(of, request, posted[1]!, response);
   const secret = /^\/api\/v1\/namespaces\/([^/]+)\/secrets(?:\/([^/]+))?$/.exec(seen.path);
   if (secret !== null) return respondSecret(of, request, { namespace: secret[1]!, name: secret[2] }, response);
-  const resource = resourceAt(seen.path);
-  if (seen.method !== 'GET' || resource === undefined) return respondStatus(response, notFound());
-  const watch = ['true', '1'].includes(seen.query.get('watch') ?? '');
-  const verb = watch ? 'watch' : 'list';
-  const denied = of.access.authorize({ verb, group: GROUPS[resource] ?? '', resource, namespace: undefined });
+  const asked = attributesOf(seen);
+  const denied = asked && of.access.check(request.headers.authorization, asked);
   if (denied !== undefined) return respondStatus(response, denied);
+  const resource = resourceAt(seen.path);
+  if (seen.method !== 'GET' || resource === undefined) return respondNotFound(response, asked);
   // Selectors are not implemented: a client that uses one must not get everything and take it for the selection.
   for (const selector of ['fieldSelector', 'labelSelector'])
     if (seen.query.has(selector))
       return respondStatus(response, badRequest(`${selector} is not built into this stand-in`));
-  if (watch) startWatch(of, resource, seen.query, response);
+  if (asked?.verb === 'watch') startWatch(of, resource, seen.query, response);
   else list(of, resource, seen.query, response);
 }
 
-function resourceAt(path: string): keyof Resources | undefined {
-  const [, group = '', name = ''] = /^\/(?:api|apis\/([a-z0-9.]+))\/v1\/([a-z]+)$/.exec(path) ?? [];
-  if (!Object.hasOwn(KINDS, name)) return undefined;
-  const resource = name as keyof Resources;
-  return (GROUPS[resource] ?? '') === group ? resource : undefined;
+const VERBS: Readonly<Record<string, string>> = { POST: 'create', PUT: 'update', DELETE: 'delete' };
+
+/** What a request asks for, whether it is there or not; undefined: it is about no resource. */
+function attributesOf({ method, path, query }: ReceivedRequest): RequestAttributes | undefined {
+  const parts = /^\/(?:api|apis\/([^/]+))\/[^/]+\/(?:namespaces\/([^/]+)\/)?([^/]+)(?:\/([^/]+))?$/.exec(path);
+  if (parts === null) return undefined;
+  const [, group = '', namespace, resource = '', name] = parts;
+  const read = name !== undefined ? 'get' : isWatch(query) ? 'watch' : 'list';
+  return { verb: VERBS[method] ?? read, group, resource, namespace, name };
 }
 
-/** What `apiVersion` says of objects of a resource. */
-function versionOf(resource: keyof Resources): string {
-  const group = GROUPS[resource];
-  return group === undefined ? 'v1' : `${group}/v1`;
+function isWatch(query: URLSearchParams): boolean {
+  return ['true', '1'].includes(query.get('watch') ?? '');
 }
 
-function list(
-  { resources }: ServerState,
-  resource: keyof Resources,
-  query: URLSearchParams,
-  response: ServerResponse,
-): void {
-  // As a real one: the first page may be of any version (`resourceVersion=0`) only without a limit; here it is always the newest.
-  const page = resources[resource].list(Number(query.get('limit') ?? 0), query.get('continue') ?? '');
-  if ('code' in page) {
-    respondStatus(response, page);
-    return;
-  }
-  const metadata = {
-    resourceVersion: String(page.version),
-    ...(page.continue === '' ? {} : { continue: page.continue, remainingItemCount: page.remaining }),
-  };
-  const kind = `${KINDS[resource]}List`;
-  // Items of a list have neither kind nor apiVersion.
-  const items = page.items.map((json) => json.replace(/^\{"kind":"[^"]*","apiVersion":"[^"]*",/, '{'));
-  const body = `{"kind":"${kind}","apiVersion":"${versionOf(resource)}","metadata":${JSON.stringify(metadata)},"items":[${items.join(',')}]}`;
-  respondJson(response, 200, body);
-}
-
-function startWatch(
-  { resources, revision, watches }: ServerState,
-  resource: keyof Resources,
-  query: URLSearchParams,
-  response: ServerResponse,
-): void {
-  const after = Number(query.get('resourceVersion') || revision.now);
-  if (!Number.isSafeInteger(after)) {
-    respondStatus(response, badRequest('Invalid value: "resourceVersion"'));
-    return;
-  }
-  watches.start(response, {
-    store: resources[resource],
-    revision,
-    kind: KINDS[resource],
-    apiVersion: versionOf(resource),
-    after,
-    bookmarks: query.get('allowWatchBookmarks') === 'true',
-    timeoutMs: Number(query.get('timeoutSeconds') ?? 0) * 1000 || WATCH_MS,
-  });
+/** Of a group that is not there the 404 is text. */
+function respondNotFound(response: ServerResponse, asked: RequestAttributes | undefined): void {
+  const groups = ['', ...Object.values(GROUPS)];
+  if (asked !== undefined && groups.includes(asked.group)) respondStatus(response, notFound());
+  else response.writeHead(404, { 'Content-Type': 'text/plain; charset=utf-8' }).end('404 page not found\n');
 }
 
 async function createEvent(
@@ -146,7 +80,12 @@ async function createEvent(
   namespace: string,
   response: ServerResponse,
 ): Promise<void> {
-  const denied = access.authorize({ verb: 'create', group: '', resource: 'events', namespace });
+  const denied = access.check(request.headers.authorization, {
+    verb: 'create',
+    group: '',
+    resource: 'events',
+    namespace,
+  });
   if (denied !== undefined) return respondStatus(response, denied);
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);

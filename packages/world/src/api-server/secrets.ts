@@ -31,7 +31,7 @@ export async function respondSecret(
   const verb = VERBS[request.method ?? ''];
   if (verb === undefined || (verb === 'create') !== (name === undefined))
     return respondStatus(response, badRequest(`${request.method} of secrets is not built into this stand-in`));
-  const denied = access.authorize({ verb, group: '', resource: 'secrets', namespace, name });
+  const denied = access.check(request.headers.authorization, { verb, group: '', resource: 'secrets', namespace, name });
   if (denied !== undefined) return respondStatus(response, denied);
   const store = resources.secrets;
   const asked = verb === 'get' ? undefined : await bodyOf(request);

@@ -1,4 +1,6 @@
 import type { ServerResponse } from 'node:http';
+import { gzipSync } from 'node:zlib';
+import { goJson } from './go-json.ts';
 
 /** What a request asks for, as an authorizer sees it. */
 export interface RequestAttributes {
@@ -10,22 +12,35 @@ export interface RequestAttributes {
   readonly name?: string | undefined;
 }
 
+/** What an error is about (`StatusDetails` of meta/v1). */
+interface StatusDetails {
+  readonly name?: string | undefined;
+  readonly group?: string | undefined;
+  readonly kind?: string;
+  readonly causes?: readonly { readonly reason: string; readonly message: string; readonly field?: string }[];
+  /** Also sent as the header Retry-After. */
+  readonly retryAfterSeconds?: number;
+}
+
 /** An error response of the Kubernetes API (`Status` of meta/v1), with its HTTP status. */
 export interface StatusError {
   readonly code: number;
+  /** Empty: an error that the server did not expect has none. */
   readonly reason: string;
   readonly message: string;
+  readonly details?: StatusDetails;
   /** `metadata.continue`: goes on with a list whose snapshot is gone, inconsistently. */
   readonly continue?: string;
 }
 
 /** A `Status` object as the API server writes it. */
-export function statusObject({ code, reason, message, continue: token }: StatusError): object {
+export function statusObject({ code, reason, message, continue: token, details }: StatusError): object {
   const metadata = token === undefined ? {} : { continue: token };
-  return { kind: 'Status', apiVersion: 'v1', metadata, status: 'Failure', message, reason, code };
+  const more = { ...(reason === '' ? {} : { reason }), ...(details === undefined ? {} : { details }) };
+  return { kind: 'Status', apiVersion: 'v1', metadata, status: 'Failure', message, ...more, code };
 }
 
-/** 401: no token, or one that is not accepted. */
+/** 401: a token that is not accepted. */
 export const UNAUTHORIZED: StatusError = { code: 401, reason: 'Unauthorized', message: 'Unauthorized' };
 
 /** No rule allows it. The text is that of Kubernetes' RBAC authorizer. */
@@ -34,7 +49,7 @@ export function forbidden(user: string, { verb, group, resource, namespace, name
   const kind = group === '' ? resource : `${resource}.${group}`;
   const what = name === undefined ? kind : `${kind} "${name}"`;
   const message = `${what} is forbidden: User "${user}" cannot ${verb} resource "${resource}" in API group "${group}" ${where}`;
-  return { code: 403, reason: 'Forbidden', message };
+  return { code: 403, reason: 'Forbidden', message, details: { name, group: group || undefined, kind: resource } };
 }
 
 /** A watch from a version that is no longer kept. */
@@ -49,30 +64,61 @@ export function continueExpired(inconsistent: string): StatusError {
   return { code: 410, reason: 'Expired', message, continue: inconsistent };
 }
 
-/** 404: there is no such path. */
+/** 429: a watch, before the watch cache is filled. */
+export function initializing(retryAfterSeconds: number): StatusError {
+  const message = 'storage is (re)initializing';
+  return { code: 429, reason: 'TooManyRequests', message, details: { retryAfterSeconds } };
+}
+
+/** 504: a version that is still to come. */
+export function tooLargeVersion(asked: number, now: number): StatusError {
+  const message = `Too large resource version: ${asked}, current: ${now}`;
+  const causes = [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }];
+  return { code: 504, reason: 'Timeout', message: `Timeout: ${message}`, details: { causes, retryAfterSeconds: 1 } };
+}
+
+/** 500: what is no version. */
+export function badVersion(text: string): StatusError {
+  return { code: 500, reason: '', message: `strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax` };
+}
+
+/** 422: `sendInitialEvents` where it is not known, or not as it has to be. */
+export function initialEventsForbidden(why: string): StatusError {
+  const message = `ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: ${why}`;
+  const causes = [{ reason: 'FieldValueForbidden', message: `Forbidden: ${why}`, field: 'sendInitialEvents' }];
+  return { code: 422, reason: 'Invalid', message, details: { group: 'meta.k8s.io', kind: 'ListOptions', causes } };
+}
+
+/** 404: there is no such resource in a group that is there. */
 export function notFound(): StatusError {
-  return { code: 404, reason: 'NotFound', message: 'the server could not find the requested resource' };
+  return { code: 404, reason: 'NotFound', message: 'the server could not find the requested resource', details: {} };
 }
 
 /** There is no such object. */
 export function objectNotFound(resource: string, name: string): StatusError {
-  return { code: 404, reason: 'NotFound', message: `${resource} "${name}" not found` };
+  return {
+    code: 404,
+    reason: 'NotFound',
+    message: `${resource} "${name}" not found`,
+    details: { name, kind: resource },
+  };
 }
 
 /** 409: an object of that name is there. */
 export function alreadyExists(resource: string, name: string): StatusError {
-  return { code: 409, reason: 'AlreadyExists', message: `${resource} "${name}" already exists` };
+  const details = { name, kind: resource };
+  return { code: 409, reason: 'AlreadyExists', message: `${resource} "${name}" already exists`, details };
 }
 
 /** Written with the `resourceVersion` of an older one. */
 export function conflict(resource: string, name: string): StatusError {
   const message = `Operation cannot be fulfilled on ${resource} "${name}": the object has been modified; please apply your changes to the latest version and try again`;
-  return { code: 409, reason: 'Conflict', message };
+  return { code: 409, reason: 'Conflict', message, details: { name, kind: resource } };
 }
 
 /** 422: a field is not valid. */
 export function invalid(kind: string, name: string, what: string): StatusError {
-  return { code: 422, reason: 'Invalid', message: `${kind} "${name}" is invalid: ${what}` };
+  return { code: 422, reason: 'Invalid', message: `${kind} "${name}" is invalid: ${what}`, details: { name, kind } };
 }
 
 /** 400. */
@@ -82,10 +128,19 @@ export function badRequest(message: string): StatusError {
 
 /** Responds with a `Status`. */
 export function respondStatus(response: ServerResponse, error: StatusError): void {
-  respondJson(response, error.code, JSON.stringify(statusObject(error)));
+  const { retryAfterSeconds } = error.details ?? {};
+  if (retryAfterSeconds !== undefined) response.setHeader('Retry-After', String(retryAfterSeconds));
+  respondJson(response, error.code, goJson(statusObject(error)));
 }
 
-/** Responds with JSON. */
-export function respondJson(response: ServerResponse, code: number, body: string): void {
-  response.writeHead(code, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }).end(body);
+/** API servers compress responses from this size on, for who asks. */
+const GZIP_FROM_BYTES = 128 * 1024;
+
+/** Responds with JSON, compressed where it is long and asked for. */
+export function respondJson(response: ServerResponse, code: number, json: string): void {
+  const accepts = String(response.req.headers['accept-encoding'] ?? '').includes('gzip');
+  const zips = accepts && json.length >= GZIP_FROM_BYTES;
+  const body = zips ? gzipSync(json, { level: 1 }) : Buffer.from(json);
+  if (zips) response.setHeader('Content-Encoding', 'gzip');
+  response.writeHead(code, { 'Content-Type': 'application/json', 'Content-Length': body.length }).end(body);
 }

@@ -1,3 +1,4 @@
+import { goJson } from './go-json.ts';
 import { badRequest, continueExpired, resourceVersionTooOld, type StatusError } from './status.ts';
 
 /** An object as it is stored: what Kubernetes calls metadata is there, the rest is the object's own. */
@@ -48,13 +49,16 @@ interface Version {
  * One resource with its history, as etcd and the API server's watch cache keep it:
  *
  *   objects   namespace/name -> versions, oldest first: lists go on at the version at which they began
- *   changes   in order: a watch starts anywhere after the last compaction
+ *   changes   in order, in memory: a watch starts anywhere after the server's last start
  */
 export class Store {
   readonly #revision: Revision;
   readonly #objects = new Map<string, Version[]>();
   #changes: WatchEvent[] = [];
+  /** Lists of older versions are gone. */
   #compacted = 0;
+  /** Watches from older versions are gone. */
+  #cachedFrom = 0;
   readonly #listeners = new Set<(change: WatchEvent) => void>();
 
   constructor(revision: Revision) {
@@ -82,15 +86,25 @@ export class Store {
     return true;
   }
 
-  /** Compacts as etcd does: lists under way and watches from older versions get 410. */
+  /** Compacts as etcd does: lists under way get 410. Watches are served from memory. */
   compact(): void {
     this.#compacted = this.#revision.now;
-    this.#changes = [];
     for (const [key, versions] of this.#objects) {
       const last = versions.at(-1)!;
       if (last.json === undefined) this.#objects.delete(key);
       else this.#objects.set(key, [last]);
     }
+  }
+
+  /** A server that starts has only what is there now: watches from older versions get 410. */
+  forgetChanges(): void {
+    this.#cachedFrom = this.#revision.now;
+    this.#changes = [];
+  }
+
+  /** The newest version of any object, as far as this resource goes. */
+  get version(): number {
+    return this.#changes.at(-1)?.version ?? this.#cachedFrom;
   }
 
   /** One page, in the order of namespace and name. @param token of the page before */
@@ -117,9 +131,14 @@ export class Store {
     return { items, version, remaining, continue: remaining > 0 ? writeToken(version, last) : '' };
   }
 
+  /** All objects that there are, as JSON. */
+  everything(): readonly string[] {
+    return [...this.#objects.values()].flatMap((versions) => versions.at(-1)?.json ?? []);
+  }
+
   /** Changes after a version, then every new one until the returned function is called. */
   watch(after: number, listener: (change: WatchEvent) => void): (() => void) | StatusError {
-    if (after < this.#compacted) return resourceVersionTooOld(after, this.#compacted);
+    if (after < this.#cachedFrom) return resourceVersionTooOld(after, this.#cachedFrom);
     for (const change of this.#changes) if (change.version > after) listener(change);
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -127,7 +146,7 @@ export class Store {
 
   #record(key: string, type: EventType, object: ApiObject): void {
     const version = this.#revision.next();
-    const json = JSON.stringify({ ...object, metadata: { ...object.metadata, resourceVersion: String(version) } });
+    const json = goJson({ ...object, metadata: { ...object.metadata, resourceVersion: String(version) } });
     const change = { version, type, json };
     const versions = this.#objects.get(key) ?? [];
     versions.push({ version, json: type === 'DELETED' ? undefined : json });

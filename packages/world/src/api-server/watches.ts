@@ -1,15 +1,17 @@
 import type { ServerResponse } from 'node:http';
 import { cut } from './faults.ts';
-import type { StatusError } from './status.ts';
-import { statusObject } from './status.ts';
-import type { Revision, Store } from './store.ts';
+import { goJson } from './go-json.ts';
+import { respondStatus, type StatusError, statusObject } from './status.ts';
+import type { Store } from './store.ts';
 
 interface WatchOptions {
   readonly store: Store;
-  readonly revision: Revision;
   readonly kind: string;
   readonly apiVersion: string;
+  /** Changes after this version. */
   readonly after: number;
+  /** What there is comes first, as ADDED: `marked`: and then a bookmark that says so (`sendInitialEvents`). */
+  readonly initial: 'none' | 'everything' | 'marked';
   readonly bookmarks: boolean;
   /** The server ends it then. */
   readonly timeoutMs: number;
@@ -41,6 +43,12 @@ export class Watches {
     });
   }
 
+  /** Keeps a watch of a version that is to come without headers, until its time is over. */
+  hold(response: ServerResponse, timeoutMs: number, error: StatusError): void {
+    const timer = setTimeout(() => respondStatus(response, error), timeoutMs);
+    response.on('close', () => clearTimeout(timer));
+  }
+
   /** Connections stay open and nothing arrives on them any more: what a lost NAT entry or a hung proxy looks like. */
   stall(): void {
     for (const watch of this.#open) watch.stall();
@@ -70,20 +78,27 @@ class Watch {
   #stalled = false;
 
   constructor(response: ServerResponse, options: WatchOptions, bookmarkMs: number) {
-    const { store, revision, kind, apiVersion, after, bookmarks, timeoutMs } = options;
+    const { store, after, initial, bookmarks, timeoutMs } = options;
     this.#response = response;
-    const sendBookmark = () => {
-      const metadata = { resourceVersion: String(revision.now), creationTimestamp: null };
-      this.line(JSON.stringify({ type: 'BOOKMARK', object: { kind, apiVersion, metadata } }));
-    };
-    if (bookmarks) this.#bookmark = setInterval(sendBookmark, bookmarkMs);
+    const bookmark = (annotations?: object) => this.#bookmarkLine(options, annotations);
+    if (bookmarks) this.#bookmark = setInterval(bookmark, bookmarkMs, undefined);
     this.#timeout = setTimeout(() => {
-      if (bookmarks) sendBookmark();
+      // One as the end comes near, one at the end.
+      for (let left = bookmarks ? 2 : 0; left > 0; left--) bookmark();
       this.end();
     }, timeoutMs);
+    if (initial !== 'none') for (const json of store.everything()) this.line(`{"type":"ADDED","object":${json}}`);
+    if (initial === 'marked' && bookmarks) bookmark({ 'k8s.io/initial-events-end': 'true' });
     const subscribed = store.watch(after, ({ type, json }) => this.line(`{"type":"${type}","object":${json}}`));
     if (typeof subscribed === 'function') this.#unsubscribe = subscribed;
     else this.#respondStatus(subscribed);
+  }
+
+  /** The version is the resource's, also where it is that of the bookmark before. */
+  #bookmarkLine({ store, after, kind, apiVersion }: WatchOptions, annotations?: object): void {
+    const resourceVersion = String(Math.max(after, store.version));
+    const metadata = { resourceVersion, creationTimestamp: null, ...(annotations && { annotations }) };
+    this.line(goJson({ type: 'BOOKMARK', object: { kind, apiVersion, metadata } }));
   }
 
   line(text: string): void {
@@ -112,7 +127,7 @@ class Watch {
 
   /** The watch cache has responded with 200 already when it finds out: the error is an event of the watch. */
   #respondStatus(refusal: StatusError): void {
-    this.line(JSON.stringify({ type: 'ERROR', object: statusObject(refusal) }));
+    this.line(goJson({ type: 'ERROR', object: statusObject(refusal) }));
     this.#response.end();
   }
 }

@@ -80,11 +80,8 @@ const COMMANDS: Readonly<Record<string, CommandHandler>> = {
   /** Every connection is dropped, new ones are refused, until `up`. */
   down: (server) => server.disconnect(),
   up: (server) => server.listen(),
-  /** History is compacted and every watch is cut: a client that continues from its version gets 410. */
-  compact: (server) => {
-    server.compact();
-    server.watches.reset();
-  },
+  /** It restarts: 403 and 429 for a moment, and a client that continues from its version gets 410. */
+  restart: (server) => server.restart(),
   /** Watches stay open and nothing arrives on them. */
   stall: (server) => server.watches.stall(),
   /** Half of all requests get 429 or 500 until `healthy`. */

@@ -42,9 +42,9 @@ export const API_SERVER_ROWS: readonly Row[] = [
   },
   {
     name: 'api-server-410',
-    does: 'The API server compacts its history, eight times: watches that continue from there get 410 and have to list again.',
+    does: 'The API server restarts, eight times: it refuses for a moment, and watches that continue get 410 and have to list again.',
     ...KUBERNETES,
-    fault: commanded(['disturb', 'compact']),
+    fault: commanded(['disturb', 'restart']),
   },
   {
     name: 'watches-dropped',
