@@ -31,6 +31,7 @@ export function createExporterMetrics(
   );
   const dropped = bytesAndPairs(registry, 'dropped', DROPPED_HELP);
   const unlisted = bytesAndPairs(registry, 'unlisted', UNLISTED_HELP);
+  const forwarded = bytesAndPairs(registry, 'forwarded', FORWARDED_HELP);
   const unknown = bytesAndPairs(registry, 'unknown_owner', UNKNOWN_HELP);
   for (const reason of VERDICTS) if (reason !== 'kept') dropped({ reason }, { pairs: 0, bytes: 0, packets: 0 });
   gauges(registry, aggregate, owners);
@@ -43,6 +44,7 @@ export function createExporterMetrics(
       for (const [reason, moved] of enriched.dropped) dropped({ reason }, moved);
       unknown({}, enriched.unknown);
       unlisted({}, enriched.unlisted);
+      forwarded({}, enriched.forwarded);
     },
   };
 }
@@ -51,6 +53,8 @@ const DROPPED_HELP =
   'that give no flow, both directions, by reason. not_local, host_network, excluded_namespace: as meant; unknown_source: the address has no known owner, is it missing from the inventory?; ambiguous: its owner changed meanwhile; too_many_pairs: raise max-pairs of the collector.';
 const UNLISTED_HELP =
   'of addresses in no list, given to the node that saw them (src_pod is empty): second addresses of pods, containers beside Kubernetes. keepUnlisted of the configuration leaves them out.';
+const FORWARDED_HELP =
+  'that a node forwards by SNAT to a pod of another node (externalTrafficPolicy Cluster, NodePorts, masquerade-all): a flow from the pod to its client. The node of the pod reports the same packets as a second hop, from the pod to the entry node.';
 const UNKNOWN_HELP = "that give a flow with an end of the cluster's own ranges whose owner is not known.";
 
 function bytesAndPairs(

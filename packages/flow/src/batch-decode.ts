@@ -49,6 +49,11 @@ export function decodePart(part: BatchPart): FlowColumns {
     source: column('source', part.source, new Uint32Array(rows), count - 1),
     destination: column('destination', part.destination, new Uint32Array(rows), count - 1),
     protocol: column('protocol', part.protocol, new Uint8Array(rows), 255),
+    // Left out where no row has it, and by collectors that do not know it.
+    sourceNat:
+      part.sourceNat.length === 0
+        ? new Uint8Array(rows)
+        : column('source_nat', part.sourceNat, new Uint8Array(rows), 1),
     txBytes: counter('tx_bytes', part.txBytes),
     txPackets: counter('tx_packets', part.txPackets),
     rxBytes: counter('rx_bytes', part.rxBytes),

@@ -4,8 +4,8 @@ import type { BatchSpan, FlowColumns } from './columns.ts';
 import { DeliverRequestSchema } from './gen/egressd/stream/v1/stream_pb.ts';
 import { VarintColumn } from './varint.ts';
 
-/** A row cannot take more: two or three addresses of 17 bytes, three indexes of 5, a protocol of 2, a port of 3, four counters of 8. */
-const MAX_ROW_BYTES = 3 * 17 + 3 * 5 + 2 + 3 + 4 * 8;
+/** A row cannot take more: two or three addresses of 17 bytes, three indexes of 5, a protocol of 2, SNAT, a port of 3, four counters of 8. */
+const MAX_ROW_BYTES = 3 * 17 + 3 * 5 + 2 + 1 + 3 + 4 * 8;
 /** Tags, lengths and the numbers of the part itself. */
 const PART_OVERHEAD_BYTES = 256;
 
@@ -37,6 +37,7 @@ class PartWriter {
   readonly #source = new VarintColumn();
   readonly #destination = new VarintColumn();
   readonly #protocol = new VarintColumn();
+  readonly #sourceNat = new VarintColumn();
   readonly #txBytes = new VarintColumn();
   readonly #txPackets = new VarintColumn();
   readonly #rxBytes = new VarintColumn();
@@ -44,6 +45,7 @@ class PartWriter {
   readonly #originalDestination = new VarintColumn();
   readonly #originalDestinationPort = new VarintColumn();
   #rows = 0;
+  #anySourceNat = false;
 
   constructor(flows: FlowColumns) {
     this.#flows = flows;
@@ -55,7 +57,7 @@ class PartWriter {
     const originalDestination = this.#originalDestination.length + this.#originalDestinationPort.length;
     const counters = this.#txBytes.length + this.#txPackets.length + this.#rxBytes.length + this.#rxPackets.length;
     const ends = this.#addresses.length + this.#source.length + this.#destination.length + this.#protocol.length;
-    return ends + counters + originalDestination;
+    return ends + counters + this.#sourceNat.length + originalDestination;
   }
 
   push(row: number): void {
@@ -63,6 +65,8 @@ class PartWriter {
     this.#source.push(this.#indexOf(flows.source[row]!));
     this.#destination.push(this.#indexOf(flows.destination[row]!));
     this.#protocol.push(flows.protocol[row]!);
+    this.#sourceNat.push(flows.sourceNat[row]!);
+    if (flows.sourceNat[row] !== 0) this.#anySourceNat = true;
     this.#txBytes.push(flows.txBytes[row]!);
     this.#txPackets.push(flows.txPackets[row]!);
     this.#rxBytes.push(flows.rxBytes[row]!);
@@ -77,6 +81,7 @@ class PartWriter {
 
   /** Closes the part and makes room for the next. */
   take(span: BatchSpan, part: number, last: boolean): Uint8Array {
+    const sourceNat = this.#sourceNat.take();
     const request = create(DeliverRequestSchema, {
       message: {
         case: 'part',
@@ -97,12 +102,14 @@ class PartWriter {
           rxPackets: this.#rxPackets.take(),
           originalDestination: this.#originalDestination.take(),
           originalDestinationPort: this.#originalDestinationPort.take(),
+          ...(this.#anySourceNat ? { sourceNat } : {}),
         },
       },
     });
     for (const address of this.#used) this.#local[address] = 0;
     this.#used.length = 0;
     this.#rows = 0;
+    this.#anySourceNat = false;
     return toBinary(DeliverRequestSchema, request);
   }
 

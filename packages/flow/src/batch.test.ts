@@ -25,6 +25,7 @@ function columns(
     made.source[row] = fill(addresses);
     made.destination[row] = fill(addresses);
     made.protocol[row] = fill(256);
+    made.sourceNat[row] = fill(2);
     for (const counter of COUNTERS) made[counter][row] = fill(2 ** fill(54));
     if (made.originalDestination === undefined) continue;
     made.originalDestination.address[row] = fill(addresses + 1);
@@ -54,6 +55,7 @@ function rows(flows: FlowColumns): string[] {
       address(flows.source[i]!),
       address(flows.destination[i]!),
       flows.protocol[i],
+      flows.sourceNat[i],
       ...COUNTERS.map((c) => flows[c][i]),
       port,
     ].join(' ');
@@ -193,4 +195,17 @@ test.each([
   [2, 1, 3, 2, 2],
 ])('they speak %i to %i, we %i to %i: %s', (newest, oldest, ourNewest, ourOldest, expected) => {
   expect(agreeProtocol({ newest: newest, oldest }, { newest: ourNewest, oldest: ourOldest })).toBe(expected);
+});
+
+test('SNAT is in the message only where a row of it has SNAT', () => {
+  const flows = emptyColumns(2, 2);
+  const [without] = parts(encodeBatch(SPAN, flows, MESSAGE_BYTES));
+  expect(without!.sourceNat).toHaveLength(0);
+  flows.sourceNat[1] = 1;
+  const [having] = parts(encodeBatch(SPAN, flows, MESSAGE_BYTES));
+  expect([decodePart(without!), decodePart(having!)].map(({ sourceNat }) => [...sourceNat])).toEqual([
+    [0, 0],
+    [0, 1],
+  ]);
+  expect(() => decodePart({ ...having!, sourceNat: Uint8Array.of(0, 2) })).toThrow('source_nat');
 });

@@ -5,6 +5,7 @@
  *   source       index in addresses: who opened the connections
  *   destination  index in addresses: who answered (after DNAT: the backend behind a Service)
  *   protocol     IP protocol number
+ *   sourceNat    1: behind SNAT, so the destination sees another address than the source's; else 0
  *   txBytes      L3 bytes that the source sent          txPackets   the same in packets
  *   rxBytes      L3 bytes that the source received      rxPackets
  *   originalDestination   only where asked for, before DNAT: 1 + index of the address that the source connected to where it is
@@ -18,6 +19,7 @@ export interface FlowColumns {
   readonly source: Uint32Array;
   readonly destination: Uint32Array;
   readonly protocol: Uint8Array;
+  readonly sourceNat: Uint8Array;
   readonly txBytes: Float64Array;
   readonly txPackets: Float64Array;
   readonly rxBytes: Float64Array;
@@ -33,6 +35,7 @@ export function emptyColumns(rows: number, addresses: number, originalDestinatio
     source: new Uint32Array(rows),
     destination: new Uint32Array(rows),
     protocol: new Uint8Array(rows),
+    sourceNat: new Uint8Array(rows),
     txBytes: new Float64Array(rows),
     txPackets: new Float64Array(rows),
     rxBytes: new Float64Array(rows),

@@ -17,6 +17,8 @@ export interface RecordFields {
   readonly replyBytes: bigint;
   readonly id: number;
   readonly status: number;
+  /** SNAT: the reply goes to another address than the original source. */
+  readonly sourceNat: boolean;
   /** Seconds until it expires. */
   readonly timeout: number | undefined;
   /** ns since the epoch. */
@@ -45,6 +47,7 @@ export function recordFields({ words }: ConnectionBlock, index: number): RecordF
     replyBytes: wide(WORD.replyBytes),
     id: word(WORD.id),
     status: word(WORD.status),
+    sourceNat: (word(WORD.flags) & FLAG.sourceNat) !== 0,
     timeout: (word(WORD.flags) & FLAG.timeout) === 0 ? undefined : word(WORD.timeout),
     start: (word(WORD.flags) & FLAG.start) === 0 ? undefined : wide(WORD.identity),
   };

@@ -49,6 +49,8 @@ export const FLAG = {
   start: 2,
   /** Word 27 is there: flow-offloaded connections carry no timeout. */
   timeout: 4,
+  /** SNAT: the reply goes to another address than the original source. */
+  sourceNat: 8,
 } as const;
 
 /** A run of records: `count` of them from the first word on. The buffer may be larger. */

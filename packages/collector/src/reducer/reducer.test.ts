@@ -2,7 +2,7 @@ import { formatAddress, parseAddress } from '@egressd/flow/address';
 import type { FlowColumns } from '@egressd/flow/columns';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { STRIDE, WORD } from '../conntrack/record.ts';
+import { FLAG, STRIDE, WORD } from '../conntrack/record.ts';
 import { Reducer } from './reducer.ts';
 
 /** The words of a connection `source -> originalDestination:port`, answered by `answered`. */
@@ -50,6 +50,18 @@ test('connections of one pair add up, and are handed over once', () => {
   add(pairs, pairs.pairOf(connection('10.0.0.1', '10.0.0.2', 17), 0), 1, 1, 0, 0);
   expect(rows(pairs.freeze())).toEqual(['10.0.0.1 > 10.0.0.2 6 110/3 55/4', '10.0.0.1 > 10.0.0.2 17 1/1 0/0']);
   expect(rows(pairs.freeze())).toEqual([]);
+});
+
+test('what the destination sees under another source is kept apart', () => {
+  const pairs = reducer();
+  for (const flags of [FLAG.counters, FLAG.counters | FLAG.sourceNat, FLAG.counters | FLAG.sourceNat]) {
+    const words = connection('198.51.100.7', '10.0.0.2');
+    words[WORD.flags] = flags;
+    add(pairs, pairs.pairOf(words, 0), 10, 1, 20, 1);
+  }
+  const flows = pairs.freeze();
+  expect(rows(flows)).toEqual(['198.51.100.7 > 10.0.0.2 6 10/1 20/1', '198.51.100.7 > 10.0.0.2 6 20/2 40/2']);
+  expect([...flows.sourceNat]).toEqual([0, 1]);
 });
 
 test('where the exporter asks for it, the original destination keeps them apart', () => {

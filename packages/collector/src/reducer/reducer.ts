@@ -1,6 +1,6 @@
 import { ADDRESS_BYTES, ANY_V4, ANY_V6, isPublic, isV4 } from '@egressd/flow/address';
 import { emptyColumns, type FlowColumns } from '@egressd/flow/columns';
-import { WORD } from '../conntrack/record.ts';
+import { FLAG, WORD } from '../conntrack/record.ts';
 import type { Moved } from '../flow-table/flow-table.ts';
 import { WordTable } from '../word-table.ts';
 
@@ -10,6 +10,7 @@ import { WordTable } from '../word-table.ts';
  *   addresses  | 4 words |                                             each address once
  *   pairs      | source | destination | protocol |                     indexes of addresses
  *              | source | destination | protocol | original destination + 1 | its port |      where the exporter asks for it
+ *              the protocol's word has SOURCE_NAT too where the destination sees another source
  *   pending    | txBytes | txPackets | rxBytes | rxPackets |           doubles, side by side: one cache line a pair
  *   changed    the pairs that have something pending, in order of their first change
  *
@@ -96,14 +97,16 @@ export class Reducer {
     const { records, stride } = this.#pairs;
     const pending = this.#pending;
     const changed = this.#changed;
-    const { source, destination, protocol, txBytes, txPackets, rxBytes, rxPackets, originalDestination } = columns;
+    const { source, destination, protocol, txBytes, txPackets, rxBytes, rxPackets, sourceNat, originalDestination } =
+      columns;
     for (let row = 0; row < columns.rows; row++) {
       const i = changed[row]!;
       const at = i * stride;
       const from = i * COUNTERS;
       source[row] = records[at]!;
       destination[row] = records[at + 1]!;
-      protocol[row] = records[at + 2]!;
+      protocol[row] = records[at + 2]! & PROTOCOL;
+      sourceNat[row] = records[at + 2]! >= SOURCE_NAT ? 1 : 0;
       txBytes[row] = pending[from]!;
       txPackets[row] = pending[from + 1]!;
       rxBytes[row] = pending[from + 2]!;
@@ -165,14 +168,15 @@ export class Reducer {
     if (source < 0 || destination < 0) return false;
     key[0] = source;
     key[1] = destination;
-    key[2] = words[at + WORD.zoneProtocol]! >>> 16;
+    const protocol = words[at + WORD.zoneProtocol]! >>> 16;
+    key[2] = protocol | ((words[at + WORD.flags]! & FLAG.sourceNat) === 0 ? 0 : SOURCE_NAT);
     key[3] = 0;
     key[4] = 0;
     if (!this.originalDestination || fold) return true;
     const originalDestination = this.#address(words, at + WORD.originalDestination, false, add);
     if (originalDestination < 0) return false;
     if (originalDestination !== destination) key[3] = originalDestination + 1;
-    if (HAS_PORTS.has(key[2])) key[4] = words[at + WORD.originalPorts]! & 0xffff;
+    if (HAS_PORTS.has(protocol)) key[4] = words[at + WORD.originalPorts]! & 0xffff;
     return true;
   }
 
@@ -238,6 +242,9 @@ export class Reducer {
 /** How many pairs there may be in all, in `maxPairs`: the rest is for folded ones. */
 const FOLD_ROOM = 1.25;
 const UNKNOWN_PAIR = 1;
+/** In the protocol's word of a pair: beside the 8 bits of the protocol. */
+const SOURCE_NAT = 0x100;
+const PROTOCOL = 0xff;
 const INITIAL_PAIRS = 1024;
 /** Of a pair, pending. */
 const COUNTERS = 4;

@@ -41,6 +41,7 @@ function joined(rows: readonly Row[], local: readonly Endpoint[] = [A, B]): Enri
     dropped: new Map(),
     unknown: { pairs: 0, bytes: 0, packets: 0 },
     unlisted: { pairs: 0, bytes: 0, packets: 0 },
+    forwarded: { pairs: 0, bytes: 0, packets: 0 },
   };
 }
 

@@ -41,6 +41,12 @@ function batch(
   return { collector, span: { number: 1, fromMs: span[0]!, toMs: span[1]! }, parts: [columns(rows)] };
 }
 
+/** The same batch, of connections with another source behind SNAT. */
+function withSourceNat(from: ReceivedBatch): ReceivedBatch {
+  for (const { sourceNat } of from.parts) sourceNat.fill(1);
+  return from;
+}
+
 const POD = { addresses: [], hostNetwork: false };
 
 /** n1 and n2 in two zones of a region, n3 elsewhere; a and b on n1, c on n2, d on n3; dns on n1 is excluded. */
@@ -387,5 +393,38 @@ describe('addresses that pods of two nodes have', () => {
   test('an excluded pod of its own is dropped as one', () => {
     const { dropped } = enrich(batch([['10.88.0.53', '198.51.100.7', 17, 10, 20]]), bridges());
     expect([...dropped.keys()]).toEqual(['excluded_namespace']);
+  });
+});
+
+describe('what a node forwards in its own name to a pod elsewhere', () => {
+  test.each<[string, Row, string[]]>([
+    ['is of the internet', ['198.51.100.7', '10.0.1.1', 6, 10, 20], ['c > public:0:0:0:0:0:ffff:c633:6407 6 20/10']],
+    ['is private', ['10.99.0.1', '10.0.1.1', 6, 10, 20], ['c > private:0:0:0:0:0:ffff:a63:1 6 20/10']],
+    ['comes from its own pod: masquerade-all', ['10.0.0.1', '10.0.1.1', 6, 10, 20], ['a > c 6 10/20', 'c > a 6 20/10']],
+    ['comes from a third node: a NodePort', ['10.0.2.1', '10.0.1.1', 6, 10, 20], ['c > d 6 20/10']],
+    ['not what the node itself sends', ['192.168.0.1', '10.0.1.1', 6, 10, 20], []],
+    ['not to another node', ['198.51.100.7', '192.168.0.2', 6, 10, 20], []],
+    [
+      'a pod of the node is seen once',
+      ['198.51.100.7', '10.0.0.1', 6, 10, 20],
+      ['a > public:0:0:0:0:0:ffff:c633:6407 6 20/10'],
+    ],
+    ['what goes out is not forwarded to a pod', ['10.0.1.1', '198.51.100.7', 6, 10, 20], []],
+  ])('%s', (_, row, expected) => {
+    expect(flowsOf(withSourceNat(batch([row])))).toEqual(expected);
+  });
+
+  test('only behind SNAT: else the node of the pod sees the client itself', () => {
+    const row: Row = ['198.51.100.7', '10.0.1.1', 6, 10, 20];
+    expect(flowsOf(batch([row]))).toEqual([]);
+    expect(enrich(batch([row]), cluster()).forwarded).toEqual({ pairs: 0, bytes: 0, packets: 0 });
+    expect(enrich(withSourceNat(batch([row])), cluster()).forwarded).toEqual({ pairs: 1, bytes: 30, packets: 3 });
+  });
+
+  test('not of a namespace that is left out', () => {
+    const from = withSourceNat(batch([['198.51.100.7', '10.0.1.1', 6, 10, 20]], { excludeNamespaces: ['shop'] }));
+    const { dropped, forwarded } = enrich(from, cluster());
+    expect(dropped.get('excluded_namespace')?.bytes).toBe(30);
+    expect(forwarded.bytes).toBe(0);
   });
 });

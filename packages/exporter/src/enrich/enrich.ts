@@ -4,6 +4,7 @@ import type { Owner, Owners, Ownership } from '../owners/owners.ts';
 import type { ReceivedBatch } from '../receiver/received.ts';
 import { type Endpoint, endpointAt, isFolded } from './endpoint.ts';
 import { addRow, type Enriched, type EnrichedPart, noTraffic, type TrafficSum } from './enriched.ts';
+import { keepForwarded } from './forwarded.ts';
 import { giveToNode, giveToOwnPods, nodeOwner } from './local-ends.ts';
 import { type DropReason, KEPT, NUMBER_OF, VERDICTS, type Verdict } from './verdict.ts';
 
@@ -26,14 +27,15 @@ export function enrich(batch: ReceivedBatch, owners: Owners, options: EnrichOpti
   const dropped = new Map<DropReason, TrafficSum>();
   const unknown = noTraffic();
   const unlisted = noTraffic();
+  const forwarded = noTraffic();
   const parts = batch.parts.map((flows) => {
     const resolved = resolve(flows, batch, owners, options);
-    const owned = giveToOwnPods(resolved, batch, owners);
+    const owned = keepForwarded(giveToOwnPods(resolved, batch, owners), batch, forwarded);
     const part = options.dropUnlisted ? owned : giveToNode(owned, nodeOwner(batch, owners), unlisted);
     count(part, dropped, unknown);
     return part;
   });
-  return { parts, dropped, unknown, unlisted };
+  return { parts, dropped, unknown, unlisted, forwarded };
 }
 
 function resolve(

@@ -34,6 +34,8 @@ export interface Enriched {
   readonly unknown: TrafficSum;
   /** Pairs of no pod that is known, given to the node itself. */
   readonly unlisted: TrafficSum;
+  /** Pairs that the node forwards to pods of other nodes by SNAT: their nodes report the same packets as between pod and node. */
+  readonly forwarded: TrafficSum;
 }
 
 /** A sum of no pairs. */

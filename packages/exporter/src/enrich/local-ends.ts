@@ -3,6 +3,7 @@ import type { Owners } from '../owners/owners.ts';
 import type { ReceivedBatch } from '../receiver/received.ts';
 import type { EndOwner, Endpoint } from './endpoint.ts';
 import { addRow, type EnrichedPart, type TrafficSum } from './enriched.ts';
+import { type RowOwner, relabel } from './relabel.ts';
 import { KEPT, NUMBER_OF } from './verdict.ts';
 
 /** The node that saw a batch, as the owner of what is local to it and in no list: no pod, no namespace. */
@@ -41,7 +42,7 @@ export function giveToNode(part: EnrichedPart, node: EndOwner, unlisted: Traffic
 export function giveToOwnPods(part: EnrichedPart, { collector, span }: ReceivedBatch, owners: Owners): EnrichedPart {
   const { flows, verdicts } = part;
   const excluded = new Set(collector.settings.excludeNamespaces);
-  const ownPod = (index: number): LocalOwner | undefined => {
+  const ownPod = (index: number): RowOwner | undefined => {
     if (verdicts[index] !== NUMBER_OF.not_local && verdicts[index] !== NUMBER_OF.ambiguous) return undefined;
     const pod = owners.podOn(collector.node, flows.addresses, index * ADDRESS_BYTES, span.fromMs, span.toMs);
     if (pod === undefined) return undefined;
@@ -53,57 +54,6 @@ export function giveToOwnPods(part: EnrichedPart, { collector, span }: ReceivedB
     const [source, destination] = [ownPod(s), ownPod(d)];
     return source === undefined && destination === undefined ? undefined : { source, destination };
   });
-}
-
-/** Who has an end of a row instead. */
-interface LocalOwner {
-  readonly owner: EndOwner;
-  /** Index in `VERDICTS`. */
-  readonly verdict: number;
-}
-
-/** Missing: that end stays as it is. */
-interface LocalEnds {
-  readonly source?: LocalOwner | undefined;
-  readonly destination?: LocalOwner | undefined;
-}
-
-/**
- * The same part with other owners at the ends of some rows. An address has the same new owner in all of them.
- *
- *   endpoints, verdicts   | as they were ... | one more for each address that gets another owner |
- *   source, destination   copies, in which such rows point behind the dictionary
- */
-function relabel(part: EnrichedPart, localEnds: (row: number) => LocalEnds | undefined): EnrichedPart {
-  const { flows } = part;
-  let changed: { source: Uint32Array; destination: Uint32Array; endpoints: Endpoint[]; verdicts: number[] } | undefined;
-  const relabelled = new Map<number, number>();
-  for (let row = 0; row < flows.rows; row++) {
-    const found = localEnds(row);
-    if (found === undefined) continue;
-    changed ??= {
-      source: flows.source.slice(),
-      destination: flows.destination.slice(),
-      endpoints: [...part.endpoints],
-      verdicts: [...part.verdicts],
-    };
-    const { endpoints, verdicts } = changed;
-    const indexOf = (index: number, local: LocalOwner | undefined): number => {
-      if (local === undefined) return index;
-      const at = relabelled.get(index) ?? endpoints.length;
-      if (at === endpoints.length) {
-        endpoints.push({ ...part.endpoints[index]!, place: 'owned', owner: local.owner });
-        verdicts.push(local.verdict);
-        relabelled.set(index, at);
-      }
-      return at;
-    };
-    changed.source[row] = indexOf(flows.source[row]!, found.source);
-    changed.destination[row] = indexOf(flows.destination[row]!, found.destination);
-  }
-  if (changed === undefined) return part;
-  const { source, destination, endpoints, verdicts } = changed;
-  return { flows: { ...flows, source, destination }, endpoints, verdicts: Uint8Array.from(verdicts) };
 }
 
 /** Without an owner, or folded by the collector. */

@@ -2,7 +2,7 @@
  * What becomes of a direction, by its source. Everything but `kept` is why not; of a pair with no direction kept the later in
  * this list counts.
  *
- *   kept                a pod of the sending node
+ *   kept                a pod of the sending node, or one elsewhere to which it forwards by SNAT
  *   too_many_pairs      the collector was at its cardinality limit (its flag max-pairs)
  *   unknown_source      the address has no known owner
  *   not_local           a pod or node elsewhere: its own node reports it

@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { World } from '../network/world.ts';
-import { readReference } from '../reference/reference.ts';
-import type { Transfers } from '../reference/transfers.ts';
+import { type Reference, readReference } from '../reference/reference.ts';
 import { compare, isExact, type Row } from './comparison.ts';
 import type { Daemons } from './daemons.ts';
+import { expectedOf, podAddresses } from './forwarded.ts';
 import { nameOf } from './names.ts';
 import { allSamples, readTotals } from './samples.ts';
 
@@ -44,19 +44,20 @@ export async function waitForStandstill(world: World, daemons: Daemons, options:
 
 /** Compares what both have now, every node that is in the world or in the database. */
 export async function readRows(world: World, daemons: Daemons): Promise<Row[]> {
-  const references = new Map<string, Transfers>();
+  const references = new Map<string, Reference>();
   const { nodes } = world.layout;
-  for (const { name } of nodes) references.set(name, (await readReference(world, name)).counted);
+  for (const { name } of nodes) references.set(name, await readReference(world, name));
   const totals = readTotals(await daemons.query(allSamples()));
   const names = new Set([...references.keys(), ...totals.keys()]);
-  const rows = [...names].flatMap((node) =>
-    compare({
-      node,
-      pods: new Set(nodes.find(({ name }) => name === node)?.pods.flatMap(({ address }) => [address.v4, address.v6])),
-      reference: references.get(node) ?? new Map(),
-      database: totals.get(node) ?? new Map(),
-    }),
-  );
+  const rows = [...names].flatMap((name) => {
+    const node = nodes.find((each) => each.name === name);
+    return compare({
+      node: name,
+      pods: node === undefined ? new Set() : podAddresses(node),
+      reference: node === undefined ? new Map() : expectedOf(node, world.layout, references),
+      database: totals.get(name) ?? new Map(),
+    });
+  });
   return rows.toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
 }
 

@@ -8,9 +8,13 @@ const RULES = new URL('./reference.nft', import.meta.url);
 const NO_LINK = 'none';
 
 /** What nftables counted on one node, beside conntrack. */
-interface Reference {
+export interface Reference {
   /** What conntrack should have counted. */
   readonly counted: Transfers;
+  /** Of this, what belongs to connections with another source behind SNAT: from who opened them, and from who answered. */
+  readonly translated: { readonly asked: Transfers; readonly answered: Transfers };
+  /** The node's own addresses. */
+  readonly addresses: ReadonlySet<string>;
   /** Packets that belonged to no connection: not part of the comparison, but good to know of. */
   readonly invalidPackets: number;
 }
@@ -30,7 +34,23 @@ export async function readReference(world: World, node: string): Promise<Referen
   // One after the other: nft takes a lock of its own anyway.
   const counted = [...(await read('v4')), ...(await read('v6'))];
   const invalid = [...(await read('inv4')), ...(await read('inv6'))];
-  return { counted: sumTransfers(counted), invalidPackets: invalid.reduce((sum, { packets }) => sum + packets, 0) };
+  const translated = {
+    asked: sumTransfers([...(await read('asked4')), ...(await read('asked6'))]),
+    answered: sumTransfers([...(await read('answered4')), ...(await read('answered6'))]),
+  };
+  const links = JSON.parse(await world.run(node, 'ip', ['-j', 'address'])) as readonly Link[];
+  const addresses = new Set(links.flatMap(({ addr_info }) => addr_info.map(({ local }) => local)));
+  return {
+    counted: sumTransfers(counted),
+    translated,
+    addresses,
+    invalidPackets: invalid.reduce((sum, { packets }) => sum + packets, 0),
+  };
+}
+
+/** As `ip -j address` writes it: ip-address(8). */
+interface Link {
+  readonly addr_info: readonly { readonly local: string }[];
 }
 
 /** An element of a set with counters, as `nft -j` writes it: libnftables-json(5). */

@@ -91,6 +91,7 @@ describe('entries with a counter a direction', () => {
         replyBytes: 3000n,
         id: 0,
         status: 0,
+        sourceNat: false,
         timeout: 0,
         start: undefined,
       },

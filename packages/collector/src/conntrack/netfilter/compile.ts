@@ -110,8 +110,16 @@ function rest(shape: Shape): string[] {
     put(WORD.status, 's'),
     number('t', PLACE.timeout),
     put(WORD.timeout, 't'),
-    put(WORD.flags, String(flags)),
+    put(WORD.flags, `${flags}|(${hasSourceNat(shape)}?${FLAG.sourceNat}:0)`),
   ];
+}
+
+/** Whether the reply goes to another address than the original source. */
+function hasSourceNat(shape: Shape): string {
+  const [source, destination, words] =
+    shape.family === 4 ? [PLACE.sourceV4, PLACE.destinationV4, 1] : [PLACE.sourceV6, PLACE.destinationV6, 4];
+  const differ = (i: number) => `${word(shape, source, i)}!==${word(shape, destination + REPLY, i)}`;
+  return `(${Array.from({ length: words }, (_, i) => differ(i)).join('||')})`;
 }
 
 /** Ports (GRE: keys), or id, type and code of ICMP. */

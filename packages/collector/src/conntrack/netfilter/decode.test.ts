@@ -54,6 +54,9 @@ describe('a recorded dump is what libnetfilter_conntrack says', () => {
   });
 });
 
+/** linux/netfilter/nf_conntrack_common.h */
+const IPS_SRC_NAT = 0x10;
+
 /** What a record should hold by the library's reading. */
 function expectedOf(library: Recording['library']): unknown {
   const number = (name: string) => Number(library[name] ?? 0);
@@ -77,6 +80,8 @@ function expectedOf(library: Recording['library']): unknown {
     replyBytes: BigInt(number('replyBytes')),
     id: library.id,
     status: library.status,
+    // Each that was translated got another address, not only another port.
+    sourceNat: (number('status') & IPS_SRC_NAT) !== 0,
     timeout: library.timeout,
     start: library.start === undefined ? undefined : BigInt(library.start),
   };

@@ -74,6 +74,9 @@ export function decodeByShape(
   const status = places[PLACE.status]! === 0 ? 0 : swap32(datagram[first + places[PLACE.status]!]!);
   let timeout = 0;
   let flags: number = FLAG.counters;
+  const [source, replyTo, words] =
+    family === 4 ? [PLACE.sourceV4, PLACE.destinationV4, 1] : [PLACE.sourceV6, PLACE.destinationV6, 4];
+  if (differ(datagram, first + places[source]!, first + places[replyTo + REPLY]!, words)) flags |= FLAG.sourceNat;
   if (places[PLACE.timeout]! !== 0) {
     timeout = swap32(datagram[first + places[PLACE.timeout]!]!);
     flags |= FLAG.timeout;
@@ -116,6 +119,11 @@ function copyV6(datagram: Uint32Array, from: number, block: Uint32Array, to: num
   block[to + 1] = datagram[from + 1]!;
   block[to + 2] = datagram[from + 2]!;
   block[to + 3] = datagram[from + 3]!;
+}
+
+function differ(datagram: Uint32Array, one: number, other: number, words: number): boolean {
+  for (let i = 0; i < words; i++) if (datagram[one + i] !== datagram[other + i]) return true;
+  return false;
 }
 
 /** 64 bits from network order to two words (low, high). */

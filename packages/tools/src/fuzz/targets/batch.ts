@@ -70,6 +70,7 @@ function rowsOf(part: FlowColumns): unknown[] {
       addressAt(source),
       addressAt(part.destination[row]!),
       part.protocol[row],
+      part.sourceNat[row],
       ...[part.txBytes[row], part.txPackets[row], part.rxBytes[row], part.rxPackets[row]],
       ...(originalDestination === 0 ? [] : [addressAt(originalDestination - 1)]),
       part.originalDestination?.port[row],
@@ -87,6 +88,7 @@ function columns(originalDestination: boolean): FlowColumns {
     filled.source[row] = row;
     filled.destination[row] = row + 1;
     filled.protocol[row] = 6;
+    filled.sourceNat[row] = row % 2;
     filled.txBytes[row] = 10 ** (row * 3);
     filled.rxPackets[row] = row;
     if (filled.originalDestination === undefined) continue;

@@ -40,6 +40,7 @@ function flow(from: number, to: number): Enriched {
     dropped: new Map(),
     unknown: { pairs: 0, bytes: 0, packets: 0 },
     unlisted: { pairs: 0, bytes: 0, packets: 0 },
+    forwarded: { pairs: 0, bytes: 0, packets: 0 },
   };
 }
 
