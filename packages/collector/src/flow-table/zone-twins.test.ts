@@ -16,6 +16,8 @@ interface Entry {
   start?: number | undefined;
   id?: number;
   bytes: number;
+  /** Who answers, where not the tuple says it. */
+  answers?: number;
   /** The original destination, where another one than who answers (DNAT). */
   service?: number;
 }
@@ -23,13 +25,16 @@ interface Entry {
 function block(...entries: readonly Entry[]): ConnectionBlock {
   const words = new Uint32Array(entries.length * STRIDE);
   const view = new DataView(words.buffer);
-  for (const [i, { zone, tuple, port = 40_000, start, id = 1, bytes, service = ~tuple }] of entries.entries()) {
+  for (const [
+    i,
+    { zone, tuple, port = 40_000, start, id = 1, bytes, answers = ~tuple, service = answers },
+  ] of entries.entries()) {
     const at = i * STRIDE;
     words[at + WORD.zoneProtocol] = zone | (6 << 16);
     words[at + WORD.originalSource + 3] = tuple;
     words[at + WORD.originalDestination + 3] = service;
     words[at + WORD.originalPorts] = (port << 16) | 80;
-    words[at + WORD.replySource + 3] = ~tuple;
+    words[at + WORD.replySource + 3] = answers;
     words[at + WORD.replyPorts] = (8080 << 16) | port;
     words[at + WORD.flags] = FLAG.counters | (start === undefined ? 0 : FLAG.start);
     const identity = start === undefined ? BigInt(id) : FIRST_READ_NS + BigInt(start) * 1000n;
@@ -199,6 +204,20 @@ test('zones of one direction each hold half a connection: both count', () => {
   const half = { zone: 2, tuple: ~1, start: 1_000_002, bytes: 200 };
   const reading = new Reading().read([]).read([one(1, 500), half]);
   expect([...reading.sums.bytes.values()]).toEqual([500, 200]);
+});
+
+test('masqueraded before the second zone: its entry has another source, and is a second hop', () => {
+  // The client's connection in the host's zone, answered by the pod; the same in the pod's zone, opened by the node.
+  const client = (bytes: number): Entry => ({ zone: 0, tuple: 1, answers: 9, start: 1_000_000, bytes });
+  const node = (bytes: number): Entry => ({ zone: 10, tuple: 2, answers: 9, start: 1_000_010, bytes });
+  const reading = new Reading()
+    .read([])
+    .read([client(500), node(500)])
+    .destroy(node(700), client(700));
+  expect([...reading.sums.bytes]).toEqual([
+    [1, 700],
+    [2, 700],
+  ]);
 });
 
 describe('the same ports again', () => {

@@ -428,3 +428,11 @@ describe('what a node forwards in its own name to a pod elsewhere', () => {
     expect(forwarded.bytes).toBe(0);
   });
 });
+
+test("direct return: what a pod answers from a Service's address is its node's, and of the internet", () => {
+  const { parts, unlisted, unknown } = enrich(batch([['172.32.0.1', '198.51.100.7', 6, 1000, 0]]), cluster());
+  const [{ flows, endpoints, verdicts }] = parts as [(typeof parts)[0]];
+  const [source, destination] = [flows.source[0]!, flows.destination[0]!];
+  expect([verdicts[source], endpoints[source]!.owner.node, endpoints[source]!.owner.pod]).toEqual([KEPT, 'n1', '']);
+  expect([endpoints[destination]!.place, unlisted.bytes, unknown.bytes]).toEqual(['public', 1000, 0]);
+});

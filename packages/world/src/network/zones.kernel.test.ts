@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { MASQUERADE_MARK } from './kube-proxy.ts';
 import { DB, INTERNET, NODE_A, NODE_B, type Node, type Pod, TCP_PORT, WEB } from './layout.ts';
 import { openWorld, type World } from './world.ts';
+import { LOOP_OUT } from './zones.ts';
 
 const [WEB_1, CART_1, DB_1] = NODE_A.pods as [Pod, Pod, Pod];
 const [WEB_2, CART_2] = NODE_B.pods as [Pod, Pod];
@@ -12,6 +14,10 @@ const ENTRY =
 
 /** What became of one connection in one zone. */
 interface Seen {
+  /** Who opened it, as this zone has it. */
+  readonly source: string;
+  /** To whom the answer goes. */
+  readonly asker: string;
   readonly zone: string;
   /** Its destination is not who answered. */
   readonly dnat: boolean;
@@ -38,7 +44,7 @@ describe('two zones', () => {
       const [packets, bytes, answerer, asker, , , replyPackets, replyBytes, zone = '0'] = rest;
       if (source === undefined) return [];
       const counters = [packets, bytes, replyPackets, replyBytes].join(' ');
-      return [{ zone, dnat: destination !== answerer, snat: source !== asker, counters }];
+      return [{ zone, source, asker: asker!, dnat: destination !== answerer, snat: source !== asker, counters }];
     });
     return seen.toSorted((a, b) => Number(a.zone) - Number(b.zone));
   }
@@ -98,5 +104,26 @@ describe('two zones', () => {
       const passing = [{ zone: '0', dnat: true, snat: true }];
       expect([here, passing]).toContainEqual(seen.map(({ zone, dnat, snat }) => ({ zone, dnat, snat })));
     }
+  });
+
+  test('what is masqueraded before its second zone has another source there', async () => {
+    // As kube-proxy does for NodePorts on Antrea without proxyAll: in the host's zone, on the way to the pod's.
+    const rule = `oifname ${LOOP_OUT} meta mark & ${MASQUERADE_MARK} != 0 masquerade`;
+    await world.run(NODE_A.name, 'nft', [
+      'insert',
+      'rule',
+      'inet',
+      'kube-proxy',
+      'nat-postrouting',
+      ...rule.split(' '),
+    ]);
+    const turns: Seen[][] = [];
+    for (let turn = 0; turn < WEB.backends.length; turn++)
+      turns.push(await connect(INTERNET.name, NODE_A.address.v4, WEB.nodePort ?? 0, NODE_A));
+    const [host, pod] = turns.find((seen) => seen.length === 2) ?? [];
+    expect(host).toMatchObject({ zone: '0', source: INTERNET.address.v4, dnat: true, snat: true });
+    expect(pod).toMatchObject({ zone: '10', source: host?.asker, dnat: false, snat: false });
+    expect(pod?.counters).toBe(host?.counters);
+    expect(host?.asker).not.toBe(INTERNET.address.v4);
   });
 });

@@ -38,7 +38,7 @@ import type { Blueprint, Cable, PodNetwork } from './wiring.ts';
 
 /** By which packets come to their second zone. */
 const LOOP_IN = 'loop-in';
-const LOOP_OUT = 'loop-out';
+export const LOOP_OUT = 'loop-out';
 /** The other end of the loop, as a next hop. */
 const LOOP_HOP: Both = { v4: '169.254.2.1', v6: 'fe80::2:1' };
 const LOOP_MAC = '02:00:00:00:00:02';
