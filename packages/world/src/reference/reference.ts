@@ -35,8 +35,14 @@ export async function readReference(world: World, node: string): Promise<Referen
   const counted = [...(await read('v4')), ...(await read('v6'))];
   const invalid = [...(await read('inv4')), ...(await read('inv6'))];
   const translated = {
-    asked: sumTransfers([...(await read('asked4')), ...(await read('asked6'))]),
-    answered: sumTransfers([...(await read('answered4')), ...(await read('answered6'))]),
+    asked: sumTransfers(
+      [...(await read('asked4')), ...(await read('asked6'))].filter(({ source, seenAs }) => source !== seenAs),
+    ),
+    answered: sumTransfers(
+      [...(await read('answered4')), ...(await read('answered6'))].filter(
+        ({ destination, seenAs }) => destination !== seenAs,
+      ),
+    ),
   };
   const links = JSON.parse(await world.run(node, 'ip', ['-j', 'address'])) as readonly Link[];
   const addresses = new Set(links.flatMap(({ addr_info }) => addr_info.map(({ local }) => local)));
@@ -56,9 +62,15 @@ interface Link {
 /** An element of a set with counters, as `nft -j` writes it: libnftables-json(5). */
 interface Element {
   readonly elem: {
-    readonly val: { readonly concat: readonly [string, string, number | string] };
+    readonly val: { readonly concat: readonly (number | string)[] };
     readonly counter: { readonly packets: number; readonly bytes: number };
   };
+}
+
+/** What is left of it. */
+interface SetElement extends Transfer {
+  /** As whom the one that answered sees the other, behind SNAT. */
+  readonly seenAs?: string;
 }
 
 interface Listing {
@@ -69,16 +81,18 @@ interface Listing {
 const NUMBERS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17, 'ipv6-icmp': 58, icmpv6: 58, sctp: 132 };
 
 /**
- * The elements of a listed set of address . address . protocol.
+ * The elements of a listed set of address . address . protocol, or with a third address before the protocol: as whom the source is seen.
  * @throws Error where a protocol has a name that we do not know
  */
-export function parseSet(json: string): Transfer[] {
+export function parseSet(json: string): SetElement[] {
   const { nftables } = JSON.parse(json) as Listing;
   const elements = nftables.flatMap(({ set }) => set?.elem ?? []);
   return elements.map(({ elem: { val, counter } }) => {
-    const [source, destination, name] = val.concat;
-    const protocol = typeof name === 'number' ? name : (NUMBERS[name] ?? Number(name));
+    const [source, destination, ...rest] = val.concat.map(String) as [string, string, ...string[]];
+    const name = rest.at(-1)!;
+    const seenAs = rest.length > 1 ? rest[0] : undefined;
+    const protocol = NUMBERS[name] ?? Number(name);
     if (!Number.isInteger(protocol)) throw new Error(`nft names the protocol ${name}, which is not known here`);
-    return { source, destination, protocol, ...counter };
+    return { source, destination, protocol, ...counter, ...(seenAs !== undefined && { seenAs }) };
   });
 }
