@@ -10,13 +10,14 @@ const DEBIAN = join(LAB, 'debian');
 /** Another apt may be at work, as on a machine that was just started. */
 const APT = ['-o', 'DPkg::Lock::Timeout=120', '-o', 'Acquire::Retries=3', '-o', 'APT::Sandbox::User=root'];
 
-function command(name, args, options = {}) {
+/** Runs a command of the system to its end, in plain English. */
+export function command(name, args, options = {}) {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' };
   return spawnSync(name, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env, ...options });
 }
 
 /** Runs apt-get, and where that fails once more with fresh package lists. */
-function aptGet(what, args, options) {
+export function aptGet(what, args, options) {
   if (command('apt-get', [...APT, ...args], options).status === 0) return;
   say('refreshing the package lists (apt-get update)');
   const update = command('apt-get', [...APT, 'update']);

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { ensureBinaries, ensurePackages } from './debian.mjs';
 import { ensureKubernetesTools } from './kubernetes.mjs';
+import { ensureMachine } from './machine.mjs';
 import { SetupError, say } from './say.mjs';
 import { VERBS } from './verbs.mjs';
 import { childEnvironment, ensureWorkspace, ROOT } from './workspace.mjs';
@@ -41,10 +42,11 @@ async function main([name, ...args]) {
   const verb = VERBS[name];
   if (verb === undefined)
     throw new SetupError(`unknown verb ${name}: one of ${Object.keys(VERBS).join(', ')}`, EXIT_USAGE);
-  const { packages = [], binaries = [], kubernetes = false, root = false, steps } = verb(args);
+  const { packages = [], binaries = [], kubernetes = false, machine, root = false, steps } = verb(args);
   if (root && process.getuid() !== 0) throw new SetupError(root);
   ensurePackages(packages, { optional: !root });
   ensureBinaries(binaries);
+  if (machine !== undefined) ensureMachine(machine);
   ensureWorkspace();
   if (kubernetes) ensureKubernetesTools();
   let worst = 0;

@@ -15,6 +15,8 @@ const FAKE_CLOCK = 'libfaketime';
 const CONTAINERS = ['buildah', 'debootstrap', 'netavark', 'podman', 'runc', 'util-linux'];
 /** What draws a page and makes the picture small: for `npm run picture`. */
 const BROWSER = ['chromium', 'fonts-inter', 'pngquant'];
+/** What boots another kernel. What runs there is unpacked, not installed: `machine.mjs`. */
+const MACHINE = ['kmod', 'qemu-system-x86', 'xz-utils'];
 const DATABASES = ['prometheus', 'victoria-metrics'];
 
 const NODE_FLAGS = ['--conditions=source', '--disable-warning=ExperimentalWarning'];
@@ -39,6 +41,12 @@ const daemon = (name, args) => {
 };
 
 const needsRoot = (what) => `${what} needs root: it makes network namespaces. Run it as root`;
+
+/** The value of an option, given as `--option VALUE` or `--option=VALUE`. */
+function optionOf(args, option) {
+  const at = args.indexOf(option);
+  return at < 0 ? args.find((word) => word.startsWith(`${option}=`))?.slice(option.length + 1) : args[at + 1];
+}
 
 /** By tier: which files, and how they may run. */
 const TIERS = {
@@ -121,6 +129,12 @@ export const VERBS = {
     packages: [...WORLD, FAKE_CLOCK],
     binaries: ['victoria-metrics'],
     steps: [program('tools/src/truth/main.ts', args)],
+  }),
+  worlds: (args) => ({
+    root: needsRoot('another kernel'),
+    packages: [...WORLD, ...MACHINE],
+    machine: optionOf(args, '--kernel') ?? '6.1',
+    steps: [program('tools/src/worlds/main.ts', args)],
   }),
   bench: (args) => ({
     root: needsRoot('the bench'),

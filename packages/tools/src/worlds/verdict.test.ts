@@ -1,0 +1,61 @@
+import { expect, test } from '@jest/globals';
+import type { CaseResult } from './case.ts';
+import { reportLines, verdictOf } from './verdict.ts';
+
+/** What the ends of a transfer counted, and what egressd did. */
+type Counted = readonly [kernel: number, database: number];
+
+function result(
+  expected: CaseResult['expected'],
+  counted: readonly Counted[],
+  more: Partial<CaseResult> = {},
+): CaseResult {
+  const rows = counted.map(([kernel, database]) => ({
+    ...{ node: 'n', source: '10.10.1.2', destination: '10.10.1.3', protocol: 6, direction: 'tx' as const },
+    bytes: { kernel, database },
+    packets: { kernel: 1, database: 1 },
+  }));
+  return { ...{ world: 'w', name: 'n', expected, rows, blindSpots: [], metrics: '', warnings: [] }, ...more };
+}
+
+const MISSING = { missing: 'flowtable' };
+
+test.each<[string, boolean, CaseResult]>([
+  ['every row agrees', true, result('exact', [[10, 10]])],
+  ['a row is too low', false, result('exact', [[10, 9]])],
+  ['a row is too high', false, result('exact', [[10, 11]])],
+  ['nothing was transferred', false, result('exact', [])],
+  ['bytes are missing, as they have to be', true, result(MISSING, [[10, 4]])],
+  ['no byte is missing where some pass conntrack by', false, result(MISSING, [[10, 10]])],
+  [
+    'one row lacks bytes and another has too many',
+    false,
+    result(MISSING, [
+      [10, 4],
+      [10, 11],
+    ]),
+  ],
+  ['the case failed', false, result('exact', [[10, 10]], { error: 'no such link' })],
+])('%s: %s', (_, good, of) => {
+  expect(verdictOf(of).good).toBe(good);
+});
+
+test('rows that differ are named, and what the collector reports', () => {
+  const spot = 'egressd_collector_blind_spot{reason="flowtable"} 1';
+  expect(
+    reportLines(
+      result(
+        MISSING,
+        [
+          [10, 10],
+          [10, 4],
+        ],
+        { blindSpots: [spot] },
+      ),
+      false,
+    ),
+  ).toEqual([
+    `ok     w: n: MISSING 6 of 20 bytes, in 1 of 2 rows; the collector reports ${spot}`,
+    '    10.10.1.2 > 10.10.1.3 TCP: ends 10, egressd 4, missing 6',
+  ]);
+});
