@@ -2,6 +2,10 @@ import { parseSet } from '@egressd/world/reference/reference';
 import { sumTransfers, type Transfer, type Transfers } from '@egressd/world/reference/transfers';
 import { INTERNET, nft, onNode, POD_NAMES, PODS } from './node.ts';
 
+/** ICMP errors belong to another connection, and conntrack does not count them. */
+const ERRORS = 'destination-unreachable, source-quench, redirect, time-exceeded, parameter-problem';
+const COUNT = `icmp type { ${ERRORS} } return; update @v4 { ip saddr . ip daddr . meta l4proto };`;
+
 /**
  * The reference: what comes to a pod and what leaves it, counted in the pod itself, where no flowtable, switch or IPVS is. On the way in
  * before, on the way out at the same place, in front of everything else.
@@ -9,8 +13,8 @@ import { INTERNET, nft, onNode, POD_NAMES, PODS } from './node.ts';
 const RULES = `flush ruleset
 table inet ends {
   set v4 { type ipv4_addr . ipv4_addr . inet_proto; flags dynamic; counter; size 65536; }
-  chain in { type filter hook prerouting priority raw; update @v4 { ip saddr . ip daddr . meta l4proto }; }
-  chain out { type filter hook output priority raw; update @v4 { ip saddr . ip daddr . meta l4proto }; }
+  chain in { type filter hook prerouting priority raw; ${COUNT} }
+  chain out { type filter hook output priority raw; ${COUNT} }
 }`;
 
 export const LOAD_ENDS = POD_NAMES.map((pod) => nft(RULES, pod)).join('');
