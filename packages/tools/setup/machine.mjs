@@ -1,5 +1,5 @@
 // What a virtual machine with a kernel of Debian needs: the kernel and programs, unpacked and not installed.
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { aptGet, command } from './debian.mjs';
 import { SetupError, say } from './say.mjs';
@@ -8,20 +8,14 @@ import { LAB } from './workspace.mjs';
 const FOLDER = join(LAB, 'worlds');
 /** What the guest runs beside the machine's own programs. Their services must not start here. */
 const PROGRAMS = ['openvswitch-switch', 'ipvsadm'];
-/** By version: where Debian has that kernel; empty: where the machine's own packages come from. */
-const KERNELS = {
-  6.1: '',
-  6.12: 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm-backports main\n',
-};
+/** Debian 12's own. */
+const KERNELS = ['6.1'];
 
 /** Unpacks what one kernel and the guest's programs need into `.lab/worlds`. */
 export function ensureMachine(kernel) {
-  if (!Object.hasOwn(KERNELS, kernel)) {
-    const known = Object.keys(KERNELS).join(', ');
-    throw new SetupError(`no kernel ${kernel}: one of ${known}`, 2);
-  }
+  if (!KERNELS.includes(kernel)) throw new SetupError(`no kernel ${kernel}: one of ${KERNELS.join(', ')}`, 2);
   once(join(FOLDER, 'packages'), (folder) => fetchPrograms(folder));
-  once(join(FOLDER, `linux-${kernel}`), (folder) => fetchKernel(folder, kernel, KERNELS[kernel]));
+  once(join(FOLDER, `linux-${kernel}`), (folder) => fetchKernel(folder, kernel));
 }
 
 /** Fills a folder that is not there, whole or not at all. */
@@ -46,31 +40,18 @@ function fetchPrograms(folder) {
   mergeIntoUsr(folder);
 }
 
-function fetchKernel(folder, kernel, source) {
-  const apt = source === '' ? [] : ownSource(kernel, source);
-  const depends = command('apt-cache', [...apt, 'depends', 'linux-image-amd64']).stdout ?? '';
+function fetchKernel(folder, kernel) {
+  const depends = command('apt-cache', ['depends', 'linux-image-amd64']).stdout ?? '';
   const name = new RegExp(`linux-image-${kernel.replace('.', '\\.')}\\.\\S+`).exec(depends)?.[0];
   if (name === undefined) throw new SetupError(`Debian has no linux-image-amd64 of ${kernel} here: apt-get update?`);
   say(`fetching ${name} from Debian (unpacked, not installed)`);
   const archives = join(FOLDER, 'download');
   mkdirSync(archives, { recursive: true });
-  aptGet('fetching', [...apt, 'download', name], { cwd: archives });
+  aptGet('fetching', ['download', name], { cwd: archives });
   unpackAll(archives, folder);
   const version = readdirSync(join(folder, 'lib/modules'))[0];
   const made = command('depmod', ['-b', folder, version]);
   if (made.status !== 0) throw new SetupError(`depmod failed: ${made.stderr}`);
-}
-
-/** Options of apt for packages that the machine itself does not get from there. */
-function ownSource(kernel, source) {
-  const lists = join(FOLDER, `lists-${kernel}`);
-  mkdirSync(join(lists, 'partial'), { recursive: true });
-  writeFileSync(join(lists, 'sources.list'), source);
-  const own = { 'Dir::Etc::sourcelist': join(lists, 'sources.list'), 'Dir::Etc::sourceparts': '-' };
-  const options = Object.entries({ ...own, 'Dir::State::lists': lists, 'APT::Default-Release': '*-backports' });
-  const apt = options.flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  aptGet('listing packages', [...apt, 'update']);
-  return apt;
 }
 
 function unpackAll(archives, folder) {

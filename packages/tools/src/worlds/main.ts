@@ -4,7 +4,6 @@
  *
  *   npm run worlds                  all of them
  *   npm run worlds -- ovs           one
- *   ... --kernel 6.12               another kernel of Debian's
  *   ... --accel kvm                 faster, where the machine has it
  *   ... --metrics                   prints the collector's metrics of each case too
  */
@@ -21,7 +20,7 @@ import { reportLines, verdictOf } from './verdict.ts';
 import { WORLDS } from './worlds.ts';
 
 const USAGE = `npm run worlds [-- NAME...]   ${Object.keys(WORLDS).join(', ')}; without a name all
-  --kernel 6.1|6.12          another kernel of Debian's
+  --kernel 6.1               the kernel: Debian 12's
   --accel tcg|kvm            kvm is faster, where the machine has it
   --metrics                  prints the collector's metrics of each case too`;
 const EXIT_FAILED = 1;
