@@ -136,7 +136,13 @@ describe('files in drawings', () => {
 
 describe('options of tools', () => {
   /** The programs of verbs that have options of their own. */
-  const PROGRAMS: Readonly<Record<string, string>> = { demo: 'demo', soak: 'soak', fuzz: 'fuzz', images: 'images', worlds: 'worlds' };
+  const PROGRAMS: Readonly<Record<string, string>> = {
+    demo: 'demo',
+    soak: 'soak',
+    fuzz: 'fuzz',
+    images: 'images',
+    worlds: 'worlds',
+  };
 
   test.each(each)('%s', (_, document) => {
     const unknown = [...commands(document), ...inlineCode(document)].flatMap((command) => {
