@@ -23,6 +23,11 @@ would make an upgrade impossible.
 {{- printf "%s-exporter" (include "egressd.fullname" . | trunc 54 | trimSuffix "-") }}
 {{- end }}
 
+{{/* Of the whole cluster: a release of the same name in another namespace has its own. No namespace has a colon in its name. */}}
+{{- define "egressd.exporter.clusterRoleName" -}}
+{{ .Release.Namespace }}:{{ include "egressd.exporter.fullname" . }}
+{{- end }}
+
 {{/* Also the name of a CronJob, which may have 52 characters. */}}
 {{- define "egressd.certificates.fullname" -}}
 {{- printf "%s-certificates" (include "egressd.fullname" . | trunc 39 | trimSuffix "-") }}

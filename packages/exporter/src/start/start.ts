@@ -18,7 +18,7 @@ import { BatchOffsets } from '../state/batch-offsets.ts';
 import { TrafficExposition } from '../web/traffic-exposition.ts';
 import { followOwners, ownerSources, watchNodes } from './owners.ts';
 import { resumeSinks, sinkDeliveries } from './sinks.ts';
-import { checkpointStore, lockStateDirectory, restoreIpHistory } from './state.ts';
+import { checkpointStore, restoreIpHistory, stateDirectoryLock } from './state.ts';
 
 /** Of the time that a stop may take: for the sinks to take the last snapshot, and for the streams to end. A last checkpoint comes between. */
 const LAST_DELIVERY_MS = 5_000;
@@ -71,15 +71,16 @@ export async function startExporter({ flags, config, environment, log, lifecycle
   progress.on('accepted', (sink, accepted) => exporter.accepted(sink, accepted, streams));
   progress.on('saved', () => exporter.commit(streams));
 
+  const lock = stateDirectoryLock(flags, log);
   const http = await startHttp({
     port: flags.httpListenPort,
     registry,
-    ready: () => notReady(exporter, streams),
+    ready: () => [lock.notReady(), ...notReady(exporter, streams)].filter((reason) => reason !== undefined),
     extraMetrics: () => exposition?.text() ?? [],
   });
   lifecycle.onStop('http', () => http.close());
 
-  await lockStateDirectory(flags, log, lifecycle);
+  await lock.acquire(lifecycle);
   await restoreIpHistory(flags, owners, log, registry, lifecycle);
   const checkpoint = await state?.load();
   const totals = checkpoint === undefined ? undefined : exporter.restore(checkpoint);

@@ -18,16 +18,34 @@ export function checkpointStore(
   return new CheckpointStore({ folder: stateDir, ephemeral: stateEphemeral, onChange, registry, log });
 }
 
-/** Before anything is read there. Two exporters with one directory would each take the other's totals for their own. */
-export async function lockStateDirectory({ stateDir }: ExporterFlags, log: Log, lifecycle: Lifecycle): Promise<void> {
-  if (stateDir === undefined) return;
+/** The lock of `-state-dir`. Two exporters with one directory would each take the other's totals for their own. */
+interface StateDirectoryLock {
+  /** Before anything is read there; an exporter that ends is waited for. @throws Locked where it does not end in time */
+  acquire(lifecycle: Lifecycle): Promise<void>;
+  /** Why the exporter cannot be ready; undefined: the directory is its own, or there is none. */
+  notReady(): string | undefined;
+}
+
+export function stateDirectoryLock({ stateDir }: ExporterFlags, log: Log): StateDirectoryLock {
+  let reason =
+    stateDir === undefined ? undefined : 'it waits for the exporter before it to release the state directory';
+  return {
+    notReady: () => reason,
+    acquire: async (lifecycle) => {
+      if (stateDir !== undefined) await lockOrWarn(stateDir, log, lifecycle);
+      reason = undefined;
+    },
+  };
+}
+
+async function lockOrWarn(folder: string, log: Log, lifecycle: Lifecycle): Promise<void> {
   try {
-    const lock = await lockFolder(stateDir);
+    const lock = await lockFolder(folder);
     lifecycle.onStop('lock of the state directory', () => lock.release());
   } catch (error) {
     if (error instanceof Locked) throw error;
     const advice = 'make sure that no other exporter uses it';
-    log.warn('cannot lock the state directory', { folder: stateDir, error: String(error), advice });
+    log.warn('cannot lock the state directory', { folder, error: String(error), advice });
   }
 }
 
