@@ -70,6 +70,21 @@ describe('a pod', () => {
     expect(since(running('2026-01-02T09:00:00Z', restarted))).toBe('2026-01-02T03:05:00.000Z');
   });
 
+  test.each<[string, object[], string]>([
+    [
+      'the first start of a container',
+      [{ running: { startedAt: '2026-01-02T03:04:50Z' } }],
+      '2026-01-02T03:04:50.000Z',
+    ],
+    ['of one that has ended', [{ terminated: { startedAt: '2026-01-02T03:04:40Z' } }, {}], '2026-01-02T03:04:40.000Z'],
+    ['none has started', [{ waiting: {} }], '2026-01-02T03:04:05.000Z'],
+  ])('without the condition (up to 1.28): %s', (_, states, expected) => {
+    const containerStatuses = states.map((state) => ({ state, restartCount: 0 }));
+    expect(new Date(pod({}, { containerStatuses }).pod.fromMs!).toISOString()).toBe(expected);
+    const restarted = containerStatuses.map((one) => ({ ...one, restartCount: 1 }));
+    expect(pod({}, { containerStatuses: restarted }).pod.fromMs).toBe(START_MS);
+  });
+
   test('on the host network it has none of its own', () => {
     expect(pod({ hostNetwork: true }).pod).toMatchObject({ hostNetwork: true, addresses: [] });
   });

@@ -47,21 +47,25 @@ export function readPod(object: unknown): PodFacts | undefined {
  * Since when the pod has its addresses. The kubelet accepts a pod (`startTime`) before its sandbox is made, and volumes may take long in
  * between, while another pod still has the address. The condition PodReadyToStartContainers (1.29 and newer) has the time of the sandbox,
  * and no container sends a byte before; but up to 1.35 it turns true only once all containers have started, so the first start of a
- * container counts where it is earlier. Without the condition, `startTime` has to do.
+ * container counts where it is earlier, or where there is no such condition yet. Without either, or where a container was started again,
+ * `startTime` has to do.
  */
 function networkSince(status: Readonly<Record<string, unknown>>): number | undefined {
   const ready = asList(status.conditions)
     .map(asMap)
     .find(({ type, status: is }) => type === 'PodReadyToStartContainers' && is === 'True');
   const readyMs = asTime(ready?.lastTransitionTime);
-  if (readyMs === undefined) return asTime(status.startTime);
-  const containers = [...asList(status.initContainerStatuses), ...asList(status.containerStatuses)];
-  // The state, not the last one: that is of a container which was restarted.
-  const states = containers.map((one) => asMap(asMap(one).state));
-  const starts = states.map(
-    (state) => asTime(asMap(state.running).startedAt) ?? asTime(asMap(state.terminated).startedAt),
-  );
-  return Math.min(readyMs, ...starts.filter((start) => start !== undefined));
+  const containers = [...asList(status.initContainerStatuses), ...asList(status.containerStatuses)].map(asMap);
+  const starts = containers.map(startOf).filter((start) => start !== undefined);
+  if (readyMs !== undefined) return Math.min(readyMs, ...starts);
+  const restarted = containers.some(({ restartCount }) => typeof restartCount === 'number' && restartCount > 0);
+  return starts.length === 0 || restarted ? asTime(status.startTime) : Math.min(...starts);
+}
+
+/** Of the state, not the last one: that is of a container which was restarted. */
+function startOf(container: Readonly<Record<string, unknown>>): number | undefined {
+  const { running, terminated } = asMap(container.state);
+  return asTime(asMap(running).startedAt) ?? asTime(asMap(terminated).startedAt);
 }
 
 /** When the last of all containers ended; undefined while one runs or waits. */

@@ -1,7 +1,7 @@
 import type { PodDescription } from '@egressd/world/api-server/objects';
 import { NODE_A } from '@egressd/world/network/layout';
-import { bytesOf, compareWithGuests, type Guest, readReferences, settle } from '../guests.ts';
-import type { Context, Row } from '../row.ts';
+import { bytesByPod, bytesOf, compareWithGuests, type Guest, readReferences, settle } from '../guests.ts';
+import type { Context, Expectation, Row } from '../row.ts';
 import { misattributed, visit } from '../visits.ts';
 
 /** Two reads lie so far apart: a Job has long ended when its last bytes are read. */
@@ -24,6 +24,51 @@ async function runJob(context: Context, name: string): Promise<void> {
   command('pod', { ...described(name), phase: 'Succeeded', startedMs: Date.now() - 5000, finishedMs: Date.now() });
   await pause(random.between(0, 300));
   command('delete', described(name));
+}
+
+/** What lies between a Job's first bytes and its kubelet's report of it. */
+const REPORT_MS = 1500;
+/** A Job that lasts so long has reads of its own. */
+const LONG_MS = 3 * READ_INTERVAL.ms;
+
+/** Runs a Job that is reported late. */
+async function runLateJob(context: Context, name: string): Promise<void> {
+  const { daemons, pause, random } = context;
+  const report = (more: object) =>
+    daemons.apiServer?.writeLine(`pod ${JSON.stringify({ ...described(name), startedMs, ...more })}`);
+  const startedMs = Date.now();
+  for (let reported = false; Date.now() < startedMs + LONG_MS; ) {
+    await visit(context, JOB.address, 1);
+    if (!reported && Date.now() >= startedMs + REPORT_MS) {
+      report({});
+      reported = true;
+    }
+    await pause(random.between(50, 200));
+  }
+  report({ phase: 'Succeeded', finishedMs: Date.now() });
+}
+
+/** Less than a read lies between each Job and the next one. */
+async function jobsAtOnce(context: Context): Promise<Expectation> {
+  const { world, daemons, pause, random } = context;
+  await settle(world, JOB);
+  const kernel = new Map<string, number>();
+  let before = 0;
+  for (const name of RUNS) {
+    await runLateJob(context, name);
+    await pause(random.between(300, 900));
+    const now = bytesOf(JOB.address, await readReferences(world), NODE_A);
+    kernel.set(name, now - before);
+    before = now;
+  }
+  const wrong = async () => {
+    const pods = await bytesByPod(daemons, JOB.address);
+    const most = RUNS.find((name) => (pods.get(name) ?? 0) > kernel.get(name)!);
+    if (most !== undefined) return `${most} has ${pods.get(most)} bytes, and moved ${kernel.get(most)}`;
+    const none = RUNS.find((name) => !pods.has(name));
+    return none === undefined ? undefined : `${none} has none of its bytes`;
+  };
+  return { compare: () => compareWithGuests(world, daemons, [{ node: NODE_A, address: JOB.address }]), wrong };
 }
 
 export const JOB_ROWS: readonly Row[] = [
@@ -50,5 +95,12 @@ export const JOB_ROWS: readonly Row[] = [
         wrong: () => misattributed(context, JOB.address, kernel),
       };
     },
+  },
+  {
+    name: 'jobs-at-once',
+    does: 'Jobs follow each other on one address within less than a read, each reported after it has sent: none has bytes of another.',
+    worlds: ['routed'],
+    daemons: { owners: 'kubernetes', readInterval: READ_INTERVAL.text },
+    fault: jobsAtOnce,
   },
 ];
