@@ -1,6 +1,7 @@
 import type { Log } from '@egressd/daemon/log';
 import type { ConnectionBlock } from './record.ts';
 import {
+  type BlindSpots,
   type ConntrackSource,
   type ConntrackSysctls,
   type DestroyListener,
@@ -118,6 +119,10 @@ export class ChosenSource implements ConntrackSource {
 
   table(): TableState | undefined {
     return this.#current?.table?.();
+  }
+
+  async blindSpots(): Promise<BlindSpots | undefined> {
+    return this.#current?.blindSpots?.();
   }
 
   async nodeAddresses(): Promise<Uint8Array[]> {

@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { ChosenSource } from './choose.ts';
 import type {
+  BlindSpots,
   ConntrackSource,
   ConntrackSysctls,
   EventLossReport,
@@ -216,4 +217,19 @@ export function createSourceMetrics(registry: Registry, source: Pick<ChosenSourc
       if (source.unusable !== undefined) this.set({ ...source.unusable }, 1);
     },
   });
+}
+
+/** Registers what passes conntrack by. @returns records what was found */
+export function createBlindSpotMetrics(registry: Registry): (found: BlindSpots) => void {
+  const gauge = new Gauge({
+    name: 'egressd_collector_blind_spot',
+    help: '1 where the kernel shows traffic that passes conntrack by and is not counted, by reason; the log says what to do. bridge: pods on a bridge without net.bridge.bridge-nf-call-iptables=1; ipvs: Services of IPVS without net.ipv4.vs.conntrack=1. Missing: not known.',
+    labelNames: ['reason'] as const,
+    registers: [registry],
+  });
+  return (found) => {
+    for (const [reason, what] of Object.entries(found))
+      if (what === undefined) gauge.remove({ reason });
+      else gauge.set({ reason }, what.length > 0 ? 1 : 0);
+  };
 }

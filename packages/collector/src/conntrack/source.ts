@@ -68,6 +68,12 @@ export interface TableState {
   readonly statistics: Readonly<Record<TableStatistic, number>> | undefined;
 }
 
+/** What passes conntrack by on a node, and is not counted. */
+export const BLIND_SPOTS = ['bridge', 'ipvs'] as const;
+export type BlindSpot = (typeof BLIND_SPOTS)[number];
+/** What of the node each concerns (names of bridges or sysctls). Empty: conntrack sees all of it; undefined: not known. */
+export type BlindSpots = Readonly<Record<BlindSpot, readonly string[] | undefined>>;
+
 /** Columns of `/proc/net/stat/nf_conntrack` that count traffic without an entry. */
 export const TABLE_STATISTICS = ['invalid', 'insert_failed', 'drop', 'early_drop'] as const;
 export type TableStatistic = (typeof TABLE_STATISTICS)[number];
@@ -139,6 +145,8 @@ export interface ConntrackSource {
   sysctls(): ConntrackSysctls;
   /** Reads how full the table is anew. Missing, or undefined: this source does not know. */
   table?(): TableState | undefined;
+  /** Looks anew for traffic that passes the source by. Missing, or undefined: this source cannot tell. */
+  blindSpots?(): Promise<BlindSpots | undefined>;
   /** Addresses of the node that the source reads, 16 bytes each: changes with its interfaces. */
   nodeAddresses(): Promise<Uint8Array[]>;
   close(): Promise<void>;

@@ -6,7 +6,7 @@ import { createRegistry } from '@egressd/daemon/metrics';
 import { clientTls } from '@egressd/daemon/tls';
 import { VERSION } from '@egressd/daemon/version';
 import { Collector } from '../collector.ts';
-import { createSourceMetrics } from '../conntrack/metrics.ts';
+import { createBlindSpotMetrics, createSourceMetrics } from '../conntrack/metrics.ts';
 import { logBlock } from '../dump-ct.ts';
 import type { CollectorFlags } from '../flags.ts';
 import { createCollectorMetrics } from '../metrics.ts';
@@ -15,6 +15,7 @@ import type { StateDirectory } from '../state/directory.ts';
 import { openState } from '../state/open.ts';
 import { OUTBOX_BYTES, Outbox } from '../stream/outbox.ts';
 import { Stream } from '../stream/stream.ts';
+import { followBlindSpots } from './blind-spots.ts';
 import { followNodeAddresses } from './node-addresses.ts';
 import { networkNamespace, nodeIdentity } from './node-identity.ts';
 import { openSource } from './open-source.ts';
@@ -36,6 +37,8 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
   lifecycle.onStop('conntrack', () => source.close());
   createSourceMetrics(registry, source);
   warnAboutSysctls(source, flags.conntrackEvents, log);
+  const blindSpots = await followBlindSpots(source, log, createBlindSpotMetrics(registry));
+  lifecycle.onStop('blind spots', blindSpots.stop);
   const addresses = await followNodeAddresses({ source, log, registry });
   lifecycle.onStop('addresses', addresses.stop);
 

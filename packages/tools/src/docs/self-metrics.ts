@@ -1,4 +1,4 @@
-import { createSourceMetrics } from '@egressd/collector/conntrack/metrics';
+import { createBlindSpotMetrics, createSourceMetrics } from '@egressd/collector/conntrack/metrics';
 import { createCollectorMetrics } from '@egressd/collector/metrics';
 import { createCollectorStateMetrics } from '@egressd/collector/state/metrics';
 import { createCollectorStreamMetrics } from '@egressd/collector/stream/metrics';
@@ -34,6 +34,7 @@ export function collectorRegistry(): Registry {
     sysctls: () => ({ accounting: undefined, timestamps: undefined, events: undefined }),
   });
   createSourceMetrics(registry, { name: 'netfilter', unusable: undefined });
+  createBlindSpotMetrics(registry);
   createCollectorStreamMetrics(registry, new Outbox(), () => false);
   createCollectorStateMetrics(registry);
   clientTls(NO_TLS, LOOPBACK, SILENT, registry);

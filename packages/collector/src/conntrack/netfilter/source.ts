@@ -2,6 +2,7 @@ import { Bug } from '@egressd/flow/bug';
 import { EVENT_BUFFER_BYTES } from '../../native/event-socket.ts';
 import type { ConnectionBlock } from '../record.ts';
 import {
+  type BlindSpots,
   type ConntrackSource,
   type ConntrackSysctls,
   type DestroyListener,
@@ -93,6 +94,12 @@ class NetfilterSource implements ConntrackSource {
   table(): TableState | undefined {
     const { files } = this.#thread;
     return files === undefined ? undefined : readTable(files);
+  }
+
+  async blindSpots(): Promise<BlindSpots> {
+    const answer = await this.#thread.request('blindSpots');
+    if (answer.kind !== 'blindSpots') throw new Bug(`asked for blind spots, got ${answer.kind}`);
+    return answer.found;
   }
 
   async nodeAddresses(): Promise<Uint8Array[]> {

@@ -1,4 +1,4 @@
-import type { EventLossReport, LosslessChange, ReadReport } from '../source.ts';
+import type { BlindSpots, EventLossReport, LosslessChange, ReadReport } from '../source.ts';
 import type { SourceErrorCode } from '../source-error.ts';
 import type { SysctlFiles } from './proc-files.ts';
 
@@ -16,7 +16,7 @@ export interface WorkerOptions {
 export type EventsMode = 'on' | 'off' | 'lossless';
 
 /** What the worker can be asked for. */
-export type Request = 'read' | 'addresses' | 'close';
+export type Request = 'read' | 'addresses' | 'blindSpots' | 'close';
 
 /** To the worker. Requests are answered with the same `id`. */
 export type ToWorker =
@@ -28,6 +28,7 @@ export type ToWorker =
 export type Answer =
   | { readonly kind: 'read'; readonly id: number; readonly report: ReadReport }
   | { readonly kind: 'addresses'; readonly id: number; readonly addresses: Uint8Array[] }
+  | { readonly kind: 'blindSpots'; readonly id: number; readonly found: BlindSpots }
   | { readonly kind: 'closed'; readonly id: number }
   | { readonly kind: 'failed'; readonly id: number; readonly code: SourceErrorCode; readonly message: string };
 

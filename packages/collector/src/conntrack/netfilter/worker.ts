@@ -10,6 +10,7 @@ import { type ConntrackSocket, openConntrackSocket } from '../../native/netlink-
 import { inNamespace } from '../../native/netns.ts';
 import { type AddressSocket, openAddressSocket } from '../node-addresses.ts';
 import { SourceError, type SourceErrorCode } from '../source-error.ts';
+import { blindSpots, type LinkSocket, openLinkSocket, readBlindSpotFiles } from './blind-spots.ts';
 import { BufferPool, sharedBlocks } from './buffer-pool.ts';
 import { type EventDrain, startDrain } from './drain.ts';
 import { probeDump, readAll } from './dump.ts';
@@ -31,6 +32,11 @@ function notAWorker(): never {
   throw new Bug('the worker was not started as one');
 }
 
+/** Runs it in the network namespace that is read. */
+function inReadNamespace<T>(body: () => T): T {
+  return options.namespace === undefined ? body() : inNamespace(options.namespace, body);
+}
+
 function post(message: FromWorker): void {
   port.postMessage(message);
 }
@@ -41,6 +47,7 @@ interface Sockets {
   /** undefined: DESTROY events are off. */
   readonly events: EventSocket | undefined;
   readonly addresses: AddressSocket;
+  readonly links: LinkSocket;
   readonly files: SysctlFiles;
 }
 
@@ -48,16 +55,18 @@ function openAll(): Sockets {
   const conntrack = openConntrackSocket();
   probeDump(conntrack);
   const addresses = openAddressSocket();
+  const links = openLinkSocket();
   const files = openSysctlFiles();
   // Before the first dump: what leaves the table from now on gives an event.
   const events = options.events === 'off' ? undefined : openEventSocket(options.eventBufferBytes);
-  return { conntrack, events, addresses, files };
+  return { conntrack, events, addresses, links, files };
 }
 
-function closeAll({ conntrack, events, addresses, files }: Sockets): void {
+function closeAll({ conntrack, events, addresses, links, files }: Sockets): void {
   conntrack.close();
   events?.close();
   addresses.close();
+  links.close();
   closeSysctlFiles(files);
 }
 
@@ -94,7 +103,7 @@ function serve(sockets: Sockets): void {
 }
 
 async function answer({ sockets, dumpPool, drain }: Readers, kind: Request, id: number): Promise<void> {
-  const { conntrack, addresses, files } = sockets;
+  const { conntrack, addresses, links, files } = sockets;
   switch (kind) {
     case 'read': {
       await drain?.drain();
@@ -105,6 +114,10 @@ async function answer({ sockets, dumpPool, drain }: Readers, kind: Request, id: 
     }
     case 'addresses':
       post({ kind, id, addresses: await addresses.read() });
+      break;
+    case 'blindSpots':
+      // Its files come and go with modules, so they are opened anew, and where the sockets are.
+      post({ kind, id, found: blindSpots(await links.read(), inReadNamespace(readBlindSpotFiles)) });
       break;
     case 'close':
       await stop({ sockets, drain });
@@ -126,8 +139,7 @@ function failure(error: unknown): { code: SourceErrorCode; message: string } {
 try {
   // Threads of libuv's pool keep the namespace of the thread that starts them: they start here, before it is left.
   await stat('/');
-  const { namespace } = options;
-  serve(namespace === undefined ? openAll() : inNamespace(namespace, openAll));
+  serve(inReadNamespace(openAll));
 } catch (error) {
   post({ kind: 'unusable', ...failure(error) });
 }

@@ -30,6 +30,7 @@ export function selectZones(source: ConntrackSource, zones: readonly number[]): 
         }),
     sysctls: () => source.sysctls(),
     table: () => source.table?.(),
+    blindSpots: async () => source.blindSpots?.(),
     nodeAddresses: () => source.nodeAddresses(),
     close: () => source.close(),
   };

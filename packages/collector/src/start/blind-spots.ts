@@ -1,0 +1,45 @@
+import type { Log } from '@egressd/daemon/log';
+import { BLIND_SPOTS, type BlindSpot, type BlindSpots, type ConntrackSource } from '../conntrack/source.ts';
+
+const INTERVAL_MS = 60_000;
+const UNKNOWN: BlindSpots = { bridge: undefined, ipvs: undefined };
+
+const WARNING: Readonly<Record<BlindSpot, { readonly message: string; readonly advice: string }>> = {
+  bridge: {
+    message: 'traffic between pods on a bridge passes conntrack by and is not counted',
+    advice: 'load br_netfilter and set net.bridge.bridge-nf-call-iptables=1 (and bridge-nf-call-ip6tables)',
+  },
+  ipvs: {
+    message: 'traffic through IPVS passes conntrack by and is not counted',
+    advice: 'set net.ipv4.vs.conntrack=1',
+  },
+};
+
+/** Looks for blind spots now and every minute, and logs each change. */
+export async function followBlindSpots(
+  source: Pick<ConntrackSource, 'blindSpots'>,
+  log: Log,
+  record: (found: BlindSpots) => void,
+): Promise<{ stop: () => void }> {
+  let before = UNKNOWN;
+  const look = async () => {
+    // A reading thread that died is logged by the read of connections.
+    const found = (await source.blindSpots?.().catch(() => undefined)) ?? UNKNOWN;
+    for (const reason of BLIND_SPOTS) logChange(reason, before[reason], found[reason], log);
+    before = found;
+    record(found);
+  };
+  await look();
+  const timer = setInterval(look, INTERVAL_MS).unref();
+  return { stop: () => clearInterval(timer) };
+}
+
+function logChange(reason: BlindSpot, before: BlindSpots[BlindSpot], now: BlindSpots[BlindSpot], log: Log): void {
+  const { message, advice } = WARNING[reason];
+  const was = before?.join(' ') ?? '';
+  if (now === undefined) {
+    if (before !== undefined) log.warn('cannot tell any more whether conntrack sees all traffic', { reason });
+  } else if (now.length > 0) {
+    if (now.join(' ') !== was) log.warn(message, { reason, of: now.join(' '), advice });
+  } else if (was !== '') log.info('conntrack sees this traffic now', { reason, of: was });
+}
