@@ -68,12 +68,13 @@ export class IpHistory {
     const list = this.#byAddress.get(key);
     const span = { ipOwner, evidence, fromMs, toMs: Number.POSITIVE_INFINITY };
     if (list === undefined) this.#byAddress.set(key, [span]);
-    else if (!list.some((it) => lasting(it, ipOwner, evidence))) list.push(span);
+    else if (indexOfLasting(list, ipOwner, evidence) === -1) list.push(span);
   }
 
   /** The ipOwner has the address no more. */
   end(key: string, ipOwner: IpOwner, evidence: Evidence, atMs: number): void {
-    const span = this.#byAddress.get(key)?.find((it) => lasting(it, ipOwner, evidence));
+    const list = this.#byAddress.get(key) ?? [];
+    const span = list[indexOfLasting(list, ipOwner, evidence)];
     if (span !== undefined) span.toMs = Math.max(atMs, span.fromMs);
   }
 
@@ -141,8 +142,13 @@ export class IpHistory {
   }
 }
 
-function lasting(span: OwnershipSpan, ipOwner: IpOwner, evidence: Evidence): boolean {
-  return span.ipOwner === ipOwner && span.evidence === evidence && span.toMs === Number.POSITIVE_INFINITY;
+/** A plain loop: hundreds of nodes may have the same address, and each begins and ends. */
+function indexOfLasting(list: readonly OwnershipSpan[], ipOwner: IpOwner, evidence: Evidence): number {
+  for (let i = list.length - 1; i >= 0; i--) {
+    const span = list[i]!;
+    if (span.ipOwner === ipOwner && span.evidence === evidence && span.toMs === Number.POSITIVE_INFINITY) return i;
+  }
+  return -1;
 }
 
 /** The start of the time and every moment within it at which something begins or ends: in between nothing changes. */

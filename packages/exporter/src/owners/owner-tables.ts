@@ -69,9 +69,10 @@ export class OwnerTables {
     fromMs: number,
     atMs: number,
   ): void {
-    const kept = new Set(after);
+    // A node may report hundreds of addresses again and again, the same as all others: each has a span for every one of them.
+    const [had, kept] = [new Set(before), new Set(after)];
     for (const key of before) if (!kept.has(key)) this.ipHistory.end(key, ipOwner, evidence, atMs);
-    for (const key of after) this.ipHistory.begin(key, ipOwner, evidence, fromMs);
+    for (const key of after) if (!had.has(key)) this.ipHistory.begin(key, ipOwner, evidence, fromMs);
   }
 }
 
