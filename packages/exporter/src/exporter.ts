@@ -1,5 +1,4 @@
 import { type Log, LogLimiter } from '@egressd/daemon/log';
-import type { NodeHealth } from '@egressd/flow/node-health';
 import type { Registry } from 'prom-client';
 import { Aggregate } from './aggregate/aggregate.ts';
 import type { RestoredTotals } from './aggregate/image.ts';
@@ -98,11 +97,11 @@ export class Exporter {
   }
 
   /** Why a collector is not authorized for its node; undefined: it is. Then its node's addresses are taken. */
-  admit(collector: Collector): string | undefined {
+  admit(collector: Collector, nodeAddresses: readonly Uint8Array[]): string | undefined {
     const { owners, log } = this.#options;
-    const refusal = authorizeNode(owners, collector, this.#now());
+    const refusal = authorizeNode(owners, { ...collector, nodeAddresses }, this.#now());
     if (refusal !== undefined) return refusal;
-    owners.addNodeAddresses(collector.node, collector.nodeAddresses, this.#now());
+    owners.addNodeAddresses(collector.node, nodeAddresses, this.#now());
     if (owners.node(collector.node) === undefined) {
       this.#logLimiter.limit(`unknown node ${collector.node}`, () =>
         log.warn('collector streams for an unknown node, its traffic is given to no pod', {
@@ -115,8 +114,8 @@ export class Exporter {
   }
 
   /** A node's addresses as they are now: they come and go, as a virtual address that moves to another node. */
-  takeAddresses({ node }: Collector, { nodeAddresses }: NodeHealth): void {
-    if (nodeAddresses !== undefined) this.#options.owners.addNodeAddresses(node, nodeAddresses, this.#now());
+  takeAddresses({ node }: Collector, nodeAddresses: readonly Uint8Array[]): void {
+    this.#options.owners.addNodeAddresses(node, nodeAddresses, this.#now());
   }
 
   /** Takes a batch: it is in the totals when this returns, or pending until the pods in it are known. */

@@ -1,5 +1,6 @@
 import type { Range } from '@egressd/flow/address';
 import { type Evidence, IpHistory, type IpOwner, type NodeOwner, type PodOwner } from './ip-history.ts';
+import { KernelAddresses } from './kernel-addresses.ts';
 import type { NodeRecord } from './owners.ts';
 
 /** Before any time. */
@@ -41,7 +42,7 @@ export interface SourceState {
 export class OwnerTables {
   readonly ipHistory = new IpHistory();
   readonly nodes = new Map<string, NodeEntry>();
-  readonly kernelAddresses = new Map<string, readonly string[]>();
+  readonly kernelAddresses = new KernelAddresses();
   readonly sources: ReadonlyMap<string, SourceState>;
   /** Of all sources. */
   clusterRanges: readonly Range[] = [];

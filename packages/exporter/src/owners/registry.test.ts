@@ -309,6 +309,16 @@ describe("addresses from the node's own kernel", () => {
     expect(who(owners, '172.16.0.2', 3000)).toBe('n2');
   });
 
+  test('are nobody’s where hundreds of nodes report them, as those of Services', () => {
+    const owners = start();
+    const names = Array.from({ length: 100 }, (_, i) => `node-${i}`);
+    for (const name of names) owners.source('file').upsertNode(node(name), 1000);
+    for (const [i, name] of names.entries())
+      owners.addNodeAddresses(name, [address('10.96.0.1'), address(`172.16.1.${i}`)], 2000);
+    expect(who(owners, '10.96.0.1', 3000)).toBe('none');
+    expect([who(owners, '172.16.1.0', 3000), who(owners, '172.16.1.99', 3000)]).toEqual(['node-0', 'node-99']);
+  });
+
   test('are not what its stream is checked against', () => {
     const owners = start();
     owners.addNodeAddresses('n2', [address('172.16.0.2')], 2000);

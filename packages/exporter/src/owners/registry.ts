@@ -2,6 +2,7 @@ import { addressKey, inRange, type Range } from '@egressd/flow/address';
 import { Bug } from '@egressd/flow/bug';
 import type { NodeOwner } from './ip-history.ts';
 import type { IpHistoryImage } from './ip-history-image.ts';
+import type { KernelChange } from './kernel-addresses.ts';
 import type { OwnerSource } from './owner-source.ts';
 import { ALWAYS, OwnerTables } from './owner-tables.ts';
 import type { NodeRecord, Owner, Owners, Ownership } from './owners.ts';
@@ -68,25 +69,24 @@ export class OwnerRegistry implements Owners {
 
   /** Takes all addresses of a node, from its own kernel: those that it had before and not now have ended. */
   addNodeAddresses(node: string, addresses: readonly Uint8Array[], atMs: number): void {
-    const { kernelAddresses, nodes } = this.#tables;
-    const before = kernelAddresses.get(node);
-    const keys = addresses.map((bytes) => addressKey(bytes));
-    kernelAddresses.delete(node);
-    kernelAddresses.set(node, keys);
-    const entry = nodes.get(node);
-    const fromMs = before === undefined ? ALWAYS : atMs;
-    if (entry?.record !== undefined)
-      this.#tables.changeAddresses(entry.ipOwner, 'kernel', before ?? [], keys, fromMs, atMs);
-    if (kernelAddresses.size > MAX_KERNEL_ADDRESS_NODES) this.#evictOldestKernelAddresses(atMs);
+    const { kernelAddresses } = this.#tables;
+    const fromMs = kernelAddresses.has(node) ? atMs : ALWAYS;
+    const changes = kernelAddresses.set(
+      node,
+      addresses.map((bytes) => addressKey(bytes)),
+    );
+    for (const change of changes) this.#kernelChanged(change, fromMs, atMs);
+    const { oldest } = kernelAddresses;
+    if (kernelAddresses.size > MAX_KERNEL_ADDRESS_NODES && oldest !== undefined)
+      this.#kernelChanged({ node: oldest, begun: [], ended: kernelAddresses.delete(oldest) }, atMs, atMs);
   }
 
-  #evictOldestKernelAddresses(atMs: number): void {
-    const { kernelAddresses, nodes } = this.#tables;
-    const [[oldest, keys] = []] = kernelAddresses;
-    if (oldest === undefined) return;
-    const evicted = nodes.get(oldest)?.ipOwner;
-    if (evicted !== undefined) this.#tables.changeAddresses(evicted, 'kernel', keys ?? [], [], atMs, atMs);
-    kernelAddresses.delete(oldest);
+  /** They count while the node is declared. */
+  #kernelChanged({ node, begun, ended }: KernelChange, fromMs: number, atMs: number): void {
+    const entry = this.#tables.nodes.get(node);
+    if (entry === undefined) return;
+    const now = entry.record === undefined ? [] : begun;
+    this.#tables.changeAddresses(entry.ipOwner, 'kernel', ended, now, fromMs, atMs);
   }
 
   /** Evicts spans that ended before `nowMs - EVICT_AFTER_MS`. To be called now and then. */

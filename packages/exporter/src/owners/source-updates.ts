@@ -71,7 +71,7 @@ function redeclareNode(tables: OwnerTables, name: string, fromMs: number, atMs: 
   // Which of the restored addresses are those of a source that has not delivered yet is not known.
   const keys = [...new Set([...declared, ...(records.length < declaring.length ? entry.keys : [])])];
   tables.changeAddresses(entry.ipOwner, 'declared', entry.keys, keys, fromMs, atMs);
-  const fromKernel = tables.kernelAddresses.get(name) ?? [];
+  const fromKernel = tables.kernelAddresses.get(name);
   if (declaring.length === 0) tables.changeAddresses(entry.ipOwner, 'kernel', fromKernel, [], atMs, atMs);
   else if (entry.record === undefined && record !== undefined)
     tables.changeAddresses(entry.ipOwner, 'kernel', [], fromKernel, fromMs, atMs);

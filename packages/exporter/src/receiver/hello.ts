@@ -14,7 +14,13 @@ const MAX_EXCLUDED_NAMESPACES = 1024;
 
 /** A Hello, read: a collector, or why it is rejected. */
 type HelloResult =
-  | { readonly kind: 'admitted'; readonly collector: Collector; readonly protocol: number }
+  | {
+      readonly kind: 'admitted';
+      readonly collector: Collector;
+      /** The node's own, from its kernel. Not kept with the stream: there may be hundreds. */
+      readonly nodeAddresses: readonly Uint8Array[];
+      readonly protocol: number;
+    }
   | { readonly kind: 'protocol' | 'invalid'; readonly text: string };
 
 /**
@@ -41,11 +47,10 @@ export function readHello(hello: Hello, peer: string, certificate: CertificateNo
       groupPublicIps: settings?.groupPublicIps ?? false,
       sendTrafficDelta: settings?.sendTrafficDelta,
     },
-    nodeAddresses: nodeAddresses.slice(0, MAX_NODE_ADDRESSES),
     peer: peerAddress(peer),
     certificate,
   };
-  return { kind: 'admitted', collector, protocol };
+  return { kind: 'admitted', collector, nodeAddresses: nodeAddresses.slice(0, MAX_NODE_ADDRESSES), protocol };
 }
 
 function malformationOf({ node, bootId, epoch, version, nodeAddresses, settings }: Hello): string | undefined {

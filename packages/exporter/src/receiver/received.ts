@@ -10,8 +10,6 @@ export interface Collector {
   readonly epoch: string;
   readonly version: string;
   readonly settings: StreamSettings;
-  /** The node's own addresses, from its kernel. */
-  readonly nodeAddresses: readonly Uint8Array[];
   /** Where the stream comes from, without port; undefined where it is not an IP address. */
   readonly peer: Uint8Array | undefined;
   /** For which nodes its certificate is valid. */

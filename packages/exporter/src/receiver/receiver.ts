@@ -54,7 +54,7 @@ export interface ReceiverOptions {
   /** Why no stream is accepted now, as "the inventory is not loaded"; undefined: ready. */
   readonly notReady: () => string | undefined;
   /** Why a collector is not authorized for its node; undefined: it is. */
-  readonly admit: (collector: Collector) => string | undefined;
+  readonly admit: (collector: Collector, nodeAddresses: readonly Uint8Array[]) => string | undefined;
   /** Gets each batch once. When it returns, the batch is applied. It must not throw. */
   readonly onBatch: (batch: ReceivedBatch) => void;
   /** Gets each collector's NodeHealth: after its Hello, and when it has changed. It must not throw. */

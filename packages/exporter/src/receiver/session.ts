@@ -58,7 +58,7 @@ export interface SessionHost {
   /** Why no stream is accepted now. */
   notReady(): string | undefined;
   /** Why this collector is not authorized. */
-  admit(collector: Collector): string | undefined;
+  admit(collector: Collector, nodeAddresses: readonly Uint8Array[]): string | undefined;
   /** The session is its node's stream from now on; an older one is ended. */
   opened(node: string, session: Session): void;
   /** The session has ended. */
@@ -162,7 +162,7 @@ export class Session {
     const admission = readHello(hello, this.#call.getPeer(), this.#certificate);
     if (admission.kind !== 'admitted') return { reason: admission.kind, text: admission.text };
     const { collector, protocol } = admission;
-    const refusal = this.#host.admit(collector);
+    const refusal = this.#host.admit(collector, admission.nodeAddresses);
     if (refusal !== undefined) return { reason: 'refused', text: refusal };
     // First the older stream of the node ends, then its epoch may change: it must not get this one's Ack.
     this.#collector = collector;

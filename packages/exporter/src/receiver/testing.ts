@@ -8,7 +8,6 @@ export function collectorOf(node: string, more: Partial<Collector> = {}): Collec
     epoch: 'epoch',
     version: '',
     settings: { excludeNamespaces: [], groupPublicIps: false, sendTrafficDelta: undefined },
-    nodeAddresses: [],
     peer: undefined,
     certificate: { kind: 'any' },
     ...more,

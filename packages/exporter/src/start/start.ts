@@ -98,10 +98,10 @@ export async function startExporter({ flags, config, environment, log, lifecycle
     offsets,
     streams,
     notReady: () => exporter.notReady(),
-    admit: (collector) => exporter.admit(collector),
+    admit: (collector, nodeAddresses) => exporter.admit(collector, nodeAddresses),
     onBatch: (batch) => exporter.apply(batch),
-    onHealth: (collector, health) => {
-      exporter.takeAddresses(collector, health);
+    onHealth: (collector, { nodeAddresses, ...health }) => {
+      if (nodeAddresses !== undefined) exporter.takeAddresses(collector, nodeAddresses);
       problems.take(collector, health);
     },
     wantOriginalDestination: false,

@@ -1,5 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -8,19 +8,13 @@ import { podObject } from '@egressd/world/api-server/objects';
 import { CertificateFolder } from '@egressd/world/certificates';
 import { daemonCommand } from '@egressd/world/daemons/daemon-command';
 import { stopProcess } from '@egressd/world/network/commands';
+import { listeningPorts, type Resident, residentOf } from './exporter-process.ts';
 
 const PODS = 20_000;
 const PODS_PER_NODE = 100;
 /** What is garbage by then is collected, or counts. */
 const SETTLE_MS = 3000;
 const START_LIMIT_MS = 60_000;
-
-/** Resident memory of the exporter's process, MiB. */
-interface Resident {
-  readonly now: number;
-  /** The most it ever was. */
-  readonly peak: number;
-}
 
 /** What the pods of a large cluster cost the exporter. */
 interface KubeResult {
@@ -117,25 +111,10 @@ async function withExporter<T>(
   const env = cluster === undefined ? rest : { ...rest, ...address };
   const child = spawn(command, words, { stdio: ['ignore', 'ignore', 'pipe'], env });
   try {
-    return await work(await httpPort(child), child.pid!);
+    return await work((await listeningPorts(child)).http, child.pid!);
   } finally {
     await stopProcess(child, 12_000);
   }
-}
-
-/** The port it has taken: its log says so. */
-async function httpPort(child: ChildProcess): Promise<number> {
-  let text = '';
-  child.stderr!.on('data', (chunk: Buffer) => {
-    text += chunk.toString('utf8');
-  });
-  const limit = Date.now() + START_LIMIT_MS;
-  while (Date.now() < limit && child.exitCode === null) {
-    const port = /msg=listening .*http=(\d+)/.exec(text)?.[1];
-    if (port !== undefined) return Number(port);
-    await pause(50);
-  }
-  throw new Error(`the exporter does not start:\n${text}`);
 }
 
 async function known(port: number, pods: number): Promise<void> {
@@ -151,7 +130,5 @@ async function known(port: number, pods: number): Promise<void> {
 async function settled(port: number, pid: number, pods: number): Promise<Resident> {
   await pause(SETTLE_MS);
   await known(port, pods);
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  const mib = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)![1]) / 1024;
-  return { now: mib('VmRSS'), peak: mib('VmHWM') };
+  return residentOf(pid);
 }

@@ -15,6 +15,7 @@ import { benchConntrack } from './conntrack.ts';
 import { benchDecoding } from './decoding.ts';
 import { benchKube } from './kube.ts';
 import { benchMemory } from './memory.ts';
+import { benchNodes } from './nodes.ts';
 import { benchPairs } from './pairs.ts';
 import { benchSeries } from './series.ts';
 import type { Compared } from './side-by-side.ts';
@@ -165,6 +166,20 @@ async function kube(): Promise<void> {
   say(`  ready after ${(readyMs / 1000).toFixed(1)} s`);
 }
 
+async function nodes(): Promise<void> {
+  const { nodes: count, addresses, none, services } = await benchNodes();
+  say(`${count} nodes stream; each reports its own address, or also those of ${grouped(addresses)} Services`);
+  const row = (name: string, { now, peak, medianMs, slowestMs }: typeof none) => [
+    name,
+    ...[now, peak, medianMs, slowestMs].map((value) => value.toFixed(0)),
+  ];
+  const ratios = [services.now / none.now, services.peak / none.peak].map((ratio) => ratio.toFixed(2));
+  table(
+    ['', 'exporter, MiB', 'at the most', '/healthz, median ms', 'slowest'],
+    [row('its own address', none), row('and those of Services', services), ['ratio', ...ratios, '', '']],
+  );
+}
+
 say(`egressd bench: Node.js ${process.version}, kernel ${release()}\n`);
 for (const size of sizes) {
   const connections = await makeConnections(size);
@@ -179,3 +194,4 @@ decoding();
 pairs();
 for (const size of sizes) await state(size);
 await kube();
+await nodes();

@@ -36,7 +36,7 @@ export class ExporterEnd implements AsyncDisposable {
       offsets: this.offsets,
       streams: this.streams,
       notReady: () => undefined,
-      admit: (collector) => authorizeNode(NO_OWNERS, collector, Date.now()),
+      admit: (collector, nodeAddresses) => authorizeNode(NO_OWNERS, { ...collector, nodeAddresses }, Date.now()),
       onBatch: (batch) => this.batches.push(batch),
       onHealth: ({ node }, health) => this.healths.push([node, health]),
       wantOriginalDestination: false,
