@@ -19,8 +19,8 @@ const NLM_F_DUMP_INTR = 0x10;
 /** Global by scope where so configured, but the same on every node. */
 const LINK_LOCAL: readonly Range[] = ['169.254.0.0/16', 'fe80::/10'].map((text) => parseRange(text)!);
 
-/** Interfaces of kube-proxy's IPVS mode and of NodeLocal DNSCache: they hold the cluster's virtual addresses on every node. */
-const OF_SERVICES: ReadonlySet<string> = new Set(['kube-ipvs0', 'nodelocaldns']);
+/** Interfaces of kube-proxy's IPVS mode, of kube-router and of NodeLocal DNSCache: they hold the cluster's virtual addresses on every node. */
+const OF_SERVICES: ReadonlySet<string> = new Set(['kube-ipvs0', 'kube-dummy-if', 'nodelocaldns']);
 
 /** A socket for the addresses of the network namespace that it was opened in. */
 export interface AddressSocket {

@@ -8,6 +8,7 @@ import { freezeBatch } from '@egressd/collector/state/frozen-batch';
 import { Stream } from '@egressd/collector/stream/stream';
 import { parseAddress } from '@egressd/flow/address';
 import { emptyColumns, type FlowColumns } from '@egressd/flow/columns';
+import { MAX_NODE_ADDRESSES } from '@egressd/flow/node-health';
 import { daemonCommand } from '@egressd/world/daemons/daemon-command';
 import { stopProcess } from '@egressd/world/network/commands';
 import { KeptLog } from '@egressd/world/observe';
@@ -16,10 +17,12 @@ import { Registry } from 'prom-client';
 import { listeningPorts, residentOf } from './exporter-process.ts';
 
 const NODES = 500;
-/** What each node's kernel reports where IPVS holds the cluster's Services (kube-ipvs0). */
+/** Of the cluster's Services, on an interface of every node that is not known for it. A collector reports `MAX_NODE_ADDRESSES` at the most. */
 const SERVICE_ADDRESSES = 2000;
 const PODS_PER_NODE = 10;
 const BATCH_EVERY_MS = 5000;
+/** A Service goes, on all nodes at once, every twenty seconds. */
+const ROUNDS_PER_SERVICE = 4;
 const RUN_MS = 40_000;
 /** Longer than egressd takes to end. */
 const END_MS = 12_000;
@@ -83,9 +86,15 @@ async function writeConfig(folder: string): Promise<string> {
 const nodeAddress = (n: number) => `192.168.${n >> 8}.${n & 255}`;
 const podAddress = (n: number, p: number) => `10.${n >> 8}.${n & 255}.${p + 1}`;
 
-/** A node's stream: a batch of its pods to those of the next node every read, and its addresses, of which one has changed. */
+const HEALTHY = { accounting: true, timestamps: true, events: 1, counterDecreases: 0, entriesWithoutCounters: 0 };
+
+/** A node's stream: a batch of its pods to those of the next node every read, and its addresses where they have changed. */
 function startNode(n: number, port: number, services: readonly Uint8Array[]): () => Promise<void> {
-  const addresses = (round: number) => [parseAddress(nodeAddress(n))!, ...services.slice(round % 2)];
+  const addresses = (round: number) =>
+    [parseAddress(nodeAddress(n))!, ...services.slice(Math.floor(round / ROUNDS_PER_SERVICE))].slice(
+      0,
+      MAX_NODE_ADDRESSES,
+    );
   const stream = new Stream({
     address: `127.0.0.1:${port}`,
     credentials: () => credentials.createInsecure(),
@@ -102,10 +111,7 @@ function startNode(n: number, port: number, services: readonly Uint8Array[]): ()
   let round = 0;
   const timer = setInterval(() => {
     const number = ++round;
-    stream.reportHealth({
-      ...{ accounting: true, timestamps: true, events: 1, counterDecreases: 0, entriesWithoutCounters: 0 },
-      nodeAddresses: addresses(round),
-    });
+    if (round % ROUNDS_PER_SERVICE === 0) stream.reportHealth({ ...HEALTHY, nodeAddresses: addresses(round) });
     const now = Date.now();
     stream.send(freezeBatch({ number, fromMs: now - BATCH_EVERY_MS, toMs: now }, rows(n), now));
   }, BATCH_EVERY_MS);

@@ -161,10 +161,12 @@ test('addresses come and go; interfaces that are down or hold Services are not t
   };
   expect(await added('kube-ipvs0', '10.96.0.1/32')).toEqual([]);
   expect(await added('nodelocaldns', '10.96.0.10/32', 'up')).toEqual([]);
+  expect(await added('kube-dummy-if', '10.96.0.11/32', 'up')).toEqual([]);
   expect(await added('cni0', '10.77.9.1/32', 'up')).toEqual(['10.77.9.1']);
   await inside('ip', 'link', 'set', 'cni0', 'down');
   expect(await now()).toEqual(before);
-  for (const name of ['kube-ipvs0', 'nodelocaldns', 'cni0']) await inside('ip', 'link', 'delete', name);
+  for (const name of ['kube-ipvs0', 'nodelocaldns', 'kube-dummy-if', 'cni0'])
+    await inside('ip', 'link', 'delete', name);
 });
 
 test('a connection without counters is counted', async () => {
