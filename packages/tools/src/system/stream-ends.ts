@@ -24,6 +24,8 @@ export class ExporterEnd implements AsyncDisposable {
   readonly batches: ReceivedBatch[] = [];
   /** What was said of nodes' kernels, in order, as `node` and NodeHealth. */
   readonly healths: [node: string, health: NodeHealth][] = [];
+  /** The addresses of nodes that came with each Hello, in order. */
+  readonly admitted: (readonly Uint8Array[])[] = [];
   readonly streams = new OpenStreams();
   readonly receiver: Receiver;
 
@@ -36,7 +38,10 @@ export class ExporterEnd implements AsyncDisposable {
       offsets: this.offsets,
       streams: this.streams,
       notReady: () => undefined,
-      admit: (collector, nodeAddresses) => authorizeNode(NO_OWNERS, { ...collector, nodeAddresses }, Date.now()),
+      admit: (collector, nodeAddresses) => {
+        this.admitted.push(nodeAddresses);
+        return authorizeNode(NO_OWNERS, { ...collector, nodeAddresses }, Date.now());
+      },
       onBatch: (batch) => this.batches.push(batch),
       onHealth: ({ node }, health) => this.healths.push([node, health]),
       wantOriginalDestination: false,

@@ -32,13 +32,13 @@ describe('stream', () => {
     await using collector = new CollectorEnd(exporter.port);
     collector.send();
     await until('the batch', () => exporter.batches.length === 1);
+    expect(exporter.admitted).toEqual([[new Uint8Array(16).fill(7)]]);
     expect(exporter.batches[0]!.collector).toEqual({
       node: 'node-a',
       bootId: 'boot',
       epoch: 'epoch-1',
       version: 'test',
       settings: { excludeNamespaces: ['kube-system'], groupPublicIps: true, sendTrafficDelta: undefined },
-      nodeAddresses: [new Uint8Array(16).fill(7)],
       peer: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 127, 0, 0, 1),
       certificate: { kind: 'any' },
     });
