@@ -38,7 +38,7 @@ function logChange(reason: BlindSpot, before: BlindSpots[BlindSpot], now: BlindS
   const { message, advice } = WARNING[reason];
   const was = before?.join(' ') ?? '';
   if (now === undefined) {
-    if (before !== undefined) log.warn('cannot tell any more whether conntrack sees all traffic', { reason });
+    if (before !== undefined) log.warn('it is not known any more whether conntrack sees all traffic', { reason });
   } else if (now.length > 0) {
     if (now.join(' ') !== was) log.warn(message, { reason, of: now.join(' '), advice });
   } else if (was !== '') log.info('conntrack sees this traffic now', { reason, of: was });

@@ -42,7 +42,7 @@ describe('from the public chart, by server-side apply', () => {
     async (name) => {
       const merged = apply(BEFORE, await strategy(valuesOf(name)));
       expect(refusal(merged)).toBeUndefined();
-      // The old pod is told to end first: a second one never comes on top.
+      // The old pod is asked to end first: a second one never comes on top.
       expect(merged).toEqual({ type: 'RollingUpdate', rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } });
     },
   );
