@@ -23,6 +23,8 @@ const PODS_PER_NODE = 10;
 const BATCH_EVERY_MS = 5000;
 /** A Service goes, on all nodes at once, every twenty seconds. */
 const ROUNDS_PER_SERVICE = 4;
+/** The collectors come within so long, as their backoff spreads them after an exporter's start. */
+const COME_WITHIN_MS = 5000;
 const RUN_MS = 40_000;
 /** Longer than egressd takes to end. */
 const END_MS = 12_000;
@@ -107,15 +109,23 @@ function startNode(n: number, port: number, services: readonly Uint8Array[]): ()
     log: new KeptLog().log,
     registry: new Registry(),
   });
-  stream.start();
   let round = 0;
-  const timer = setInterval(() => {
+  const read = () => {
     const number = ++round;
     if (round % ROUNDS_PER_SERVICE === 0) stream.reportHealth({ ...HEALTHY, nodeAddresses: addresses(round) });
     const now = Date.now();
     stream.send(freezeBatch({ number, fromMs: now - BATCH_EVERY_MS, toMs: now }, rows(n), now));
-  }, BATCH_EVERY_MS);
+  };
+  let timer: NodeJS.Timeout | undefined;
+  const starting = setTimeout(
+    () => {
+      stream.start();
+      timer = setInterval(read, BATCH_EVERY_MS);
+    },
+    (n / NODES) * COME_WITHIN_MS,
+  );
   return async () => {
+    clearTimeout(starting);
     clearInterval(timer);
     await stream.close({ deadlineMs: 0 });
   };
