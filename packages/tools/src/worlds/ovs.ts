@@ -19,11 +19,14 @@ const ANTREA: Zones = { web: 65_520, db: 65_520 };
  *   1  new: translated where it is for the Service, committed in the zone; then 2
  *   2  to a pod: tracked in that pod's zone, then 3       to anywhere else: the node
  *   3  new: committed; out to the pod
+ *
+ * Both drop what their table calls invalid, as here: conntrack counts none of it.
  */
 function flows(zones: Zones): string[] {
   const twoZones = zones.web !== zones.db;
   return [
     'table=0,priority=10,arp,actions=normal',
+    ...[1, 3].map((table) => `table=${table},priority=30,ct_state=+inv+trk,ip,actions=drop`),
     `table=2,priority=0,ip,actions=mod_dl_dst:${GATEWAY.mac},LOCAL`,
     'table=0,priority=10,ip,in_port=LOCAL,actions=resubmit(,2)',
     ...POD_NAMES.flatMap((pod) => {
