@@ -1,5 +1,6 @@
 import { ClockSteps, MACHINE_CLOCKS, warnAboutStep } from '@egressd/daemon/clock-steps';
 import { type Fields, type Log, LogLimiter } from '@egressd/daemon/log';
+import type { BlindSpot } from '@egressd/flow/node-health';
 import type { ConnectionBlock } from './conntrack/record.ts';
 import type { ConntrackSource, EventLossReport, LosslessChange, ReadReport } from './conntrack/source.ts';
 import { FlowTable } from './flow-table/flow-table.ts';
@@ -40,6 +41,8 @@ interface CollectorOptions {
   readonly sinceBoot?: () => number;
   /** The node's own addresses as they are now. */
   readonly nodeAddresses?: () => readonly Uint8Array[];
+  /** What passes conntrack by on the node. */
+  readonly blindSpots?: () => readonly BlindSpot[];
   /** DESTROY events were lost: the next read is to come sooner. */
   readonly readSooner?: () => void;
   /** Gets every block that was read: for `-log-entries`. */
@@ -277,11 +280,12 @@ export class Collector {
 
   /** How this node's kernel counts: the exporter reports it to Kubernetes. */
   #reportHealth({ skipped }: ReadReport): void {
-    const { stream, source, nodeAddresses } = this.#options;
+    const { stream, source, nodeAddresses, blindSpots } = this.#options;
     stream.reportHealth({
       ...source.sysctls(),
       counterDecreases: this.#table.counterDecreases,
       entriesWithoutCounters: skipped.no_counters,
+      ...(blindSpots === undefined ? {} : { blindSpots: blindSpots() }),
       ...(nodeAddresses === undefined ? {} : { nodeAddresses: nodeAddresses() }),
     });
   }

@@ -2,6 +2,10 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { ADDRESS_BYTES } from './address.ts';
 import { DeliverRequestSchema, type NodeHealth as NodeHealthMessage } from './gen/egressd/stream/v1/stream_pb.ts';
 
+/** What may pass conntrack by on a node, and is not counted then: pods on a bridge that netfilter does not see, Services of IPVS. */
+export const BLIND_SPOTS = ['bridge', 'ipvs'] as const;
+export type BlindSpot = (typeof BLIND_SPOTS)[number];
+
 /** What a collector's last read found of its node's kernel (`NodeHealth` of stream.proto). undefined: the kernel does not say. */
 export interface NodeHealth {
   /** `nf_conntrack_acct`. */
@@ -14,6 +18,8 @@ export interface NodeHealth {
   readonly counterDecreases: number;
   /** Entries of the last read without counters: opened before accounting was on. */
   readonly entriesWithoutCounters: number;
+  /** What passes conntrack by; undefined: nothing that is known. */
+  readonly blindSpots?: readonly BlindSpot[];
   /** The node's own addresses as they are now, 16 bytes each; undefined: not reported. */
   readonly nodeAddresses?: readonly Uint8Array[];
 }
@@ -33,6 +39,7 @@ export function encodeNodeHealth(health: NodeHealth): Uint8Array {
     ...(events === undefined ? {} : { events }),
     counterDecreases: BigInt(counterDecreases),
     entriesWithoutCounters: BigInt(entriesWithoutCounters),
+    blindSpots: [...(health.blindSpots ?? [])],
     nodeAddresses: [...(health.nodeAddresses ?? [])],
   };
   return toBinary(DeliverRequestSchema, create(DeliverRequestSchema, { message: { case: 'health', value } }));
@@ -51,8 +58,11 @@ export function readNodeHealth(message: NodeHealthMessage): NodeHealth | undefin
   const { accounting, timestamps, events } = message;
   if (message.nodeAddresses.some((address) => address.length !== ADDRESS_BYTES)) return undefined;
   const nodeAddresses = message.nodeAddresses.slice(0, MAX_NODE_ADDRESSES);
+  // A newer collector may know others.
+  const blindSpots = BLIND_SPOTS.filter((word) => message.blindSpots.includes(word));
   return {
     ...{ accounting, timestamps, events, counterDecreases, entriesWithoutCounters },
+    ...(blindSpots.length === 0 ? {} : { blindSpots }),
     ...(nodeAddresses.length === 0 ? {} : { nodeAddresses }),
   };
 }

@@ -1,3 +1,4 @@
+import type { BlindSpot } from '@egressd/flow/node-health';
 import type { ConnectionBlock } from './record.ts';
 
 /** Why an entry was left out of a read, or of the DESTROY events. */
@@ -68,9 +69,6 @@ export interface TableState {
   readonly statistics: Readonly<Record<TableStatistic, number>> | undefined;
 }
 
-/** What passes conntrack by on a node, and is not counted. */
-export const BLIND_SPOTS = ['bridge', 'ipvs'] as const;
-export type BlindSpot = (typeof BLIND_SPOTS)[number];
 /** What of the node each concerns (names of bridges or sysctls). Empty: conntrack sees all of it; undefined: not known. */
 export type BlindSpots = Readonly<Record<BlindSpot, readonly string[] | undefined>>;
 

@@ -1,5 +1,6 @@
 import type { Log } from '@egressd/daemon/log';
-import { BLIND_SPOTS, type BlindSpot, type BlindSpots, type ConntrackSource } from '../conntrack/source.ts';
+import { BLIND_SPOTS, type BlindSpot } from '@egressd/flow/node-health';
+import type { BlindSpots, ConntrackSource } from '../conntrack/source.ts';
 
 const INTERVAL_MS = 60_000;
 const UNKNOWN: BlindSpots = { bridge: undefined, ipvs: undefined };
@@ -15,12 +16,12 @@ const WARNING: Readonly<Record<BlindSpot, { readonly message: string; readonly a
   },
 };
 
-/** Looks for blind spots now and every minute, and logs each change. */
+/** Looks for blind spots now and every minute, and logs each change. `now`: those that there are. */
 export async function followBlindSpots(
   source: Pick<ConntrackSource, 'blindSpots'>,
   log: Log,
   record: (found: BlindSpots) => void,
-): Promise<{ stop: () => void }> {
+): Promise<{ now: () => readonly BlindSpot[]; stop: () => void }> {
   let before = UNKNOWN;
   const look = async () => {
     // A reading thread that died is logged by the read of connections.
@@ -31,7 +32,8 @@ export async function followBlindSpots(
   };
   await look();
   const timer = setInterval(look, INTERVAL_MS).unref();
-  return { stop: () => clearInterval(timer) };
+  const now = () => BLIND_SPOTS.filter((reason) => (before[reason]?.length ?? 0) > 0);
+  return { now, stop: () => clearInterval(timer) };
 }
 
 function logChange(reason: BlindSpot, before: BlindSpots[BlindSpot], now: BlindSpots[BlindSpot], log: Log): void {

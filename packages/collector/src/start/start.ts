@@ -82,6 +82,7 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
     seed: randomInt(2 ** 32),
     now: Date.now,
     nodeAddresses: addresses.now,
+    blindSpots: blindSpots.now,
     readSooner: () => schedule.readSooner(),
     ...(flags.logEntries && flags.logLevel === 'debug'
       ? { onBlock: (block) => logBlock(block, source.name, log) }

@@ -35,6 +35,7 @@ describe('a problem', () => {
     ['accounting', { accounting: false }, ['accounting_off']],
     ['timestamps', { timestamps: false }, ['timestamps_off']],
     ['entries', { entriesWithoutCounters: 7 }, ['entries_without_counters']],
+    ['blind spots', { blindSpots: ['bridge', 'ipvs'] as const }, ['uncounted_bridge', 'uncounted_ipvs']],
     [
       'all',
       { accounting: false, timestamps: false, entriesWithoutCounters: 1 },

@@ -7,6 +7,8 @@ export const NODE_PROBLEMS = [
   'events_off',
   'counters_zeroed',
   'entries_without_counters',
+  'uncounted_bridge',
+  'uncounted_ipvs',
 ] as const;
 export type NodeProblem = (typeof NODE_PROBLEMS)[number];
 
@@ -86,5 +88,6 @@ function problemsOf({ health, zeroedMs }: KnownNode, nowMs: number): NodeProblem
   if (health.events === 0) found.push('events_off');
   if (zeroedMs !== undefined && nowMs - zeroedMs < ZEROED_MS) found.push('counters_zeroed');
   if (health.entriesWithoutCounters > 0) found.push('entries_without_counters');
+  for (const blindSpot of health.blindSpots ?? []) found.push(`uncounted_${blindSpot}`);
   return found;
 }

@@ -37,7 +37,7 @@ function take(node: string, health: Partial<NodeHealth>): void {
 /** `reason number` of every reason that is not 0. */
 async function shown(): Promise<string[]> {
   const { values } = await registry.getSingleMetric('egressd_exporter_node_problems')!.get();
-  expect(values).toHaveLength(5);
+  expect(values).toHaveLength(7);
   return values.filter(({ value }) => value > 0).map(({ labels, value }) => `${labels.reason} ${value}`);
 }
 
@@ -53,6 +53,18 @@ test('accounting off: a line, a metric, and an event as long as it is so', async
   take('n1', {});
   watch.check();
   expect(reported).toHaveLength(2);
+  expect(await shown()).toEqual([]);
+});
+
+test.each([
+  ['bridge', 'BridgeTrafficNotCounted', 'br_netfilter'],
+  ['ipvs', 'IpvsTrafficNotCounted', 'vs.conntrack=1'],
+] as const)('what passes conntrack by (%s): a line, a metric, and an event', async (blindSpot, reason, advice) => {
+  take('n1', { blindSpots: [blindSpot] });
+  expect(lines).toEqual([expect.stringContaining(advice)]);
+  expect(reported).toMatchObject([{ node: 'n1', reason, message: expect.stringContaining(advice) }]);
+  expect(await shown()).toEqual([`uncounted_${blindSpot} 1`]);
+  take('n1', {});
   expect(await shown()).toEqual([]);
 });
 

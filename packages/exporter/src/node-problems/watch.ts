@@ -38,6 +38,18 @@ const REPORTS: Readonly<Partial<Record<NodeProblem, ProblemReport>>> = {
     line: 'nf_conntrack_events is 0: what a connection moves between the last read that saw it and its end is lost',
     advice: 'run the collector there once with -init (its init container), or set it to 1 with sysctl',
   },
+  uncounted_bridge: {
+    level: 'warn',
+    line: 'traffic between pods on a bridge passes conntrack by and is not counted',
+    advice: 'load br_netfilter and set net.bridge.bridge-nf-call-iptables=1 (and bridge-nf-call-ip6tables) there',
+    event: 'BridgeTrafficNotCounted',
+  },
+  uncounted_ipvs: {
+    level: 'warn',
+    line: 'traffic through IPVS passes conntrack by and is not counted',
+    advice: 'set net.ipv4.vs.conntrack=1 there',
+    event: 'IpvsTrafficNotCounted',
+  },
 };
 
 interface NodeProblemWatchOptions {
@@ -103,7 +115,7 @@ export function createNodeProblemMetrics(
 ): void {
   new Gauge({
     name: 'egressd_exporter_node_problems',
-    help: 'Nodes whose kernel does not count as it should, by reason, of those whose collector streams; the log names them. accounting_off: bytes of new connections are not counted, timestamps_off: connections may be mistaken, events_off: the last bytes of connections that end are lost: run the collector there once with -init. counters_zeroed: another process zeroed counters in the last ten minutes (conntrack -L -z, another agent), bytes are lost: stop it. entries_without_counters: connections opened before accounting was on, they go as they end.',
+    help: 'Nodes whose kernel does not count as it should, by reason, of those whose collector streams; the log names them. accounting_off: bytes of new connections are not counted, timestamps_off: connections may be mistaken, events_off: the last bytes of connections that end are lost: run the collector there once with -init. counters_zeroed: another process zeroed counters in the last ten minutes (conntrack -L -z, another agent), bytes are lost: stop it. entries_without_counters: connections opened before accounting was on, they go as they end. uncounted_bridge, uncounted_ipvs: that traffic passes conntrack by, see egressd_collector_blind_spot.',
     labelNames: ['reason'] as const,
     registers: [registry],
     collect() {

@@ -114,7 +114,10 @@ describe("what a collector says of its node's kernel", () => {
     collector.stream.reportHealth(fine);
     await until('the first', () => exporter.healths.length === 1);
     collector.stream.reportHealth({ ...fine });
-    const bad = { accounting: false, timestamps: false, events: 2, counterDecreases: 3, entriesWithoutCounters: 4 };
+    const bad = {
+      ...{ accounting: false, timestamps: false, events: 2, counterDecreases: 3, entriesWithoutCounters: 4 },
+      blindSpots: ['ipvs' as const],
+    };
     collector.stream.reportHealth(bad);
     await until('the second', () => exporter.healths.length === 2);
     collector.stream.reportHealth(unknown);
