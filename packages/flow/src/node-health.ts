@@ -25,7 +25,7 @@ export interface NodeHealth {
 }
 
 /** Addresses of a node: what a collector sends at the most, and what the exporter takes. A node has a few. */
-export const MAX_NODE_ADDRESSES = 512;
+export const MAX_NODE_ADDRESSES = 128;
 
 /** First byte of a DeliverRequest that is a NodeHealth: field 3, length-delimited (Protocol Buffers encoding, "Message Structure"). */
 const NODE_HEALTH_TAG = (3 << 3) | 2;

@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { formatAddress } from '@egressd/flow/address';
 import { HelloSchema } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
+import { MAX_NODE_ADDRESSES } from '@egressd/flow/node-health';
 import { describe, expect, test } from '@jest/globals';
 import { peerAddress, readHello } from './hello.ts';
 
@@ -28,7 +29,7 @@ describe('hello', () => {
   test('of too many addresses the first are taken: a node with IPVS once had every Service', () => {
     const nodeAddresses = Array.from({ length: 5000 }, () => new Uint8Array(16));
     const result = readHello(create(HelloSchema, { ...good, nodeAddresses }), 'unknown', { kind: 'any' });
-    expect(result.kind === 'admitted' && result.nodeAddresses.length).toBe(512);
+    expect(result.kind === 'admitted' && result.nodeAddresses.length).toBe(MAX_NODE_ADDRESSES);
   });
 
   test.each([true, false, undefined])('send-traffic-delta %s stays what it is', (sendTrafficDelta) => {
