@@ -131,6 +131,15 @@ test('the previous version stays in use when the file is deleted', async () => {
   await until(() => pod() === 'b');
 });
 
+test('of thousands of mistakes the message has the first ones, and how many more', async () => {
+  const pods = Array.from({ length: 3000 }, () => ({ name: 'a', namespace: 'n', node: 'x', ips: [7] }));
+  await writeFile(path, JSON.stringify({ nodes: [], pods }));
+  const lines = await loadInventory(path).catch((error: Error) => error.message.split('\n'));
+  expect(lines).toHaveLength(21);
+  expect((lines as string[])[20]).toMatch(/^and \d{4} more$/);
+  expect((await inventoryMistakes(path)).length).toBeGreaterThan(3000);
+});
+
 test.each<[string, string | undefined, string]>([
   ['none', undefined, 'cannot read the inventory: no such file'],
   ['a broken one', 'nodes: 7\n', 'line 1: nodes: expected a list, found a number'],
