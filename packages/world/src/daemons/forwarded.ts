@@ -1,4 +1,4 @@
-import type { Layout, Node } from '../network/layout.ts';
+import type { Node } from '../network/layout.ts';
 import type { Reference } from '../reference/reference.ts';
 import { sumTransfers, type Transfers } from '../reference/transfers.ts';
 
@@ -10,10 +10,11 @@ export function podAddresses({ pods }: Node): Set<string> {
 /**
  * What egressd has to report of a node's pods: what the node's own kernel counted, and what other nodes forwarded to them by SNAT, with
  * the client's address. What those nodes sent themselves is not forwarded.
+ * @param nodes all that may forward to it
  */
-export function expectedOf(node: Node, layout: Layout, references: ReadonlyMap<string, Reference>): Transfers {
+export function expectedOf(node: Node, nodes: readonly Node[], references: ReadonlyMap<string, Reference>): Transfers {
   const pods = podAddresses(node);
-  const others = layout.nodes.filter(({ name }) => name !== node.name);
+  const others = nodes.filter(({ name }) => name !== node.name);
   const forwarded = others.flatMap((entry) => {
     const { translated, addresses } = references.get(entry.name)!;
     const { asked, answered } = translated;

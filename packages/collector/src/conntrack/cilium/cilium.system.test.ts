@@ -4,7 +4,7 @@ import { CiliumNode } from '@egressd/world/cilium/cilium-node';
 import { mirrorOf } from '@egressd/world/cilium/mirror';
 import { isExact } from '@egressd/world/daemons/comparison';
 import { type Daemons, startDaemons } from '@egressd/world/daemons/daemons';
-import { waitForStandstill } from '@egressd/world/daemons/standstill';
+import { readRows, waitForStandstill } from '@egressd/world/daemons/standstill';
 import { NODES } from '@egressd/world/network/layout';
 import { openWorld, type World } from '@egressd/world/network/world';
 import { loadReference } from '@egressd/world/reference/reference';
@@ -69,7 +69,9 @@ test(
     mirroring.catch(() => {});
     try {
       await Promise.race([running.failed, mirroring, carryOut(lastingPlan(seededRandom(SEED)), there.agent)]);
-      const rows = await Promise.race([running.failed, mirroring.then(() => []), waitForStandstill(there, running)]);
+      const read = () => readRows(there, running, false);
+      const still = waitForStandstill(there, running, { read });
+      const rows = await Promise.race([running.failed, mirroring.then(() => []), still]);
       expect(rows.filter((row) => !isExact(row))).toEqual([]);
       expect(rows.length).toBeGreaterThan(60);
     } finally {
