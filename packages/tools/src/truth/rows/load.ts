@@ -110,6 +110,7 @@ export const LOAD_ROWS: readonly Row[] = [
     name: 'same-tuple',
     does: 'Connections with the same addresses and ports follow each other, faster than they are read.',
     ...BOTH_FAMILIES,
+    quick: true,
     traffic: SAME_TUPLE,
     with: SHORT_TIMEOUTS,
     async fault({ pause, traffic }) {
