@@ -64,6 +64,23 @@ async function connectOverAnOpenOne(world: World): Promise<void> {
   await connected;
 }
 
+/** A connection whose ports the other end still holds open, while conntrack has forgotten it: the answer to its SYN is a challenge ACK. */
+async function connectWhereOnlyTheOtherEndHoldsOn(world: World): Promise<void> {
+  const family = world.layout.families[0]!;
+  const [host, address] = ['web-1', NODES[1]!.pods[0]!.address[family]];
+  const mute = 'table inet mute { chain out { type filter hook output priority 0; tcp flags rst drop; }; }';
+  const once = { fromPort: 40_600, reset: true, connections: 1, parallel: 1 } as const;
+  const connect = () => world.agent(host).order({ do: 'tcp', to: address, port: TCP_PORT, up: 10, down: 10, ...once });
+  await world.run(host, 'nft', ['-f', '-'], mute);
+  await connect();
+  const ofIt = ['-f', family === 'v4' ? 'ipv4' : 'ipv6', '-p', 'tcp', '--sport', String(once.fromPort)];
+  for (const { name } of NODES) await world.run(name, 'conntrack', ['-D', ...ofIt]);
+  const connected = connect();
+  await pause(DEAF_MS);
+  await world.run(host, 'nft', ['delete', 'table', 'inet', 'mute']);
+  await connected;
+}
+
 describe.each(WORLD_KINDS)(`%s: the reference beside conntrack itself, seed ${SEED}`, (kind) => {
   let world: World;
   const ended = new Map<string, () => string>();
@@ -76,6 +93,7 @@ describe.each(WORLD_KINDS)(`%s: the reference beside conntrack itself, seed ${SE
     await carryOut([...wholePlan(seededRandom(SEED), world.layout), ...PINGS], world.agent);
     await connectUntilAnswered(world);
     await connectOverAnOpenOne(world);
+    await connectWhereOnlyTheOtherEndHoldsOn(world);
   });
   afterAll(() => world?.close());
 
