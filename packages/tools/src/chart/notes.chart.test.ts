@@ -54,6 +54,8 @@ describe('notes after an install', () => {
     const values = withSinks({ a: WRITES });
     const notes = await renderNotes({ values, release: 'traffic', namespace: 'network' });
     for (const line of [
+      'curl -s http://127.0.0.1:6060/metrics | grep ^egressd_exporter_node_problems',
+      'kubectl -n default get events --field-selector involvedObject.kind=Node',
       'kubectl -n network rollout status daemonset/traffic-egressd',
       'helm test traffic -n network',
       'kubectl -n network port-forward service/traffic-egressd-exporter 6060',
