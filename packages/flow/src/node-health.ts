@@ -2,8 +2,11 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { ADDRESS_BYTES } from './address.ts';
 import { DeliverRequestSchema, type NodeHealth as NodeHealthMessage } from './gen/egressd/stream/v1/stream_pb.ts';
 
-/** What may pass conntrack by on a node, and is not counted then: pods on a bridge that netfilter does not see, Services of IPVS. */
-export const BLIND_SPOTS = ['bridge', 'ipvs'] as const;
+/**
+ * What may pass conntrack by on a node, and is not counted then: pods on a bridge that netfilter does not see, Services of IPVS, what a
+ * flowtable forwards.
+ */
+export const BLIND_SPOTS = ['bridge', 'ipvs', 'flowtable'] as const;
 export type BlindSpot = (typeof BLIND_SPOTS)[number];
 
 /** What a collector's last read found of its node's kernel (`NodeHealth` of stream.proto). undefined: the kernel does not say. */

@@ -64,8 +64,8 @@ export class DumpSocket extends NetlinkSocket {
   #errno = 0;
   #interrupted = false;
 
-  constructor() {
-    super(new RawNetlinkSocket(Protocol.ROUTE));
+  constructor(protocol = Protocol.ROUTE) {
+    super(new RawNetlinkSocket(protocol));
   }
 
   protected override handleMessages(messages: NetlinkMessage[], sender: MessageInfo): void {

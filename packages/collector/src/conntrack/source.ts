@@ -69,7 +69,7 @@ export interface TableState {
   readonly statistics: Readonly<Record<TableStatistic, number>> | undefined;
 }
 
-/** What of the node each concerns (names of bridges or sysctls). Empty: conntrack sees all of it; undefined: not known. */
+/** What of the node each concerns (names of bridges, sysctls, flowtables). Empty: conntrack sees all of it; undefined: not known. */
 export type BlindSpots = Readonly<Record<BlindSpot, readonly string[] | undefined>>;
 
 /** Columns of `/proc/net/stat/nf_conntrack` that count traffic without an entry. */

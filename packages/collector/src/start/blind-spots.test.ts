@@ -5,8 +5,8 @@ import { createBlindSpotMetrics } from '../conntrack/metrics.ts';
 import type { BlindSpots } from '../conntrack/source.ts';
 import { followBlindSpots } from './blind-spots.ts';
 
-const NONE: BlindSpots = { bridge: [], ipvs: [] };
-const BRIDGE: BlindSpots = { bridge: ['cni0'], ipvs: [] };
+const NONE: BlindSpots = { bridge: [], ipvs: [], flowtable: [] };
+const BRIDGE: BlindSpots = { ...NONE, bridge: ['cni0/ipv4'] };
 
 test('each change is logged once, and the metric shows what is known', async () => {
   jest.useFakeTimers();
@@ -32,9 +32,9 @@ test('each change is logged once, and the metric shows what is known', async () 
     [0, '0'],
     [1, '1'],
     [1, '1'],
-    // That it is not known any more, of bridges and of IPVS.
-    [3, 'unknown'],
-    [4, '1'],
-    [5, '0'],
+    // That it is not known any more, a line for each reason.
+    [4, 'unknown'],
+    [5, '1'],
+    [6, '0'],
   ]);
 });

@@ -3,7 +3,7 @@ import { BLIND_SPOTS, type BlindSpot } from '@egressd/flow/node-health';
 import type { BlindSpots, ConntrackSource } from '../conntrack/source.ts';
 
 const INTERVAL_MS = 60_000;
-const UNKNOWN: BlindSpots = { bridge: undefined, ipvs: undefined };
+const UNKNOWN: BlindSpots = { bridge: undefined, ipvs: undefined, flowtable: undefined };
 
 const WARNING: Readonly<Record<BlindSpot, { readonly message: string; readonly advice: string }>> = {
   bridge: {
@@ -13,6 +13,10 @@ const WARNING: Readonly<Record<BlindSpot, { readonly message: string; readonly a
   ipvs: {
     message: 'traffic through IPVS passes conntrack by and is not counted',
     advice: 'set net.ipv4.vs.conntrack=1',
+  },
+  flowtable: {
+    message: 'what a flowtable forwards passes conntrack by and is not counted',
+    advice: 'give the flowtable the flag "counter" where it is defined (nftables, kernel 5.7 or newer)',
   },
 };
 

@@ -35,7 +35,11 @@ describe('a problem', () => {
     ['accounting', { accounting: false }, ['accounting_off']],
     ['timestamps', { timestamps: false }, ['timestamps_off']],
     ['entries', { entriesWithoutCounters: 7 }, ['entries_without_counters']],
-    ['blind spots', { blindSpots: ['bridge', 'ipvs'] as const }, ['uncounted_bridge', 'uncounted_ipvs']],
+    [
+      'blind spots',
+      { blindSpots: ['bridge', 'ipvs', 'flowtable'] as const },
+      ['uncounted_bridge', 'uncounted_ipvs', 'uncounted_flowtable'],
+    ],
     [
       'all',
       { accounting: false, timestamps: false, entriesWithoutCounters: 1 },

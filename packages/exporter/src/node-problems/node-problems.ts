@@ -9,6 +9,7 @@ export const NODE_PROBLEMS = [
   'entries_without_counters',
   'uncounted_bridge',
   'uncounted_ipvs',
+  'uncounted_flowtable',
 ] as const;
 export type NodeProblem = (typeof NODE_PROBLEMS)[number];
 

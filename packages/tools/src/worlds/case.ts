@@ -11,7 +11,7 @@ export interface Case {
   /** A script that connects the pods with each other and the outside. */
   readonly build: string;
   readonly traffic: readonly Step[];
-  /** `missing`: some bytes pass conntrack by, for this reason. Whether the collector's metrics say so is part of the result. */
+  /** `missing`: some bytes pass conntrack by, for this reason, which the collector's metrics have to say. Where all is exact they may not. */
   readonly expected: 'exact' | { readonly missing: string };
   /** A script that removes what else is left. */
   readonly remove?: string;

@@ -19,21 +19,30 @@ function result(
 }
 
 const MISSING = { missing: 'flowtable' };
+const SPOT = 'egressd_collector_blind_spot{reason="flowtable"} 1';
+const SAID = { blindSpots: [SPOT] };
 
 test.each<[string, boolean, CaseResult]>([
   ['every row agrees', true, result('exact', [[10, 10]])],
   ['a row is too low', false, result('exact', [[10, 9]])],
   ['a row is too high', false, result('exact', [[10, 11]])],
   ['nothing was transferred', false, result('exact', [])],
-  ['bytes are missing, as they have to be', true, result(MISSING, [[10, 4]])],
-  ['no byte is missing where some pass conntrack by', false, result(MISSING, [[10, 10]])],
+  ['bytes are missing, as they have to be', true, result(MISSING, [[10, 4]], SAID)],
+  ['bytes are missing, and no metric says so', false, result(MISSING, [[10, 4]])],
+  ['bytes are missing for another reason', false, result({ missing: 'ipvs' }, [[10, 4]], SAID)],
+  ['every row agrees, and the collector says otherwise', false, result('exact', [[10, 10]], SAID)],
+  ['no byte is missing where some pass conntrack by', false, result(MISSING, [[10, 10]], SAID)],
   [
     'one row lacks bytes and another has too many',
     false,
-    result(MISSING, [
-      [10, 4],
-      [10, 11],
-    ]),
+    result(
+      MISSING,
+      [
+        [10, 4],
+        [10, 11],
+      ],
+      SAID,
+    ),
   ],
   ['the case failed', false, result('exact', [[10, 10]], { error: 'no such link' })],
 ])('%s: %s', (_, good, of) => {
@@ -41,7 +50,6 @@ test.each<[string, boolean, CaseResult]>([
 });
 
 test('rows that differ are named, and what the collector reports', () => {
-  const spot = 'egressd_collector_blind_spot{reason="flowtable"} 1';
   expect(
     reportLines(
       result(
@@ -50,12 +58,12 @@ test('rows that differ are named, and what the collector reports', () => {
           [10, 10],
           [10, 4],
         ],
-        { blindSpots: [spot] },
+        SAID,
       ),
       false,
     ),
   ).toEqual([
-    `ok     w: n: MISSING 6 of 20 bytes, in 1 of 2 rows; the collector reports ${spot}`,
+    `ok     w: n: MISSING 6 of 20 bytes, in 1 of 2 rows; the collector reports ${SPOT}`,
     '    10.10.1.2 > 10.10.1.3 TCP: ends 10, egressd 4, missing 6',
   ]);
 });

@@ -15,11 +15,18 @@ export function verdictOf({ expected, rows, blindSpots, error }: CaseResult): Ve
   const bytes = sum(rows, ({ bytes: { kernel } }) => kernel);
   const missing = sum(wrong, ({ bytes: { kernel, database } }) => kernel - database);
   const says = blindSpots.length > 0 ? `; the collector reports ${blindSpots.join(' ')}` : '';
-  if (wrong.length === 0)
-    return { good: expected === 'exact' && bytes > 0, text: `EXACT: ${rows.length} rows, ${bytes} bytes${says}` };
+  if (wrong.length === 0) {
+    const good = expected === 'exact' && bytes > 0 && blindSpots.length === 0;
+    return { good, text: `EXACT: ${rows.length} rows, ${bytes} bytes${says}` };
+  }
   const silent = blindSpots.length === 0 ? '; no metric of the collector says so' : says;
   const text = `MISSING ${missing} of ${bytes} bytes, in ${wrong.length} of ${rows.length} rows${silent}`;
-  return { good: expected !== 'exact' && wrong.every(isTooLow), text };
+  return { good: expected !== 'exact' && saysWhy(expected.missing, blindSpots) && wrong.every(isTooLow), text };
+}
+
+/** What is missing has to be reported, with its reason. */
+function saysWhy(reason: string, blindSpots: readonly string[]): boolean {
+  return blindSpots.some((line) => line.includes(`reason="${reason}"`));
 }
 
 /** Where bytes pass conntrack by there are fewer, never more. */

@@ -8,6 +8,7 @@ import { openNetfilterSource } from './source.ts';
 
 const run = promisify(execFile);
 const BRIDGE = 'ip link add pods type bridge && ip link set pods up && ip addr add 10.79.0.254/24 dev pods';
+const GATEWAY_V6 = ['addr', 'add', 'fd00:79::fe/64', 'dev', 'pods', 'nodad'];
 const { name: NAME, file: FILE, inside } = useConntrackNamespace('blind', `${BRIDGE}\n${TRACK_ALL}`);
 const PODS = [1, 2].map((number) => ({ number, name: `${NAME}-pod${number}` }));
 
@@ -23,7 +24,8 @@ afterAll(async () => {
 });
 
 const bridge = async () => (await source.blindSpots!())!.bridge;
-const callNetfilter = (value: 0 | 1) => inside('sysctl', '-qw', `net.bridge.bridge-nf-call-iptables=${value}`);
+const callNetfilter = (value: 0 | 1, tables = 'iptables') =>
+  inside('sysctl', '-qw', `net.bridge.bridge-nf-call-${tables}=${value}`);
 
 async function addPod({ number, name }: (typeof PODS)[number]): Promise<void> {
   await inside('ip', 'link', 'add', `veth${number}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name);
@@ -52,7 +54,7 @@ test('pods on a bridge are a blind spot where their packets do not pass netfilte
   expect(await bridge()).toEqual([]);
 
   await addPod(PODS[1]!);
-  expect(await bridge()).toEqual(['pods']);
+  expect(await bridge()).toEqual(['pods/ipv4']);
   expect(await isTracked()).toBe(false);
 
   await callNetfilter(1);
@@ -60,9 +62,26 @@ test('pods on a bridge are a blind spot where their packets do not pass netfilte
   expect(await isTracked()).toBe(true);
 
   await callNetfilter(0);
-  expect(await bridge()).toEqual(['pods']);
+  expect(await bridge()).toEqual(['pods/ipv4']);
   await inside('ip', 'link', 'set', 'pods', 'type', 'bridge', 'nf_call_iptables', '1');
   expect(await bridge()).toEqual([]);
+});
+
+test('so are those with IPv6, by the switch of their own', async () => {
+  await callNetfilter(1);
+  await callNetfilter(0, 'ip6tables');
+  expect(await bridge()).toEqual([]);
+  await inside('ip', ...GATEWAY_V6);
+  expect(await bridge()).toEqual(['pods/ipv6']);
+  await inside('ip', 'link', 'set', 'pods', 'type', 'bridge', 'nf_call_ip6tables', '1');
+  expect(await bridge()).toEqual([]);
+  await inside('ip', 'link', 'set', 'pods', 'type', 'bridge', 'nf_call_ip6tables', '0');
+  await callNetfilter(1, 'ip6tables');
+  expect(await bridge()).toEqual([]);
+});
+
+test('the kernel answers that there is no flowtable', async () => {
+  expect((await source.blindSpots!())!.flowtable).toEqual([]);
 });
 
 test('a node without ip_vs has no blind spot there', async () => {

@@ -1,56 +1,68 @@
-/** Traffic that passes conntrack by, as the kernel's own links and sysctls show it. */
+/** Traffic that passes conntrack by, as the kernel's own links, flowtables and sysctls show it. */
 import { readFileSync } from 'node:fs';
-import { parseBridge, parseInfo } from 'netlink/dist/rt/ifla.js';
-import { RtNetlinkSocket } from 'netlink/dist/rt/rt.js';
-import { DumpSocket } from '../node-addresses.ts';
 import type { BlindSpots } from '../source.ts';
+import { type Flowtable, uncountedFlowtables } from './flowtables.ts';
+import type { LinkFacts } from './links.ts';
 
-const ANSWER_TIMEOUT_MS = 5000;
-const BRIDGE_SYSCTL = '/proc/sys/net/bridge/bridge-nf-call-iptables';
+const BRIDGE_SYSCTLS = {
+  v4: '/proc/sys/net/bridge/bridge-nf-call-iptables',
+  v6: '/proc/sys/net/bridge/bridge-nf-call-ip6tables',
+} as const;
 const IPVS_SYSCTL = '/proc/sys/net/ipv4/vs/conntrack';
 /** The services of IPVS in the namespace of the calling thread; missing where ip_vs is not loaded. */
 const IPVS_SERVICES = '/proc/thread-self/net/ip_vs';
 /** A service in that file; its real servers are lines that begin with "  ->" (`ip_vs_info_seq_show`, net/netfilter/ipvs/ip_vs_ctl.c). */
 const SERVICE_LINE = /^(TCP|UDP|SCTP|FWM) /m;
 
+const FAMILIES = ['v4', 'v6'] as const;
+type Family = (typeof FAMILIES)[number];
+
 /** What files of a network namespace hold, trimmed. null: there is no such file; undefined: it cannot be read. */
 export interface BlindSpotFiles {
   /** Missing: br_netfilter is not loaded. */
-  readonly bridgeSysctl: string | null | undefined;
+  readonly bridgeSysctls: Readonly<Record<Family, string | null | undefined>>;
   readonly ipvsSysctl: string | null | undefined;
   readonly ipvsServices: string | null | undefined;
 }
 
-/** A link as the kernel describes it (linux/if_link.h). */
-export interface LinkFacts {
-  readonly index: number;
-  readonly name: string;
-  readonly up: boolean;
-  /** `IFLA_INFO_KIND`: "bridge", "veth". */
-  readonly kind: string | undefined;
-  /** Index of the bridge that it is a port of. */
-  readonly master: number | undefined;
-  /** Its peer is in another network namespace (`IFLA_LINK_NETNSID`). */
-  readonly peerElsewhere: boolean;
-  /** `IFLA_BR_NF_CALL_IPTABLES`: this bridge alone passes its packets through netfilter, whatever the sysctl says. */
-  readonly callsNetfilter: boolean;
+/** What the network namespace has. undefined: not known. */
+export interface NamespaceFacts {
+  readonly links: readonly LinkFacts[] | undefined;
+  readonly flowtables: readonly Flowtable[] | undefined;
+  readonly files: BlindSpotFiles;
 }
 
-/** @param links undefined: not known */
-export function blindSpots(links: readonly LinkFacts[] | undefined, files: BlindSpotFiles): BlindSpots {
-  return { bridge: uncountedBridges(links, files.bridgeSysctl), ipvs: uncountedIpvs(files) };
+export function blindSpots({ links, flowtables, files }: NamespaceFacts): BlindSpots {
+  return {
+    bridge: uncountedBridges(links, files.bridgeSysctls),
+    ipvs: uncountedIpvs(files),
+    flowtable: flowtables === undefined ? undefined : uncountedFlowtables(flowtables),
+  };
 }
 
-/** Bridges between pods whose packets conntrack does not see: one pod's veth alone has nobody to talk to there. */
-function uncountedBridges(links: readonly LinkFacts[] | undefined, sysctl: BlindSpotFiles['bridgeSysctl']) {
-  if (sysctl !== undefined && sysctl !== null && sysctl !== '0') return [];
-  if (links === undefined || sysctl === undefined) return undefined;
+/**
+ * Bridges between pods whose packets conntrack does not see, and of which family: one pod's veth alone has nobody to talk to there. Pods'
+ * own addresses are in their namespaces: the bridge has one of each family that they use, as their gateway.
+ */
+function uncountedBridges(links: readonly LinkFacts[] | undefined, sysctls: BlindSpotFiles['bridgeSysctls']) {
+  const off = FAMILIES.filter((family) => sysctls[family] === '0' || sysctls[family] === null);
+  const unknown = FAMILIES.some((family) => sysctls[family] === undefined);
+  if (off.length === 0 && !unknown) return [];
+  if (links === undefined || unknown) return undefined;
   const pods = (bridge: number) =>
     links.filter(({ master, kind, peerElsewhere }) => master === bridge && kind === 'veth' && peerElsewhere).length;
   return links
-    .filter(({ kind, up, callsNetfilter }) => kind === 'bridge' && up && !callsNetfilter)
-    .filter(({ index }) => pods(index) >= 2)
-    .map(({ name }) => name);
+    .filter(({ kind, up, index }) => kind === 'bridge' && up && pods(index) >= 2)
+    .flatMap((bridge) =>
+      off
+        .filter((family) => uses(bridge, family) && !bridge.callsNetfilter[family])
+        .map((family) => `${bridge.name}/ip${family}`),
+    );
+}
+
+/** A bridge without any address may have pods with IPv4 all the same. */
+function uses({ has }: LinkFacts, family: Family): boolean {
+  return has[family] || (family === 'v4' && !has.v6);
 }
 
 /** Without its sysctl (a kernel without `CONFIG_IP_VS_NFCT`) IPVS makes no entries either. */
@@ -65,7 +77,7 @@ function uncountedIpvs({ ipvsServices, ipvsSysctl }: BlindSpotFiles) {
 /** Reads them in the network namespace of the calling thread, which decides at each opening. */
 export function readBlindSpotFiles(): BlindSpotFiles {
   return {
-    bridgeSysctl: readIfThere(BRIDGE_SYSCTL),
+    bridgeSysctls: { v4: readIfThere(BRIDGE_SYSCTLS.v4), v6: readIfThere(BRIDGE_SYSCTLS.v6) },
     ipvsSysctl: readIfThere(IPVS_SYSCTL),
     ipvsServices: readIfThere(IPVS_SERVICES),
   };
@@ -77,41 +89,4 @@ function readIfThere(path: string): string | null | undefined {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT' ? null : undefined;
   }
-}
-
-/** A socket for the links of the network namespace that it was opened in. */
-export interface LinkSocket {
-  /** undefined: the kernel does not say. */
-  read(): Promise<LinkFacts[] | undefined>;
-  close(): void;
-}
-
-/** Opens a socket in the network namespace of the calling thread. */
-export function openLinkSocket(): LinkSocket {
-  const dumps = new DumpSocket();
-  const socket = new RtNetlinkSocket(dumps);
-  return {
-    async read() {
-      const dump = dumps.whole(() => socket.getLinks({}, {}, { timeout: ANSWER_TIMEOUT_MS }));
-      const links = await dump.catch(() => 'refused' as const);
-      // A network namespace has its loopback.
-      return typeof links === 'string' || links.length === 0 ? undefined : links.map(linkFacts);
-    },
-    close: () => dumps.close(),
-  };
-}
-
-type Link = Awaited<ReturnType<RtNetlinkSocket['getLinks']>>[number];
-
-function linkFacts({ data, attrs }: Link): LinkFacts {
-  const { kind, data: details } = attrs.linkinfo === undefined ? {} : parseInfo(attrs.linkinfo);
-  return {
-    index: data.index ?? 0,
-    name: attrs.ifname ?? '',
-    up: data.flags?.up === true,
-    kind,
-    master: attrs.master,
-    peerElsewhere: attrs.linkNetnsid !== undefined,
-    callsNetfilter: kind === 'bridge' && details !== undefined && parseBridge(details).nfCallIptables?.[0] === 1,
-  };
 }

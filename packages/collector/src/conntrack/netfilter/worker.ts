@@ -9,11 +9,14 @@ import { type EventSocket, openEventSocket } from '../../native/event-socket.ts'
 import { type ConntrackSocket, openConntrackSocket } from '../../native/netlink-socket.ts';
 import { inNamespace } from '../../native/netns.ts';
 import { type AddressSocket, openAddressSocket } from '../node-addresses.ts';
+import type { BlindSpots } from '../source.ts';
 import { SourceError, type SourceErrorCode } from '../source-error.ts';
-import { blindSpots, type LinkSocket, openLinkSocket, readBlindSpotFiles } from './blind-spots.ts';
+import { blindSpots, readBlindSpotFiles } from './blind-spots.ts';
 import { BufferPool, sharedBlocks } from './buffer-pool.ts';
 import { type EventDrain, startDrain } from './drain.ts';
 import { probeDump, readAll } from './dump.ts';
+import { type FlowtableSocket, openFlowtableSocket } from './flowtables.ts';
+import { type LinkSocket, openLinkSocket } from './links.ts';
 import { closeSysctlFiles, openSysctlFiles, readNumber, type SysctlFiles } from './proc-files.ts';
 import type { FromWorker, Request, ToWorker, WorkerOptions } from './worker-messages.ts';
 
@@ -48,6 +51,7 @@ interface Sockets {
   readonly events: EventSocket | undefined;
   readonly addresses: AddressSocket;
   readonly links: LinkSocket;
+  readonly flowtables: FlowtableSocket;
   readonly files: SysctlFiles;
 }
 
@@ -56,17 +60,19 @@ function openAll(): Sockets {
   probeDump(conntrack);
   const addresses = openAddressSocket();
   const links = openLinkSocket();
+  const flowtables = openFlowtableSocket();
   const files = openSysctlFiles();
   // Before the first dump: what leaves the table from now on gives an event.
   const events = options.events === 'off' ? undefined : openEventSocket(options.eventBufferBytes);
-  return { conntrack, events, addresses, links, files };
+  return { conntrack, events, addresses, links, flowtables, files };
 }
 
-function closeAll({ conntrack, events, addresses, links, files }: Sockets): void {
+function closeAll({ conntrack, events, addresses, links, flowtables, files }: Sockets): void {
   conntrack.close();
   events?.close();
   addresses.close();
   links.close();
+  flowtables.close();
   closeSysctlFiles(files);
 }
 
@@ -103,7 +109,7 @@ function serve(sockets: Sockets): void {
 }
 
 async function answer({ sockets, dumpPool, drain }: Readers, kind: Request, id: number): Promise<void> {
-  const { conntrack, addresses, links, files } = sockets;
+  const { conntrack, addresses, files } = sockets;
   switch (kind) {
     case 'read': {
       await drain?.drain();
@@ -116,14 +122,22 @@ async function answer({ sockets, dumpPool, drain }: Readers, kind: Request, id: 
       post({ kind, id, addresses: await addresses.read() });
       break;
     case 'blindSpots':
-      // Its files come and go with modules, so they are opened anew, and where the sockets are.
-      post({ kind, id, found: blindSpots(await links.read(), inReadNamespace(readBlindSpotFiles)) });
+      post({ kind, id, found: await findBlindSpots(sockets) });
       break;
     case 'close':
       await stop({ sockets, drain });
       post({ kind: 'closed', id });
       port.close();
   }
+}
+
+async function findBlindSpots({ links, flowtables }: Sockets): Promise<BlindSpots> {
+  return blindSpots({
+    links: await links.read(),
+    flowtables: await flowtables.read(),
+    // They come and go with modules, so they are opened anew, and where the sockets are.
+    files: inReadNamespace(readBlindSpotFiles),
+  });
 }
 
 async function stop({ sockets, drain }: Pick<Readers, 'sockets' | 'drain'>): Promise<void> {
