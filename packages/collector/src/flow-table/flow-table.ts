@@ -256,7 +256,7 @@ export class FlowTable {
       this.#advance(index, words, at, pairs);
     // Without a start time the key may come back: nothing of this one is to be taken for the other's.
     if (!hasStart) {
-      this.#twins?.remember(index);
+      this.#twins?.remember(index, this.#read);
       records.fill(0, base + COUNTERS, base + COUNTERS + COUNTER_WORDS);
     }
     records[base + PAIR] = ENDED + (this.#ends % ENDED);

@@ -177,6 +177,25 @@ describe('the same packets in two zones count once', () => {
       100,
     ],
     [
+      'the first packet was lost between the zones, and sent again',
+      () =>
+        begun()
+          .read([one(10, 500), one(20, 440, { start: 2_050_000 })])
+          .destroy(one(10, 600), one(20, 540, { start: 2_050_000 })),
+      600,
+    ],
+    [
+      'one zone sees the connection long after the other',
+      () => {
+        const late = { start: 31_000_000 };
+        return begun()
+          .read([one(10, 500), one(20, 440, late)])
+          .read([one(10, 600), one(20, 540, late)])
+          .destroy(one(10, 700), one(20, 640, late));
+      },
+      700,
+    ],
+    [
       'without timestamps',
       () =>
         begun().read([one(10, 500, { start: undefined, id: 7 }), one(20, 500, { start: undefined, id: 8 })] as Entry[]),

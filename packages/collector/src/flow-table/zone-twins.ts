@@ -2,8 +2,11 @@ import { WORD } from '../conntrack/record.ts';
 import { WordTable } from '../word-table.ts';
 import { COUNTER_WORDS, COUNTERS, ENDED, PAIR, RECORD_WORDS } from './flow-record.ts';
 
-/** Entries of the same packets are confirmed within microseconds of each other; more than this is another connection. */
-const SAME_PACKET_MS = 1000;
+/**
+ * Entries of the same packets are confirmed within microseconds of each other; where the first one is lost between two zones, within
+ * milliseconds of when it is sent again. TCP does that after 1, 3 and 7 seconds (RFC 6298). More is another connection.
+ */
+const SAME_PACKET_MS = 8000;
 /** A suspect is decided by the first whole read after the one that met it; where none is whole, after so many. */
 const MAX_UNDECIDED_READS = 5;
 const NOTHING: readonly number[] = [0, 0, 0, 0];
@@ -17,6 +20,8 @@ interface Twins {
   readonly counted: number[];
   /** The last two reads in which that grew, newest first, and what it was before. */
   growth: readonly { readonly read: number; readonly before: readonly number[] }[];
+  /** The read in which they became twins: what grew in it or before is not known. */
+  readonly since: number;
   suspect: Suspect | undefined;
 }
 
@@ -107,7 +112,7 @@ export class ZoneTwins {
 
   #join(index: number, nearest: Nearest | undefined, read: number, handedOver: boolean): void {
     if (nearest === undefined) return;
-    const twins = this.#twinsOf(nearest.index);
+    const twins = this.#twinsOf(nearest.index, read);
     if (nearest.isTwin) this.#add(twins, index, NOTHING);
     else if (handedOver) this.#add(twins, index, subtract(twins.counted, this.#countersOf(index)));
     else this.#suspect(twins, index, read);
@@ -123,8 +128,8 @@ export class ZoneTwins {
   }
 
   /** The record has ended and its counters are about to be zeroed: a twin that ends later counts from them. */
-  remember(index: number): void {
-    this.#twinsOf(index);
+  remember(index: number, read: number): void {
+    this.#twinsOf(index, read);
   }
 
   /** Whether the record has twins. */
@@ -234,10 +239,10 @@ export class ZoneTwins {
   }
 
   /** The twins of a record, which may have been alone until now. */
-  #twinsOf(index: number): Twins {
+  #twinsOf(index: number, read: number): Twins {
     const known = this.#twins[index];
     if (known !== undefined) return known;
-    const twins: Twins = { members: [], zones: [], counted: [0, 0, 0, 0], growth: [], suspect: undefined };
+    const twins: Twins = { members: [], zones: [], counted: [0, 0, 0, 0], growth: [], since: read, suspect: undefined };
     this.#add(twins, index, NOTHING);
     return twins;
   }
@@ -252,12 +257,14 @@ export class ZoneTwins {
   }
 
   #suspect(previous: Twins, index: number, read: number): void {
-    const twins = this.#twinsOf(index);
-    // It was made after the read before the last looked at its twin, which may have counted some of the same since.
-    const previousCounted = previous.growth.findLast((grown) => grown.read >= read - 1)?.before ?? [
-      ...previous.counted,
-    ];
-    twins.suspect = { previous, previousCounted, withheld: [0, 0, 0, 0], pair: 0, read };
+    const twins = this.#twinsOf(index, read);
+    twins.suspect = {
+      previous,
+      previousCounted: countedBefore(previous, read - 1),
+      withheld: [0, 0, 0, 0],
+      pair: 0,
+      read,
+    };
     this.#suspects.add(twins);
   }
 
@@ -313,6 +320,15 @@ export function replyHashOf(words: Uint32Array, at: number, seed: number): numbe
     hash ^= hash >>> 15;
   }
   return hash >>> 0 || 1;
+}
+
+/**
+ * What twins had counted for certain before a half of them was made anew, which is after the read before the last looked at it: they may
+ * have counted since what the half counts.
+ */
+function countedBefore({ counted, growth, since }: Twins, read: number): readonly number[] {
+  if (since >= read) return NOTHING;
+  return growth.findLast((grown) => grown.read >= read)?.before ?? [...counted];
 }
 
 function zoneOf(records: Uint32Array, index: number): number {
