@@ -52,6 +52,21 @@ describe('from the public chart, by server-side apply', () => {
   });
 });
 
+describe('a claim that exists, by server-side apply', () => {
+  const withClaim = { exporter: { state: { persistent: true, existingClaim: 'mine' } } };
+
+  test('in the upgrade from the public chart it is refused, as UPGRADE says', async () =>
+    expect(refusal(apply(BEFORE, await strategy(withClaim)))).toContain('Forbidden'));
+
+  test('in a second upgrade it is not: what the first one applied is taken back', async () => {
+    const first = await strategy({});
+    const live = apply(BEFORE, first);
+    // All that is there is applied by now: nothing is left of what nobody owned.
+    expect(live).toEqual(first);
+    expect(refusal(apply({}, await strategy(withClaim)))).toBeUndefined();
+  });
+});
+
 test.each<[string, object, string]>([
   ['a volume of one node', {}, 'RollingUpdate'],
   ['a volume of many nodes, where no lock is seen by all', { accessModes: ['ReadWriteMany'] }, 'Recreate'],

@@ -34,6 +34,8 @@ spec:
     - name: certificates
       image: {{ include "egressd.image" (dict "context" .context "image" $values.exporter.image) | quote }}
       imagePullPolicy: {{ $values.exporter.image.pullPolicy }}
+      # `kubectl describe pod` shows why it failed.
+      terminationMessagePolicy: FallbackToLogsOnError
       command: ["node", "/app/dist/certificates.js"]
       args:
         - {{ printf "-namespace=%s" .context.Release.Namespace | quote }}
