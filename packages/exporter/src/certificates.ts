@@ -40,7 +40,7 @@ async function run({ kubeconfig, namespace, caSecret, exporterSecret, collectorS
     );
   // It runs for seconds: signals have their default action, to end at once. Every write is atomic.
   const { signal } = new AbortController();
-  const api = new KubeApi(access, `egressd-certificates/${VERSION}`, Date.now);
+  const api = new KubeApi(access, `egressd-certificates/${VERSION}`);
   await renewSecrets({
     // The flags were checked: none is missing.
     secrets: new Secrets(api, namespace!, signal),

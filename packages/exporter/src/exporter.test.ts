@@ -31,6 +31,7 @@ const streams = {
 class PlayedSink {
   holdsCommit = true;
   readonly offered: Snapshot[] = [];
+  moveStart(): void {}
   offer(snapshot: Snapshot): void {
     this.offered.push(snapshot);
   }
@@ -137,6 +138,31 @@ describe('a pod that is reported after its first bytes', () => {
     exporter.enrichPending();
     expect([exportBytes(exporter), committed, await dropped()]).toEqual([200, 2, 0]);
     expect(await registry.metrics()).toContain('egressd_exporter_batches_held_total{outcome="resolved"} 2');
+  });
+
+  test.each([500_000, -500_000])('is waited for as long where the clock is set by %s ms', async (byMs) => {
+    const exporter = start(true);
+    receive(exporter, 1);
+    now += byMs;
+    exporter.moveTime({ byMs, learned: false });
+    exporter.enrichPending();
+    expect(exportBytes(exporter)).toBe(0);
+    now += 2000;
+    podAppears();
+    exporter.enrichPending();
+    expect([exportBytes(exporter), await dropped()]).toEqual([100, 0]);
+    const times = snapshots.map(({ timeMs }) => timeMs);
+    expect(times[1]).toBeGreaterThan(times[0]!);
+  });
+
+  test('the first snapshot has the right time, where the clock was set back before', () => {
+    const exporter = start(true);
+    podAppears();
+    receive(exporter, 1);
+    now -= 500_000;
+    exporter.moveTime({ byMs: -500_000, learned: true });
+    exportBytes(exporter);
+    expect(snapshots[0]!.timeMs - now).toBeLessThan(10);
   });
 
   test('that is never reported: after the wait it counts for its node, and is committed', async () => {

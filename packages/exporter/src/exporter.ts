@@ -4,6 +4,7 @@ import { Aggregate } from './aggregate/aggregate.ts';
 import type { RestoredTotals } from './aggregate/image.ts';
 import type { Snapshot } from './aggregate/snapshot.ts';
 import { authorizeNode } from './authorization/authorize-node.ts';
+import type { Moved } from './clock/cluster-clock.ts';
 import { type EnrichOptions, enrich } from './enrich/enrich.ts';
 import { createExporterMetrics, type ExporterMetrics } from './metrics.ts';
 import type { OwnerRegistry } from './owners/registry.ts';
@@ -29,7 +30,7 @@ interface Streams {
 type StateDirectory = Pick<CheckpointStore, 'saved' | 'degraded' | 'ephemeral' | 'take' | 'close'>;
 
 /** What it needs of a sink's delivery. */
-type ExportTarget = Pick<SinkDelivery, 'offer' | 'holdsCommit' | 'close'>;
+type ExportTarget = Pick<SinkDelivery, 'offer' | 'holdsCommit' | 'moveStart' | 'close'>;
 
 interface ExporterOptions {
   readonly owners: OwnerRegistry;
@@ -116,6 +117,16 @@ export class Exporter {
   /** A node's addresses as they are now: they come and go, as a virtual address that moves to another node. */
   takeAddresses({ node }: Collector, nodeAddresses: readonly Uint8Array[]): void {
     this.#options.owners.addNodeAddresses(node, nodeAddresses, this.#now());
+  }
+
+  /** The clock was set: what was measured by it moves along. What has left with a time stays before what comes. */
+  moveTime({ byMs, learned }: Moved): void {
+    const { owners, offsets, sinks } = this.#options;
+    owners.shift(byMs, learned);
+    offsets.shift(byMs);
+    this.#pending.shift(byMs);
+    this.#aggregate.moveStart(byMs);
+    for (const sink of sinks.values()) sink.moveStart(byMs);
   }
 
   /** Takes a batch: it is in the totals when this returns, or pending until the pods in it are known. */

@@ -25,6 +25,8 @@ export interface NodeHealth {
   readonly blindSpots?: readonly BlindSpot[];
   /** The node's own addresses as they are now, 16 bytes each; undefined: not reported. */
   readonly nodeAddresses?: readonly Uint8Array[];
+  /** The node's clock as this was sent, Unix milliseconds; undefined: not reported. */
+  readonly clockMs?: number;
 }
 
 /** Addresses of a node: what a collector sends at the most, and what the exporter takes. A node has a few. */
@@ -44,6 +46,7 @@ export function encodeNodeHealth(health: NodeHealth): Uint8Array {
     entriesWithoutCounters: BigInt(entriesWithoutCounters),
     blindSpots: [...(health.blindSpots ?? [])],
     nodeAddresses: [...(health.nodeAddresses ?? [])],
+    clockMs: BigInt(health.clockMs ?? 0),
   };
   return toBinary(DeliverRequestSchema, create(DeliverRequestSchema, { message: { case: 'health', value } }));
 }
@@ -57,7 +60,8 @@ export function isNodeHealth(bytes: Uint8Array): boolean {
 export function readNodeHealth(message: NodeHealthMessage): NodeHealth | undefined {
   const counterDecreases = Number(message.counterDecreases);
   const entriesWithoutCounters = Number(message.entriesWithoutCounters);
-  if (!Number.isSafeInteger(counterDecreases) || !Number.isSafeInteger(entriesWithoutCounters)) return undefined;
+  const clockMs = Number(message.clockMs);
+  if (![counterDecreases, entriesWithoutCounters, clockMs].every(Number.isSafeInteger)) return undefined;
   const { accounting, timestamps, events } = message;
   if (message.nodeAddresses.some((address) => address.length !== ADDRESS_BYTES)) return undefined;
   const nodeAddresses = message.nodeAddresses.slice(0, MAX_NODE_ADDRESSES);
@@ -67,5 +71,6 @@ export function readNodeHealth(message: NodeHealthMessage): NodeHealth | undefin
     ...{ accounting, timestamps, events, counterDecreases, entriesWithoutCounters },
     ...(blindSpots.length === 0 ? {} : { blindSpots }),
     ...(nodeAddresses.length === 0 ? {} : { nodeAddresses }),
+    ...(clockMs === 0 ? {} : { clockMs }),
   };
 }

@@ -107,9 +107,11 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
       packages: ['zod', 'yaml', '@egressd/daemon', '@egressd/flow'],
       rooms: ['flags', ...SINK_SETTINGS, 'config/issues', 'config/yaml'],
     },
+    'clock/node-clocks': { pure: true },
+    clock: { packages: ['@egressd/daemon', 'prom-client'], rooms: ['clock/node-clocks'] },
     receiver: {
       packages: ['@egressd/flow', '@egressd/daemon', '@grpc/grpc-js', '@bufbuild/protobuf', 'prom-client'],
-      rooms: ['authorization/certificate-nodes'],
+      rooms: ['authorization/certificate-nodes', 'clock/node-clocks'],
       types: ['state'],
     },
     'authorization/certificate-nodes': { packages: ['@grpc/grpc-js'] },
@@ -139,7 +141,7 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
     },
     kube: {
       packages: ['@egressd/flow', '@egressd/daemon', '@kubernetes/client-node', 'yaml', 'prom-client'],
-      rooms: ['owners'],
+      rooms: ['owners', 'clock/node-clocks'],
     },
     certificates: { packages: ['@egressd/daemon', 'pkijs', 'asn1js'], rooms: ['kube'] },
     'node-problems/node-problems': { packages: ['@egressd/flow'], pure: true },

@@ -8,6 +8,12 @@ import { Signal } from './signal.ts';
 import type { StreamEnd } from './stream-end.ts';
 import type { StreamTiming } from './timing.ts';
 
+/** A NodeHealth: one object for what is sent once. */
+export interface OutgoingHealth {
+  /** With the node's clock as it is now. */
+  encode(): Uint8Array;
+}
+
 /** What a sender works with. */
 interface BatchSenderOptions {
   readonly address: string;
@@ -16,8 +22,8 @@ interface BatchSenderOptions {
   readonly hello: Uint8Array;
   readonly timing: StreamTiming;
   readonly outbox: Outbox;
-  /** The newest encoded NodeHealth; undefined: none yet. The same bytes are the same object. */
-  readonly health: () => Uint8Array | undefined;
+  /** The newest NodeHealth; undefined: none yet. */
+  readonly health: () => OutgoingHealth | undefined;
   readonly metrics: CollectorStreamMetrics;
   readonly log: Log;
   /** One of the sender's properties changed. */
@@ -41,7 +47,7 @@ export class BatchSender {
   #sent = 0;
   #applied = 0;
   /** The NodeHealth that was sent in this call. */
-  #sentHealth: Uint8Array | undefined;
+  #sentHealth: OutgoingHealth | undefined;
   #stall: NodeJS.Timeout | undefined;
 
   constructor(options: BatchSenderOptions) {
@@ -148,7 +154,7 @@ export class BatchSender {
     const health = this.#options.health();
     if (health === undefined || health === this.#sentHealth || this.#call.full) return;
     this.#sentHealth = health;
-    this.#call.write(health);
+    this.#call.write(health.encode());
   }
 
   async #send(batch: FrozenBatch): Promise<void> {

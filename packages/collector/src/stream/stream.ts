@@ -1,5 +1,6 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { backoffMs } from '@egressd/daemon/backoff';
+import { ClockSteps } from '@egressd/daemon/clock-steps';
 import { type Log, LogLimiter } from '@egressd/daemon/log';
 import { DeliverRequestSchema } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
 import { encodeNodeHealth, type NodeHealth } from '@egressd/flow/node-health';
@@ -8,7 +9,7 @@ import type { StreamSettings } from '@egressd/flow/stream-settings';
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Registry } from 'prom-client';
 import type { FrozenBatch } from '../state/frozen-batch.ts';
-import { BatchSender } from './batch-sender.ts';
+import { BatchSender, type OutgoingHealth } from './batch-sender.ts';
 import { type CollectorStreamMetrics, createCollectorStreamMetrics } from './metrics.ts';
 import { Outbox } from './outbox.ts';
 import { Signal } from './signal.ts';
@@ -18,6 +19,8 @@ import { STREAM_TIMING, type StreamTiming } from './timing.ts';
 /** Longest backoff while the stream is being closed, and how long the exporter has to end it in order. */
 const CLOSING_BACKOFF_MS = 250;
 const FINISH_MS = 500;
+/** How often the exporter gets the node's clock anew: clocks that nobody sets right drift by less than 10 ms in this time. */
+const CLOCK_REPORT_MS = 60_000;
 
 /** The two ends of the stream, and what goes with its Hello. */
 export interface StreamOptions {
@@ -61,8 +64,8 @@ export class Stream {
   /** `close` was called, or is done waiting. */
   readonly #stopping = new Signal();
   #sender: BatchSender | undefined;
-  /** The newest NodeHealth, encoded. */
-  #health: Uint8Array | undefined;
+  #health: (OutgoingHealth & { readonly content: Uint8Array; readonly sinceMs: number }) | undefined;
+  readonly #clock = new ClockSteps();
   #running: Promise<void> | undefined;
   #closing = false;
   #stopped = false;
@@ -110,10 +113,16 @@ export class Stream {
     return batches;
   }
 
-  /** Takes how the node's kernel counts. The newest goes out on every connection, and again when it differs. */
+  /**
+   * Takes how the node's kernel counts. The newest goes out on every connection, with the node's clock; again when it differs, when the
+   * clock was set, and now and then.
+   */
   reportHealth(health: NodeHealth): void {
-    const message = encodeNodeHealth(health);
-    if (this.#health === undefined || Buffer.compare(message, this.#health) !== 0) this.#health = message;
+    const content = encodeNodeHealth(health);
+    const [last, sinceMs] = [this.#health, performance.now()];
+    const clockDue = this.#clock.take() !== undefined || sinceMs - (last?.sinceMs ?? 0) >= CLOCK_REPORT_MS;
+    if (last === undefined || clockDue || Buffer.compare(content, last.content) !== 0)
+      this.#health = { content, sinceMs, encode: () => encodeNodeHealth({ ...health, clockMs: Date.now() }) };
     // Also where it is the same: the one before may have found no room.
     this.#sender?.wake();
   }

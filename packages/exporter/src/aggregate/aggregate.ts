@@ -55,6 +55,8 @@ export class Aggregate {
   #evicted: Series[] = [];
   #nextId = 1;
   #timeMs = 0;
+  /** The time of what has left: a snapshot, or one of a process before. */
+  #leftMs = 0;
 
   constructor({ maxSeries = MAX_SERIES }: { readonly maxSeries?: number } = {}) {
     this.#maxSeries = maxSeries;
@@ -82,9 +84,15 @@ export class Aggregate {
     return { flows, folded };
   }
 
+  /** The clock was set: until a snapshot has left, time may go back with it. */
+  moveStart(byMs: number): void {
+    if (this.#timeMs > this.#leftMs) this.#timeMs = Math.max(this.#leftMs, this.#timeMs + byMs);
+  }
+
   /** All live series and their totals now, with what has been evicted since the last snapshot. */
   snapshot(nowMs: number, position: Position): Snapshot {
     this.#timeMs = Math.max(this.#timeMs + MIN_SNAPSHOT_GAP_MS, nowMs);
+    this.#leftMs = this.#timeMs;
     this.#snapshotSeries ??= this.#series.slice();
     const evicted = this.#evicted;
     this.#evicted = [];
@@ -126,6 +134,7 @@ export class Aggregate {
   restore(image: AggregateImage): RestoredTotals {
     if (this.#nextId !== 1) throw new Bug('restored over what was counted already');
     this.#timeMs = image.timeMs;
+    this.#leftMs = image.timeMs;
     const ids = image.endpoints.map((end) => this.#endpoints.idOf(end));
     for (let row = 0; row < image.ids.length; row++) {
       this.#nextId = image.ids[row]!;

@@ -37,7 +37,7 @@ afterEach(async () => {
 /** One run of the program, from its own connection. */
 function run(): Promise<void> {
   const { signal } = new AbortController();
-  const api = new KubeApi({ kind: 'kubeconfig', files: [join(folder, 'kubeconfig')] }, 'test', Date.now);
+  const api = new KubeApi({ kind: 'kubeconfig', files: [join(folder, 'kubeconfig')] }, 'test');
   const options: RenewSecretsOptions = {
     secrets: new Secrets(api, 'ns', signal),
     names: NAMES,

@@ -35,14 +35,12 @@ interface ApiRequest {
  */
 export class KubeApi {
   readonly #access: KubeAccess;
-  readonly #now: () => number;
   readonly #userAgent: string;
   #loaded: { readonly config: ClientConfig; readonly atMs: number } | undefined;
 
-  constructor(access: KubeAccess, userAgent: string, now: () => number) {
+  constructor(access: KubeAccess, userAgent: string) {
     this.#access = access;
     this.#userAgent = userAgent;
-    this.#now = now;
   }
 
   /** The body of a response as it comes. @throws KubeFailure, also while it is read */
@@ -109,9 +107,9 @@ export class KubeApi {
   }
 
   async #prepare({ path, query = {} }: ApiRequest): Promise<{ url: URL; options: RequestOptions }> {
-    const now = this.#now();
-    if (this.#loaded === undefined || now - this.#loaded.atMs >= RELOAD_MS)
-      this.#loaded = { config: await loadClientConfig(this.#access), atMs: now };
+    const nowMs = performance.now();
+    if (this.#loaded === undefined || nowMs - this.#loaded.atMs >= RELOAD_MS)
+      this.#loaded = { config: await loadClientConfig(this.#access), atMs: nowMs };
     const { config } = this.#loaded;
     try {
       const options = await config.requestOptions();

@@ -1,6 +1,7 @@
 import type { Log } from '@egressd/daemon/log';
 import { VERSION } from '@egressd/daemon/version';
 import type { Registry } from 'prom-client';
+import type { NodeClocks } from '../clock/node-clocks.ts';
 import type { OwnerSource } from '../owners/owner-source.ts';
 import { accessName, type KubeAccess } from './access.ts';
 import { KubeApi } from './api.ts';
@@ -22,6 +23,8 @@ interface KubernetesOptions extends ListWatchTimes {
   readonly log: Log;
   /** Unix milliseconds; `Date.now` outside tests. */
   readonly now?: () => number;
+  /** How far the clocks of nodes are ahead of ours. */
+  readonly aheadOf?: NodeClocks['aheadOf'];
   readonly serviceCidrsIntervalMs?: number;
 }
 
@@ -48,9 +51,9 @@ export function followKubernetes(options: KubernetesOptions): Kubernetes {
   const { access, owners, registry, log, now = Date.now } = options;
   const stop = new AbortController();
   const reporter = new KubeReporter(log, createKubeMetrics(registry, ['nodes', 'pods']), now);
-  const api = new KubeApi(access, `egressd-exporter/${VERSION}`, now);
+  const api = new KubeApi(access, `egressd-exporter/${VERSION}`);
   const nodes = new NodeHandler(reporter.problem);
-  const pods = new PodHandler(reporter.problem);
+  const pods = new PodHandler(reporter.problem, options.aheadOf);
   const common = { ...options, api, observer: reporter, now, signal: stop.signal };
   const watches = [
     new ListWatch({ ...common, resource: 'nodes', kind: 'Node', handler: nodes }),

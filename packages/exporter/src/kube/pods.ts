@@ -1,8 +1,10 @@
 import { addressKey } from '@egressd/flow/address';
+import type { NodeClocks } from '../clock/node-clocks.ts';
 import type { OwnerSource, PodRecord } from '../owners/owner-source.ts';
 import { EVICT_AFTER_MS } from '../owners/registry.ts';
 import { asMap, asText } from './json.ts';
 import type { ResourceHandler } from './list-watch.ts';
+import { podInOurTime } from './node-time.ts';
 import { type PodFacts, readPod } from './pod-record.ts';
 import type { OnProblem } from './problems.ts';
 
@@ -17,6 +19,7 @@ type PodOwners = Pick<OwnerSource, 'upsertPod' | 'endPod'>;
  */
 export class PodHandler implements ResourceHandler {
   readonly #onProblem: OnProblem;
+  readonly #aheadOf: NodeClocks['aheadOf'];
   readonly #running = new Map<string, readonly string[]>();
   readonly #finished = new Set<string>();
   /** Address -> UID of the pod that has it. */
@@ -27,8 +30,10 @@ export class PodHandler implements ResourceHandler {
   /** What came before `attach`. */
   readonly #unattached = new Map<string, PodFacts>();
 
-  constructor(onProblem: OnProblem) {
+  /** @param aheadOf what is known of the clocks of the kubelets, which write a pod's times */
+  constructor(onProblem: OnProblem, aheadOf: NodeClocks['aheadOf'] = () => undefined) {
     this.#onProblem = onProblem;
+    this.#aheadOf = aheadOf;
   }
 
   /** Running pods, before `attach`. */
@@ -48,7 +53,7 @@ export class PodHandler implements ResourceHandler {
   }
 
   upsert(object: unknown, atMs: number): void {
-    const facts = readPod(object);
+    const facts = this.#read(object);
     if (facts === undefined) {
       this.#onProblem('malformed', nameIn(object));
       return;
@@ -63,7 +68,7 @@ export class PodHandler implements ResourceHandler {
   }
 
   delete(object: unknown, atMs: number): void {
-    const facts = readPod(object);
+    const facts = this.#read(object);
     if (facts === undefined) {
       this.#onProblem('malformed', nameIn(object));
       return;
@@ -82,6 +87,11 @@ export class PodHandler implements ResourceHandler {
     for (const key of [...this.#running.keys(), ...this.#finished]) if (!listed.has(key)) this.#delete(key, beganMs);
   }
 
+  #read(object: unknown): PodFacts | undefined {
+    const facts = readPod(object);
+    return facts && podInOurTime(facts, this.#aheadOf(facts.pod.node));
+  }
+
   #run(facts: PodFacts, atMs: number): void {
     const { pod } = facts;
     const keys = pod.addresses.map((bytes) => addressKey(bytes));
@@ -92,7 +102,7 @@ export class PodHandler implements ResourceHandler {
     if (this.#owners === undefined) this.#unattached.set(pod.key, facts);
     else if (before === undefined || before.length === 0) this.#owners.upsertPod(pod, atMs);
     // Its sandbox was made anew: the new address was not its own all the time.
-    else this.#owners.upsertPod({ ...pod, fromMs: atMs }, atMs);
+    else this.#owners.upsertPod({ ...pod, fromMs: atMs, byNodeClock: false }, atMs);
   }
 
   #finish(facts: PodFacts, atMs: number): void {

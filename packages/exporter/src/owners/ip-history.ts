@@ -30,9 +30,13 @@ export type Evidence = 'kernel' | 'declared';
 export interface OwnershipSpan {
   readonly ipOwner: IpOwner;
   readonly evidence: Evidence;
-  readonly fromMs: number;
+  fromMs: number;
   /** Exclusive; Infinity while it lasts. */
   toMs: number;
+  /** The begin by the clock of the pod's node, which was not known when it was reported; undefined: known, or it does not matter. */
+  byNodeMs?: number | undefined;
+  /** What a process before had measured: the begin, or both. */
+  readonly restored?: 'begin' | 'both';
 }
 
 /**
@@ -63,10 +67,13 @@ export class IpHistory {
     return this.#byAddress.size;
   }
 
-  /** The ipOwner has the address from this time on; no change where it has it already. */
-  begin(key: string, ipOwner: IpOwner, evidence: Evidence, fromMs: number): void {
+  /**
+   * The ipOwner has the address from this time on; no change where it has it already.
+   * @param byNodeMs the same by the clock of a node that is not known yet: see `settle`
+   */
+  begin(key: string, ipOwner: IpOwner, evidence: Evidence, fromMs: number, byNodeMs?: number): void {
     const list = this.#byAddress.get(key);
-    const span = { ipOwner, evidence, fromMs, toMs: Number.POSITIVE_INFINITY };
+    const span = { ipOwner, evidence, fromMs, toMs: Number.POSITIVE_INFINITY, byNodeMs };
     if (list === undefined) this.#byAddress.set(key, [span]);
     else if (indexOfLasting(list, ipOwner, evidence) === -1) list.push(span);
   }
@@ -83,6 +90,28 @@ export class IpHistory {
     const list = this.#byAddress.get(key);
     if (list === undefined) this.#byAddress.set(key, [{ ...span }]);
     else list.push({ ...span });
+  }
+
+  /** A node's clock is known now, and so is when pods on it began. */
+  settle(node: string, aheadMs: number): void {
+    for (const [, span] of this.all()) {
+      const { ipOwner, byNodeMs } = span;
+      if (byNodeMs === undefined || ipOwner.kind !== 'pod' || ipOwner.node.name !== node) continue;
+      span.fromMs = Math.min(byNodeMs - aheadMs, span.toMs);
+      span.byNodeMs = undefined;
+    }
+  }
+
+  /**
+   * Our clock was set: times move along.
+   * @param learned it had been off all the time: what a process before had measured is right, and so is what other clocks said
+   */
+  shift(byMs: number, learned: boolean): void {
+    for (const [, span] of this.all()) {
+      const { restored, byNodeMs } = span;
+      if (!learned || restored === undefined) span.fromMs = (learned ? byNodeMs : undefined) ?? span.fromMs + byMs;
+      if (!learned || restored !== 'both') span.toMs = Math.max(span.toMs + byMs, span.fromMs);
+    }
   }
 
   /** All spans, each with its address. */

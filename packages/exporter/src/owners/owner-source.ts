@@ -14,6 +14,8 @@ export interface PodRecord {
   readonly hostNetwork: boolean;
   /** Since when it has them (Unix milliseconds), where the source knows. */
   readonly fromMs?: number;
+  /** `fromMs` is by the clock of its node, which has not been compared with ours yet. */
+  readonly byNodeClock?: boolean;
   /** What made it, where the source knows. */
   readonly workload?: Workload;
 }

@@ -61,7 +61,10 @@ export class OwnerTables {
     return entry;
   }
 
-  /** The owner has these addresses instead of those: new ones since `fromMs`, those that are no more until `atMs`. */
+  /**
+   * The owner has these addresses instead of those: new ones since `fromMs`, those that are no more until `atMs`.
+   * @param byNodeMs `fromMs` by the clock of a node that is not known yet
+   */
   changeAddresses(
     ipOwner: IpOwner,
     evidence: Evidence,
@@ -69,11 +72,12 @@ export class OwnerTables {
     after: readonly string[],
     fromMs: number,
     atMs: number,
+    byNodeMs?: number,
   ): void {
     // A node may report hundreds of addresses again and again, the same as all others: each has a span for every one of them.
     const [had, kept] = [new Set(before), new Set(after)];
     for (const key of before) if (!kept.has(key)) this.ipHistory.end(key, ipOwner, evidence, atMs);
-    for (const key of after) if (!had.has(key)) this.ipHistory.begin(key, ipOwner, evidence, fromMs);
+    for (const key of after) if (!had.has(key)) this.ipHistory.begin(key, ipOwner, evidence, fromMs, byNodeMs);
   }
 }
 

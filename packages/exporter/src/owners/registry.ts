@@ -98,6 +98,18 @@ export class OwnerRegistry implements Owners {
     for (const [name, entry] of nodes) if (entry.record === undefined && !used.has(entry.ipOwner)) nodes.delete(name);
   }
 
+  /** The clock of a node has been compared with ours: when its pods began is known better. */
+  settleClock(node: string, aheadMs: number): void {
+    this.#tables.ipHistory.settle(node, aheadMs);
+  }
+
+  /** Our clock was set: what was measured by it moves along. @see IpHistory.shift */
+  shift(byMs: number, learned: boolean): void {
+    this.#tables.ipHistory.shift(byMs, learned);
+    if (learned) return;
+    for (const source of this.#tables.sources.values()) if (source.knownMs !== undefined) source.knownMs += byMs;
+  }
+
   /** Who had which address until now, for `restore` of a registry to come. */
   history(nowMs: number): IpHistoryImage {
     return imageOfOwners(this.#tables, nowMs);

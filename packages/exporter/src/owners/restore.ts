@@ -71,7 +71,8 @@ function restoreTimes(
     const lasts = toMs === Number.POSITIVE_INFINITY;
     if (lasts && endMs === undefined) lasting.push(key);
     const end = lasts && endMs !== undefined ? Math.max(endMs, fromMs) : toMs;
-    tables.ipHistory.restore(key, { ipOwner, evidence, fromMs, toMs: end });
+    const restored = lasts ? 'begin' : 'both';
+    tables.ipHistory.restore(key, { ipOwner, evidence, fromMs, toMs: end, restored });
   }
   return lasting;
 }

@@ -39,7 +39,15 @@ function upsertPod(tables: OwnerTables, source: SourceState, pod: PodRecord, fro
   const { namespace, name, workload } = pod;
   const live = known ?? { ipOwner: { kind: 'pod', namespace, name, workload, node }, keys: [] };
   live.ipOwner.node = node;
-  tables.changeAddresses(live.ipOwner, 'declared', live.keys, keys, fromMs, atMs);
+  tables.changeAddresses(
+    live.ipOwner,
+    'declared',
+    live.keys,
+    keys,
+    fromMs,
+    atMs,
+    pod.byNodeClock ? pod.fromMs : undefined,
+  );
   live.keys = keys;
   source.pods.set(pod.key, live);
 }

@@ -22,9 +22,9 @@ type Outcome = 'resolved' | 'timed_out' | 'no_room';
 export const OUTCOMES: readonly Outcome[] = ['resolved', 'timed_out', 'no_room'];
 
 interface Held {
-  readonly batch: ReceivedBatch;
+  batch: ReceivedBatch;
   missing: readonly MissingOwner[];
-  readonly deadlineMs: number;
+  deadlineMs: number;
   readonly bytes: number;
 }
 
@@ -93,6 +93,16 @@ export class PendingBatches {
     const ready: ReceivedBatch[] = [];
     for (const [node, queue] of this.#held) while (queue.length > 0) ready.push(this.#release(node, 'timed_out'));
     return ready;
+  }
+
+  /** The clock was set: what is held moves along. */
+  shift(byMs: number): void {
+    for (const held of [...this.#held.values()].flat()) {
+      const { number, fromMs, toMs } = held.batch.span;
+      held.batch = { ...held.batch, span: { number, fromMs: fromMs + byMs, toMs: toMs + byMs } };
+      held.deadlineMs += byMs;
+    }
+    for (const [key, untilMs] of this.#unresolved) this.#unresolved.set(key, untilMs + byMs);
   }
 
   /** A position without what is held: how far the totals are. */

@@ -3,6 +3,7 @@ import type { NodeHealth } from '@egressd/flow/node-health';
 import { FLOW_SERVICE, MAX_MESSAGE_BYTES } from '@egressd/flow/service';
 import { Server, type ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
 import type { Registry } from 'prom-client';
+import { type NodeClocks, UNKNOWN_CLOCKS } from '../clock/node-clocks.ts';
 import type { BatchOffsets } from '../state/batch-offsets.ts';
 import { watchHandshakes } from './handshakes.ts';
 import { createReceiverMetrics } from './metrics.ts';
@@ -64,6 +65,8 @@ export interface ReceiverOptions {
   readonly log: Log;
   readonly registry: Registry;
   readonly now?: () => number;
+  /** Where nodes' clocks are compared with `now`; not set: they are not. */
+  readonly clocks?: NodeClocks;
   readonly limits?: Partial<ReceiverLimits>;
 }
 
@@ -86,7 +89,7 @@ export class Receiver {
   #port = 0;
 
   constructor(options: ReceiverOptions) {
-    const { offsets, log, registry, now = Date.now } = options;
+    const { offsets, log, registry, now = Date.now, clocks = UNKNOWN_CLOCKS } = options;
     this.#limits = { ...RECEIVER_LIMITS, ...options.limits };
     this.#streams = options.streams;
     const metrics = createReceiverMetrics(
@@ -98,6 +101,7 @@ export class Receiver {
       offsets,
       report: new StreamReport(log, metrics),
       now,
+      clocks,
       wantOriginalDestination: options.wantOriginalDestination,
       helloMs: this.#limits.helloMs,
       certificates: options.certificates,
@@ -181,6 +185,8 @@ export class Receiver {
   #closed(session: Session): void {
     this.#sessions.delete(session);
     this.#streams.delete(session);
+    const { node } = session.collector ?? {};
+    if (node !== undefined && !this.#streams.has(node)) this.#host.clocks.forget(node);
   }
 
   #reserve(bytes: number): boolean {

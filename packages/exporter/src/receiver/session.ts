@@ -11,6 +11,7 @@ import { isNodeHealth, type NodeHealth, readNodeHealth } from '@egressd/flow/nod
 import { FLOW_SERVICE } from '@egressd/flow/service';
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { type CertificateNodes, certificateNodes } from '../authorization/certificate-nodes.ts';
+import type { NodeClocks } from '../clock/node-clocks.ts';
 import type { BatchOffsets } from '../state/batch-offsets.ts';
 import { BatchAssembly } from './batch-assembly.ts';
 import { readHello } from './hello.ts';
@@ -51,6 +52,7 @@ export interface SessionHost {
   readonly offsets: BatchOffsets;
   readonly report: StreamReport;
   readonly now: () => number;
+  readonly clocks: NodeClocks;
   readonly wantOriginalDestination: boolean;
   readonly helloMs: number;
   /** Whether the peer must have shown a certificate. */
@@ -200,7 +202,9 @@ export class Session {
   #health(collector: Collector, message: NodeHealthMessage): undefined {
     const health = readNodeHealth(message);
     if (health === undefined) return this.#host.report.ignored('malformed_health');
-    this.#host.onHealth(collector, health);
+    const { clockMs, ...rest } = health;
+    if (clockMs !== undefined) this.#host.clocks.take(collector.node, clockMs);
+    this.#host.onHealth(collector, rest);
     return undefined;
   }
 
@@ -208,8 +212,9 @@ export class Session {
   #batch(batch: ReceivedBatch): End | undefined {
     const { report, now } = this.#host;
     const { collector, span, parts } = batch;
-    const checked = checkSpan(span, now(), now() - this.#welcomedMs);
-    if (checked.clock !== 'fine') report.clock(collector, checked.clock, span.toMs - now());
+    const aheadMs = this.#host.clocks.aheadOf(collector.node);
+    const checked = checkSpan(span, now(), { sinceWelcomeMs: now() - this.#welcomedMs, aheadMs });
+    if (checked.clock !== 'fine') report.clock(collector, checked.clock, aheadMs ?? span.toMs - now());
     try {
       this.#host.onBatch({ collector, span: checked.span, parts });
     } catch (error) {

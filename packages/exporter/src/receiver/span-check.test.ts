@@ -13,8 +13,31 @@ test.each([
   ['old, late on a stream', 0, NOW - LATE, LATE, 0, NOW - LATE, 'behind'],
   ['late on a stream, and not old', 0, NOW - CLOCK_BEHIND_MS, LATE, 0, NOW - CLOCK_BEHIND_MS, 'fine'],
 ])('a batch from %s', (_, fromMs, toMs, sinceWelcomeMs, expectedFrom, expectedTo, clock) =>
-  expect(checkSpan({ number: 3, fromMs, toMs }, NOW, sinceWelcomeMs)).toEqual({
+  expect(checkSpan({ number: 3, fromMs, toMs }, NOW, { sinceWelcomeMs, aheadMs: undefined })).toEqual({
     span: { number: 3, fromMs: expectedFrom, toMs: expectedTo },
     clock,
   }),
 );
+
+const HOUR = 3_600_000;
+
+test.each([
+  ['ahead', HOUR, 'ahead'],
+  ['behind', -HOUR, 'behind'],
+  ['off by as much as may be', CLOCK_AHEAD_MS, 'fine'],
+])('where the clock of the node is known to be %s, the times are by ours', (_, aheadMs, clock) => {
+  const span = { number: 3, fromMs: NOW - 5000 + aheadMs, toMs: NOW - 10 + aheadMs };
+  const expected = { span: { number: 3, fromMs: NOW - 5000, toMs: NOW - 10 }, clock };
+  expect(checkSpan(span, NOW, { sinceWelcomeMs: 0, aheadMs })).toEqual(expected);
+});
+
+test('a batch from before the clock of its node was set back ends now', () => {
+  const span = { number: 3, fromMs: NOW + HOUR - 5000, toMs: NOW + HOUR };
+  const expected = { span: { number: 3, fromMs: NOW, toMs: NOW }, clock: 'fine' };
+  expect(checkSpan(span, NOW, { sinceWelcomeMs: LATE, aheadMs: 0 })).toEqual(expected);
+});
+
+test('an old batch of a node whose clock is right is only late', () => {
+  const span = { number: 3, fromMs: 0, toMs: NOW - LATE };
+  expect(checkSpan(span, NOW, { sinceWelcomeMs: LATE, aheadMs: 100 }).clock).toBe('fine');
+});

@@ -1,27 +1,41 @@
 import type { BatchSpan } from '@egressd/flow/columns';
+import { inOurTime } from '../clock/node-clocks.ts';
 
-/** How far a node's clock may be ahead of ours before it is reported. */
+/** How far a node's clock may be off before it is reported. */
 export const CLOCK_AHEAD_MS = 60_000;
-/** How far it may be behind, once what had piled up before the stream began is through. */
+/** How far batches of a node that does not report its clock may be behind, once what had piled up before the stream began is through. */
 export const CLOCK_BEHIND_MS = 10 * 60_000;
 
 /** What a node's clock looks like from here. */
 type ClockState = 'fine' | 'ahead' | 'behind';
 
+/** How far the node's clock is off, as far as is known. */
+interface SpanContext {
+  /** How long the stream has been open. */
+  readonly sinceWelcomeMs: number;
+  /** How far the node's clock is ahead of ours; undefined: it has not reported it, and its batches have to show it. */
+  readonly aheadMs: number | undefined;
+}
+
 /**
- * Compares a batch's times with our clock. One from the future is moved to now: its bytes are real, and bytes of the future
- * cannot be stored. One from the past is left as it is: late batches are in order, early on a stream.
- * @param sinceWelcomeMs how long the stream has been open
+ * A batch's times by our clock. One from the future is moved to now: its bytes are real, and bytes of the future cannot be stored. One from
+ * the past is left as it is: late batches are in order, early on a stream.
  */
 export function checkSpan(
-  span: BatchSpan,
+  { number, ...reported }: BatchSpan,
   nowMs: number,
-  sinceWelcomeMs: number,
+  { sinceWelcomeMs, aheadMs }: SpanContext,
 ): { readonly span: BatchSpan; readonly clock: ClockState } {
-  if (span.toMs > nowMs + CLOCK_AHEAD_MS) {
-    const moved = { number: span.number, fromMs: Math.min(span.fromMs, nowMs), toMs: nowMs };
-    return { span: moved, clock: 'ahead' };
-  }
-  const behind = sinceWelcomeMs > CLOCK_BEHIND_MS && span.toMs < nowMs - CLOCK_BEHIND_MS;
-  return { span, clock: behind ? 'behind' : 'fine' };
+  const fromMs = inOurTime(reported.fromMs, aheadMs);
+  const toMs = inOurTime(reported.toMs, aheadMs);
+  const future = toMs > nowMs + CLOCK_AHEAD_MS;
+  const span = future ? { number, fromMs: Math.min(fromMs, nowMs), toMs: nowMs } : { number, fromMs, toMs };
+  if (aheadMs !== undefined) return { span, clock: stateOf(aheadMs) };
+  const behind = sinceWelcomeMs > CLOCK_BEHIND_MS && toMs < nowMs - CLOCK_BEHIND_MS;
+  return { span, clock: future ? 'ahead' : behind ? 'behind' : 'fine' };
+}
+
+function stateOf(aheadMs: number): ClockState {
+  if (Math.abs(aheadMs) <= CLOCK_AHEAD_MS) return 'fine';
+  return aheadMs > 0 ? 'ahead' : 'behind';
 }

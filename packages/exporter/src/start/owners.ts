@@ -2,6 +2,7 @@ import type { Lifecycle } from '@egressd/daemon/lifecycle';
 import type { Log } from '@egressd/daemon/log';
 import { parseRange } from '@egressd/flow/address';
 import type { Registry } from 'prom-client';
+import type { ClusterClock } from '../clock/cluster-clock.ts';
 import type { ExporterConfig } from '../config/config.ts';
 import { watchInventory } from '../inventory/watch.ts';
 import type { KubeAccess } from '../kube/access.ts';
@@ -17,6 +18,7 @@ interface Surroundings {
   readonly registry: Registry;
   readonly log: Log;
   readonly lifecycle: Lifecycle;
+  readonly clock: ClusterClock;
 }
 
 /** Names of the sources that declare who has which address. */
@@ -30,20 +32,22 @@ export async function followOwners(
   { inventory, clusterRanges }: ExporterConfig,
   access: KubeAccess | undefined,
   owners: OwnerRegistry,
-  { registry, log, lifecycle }: Surroundings,
+  { registry, log, lifecycle, clock }: Surroundings,
 ): Promise<Kubernetes | undefined> {
+  const { now } = clock;
   // The configuration has checked them.
   const ranges = clusterRanges.map((text) => parseRange(text)!);
-  owners.source('settings').replace({ nodes: [], pods: [], clusterRanges: ranges }, Date.now());
+  owners.source('settings').replace({ nodes: [], pods: [], clusterRanges: ranges }, now());
   if (inventory !== undefined) {
-    const watched = await watchInventory({ path: inventory, owners: owners.source('inventory'), registry, log });
+    const watched = await watchInventory({ path: inventory, owners: owners.source('inventory'), registry, log, now });
     lifecycle.onStop('inventory', () => watched.close());
   }
   if (access === undefined) {
     if (inventory === undefined) log.warn(NO_OWNERS);
     return undefined;
   }
-  const kubernetes = followKubernetes({ access, owners: owners.source('kubernetes'), registry, log });
+  const aheadOf = (node: string) => clock.aheadOf(node);
+  const kubernetes = followKubernetes({ access, owners: owners.source('kubernetes'), registry, log, now, aheadOf });
   lifecycle.onStop('kubernetes', () => kubernetes.close());
   return kubernetes;
 }
@@ -55,13 +59,14 @@ const NO_OWNERS =
 export function watchNodes(
   streams: OpenStreams,
   kubernetes: Kubernetes | undefined,
-  { registry, log, lifecycle }: Surroundings,
+  { registry, log, lifecycle, clock: { now } }: Surroundings,
 ): NodeProblemWatch {
   const problems = new NodeProblemWatch({
     streaming: () => streams.nodes,
     report: (event) => kubernetes?.record(event),
     log,
     registry,
+    now,
   });
   const timer = setInterval(() => {
     kubernetes?.checkCollectors(streams.nodes);

@@ -16,15 +16,16 @@ interface SinkSurroundings {
   /** Resolves when what a sink is about to send is on the disk; undefined: nothing is kept there. */
   readonly durable: SinkDeliveryOptions['durable'];
   readonly onAccepted: (sink: string, accepted: Accepted) => void;
+  readonly now: () => number;
 }
 
 /** The deliveries of all configured sinks, by name. */
 export function sinkDeliveries(
   { sinks, exportIntervalMs: intervalMs }: ExporterConfig,
-  { environment, registry, log, durable, onAccepted }: SinkSurroundings,
+  { environment, registry, log, durable, onAccepted, now }: SinkSurroundings,
 ): ReadonlyMap<string, SinkDelivery> {
   const metrics = createSinkMetrics(registry);
-  const startedMs = Date.now();
+  const startedMs = now();
   return new Map(
     sinks.map((settings) => {
       const sink = buildSink(settings, { version: VERSION, environment });

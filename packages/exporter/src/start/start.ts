@@ -6,6 +6,8 @@ import type { Log } from '@egressd/daemon/log';
 import { createRegistry } from '@egressd/daemon/metrics';
 import { serverTls } from '@egressd/daemon/tls';
 import { parseRange } from '@egressd/flow/address';
+import { ClusterClock } from '../clock/cluster-clock.ts';
+import { clockReport } from '../clock/report.ts';
 import type { ExporterConfig } from '../config/config.ts';
 import { Exporter } from '../exporter.ts';
 import type { ExporterFlags } from '../flags.ts';
@@ -16,6 +18,7 @@ import { startReceiver } from '../receiver/receiver.ts';
 import type { Accepted } from '../sinks/delivery/sink-delivery.ts';
 import { BatchOffsets } from '../state/batch-offsets.ts';
 import { TrafficExposition } from '../web/traffic-exposition.ts';
+import { nodeClocks } from './clocks.ts';
 import { followOwners, ownerSources, watchNodes } from './owners.ts';
 import { resumeSinks, sinkDeliveries } from './sinks.ts';
 import { checkpointStore, restoreIpHistory, stateDirectoryLock } from './state.ts';
@@ -51,7 +54,9 @@ interface Progress {
  */
 export async function startExporter({ flags, config, environment, log, lifecycle }: Start): Promise<void> {
   const registry = createRegistry();
-  const surroundings = { registry, log, lifecycle };
+  const clock = new ClusterClock(clockReport(log, registry));
+  const { now } = clock;
+  const surroundings = { registry, log, lifecycle, clock };
   const access = findAccess(flags.kubeconfig, environment);
   const owners = new OwnerRegistry(ownerSources(config, access));
   const offsets = new BatchOffsets();
@@ -61,13 +66,25 @@ export async function startExporter({ flags, config, environment, log, lifecycle
   const state = checkpointStore(flags, registry, log, () => progress.emit('saved'));
   const durable = state === undefined ? undefined : (signal: AbortSignal) => state.durable(signal);
   const onAccepted = (sink: string, accepted: Accepted) => progress.emit('accepted', sink, accepted);
-  const sinks = sinkDeliveries(config, { environment, registry, log, durable, onAccepted });
+  const sinks = sinkDeliveries(config, { environment, registry, log, durable, onAccepted, now });
   const waitForOwners = access !== undefined;
   const enrich = {
     privateRanges: config.privateRanges.map((text) => parseRange(text)!),
     dropUnlisted: !config.keepUnlisted,
   };
-  const exporter = new Exporter({ owners, offsets, waitForOwners, sinks, exposition, state, enrich, registry, log });
+  const exporter = new Exporter({
+    owners,
+    offsets,
+    waitForOwners,
+    sinks,
+    exposition,
+    state,
+    enrich,
+    registry,
+    log,
+    now,
+  });
+  clock.onMoved((moved) => exporter.moveTime(moved));
   progress.on('accepted', (sink, accepted) => exporter.accepted(sink, accepted, streams));
   progress.on('saved', () => exporter.commit(streams));
 
@@ -81,7 +98,7 @@ export async function startExporter({ flags, config, environment, log, lifecycle
   lifecycle.onStop('http', () => http.close());
 
   await lock.acquire(lifecycle);
-  await restoreIpHistory(flags, owners, log, registry, lifecycle);
+  await restoreIpHistory(flags, owners, log, registry, lifecycle, now);
   const checkpoint = await state?.load();
   const totals = checkpoint === undefined ? undefined : exporter.restore(checkpoint);
   if (totals !== undefined) exposition?.startFrom(totals);
@@ -105,6 +122,8 @@ export async function startExporter({ flags, config, environment, log, lifecycle
       problems.take(collector, health);
     },
     wantOriginalDestination: false,
+    now,
+    clocks: nodeClocks(clock, owners),
     log,
     registry,
   });

@@ -56,9 +56,10 @@ export async function restoreIpHistory(
   log: Log,
   registry: Registry,
   lifecycle: Lifecycle,
+  now: () => number,
 ): Promise<void> {
   if (stateDir === undefined) return;
-  const store = new IpHistoryStore({ folder: stateDir, owners, registry, log });
+  const store = new IpHistoryStore({ folder: stateDir, owners, registry, log, now });
   await store.start();
   lifecycle.onStop('IP history', () => store.close());
 }

@@ -116,4 +116,11 @@ describe('offsets of batches', () => {
     expect(offsets.evictIdle(2 * NODE_IDLE_MS, (node) => node === 'a')).toBe(0);
     expect(offsets.size).toBe(1);
   });
+
+  test('a node is not idle because the clock was set', () => {
+    const offsets = opened('a');
+    offsets.shift(2 * NODE_IDLE_MS);
+    expect(offsets.evictIdle(2 * NODE_IDLE_MS, () => false)).toBe(0);
+    expect(offsets.evictIdle(3 * NODE_IDLE_MS + 1, () => false)).toBe(1);
+  });
 });

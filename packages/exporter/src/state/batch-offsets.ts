@@ -160,6 +160,11 @@ export class BatchOffsets {
     return moved;
   }
 
+  /** The clock was set: what was measured by it moves along. */
+  shift(byMs: number): void {
+    for (const entry of this.#nodes.values()) entry.seenMs += byMs;
+  }
+
   /**
    * Evicts nodes that have sent nothing for `NODE_IDLE_MS`.
    * @param connected nodes that are not evicted, however idle

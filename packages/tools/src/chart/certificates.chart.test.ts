@@ -50,7 +50,7 @@ function run(rules: readonly Rule[], days = 0): Promise<void> {
   const { signal } = new AbortController();
   const access = { kind: 'kubeconfig', files: [join(folder.folder, 'kubeconfig')] } as const;
   return renewSecrets({
-    secrets: new Secrets(new KubeApi(access, 'test', Date.now), flags.namespace!, signal),
+    secrets: new Secrets(new KubeApi(access, 'test'), flags.namespace!, signal),
     names: names(),
     policy: {
       dnsNames: flags.dnsNames,

@@ -6,6 +6,7 @@ import { Outbox } from '@egressd/collector/stream/outbox';
 import { SILENT } from '@egressd/daemon/log';
 import { clientTls, serverTls } from '@egressd/daemon/tls';
 import { Aggregate } from '@egressd/exporter/aggregate/aggregate';
+import { clockReport } from '@egressd/exporter/clock/report';
 import { createInventoryMetrics } from '@egressd/exporter/inventory/metrics';
 import { createKubeMetrics } from '@egressd/exporter/kube/metrics';
 import { createExporterMetrics } from '@egressd/exporter/metrics';
@@ -53,6 +54,7 @@ export function exporterRegistry(): Registry {
   createExporterMetrics(registry, new Aggregate(), owners, new PendingBatches(owners));
   createSinkMetrics(registry);
   createInventoryMetrics(registry);
+  clockReport(SILENT, registry);
   createKubeMetrics(registry, []);
   createNodeProblemMetrics(registry, () => new Map());
   createCheckpointMetrics(registry);

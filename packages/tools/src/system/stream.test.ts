@@ -129,6 +129,17 @@ describe("what a collector says of its node's kernel", () => {
     ]);
   });
 
+  test("has the node's clock, at once", async () => {
+    const clocks: [string, number][] = [];
+    const take = (node: string, nodeMs: number) => void clocks.push([node, nodeMs - Date.now()]);
+    await using exporter = await ExporterEnd.start({ clocks: { take, aheadOf: () => undefined, forget() {} } });
+    await using collector = new CollectorEnd(exporter.port);
+    collector.stream.reportHealth(fine);
+    await until('the clock', () => clocks.length === 1);
+    expect(clocks[0]![0]).toBe('node-a');
+    expect(Math.abs(clocks[0]![1])).toBeLessThan(1000);
+  });
+
   test('without a stream the newest counts; every stream gets it; batches go on beside it', async () => {
     await using first = await ExporterEnd.start();
     await using proxy = await listening(first.port);

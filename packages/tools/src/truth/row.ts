@@ -79,6 +79,8 @@ export interface Row {
 interface Staging {
   readonly receiver?: boolean;
   readonly clock?: boolean;
+  /** Whose clock it is: `exporter`, or a node. Not set: that of all daemons. */
+  readonly clockOf?: string;
   /** Seconds by which that clock is off as the daemons start. */
   readonly clockOffBy?: number;
   readonly disks?: boolean;

@@ -56,12 +56,13 @@ export async function runRow(row: Row, kind: WorldKind, seed: number, stop: Abor
 }
 
 function daemonsOf(row: Row, { receiver, clock }: Stage): DaemonsOptions {
+  const { clockOf } = row.with ?? {};
   const url = receiver && { url: `http://127.0.0.1:${RECEIVER_PORT}/api/v1/write` };
   return {
     owners: 'inventory',
     ...row.daemons,
     sink: { ...url, ...row.daemons?.sink },
-    ...(clock && { environment: clock.environment }),
+    ...(clock && { environment: (daemon) => (clockOf === undefined || clockOf === daemon ? clock.environment : {}) }),
   };
 }
 

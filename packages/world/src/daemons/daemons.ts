@@ -42,8 +42,8 @@ export interface DaemonsOptions {
   readonly sink?: Readonly<Record<string, unknown>>;
   /** Of the exporter's configuration, beside the usual ones. */
   readonly settings?: Readonly<Record<string, unknown>>;
-  /** More environment of both daemons. */
-  readonly environment?: Readonly<Record<string, string>>;
+  /** More environment of a daemon: the exporter, or the collector of the node of this name. */
+  readonly environment?: (daemon: string) => Readonly<Record<string, string>>;
   /** How collectors and exporter run, where not from the checkout; with owners from Kubernetes. */
   readonly install?: (chosen: Chosen) => Promise<Installed>;
 }
@@ -127,7 +127,7 @@ async function describeDaemons(
   options: DaemonsOptions,
   onFailed: (error: DaemonFailed) => void,
 ): Promise<Described> {
-  const { owners, readInterval = READ_INTERVAL, environment = {} } = options;
+  const { owners, readInterval = READ_INTERVAL, environment = () => ({}) } = options;
   const { collectorFlags = [], collectorStarter = () => [], exporterFlags = [] } = options;
   const answers = (host: string, url: string, good?: (body: string) => boolean) => () =>
     notReadyAt(world, host, url, good);
@@ -167,7 +167,7 @@ async function describeDaemons(
         ...[`-grpc-listen-port=${STREAM_PORT}`, ...tls.exporter, ...exporterFlags],
       ],
       answers(OPS.name, `${EXPORTER_URL}/readyz`),
-      environment,
+      environment('exporter'),
       installed && (() => installed.exporter()),
     ),
     collectors: world.layout.nodes.map(({ name }) =>
@@ -181,7 +181,7 @@ async function describeDaemons(
           ...collectorFlags,
         ],
         answers(name, `${installed?.collectorUrl ?? COLLECTOR_URL}/metrics`, hasRead),
-        { ...environment, NODE_NAME: name },
+        { ...environment(name), NODE_NAME: name },
         installed && (() => installed.collector(name)),
       ),
     ),

@@ -96,6 +96,11 @@ export class SinkDelivery {
     this.#state.startFrom(totals);
   }
 
+  /** The clock was set: the start, as long as nothing was sent. */
+  moveStart(byMs: number): void {
+    this.#state.moveStart(byMs);
+  }
+
   /** Resumes from the image of a former process, before the first snapshot. What was in flight goes first. */
   resume(image: SinkStateImage, totals: RestoredTotals): void {
     const { outcome, lost } = this.#state.restore(image, totals);

@@ -69,6 +69,14 @@ describe('counters', () => {
     expect(step(of, 60_000, [A], [100])).toEqual(['pod-1 0@3 100@60000']);
   });
 
+  test('the start moves with the clock, until a sample has left', () => {
+    const of = sinkState();
+    of.moveStart(-3_600_000);
+    expect(step(of, -3_599_000, [A], [100])).toEqual(['pod-1 0@-3599999 100@-3599000']);
+    of.moveStart(-3_600_000);
+    expect(step(of, -3_598_000, [A, B], [100, 7])).toEqual(['pod-1 100@-3598000', 'pod-2 0@-3598999 7@-3598000']);
+  });
+
   test('two milliseconds are room enough, as between snapshots of a clock that was set back', () => {
     const of = sinkState();
     step(of, 60_000, [A], [100]);

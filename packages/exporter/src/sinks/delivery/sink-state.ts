@@ -69,6 +69,8 @@ export class SinkState {
   readonly #table: SeriesTable;
   #mode: Mode | undefined;
   #lastMs: number;
+  /** Nothing was frozen or restored: `#lastMs` is when this process started. */
+  #fresh = true;
   #origin: string;
   /** The frame in flight; its zero samples are taken off it once they are settled. */
   #inFlight: Frame | undefined;
@@ -95,6 +97,11 @@ export class SinkState {
     return this.#table.folded;
   }
 
+  /** The clock was set: the start, as long as no sample has a time. */
+  moveStart(byMs: number): void {
+    if (this.#fresh) this.#lastMs += byMs;
+  }
+
   /** Takes over what increased and what ended. Snapshots come in the order of their times; each one in full. */
   absorb(snapshot: Snapshot): void {
     this.#table.absorb(snapshot);
@@ -108,6 +115,7 @@ export class SinkState {
     const { slots } = this.#table;
     if (mode !== this.#mode) slots.started.fill(0);
     this.#mode = mode;
+    this.#fresh = false;
     const zeroSampleMs = Math.max(timeMs - this.#options.intervalMs, this.#lastMs + 1);
     this.#lastMs = Math.max(this.#lastMs, timeMs);
     const wanted = this.#options.zeroSamples === false ? undefined : zeroSampleMs;
@@ -218,6 +226,7 @@ export class SinkState {
   /** Resumes from the image of a former process, which is of the same moment as the totals. Before anything was absorbed. */
   restore(image: SinkStateImage, totals: RestoredTotals): Restored {
     const { counters, identityScheme = '', receiverId = '' } = this.#options;
+    this.#fresh = false;
     if (image.identityScheme !== identityScheme || image.counters.join() !== counters.join()) {
       // The receiver may see the same series in them: what starts there lies after all that was sent.
       this.#lastMs = Math.max(this.#lastMs, image.lastMs);

@@ -30,7 +30,9 @@ export function classifyResponse(response: HttpResponse | HttpFailure, displayUr
     return rejected('request', 'html', `${message} (an HTML page: the URL is not an endpoint that takes data)`);
   }
   if (status >= 500 || RETRYABLE_STATUSES.has(status)) {
-    const retryAfterMs = parseRetryAfter(single(response.headers['retry-after']), nowMs);
+    const { 'retry-after': retryAfter, date } = response.headers;
+    // A date to wait for is by the receiver's clock, which the response has too.
+    const retryAfterMs = parseRetryAfter(single(retryAfter), Date.parse(single(date) ?? '') || nowMs);
     return { outcome: 'retryable', status: String(status), maybeStored: status !== 429, retryAfterMs, message };
   }
   if (CONTENT_STATUSES.has(status)) return rejected('content', String(status), message);

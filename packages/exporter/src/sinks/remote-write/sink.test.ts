@@ -153,6 +153,12 @@ describe('retryable failures', () => {
       'retryable 429',
       500,
     ],
+    [
+      "429 with a date by the receiver's own clock",
+      status(429, { date: 'Thu, 01 Jan 2015 00:00:00 GMT', 'retry-after': 'Thu, 01 Jan 2015 00:00:07 GMT' }),
+      'retryable 429',
+      7000,
+    ],
     ['429 for a year', status(429, { 'retry-after': '31536000' }), 'retryable 429', 300_000],
     ['408', status(408), 'retryable 408', undefined],
     ['the connection closed without an answer', cut, 'retryable closed', undefined],

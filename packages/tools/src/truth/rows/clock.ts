@@ -32,6 +32,52 @@ function putRightAfterStart(name: string, does: string, offBy: number): Row {
   };
 }
 
+const OFF = 'egressd_exporter_clock_off_seconds';
+const SKEWED = 'egressd_exporter_receiver_batch_clock_skew_total';
+
+/** Waits until the exporter has found its own clock off by so much. */
+async function provedOff({ pause, metric }: Context, seconds: number): Promise<void> {
+  const off = () => metric('exporter', OFF);
+  for (let i = 0; i < 30 && Math.abs((await off()) - seconds) > 1; i++) await pause(500);
+  prove(Math.abs((await off()) - seconds) <= 1, `the exporter shows ${await off()} s`);
+}
+
+/** No node is said to be off where the exporter is. */
+const noNodeBlamed = ({ metric }: Context) => ({
+  wrong: async () => ((await metric('exporter', SKEWED)) > 0 ? 'nodes were said to be off' : undefined),
+});
+
+/** Only the exporter's clock is off, as it starts and for good. */
+function exporterOff(name: string, does: string, offBy: number): Row {
+  return {
+    name,
+    does,
+    with: { clock: true, clockOf: 'exporter', clockOffBy: offBy },
+    async fault(context) {
+      await provedOff(context, offBy);
+      await context.pause(EACH_MS);
+      return noNodeBlamed(context);
+    },
+  };
+}
+
+/** Only the clock of node-a is off: its batches come from another time. */
+function nodeOff(name: string, does: string, offBy: number): Row {
+  const node = NODES[0]!.name;
+  return {
+    name,
+    does,
+    with: { clock: true, clockOf: node, clockOffBy: offBy },
+    async fault({ pause, metric }) {
+      for (let i = 0; i < 30 && (await metric('exporter', SKEWED)) === 0; i++) await pause(500);
+      prove((await metric('exporter', SKEWED)) > 0, 'the exporter has not noticed');
+      await pause(EACH_MS);
+      const off = await metric('exporter', OFF);
+      return { wrong: async () => (off === 0 ? undefined : `the exporter says that its own clock is off by ${off} s`) };
+    },
+  };
+}
+
 export const CLOCK_ROWS: readonly Row[] = [
   {
     name: 'clock',
@@ -56,4 +102,21 @@ export const CLOCK_ROWS: readonly Row[] = [
     'All daemons start with a clock that is an hour behind; it is put right.',
     -HOUR_S,
   ),
+  {
+    name: 'exporter-clock',
+    does: "Only the exporter's clock is set back and forth, by up to three hours: no node is said to be off.",
+    with: { clock: true, clockOf: 'exporter' },
+    async fault(context) {
+      for (const seconds of SHIFTS_S) {
+        await context.clock.shift(seconds);
+        // What is less than a minute is not looked at.
+        await provedOff(context, Math.abs(seconds) < 60 ? 0 : seconds);
+      }
+      return noNodeBlamed(context);
+    },
+  },
+  exporterOff('exporter-clock-ahead', "The exporter's clock is an hour ahead, as it starts and for good.", HOUR_S),
+  exporterOff('exporter-clock-behind', "The exporter's clock is an hour behind, as it starts and for good.", -HOUR_S),
+  nodeOff('node-clock-ahead', "One node's clock is an hour ahead for good.", HOUR_S),
+  nodeOff('node-clock-behind', "One node's clock is an hour behind for good.", -HOUR_S),
 ];

@@ -6,7 +6,7 @@
 //   collector                                 exporter
 //   Hello{node, epoch, settings}        --->
 //                                       <---  Welcome{applied, committed}
-//   NodeHealth{accounting, ...}         --->                       once, and when it has changed
+//   NodeHealth{accounting, ...}         --->                       once, when it has changed, and every minute
 //   BatchPart{number 7, part 0}         --->
 //   BatchPart{number 7, part 1, last}   --->
 //                                       <---  Ack{applied 7}        it is in memory: do not send it again on this stream
@@ -29,7 +29,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file egressd/stream/v1/stream.proto.
  */
 export const file_egressd_stream_v1_stream: GenFile = /*@__PURE__*/
-  fileDesc("Ch5lZ3Jlc3NkL3N0cmVhbS92MS9zdHJlYW0ucHJvdG8SEWVncmVzc2Quc3RyZWFtLnYxIqUBCg5EZWxpdmVyUmVxdWVzdBIpCgVoZWxsbxgBIAEoCzIYLmVncmVzc2Quc3RyZWFtLnYxLkhlbGxvSAASLAoEcGFydBgCIAEoCzIcLmVncmVzc2Quc3RyZWFtLnYxLkJhdGNoUGFydEgAEi8KBmhlYWx0aBgDIAEoCzIdLmVncmVzc2Quc3RyZWFtLnYxLk5vZGVIZWFsdGhIAEIJCgdtZXNzYWdlIqUBCg9EZWxpdmVyUmVzcG9uc2USLQoHd2VsY29tZRgBIAEoCzIaLmVncmVzc2Quc3RyZWFtLnYxLldlbGNvbWVIABIlCgNhY2sYAiABKAsyFi5lZ3Jlc3NkLnN0cmVhbS52MS5BY2tIABIxCglyZWplY3Rpb24YAyABKAsyHC5lZ3Jlc3NkLnN0cmVhbS52MS5SZWplY3Rpb25IAEIJCgdtZXNzYWdlIrgBCgVIZWxsbxIQCghwcm90b2NvbBgBIAEoDRIXCg9vbGRlc3RfcHJvdG9jb2wYAiABKA0SDAoEbm9kZRgDIAEoCRIPCgdib290X2lkGAQgASgJEg0KBWVwb2NoGAUgASgJEg8KB3ZlcnNpb24YBiABKAkSLQoIc2V0dGluZ3MYByABKAsyGy5lZ3Jlc3NkLnN0cmVhbS52MS5TZXR0aW5ncxIWCg5ub2RlX2FkZHJlc3NlcxgIIAMoDCJ4CghTZXR0aW5ncxIaChJleGNsdWRlX25hbWVzcGFjZXMYASADKAkSGAoQZ3JvdXBfcHVibGljX2lwcxgCIAEoCBIfChJzZW5kX3RyYWZmaWNfZGVsdGEYAyABKAhIAIgBAUIVChNfc2VuZF90cmFmZmljX2RlbHRhImIKB1dlbGNvbWUSEAoIcHJvdG9jb2wYASABKA0SDwoHYXBwbGllZBgCIAEoBBIRCgljb21taXR0ZWQYAyABKAQSIQoZd2FudF9vcmlnaW5hbF9kZXN0aW5hdGlvbhgEIAEoCCLmAQoKTm9kZUhlYWx0aBIXCgphY2NvdW50aW5nGAEgASgISACIAQESFwoKdGltZXN0YW1wcxgCIAEoCEgBiAEBEhMKBmV2ZW50cxgDIAEoDUgCiAEBEhkKEWNvdW50ZXJfZGVjcmVhc2VzGAQgASgEEiAKGGVudHJpZXNfd2l0aG91dF9jb3VudGVycxgFIAEoBBITCgtibGluZF9zcG90cxgGIAMoCRIWCg5ub2RlX2FkZHJlc3NlcxgHIAMoDEINCgtfYWNjb3VudGluZ0INCgtfdGltZXN0YW1wc0IJCgdfZXZlbnRzIikKA0FjaxIPCgdhcHBsaWVkGAEgASgEEhEKCWNvbW1pdHRlZBgCIAEoBCIrCglSZWplY3Rpb24SDgoGbnVtYmVyGAEgASgEEg4KBnJlYXNvbhgCIAEoCSLQAgoJQmF0Y2hQYXJ0Eg4KBm51bWJlchgBIAEoBBIMCgRwYXJ0GAIgASgNEgwKBGxhc3QYAyABKAgSDwoHZnJvbV9tcxgEIAEoBBINCgV0b19tcxgFIAEoBBIMCgRyb3dzGAYgASgNEhEKCWFkZHJlc3NlcxgHIAEoDBIOCgZzb3VyY2UYCCABKAwSEwoLZGVzdGluYXRpb24YCSABKAwSEAoIcHJvdG9jb2wYCiABKAwSEAoIdHhfYnl0ZXMYCyABKAwSEgoKdHhfcGFja2V0cxgMIAEoDBIQCghyeF9ieXRlcxgNIAEoDBISCgpyeF9wYWNrZXRzGA4gASgMEhwKFG9yaWdpbmFsX2Rlc3RpbmF0aW9uGA8gASgMEiEKGW9yaWdpbmFsX2Rlc3RpbmF0aW9uX3BvcnQYECABKAwSEgoKc291cmNlX25hdBgRIAEoDDJjCgtGbG93U2VydmljZRJUCgdEZWxpdmVyEiEuZWdyZXNzZC5zdHJlYW0udjEuRGVsaXZlclJlcXVlc3QaIi5lZ3Jlc3NkLnN0cmVhbS52MS5EZWxpdmVyUmVzcG9uc2UoATABYgZwcm90bzM");
+  fileDesc("Ch5lZ3Jlc3NkL3N0cmVhbS92MS9zdHJlYW0ucHJvdG8SEWVncmVzc2Quc3RyZWFtLnYxIqUBCg5EZWxpdmVyUmVxdWVzdBIpCgVoZWxsbxgBIAEoCzIYLmVncmVzc2Quc3RyZWFtLnYxLkhlbGxvSAASLAoEcGFydBgCIAEoCzIcLmVncmVzc2Quc3RyZWFtLnYxLkJhdGNoUGFydEgAEi8KBmhlYWx0aBgDIAEoCzIdLmVncmVzc2Quc3RyZWFtLnYxLk5vZGVIZWFsdGhIAEIJCgdtZXNzYWdlIqUBCg9EZWxpdmVyUmVzcG9uc2USLQoHd2VsY29tZRgBIAEoCzIaLmVncmVzc2Quc3RyZWFtLnYxLldlbGNvbWVIABIlCgNhY2sYAiABKAsyFi5lZ3Jlc3NkLnN0cmVhbS52MS5BY2tIABIxCglyZWplY3Rpb24YAyABKAsyHC5lZ3Jlc3NkLnN0cmVhbS52MS5SZWplY3Rpb25IAEIJCgdtZXNzYWdlIrgBCgVIZWxsbxIQCghwcm90b2NvbBgBIAEoDRIXCg9vbGRlc3RfcHJvdG9jb2wYAiABKA0SDAoEbm9kZRgDIAEoCRIPCgdib290X2lkGAQgASgJEg0KBWVwb2NoGAUgASgJEg8KB3ZlcnNpb24YBiABKAkSLQoIc2V0dGluZ3MYByABKAsyGy5lZ3Jlc3NkLnN0cmVhbS52MS5TZXR0aW5ncxIWCg5ub2RlX2FkZHJlc3NlcxgIIAMoDCJ4CghTZXR0aW5ncxIaChJleGNsdWRlX25hbWVzcGFjZXMYASADKAkSGAoQZ3JvdXBfcHVibGljX2lwcxgCIAEoCBIfChJzZW5kX3RyYWZmaWNfZGVsdGEYAyABKAhIAIgBAUIVChNfc2VuZF90cmFmZmljX2RlbHRhImIKB1dlbGNvbWUSEAoIcHJvdG9jb2wYASABKA0SDwoHYXBwbGllZBgCIAEoBBIRCgljb21taXR0ZWQYAyABKAQSIQoZd2FudF9vcmlnaW5hbF9kZXN0aW5hdGlvbhgEIAEoCCL4AQoKTm9kZUhlYWx0aBIXCgphY2NvdW50aW5nGAEgASgISACIAQESFwoKdGltZXN0YW1wcxgCIAEoCEgBiAEBEhMKBmV2ZW50cxgDIAEoDUgCiAEBEhkKEWNvdW50ZXJfZGVjcmVhc2VzGAQgASgEEiAKGGVudHJpZXNfd2l0aG91dF9jb3VudGVycxgFIAEoBBITCgtibGluZF9zcG90cxgGIAMoCRIWCg5ub2RlX2FkZHJlc3NlcxgHIAMoDBIQCghjbG9ja19tcxgIIAEoBEINCgtfYWNjb3VudGluZ0INCgtfdGltZXN0YW1wc0IJCgdfZXZlbnRzIikKA0FjaxIPCgdhcHBsaWVkGAEgASgEEhEKCWNvbW1pdHRlZBgCIAEoBCIrCglSZWplY3Rpb24SDgoGbnVtYmVyGAEgASgEEg4KBnJlYXNvbhgCIAEoCSLQAgoJQmF0Y2hQYXJ0Eg4KBm51bWJlchgBIAEoBBIMCgRwYXJ0GAIgASgNEgwKBGxhc3QYAyABKAgSDwoHZnJvbV9tcxgEIAEoBBINCgV0b19tcxgFIAEoBBIMCgRyb3dzGAYgASgNEhEKCWFkZHJlc3NlcxgHIAEoDBIOCgZzb3VyY2UYCCABKAwSEwoLZGVzdGluYXRpb24YCSABKAwSEAoIcHJvdG9jb2wYCiABKAwSEAoIdHhfYnl0ZXMYCyABKAwSEgoKdHhfcGFja2V0cxgMIAEoDBIQCghyeF9ieXRlcxgNIAEoDBISCgpyeF9wYWNrZXRzGA4gASgMEhwKFG9yaWdpbmFsX2Rlc3RpbmF0aW9uGA8gASgMEiEKGW9yaWdpbmFsX2Rlc3RpbmF0aW9uX3BvcnQYECABKAwSEgoKc291cmNlX25hdBgRIAEoDDJjCgtGbG93U2VydmljZRJUCgdEZWxpdmVyEiEuZWdyZXNzZC5zdHJlYW0udjEuRGVsaXZlclJlcXVlc3QaIi5lZ3Jlc3NkLnN0cmVhbS52MS5EZWxpdmVyUmVzcG9uc2UoATABYgZwcm90bzM");
 
 /**
  * @generated from message egressd.stream.v1.DeliverRequest
@@ -294,6 +294,13 @@ export type NodeHealth = Message<"egressd.stream.v1.NodeHealth"> & {
    * @generated from field: repeated bytes node_addresses = 7;
    */
   nodeAddresses: Uint8Array[];
+
+  /**
+   * The node's clock as this message was sent: Unix milliseconds. 0: not reported. Sent anew every minute, and where the clock was set.
+   *
+   * @generated from field: uint64 clock_ms = 8;
+   */
+  clockMs: bigint;
 };
 
 /**
