@@ -6,6 +6,9 @@ export const CLOCK_AHEAD_MS = 60_000;
 /** How far batches of a node that does not report its clock may be behind, once what had piled up before the stream began is through. */
 export const CLOCK_BEHIND_MS = 10 * 60_000;
 
+/** Whose clock is off shows once other nodes are connected: within so long after a start, mostly at once. */
+export const WITNESSES_MS = 60_000;
+
 /** What a node's clock looks like from here. */
 type ClockState = 'fine' | 'ahead' | 'behind';
 
@@ -30,7 +33,7 @@ export function checkSpan(
   const toMs = inOurTime(reported.toMs, aheadMs);
   const future = toMs > nowMs + CLOCK_AHEAD_MS;
   const span = future ? { number, fromMs: Math.min(fromMs, nowMs), toMs: nowMs } : { number, fromMs, toMs };
-  if (aheadMs !== undefined) return { span, clock: stateOf(aheadMs) };
+  if (aheadMs !== undefined) return { span, clock: sinceWelcomeMs < WITNESSES_MS ? 'fine' : stateOf(aheadMs) };
   const behind = sinceWelcomeMs > CLOCK_BEHIND_MS && toMs < nowMs - CLOCK_BEHIND_MS;
   return { span, clock: future ? 'ahead' : behind ? 'behind' : 'fine' };
 }

@@ -69,7 +69,8 @@ function nodeOff(name: string, does: string, offBy: number): Row {
     does,
     with: { clock: true, clockOf: node, clockOffBy: offBy },
     async fault({ pause, metric }) {
-      for (let i = 0; i < 30 && (await metric('exporter', SKEWED)) === 0; i++) await pause(500);
+      // It waits a minute for other nodes, which would show that it is the exporter's.
+      for (let i = 0; i < 160 && (await metric('exporter', SKEWED)) === 0; i++) await pause(500);
       prove((await metric('exporter', SKEWED)) > 0, 'the exporter has not noticed');
       await pause(EACH_MS);
       const off = await metric('exporter', OFF);
