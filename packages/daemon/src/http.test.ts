@@ -1,12 +1,23 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { Counter, Registry } from 'prom-client';
 import { HttpListenError, type HttpOptions, type HttpServer, startHttp } from './http.ts';
+import { createHttpRefusals } from './http-refusals.ts';
 
 const servers: HttpServer[] = [];
 
 async function start(options: Partial<HttpOptions> = {}): Promise<string> {
-  const server = await startHttp({ port: 0, host: '127.0.0.1', registry: new Registry(), ready: () => [], ...options });
+  const refused = createHttpRefusals(new Registry(), 'exporter');
+  const server = await startHttp({
+    port: 0,
+    host: '127.0.0.1',
+    registry: new Registry(),
+    refused,
+    ready: () => [],
+    ...options,
+  });
   servers.push(server);
   return `http://127.0.0.1:${server.port}`;
 }
@@ -14,6 +25,12 @@ async function start(options: Partial<HttpOptions> = {}): Promise<string> {
 async function read(url: string, method = 'GET'): Promise<[number, string]> {
   const response = await fetch(url, { method });
   return [response.status, await response.text()];
+}
+
+/** The counter of a server, and where it can be read. */
+function refusals() {
+  const registry = new Registry();
+  return [registry, createHttpRefusals(registry, 'exporter')] as const;
 }
 
 /** What the server responds to raw bytes, until it closes the connection. */
@@ -105,30 +122,54 @@ describe('hostile clients', () => {
     expect((await sendRaw(await start(), 'hello\r\n\r\n')).split('\r\n')[0]).toBe('HTTP/1.1 400 Bad Request');
   });
 
-  test('a client that disconnects in the middle of a response ends the writing, and the server keeps serving', async () => {
-    let written = 0;
-    let stopped = (): void => {};
-    const ended = new Promise<void>((resolve) => {
-      stopped = resolve;
-    });
-    function* endless(): Iterable<string> {
-      try {
-        for (;;) {
-          written++;
-          yield 'x'.repeat(65_536);
-        }
-      } finally {
-        stopped();
-      }
-    }
-    const url = await start({ extraMetrics: endless });
+  test('a client that disconnects in the middle of a response is gone, and the server keeps serving', async () => {
+    const piece = 'x'.repeat(65_536);
+    const url = await start({ extraMetrics: () => Array<string>(100).fill(piece) });
     const socket = connect(Number(new URL(url).port), '127.0.0.1', () =>
       socket.write('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n'),
     );
-    socket.once('data', () => socket.destroy());
-    await ended;
-    expect(written).toBeGreaterThan(0);
+    await once(socket, 'data');
+    socket.destroy();
+    expect((await read(`${url}/metrics`))[1]).toHaveLength(100 * piece.length + 1);
     expect(await read(`${url}/healthz`)).toEqual([200, 'ok\n']);
+  });
+
+  test('the next request before the response to the one before cuts the connection', async () => {
+    const [registry, refused] = refusals();
+    const url = await start({ refused });
+    const get = 'GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n';
+    expect(await sendRaw(url, get.repeat(100))).toBe('');
+    expect(await registry.metrics()).toContain('egressd_exporter_http_refused_total{reason="pipelined"} 1\n');
+  });
+
+  test('one request after the other on a connection is served', async () => {
+    const socket = connect(Number(new URL(await start()).port), '127.0.0.1');
+    for (let i = 0; i < 3; i++) {
+      socket.write('GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n');
+      expect(String(await once(socket, 'data'))).toContain('200 OK');
+    }
+    socket.destroy();
+  });
+
+  test('idle connections shut nobody out: the oldest makes room', async () => {
+    const [registry, refused] = refusals();
+    const url = await start({ refused });
+    const sockets = Array.from({ length: 65 }, () => connect(Number(new URL(url).port), '127.0.0.1'));
+    await once(sockets[0]!, 'close');
+    expect(await read(`${url}/healthz`)).toEqual([200, 'ok\n']);
+    expect(await registry.metrics()).toContain('egressd_exporter_http_refused_total{reason="address_limit"} 2\n');
+    for (const socket of sockets) socket.destroy();
+  });
+
+  test('pages that nobody reads make room for those who do', async () => {
+    const [registry, refused] = refusals();
+    const url = await start({ refused, extraMetrics: () => Array<string>(300).fill('x'.repeat(65_536)) });
+    const sockets = Array.from({ length: 6 }, () => connect(Number(new URL(url).port), '127.0.0.1'));
+    for (const socket of sockets) socket.pause().write('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n');
+    while (!(await registry.metrics()).includes('{reason="address_limit"} 2\n')) await sleep(5);
+    expect((await read(`${url}/metrics`))[1]).toHaveLength(300 * 65_536 + 1);
+    expect(await registry.metrics()).toContain('egressd_exporter_http_refused_total{reason="address_limit"} 3\n');
+    for (const socket of sockets) socket.destroy();
   });
 
   test('a port that is taken: which one, and what to do', async () => {

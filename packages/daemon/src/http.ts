@@ -2,18 +2,18 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
-import { acceptsOpenMetrics, OPENMETRICS_CONTENT_TYPE, OPENMETRICS_END, toOpenMetrics } from './openmetrics.ts';
+import { HttpConnections } from './http-connections.ts';
+import type { HttpRefusals } from './http-refusals.ts';
+import { MetricsPage } from './metrics-page.ts';
 
 /** A request's line and headers may not be longer. */
 const MAX_HEADER_BYTES = 8 * 1024;
 /** A client must have sent its whole request within this time. */
-const REQUEST_TIMEOUT_MS = 10_000;
-/** A connection that is idle for this long is closed. */
-const IDLE_TIMEOUT_MS = 30_000;
-/** Scrapers and probes together: one more connection is closed at once. */
-const MAX_CONNECTIONS = 64;
+const REQUEST_TIMEOUT_MS = 5_000;
+/** A connection on which nothing moves for this long is closed. */
+const IDLE_TIMEOUT_MS = 10_000;
 /** How often connections are checked against these times. */
-const CHECK_MS = 5_000;
+const CHECK_MS = 1_000;
 
 const TEXT = 'text/plain; charset=utf-8';
 
@@ -24,6 +24,7 @@ export interface HttpOptions {
   /** An address of this machine to listen on; not set: all of them. */
   readonly host?: string;
   readonly registry: Registry;
+  readonly refused: HttpRefusals;
   /** Why the daemon cannot do its work now, a sentence each; none: it can. */
   ready(): readonly string[];
   /** Prometheus text that follows the registry's at `/metrics`, in pieces of whole lines. Counters' names end with `_total`. */
@@ -48,6 +49,8 @@ export class HttpListenError extends Error {
  * @throws HttpListenError where the port is taken or not allowed
  */
 export async function startHttp(options: HttpOptions): Promise<HttpServer> {
+  const metrics = new MetricsPage(options);
+  const connections = new HttpConnections(options.refused);
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -56,11 +59,13 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       connectionsCheckingInterval: CHECK_MS,
     },
     (request, response) => {
+      if (!connections.begin(request, response)) return;
       // A client that closes the connection in the middle of a response is no error of ours.
-      respond(options, request, response).catch(() => response.destroy());
+      respond({ ...options, metrics }, request, response).catch(() => response.destroy());
     },
   );
-  server.maxConnections = MAX_CONNECTIONS;
+  server.on('connection', (socket) => connections.open(socket));
+  server.on('clientError', (error, socket) => connections.malformed(error, socket));
   server.setTimeout(IDLE_TIMEOUT_MS, (socket) => socket.destroy());
   await listen(server, options);
   return { port: (server.address() as AddressInfo).port, close: () => close(server) };
@@ -90,7 +95,12 @@ async function close(server: Server): Promise<void> {
   await closed;
 }
 
-async function respond(options: HttpOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+interface Pages {
+  readonly metrics: MetricsPage;
+  ready(): readonly string[];
+}
+
+async function respond(pages: Pages, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = request.url?.split('?')[0];
   const page = path === undefined ? undefined : PAGES.get(path);
   if (page === undefined) return respondText(response, 404, `not found; there is ${[...PAGES.keys()].join(', ')}`);
@@ -98,13 +108,13 @@ async function respond(options: HttpOptions, request: IncomingMessage, response:
     response.setHeader('Allow', 'GET, HEAD');
     return respondText(response, 405, 'only GET and HEAD');
   }
-  await page(options, response, request);
+  await page(pages, response, request);
 }
 
-type Page = (options: HttpOptions, response: ServerResponse, request: IncomingMessage) => void | Promise<void>;
+type Page = (pages: Pages, response: ServerResponse, request: IncomingMessage) => void | Promise<void>;
 
 const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
-  ['/healthz', (_options, response) => respondText(response, 200, 'ok')],
+  ['/healthz', (_pages, response) => respondText(response, 200, 'ok')],
   [
     '/readyz',
     ({ ready }, response) => {
@@ -112,42 +122,11 @@ const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
       return reasons.length === 0 ? respondText(response, 200, 'ok') : respondText(response, 503, reasons.join('\n'));
     },
   ],
-  ['/metrics', metrics],
+  ['/metrics', ({ metrics }, response, request) => metrics.respond(request, response)],
 ]);
 
 /** Node leaves the body out of an answer to HEAD by itself. */
 function respondText(response: ServerResponse, status: number, text: string): void {
   response.writeHead(status, { 'Content-Type': TEXT, 'X-Content-Type-Options': 'nosniff' });
   response.end(`${text}\n`);
-}
-
-/** Writes piece by piece, as fast as the client reads. */
-async function metrics(
-  { registry, extraMetrics }: HttpOptions,
-  response: ServerResponse,
-  { method, headers }: IncomingMessage,
-): Promise<void> {
-  const openMetrics = acceptsOpenMetrics(headers.accept);
-  const written = openMetrics ? toOpenMetrics : (text: string) => text;
-  const own = await registry.metrics();
-  response.writeHead(200, { 'Content-Type': openMetrics ? OPENMETRICS_CONTENT_TYPE : registry.contentType });
-  if (method !== 'HEAD') {
-    response.write(written(own));
-    for (const piece of extraMetrics?.() ?? []) if (!response.write(written(piece))) await drained(response);
-    if (openMetrics) response.write(OPENMETRICS_END);
-  }
-  response.end();
-}
-
-/** Resolves when the client has read on; rejects when it is gone. */
-async function drained(response: ServerResponse): Promise<void> {
-  const gone = new AbortController();
-  const close = (): void => gone.abort();
-  response.once('close', close);
-  try {
-    if (response.destroyed) throw new Error('the client is gone');
-    await once(response, 'drain', { signal: gone.signal });
-  } finally {
-    response.off('close', close);
-  }
 }

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { startHttp } from '@egressd/daemon/http';
+import { createHttpRefusals } from '@egressd/daemon/http-refusals';
 import type { Lifecycle } from '@egressd/daemon/lifecycle';
 import type { Log } from '@egressd/daemon/log';
 import { createRegistry } from '@egressd/daemon/metrics';
@@ -91,7 +92,8 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
   if (restored?.connections !== undefined) collector.restore(restored.connections);
 
   const ready = () => (collector.hasRead ? [] : ['the first read of the conntrack table has not ended yet']);
-  const http = await startHttp({ port: flags.httpListenPort, registry, ready });
+  const refused = createHttpRefusals(registry, 'collector');
+  const http = await startHttp({ port: flags.httpListenPort, registry, refused, ready });
   lifecycle.onStop('http', () => http.close());
 
   stream.start(() => collector.beginEpoch());

@@ -61,14 +61,21 @@ export interface ReceiverMetrics {
   readonly ignored: Counter<'reason'>;
   readonly ended: Counter<'reason'>;
   readonly handshakes: Counter<'reason'>;
+  readonly refused: Counter<'reason'>;
   readonly clock: Counter<'clock'>;
 }
 
 /**
  * Registers them.
  * @param streams how many streams have said Hello and are open
+ * @param connections how many connections are open
  */
-export function createReceiverMetrics(registry: Registry, streams: () => number, nodes: () => number): ReceiverMetrics {
+export function createReceiverMetrics(
+  registry: Registry,
+  streams: () => number,
+  nodes: () => number,
+  connections: () => number,
+): ReceiverMetrics {
   const registers = [registry];
   const counter = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
     new Counter({ name, help, labelNames, registers });
@@ -85,6 +92,11 @@ export function createReceiverMetrics(registry: Registry, streams: () => number,
     'egressd_exporter_receiver_streams',
     'Collectors whose stream is open. Fewer than nodes: see their logs.',
     streams,
+  );
+  gauge(
+    'egressd_exporter_receiver_connections',
+    'Connections to the stream port, with and without a stream.',
+    connections,
   );
   gauge('egressd_exporter_receiver_nodes', 'Nodes whose batch offsets (applied, committed) are kept.', nodes);
   return {
@@ -115,6 +127,11 @@ export function createReceiverMetrics(registry: Registry, streams: () => number,
     handshakes: counter(
       'egressd_exporter_receiver_handshakes_failed_total',
       'TLS handshakes that failed, by reason. no_certificate, certificate: a collector has none, or one that is not valid or that tls-ca-file does not know; protocol: it does not use TLS; broken: probes of the port, or a collector that does not trust our certificate. The log of the collector says more.',
+      'reason',
+    ),
+    refused: counter(
+      'egressd_exporter_receiver_connections_refused_total',
+      'Connections to the stream port that were closed without an accepted stream, by reason. limit, address_limit: too many at a time, in all or from one address; idle: no handshake or Hello in time. Where it rises, find out who connects to the port, and limit who may (exporter.networkPolicy).',
       'reason',
     ),
     clock: counter(

@@ -5,8 +5,10 @@ import { Server, type ServerCredentials, type ServiceDefinition } from '@grpc/gr
 import type { Registry } from 'prom-client';
 import { type NodeClocks, UNKNOWN_CLOCKS } from '../clock/node-clocks.ts';
 import type { BatchOffsets } from '../state/batch-offsets.ts';
-import { watchHandshakes } from './handshakes.ts';
+import { CONNECTION_LIMITS, type ConnectionLimits, Connections } from './connections.ts';
+import { hookListener } from './listener.ts';
 import { createReceiverMetrics } from './metrics.ts';
+import { filesForConnections } from './open-files.ts';
 import type { OpenStreams } from './open-streams.ts';
 import type { Collector, ReceivedBatch } from './received.ts';
 import { type Call, Session, type SessionHost } from './session.ts';
@@ -20,12 +22,15 @@ interface ReceiverLimits {
   readonly unfinishedBytes: number;
   /** How long a stream may be open without Hello. */
   readonly helloMs: number;
+  readonly connections: ConnectionLimits;
 }
 
 const RECEIVER_LIMITS: ReceiverLimits = {
-  streams: 20_000,
+  // Each may be on a connection of its own, with a descriptor.
+  streams: Math.min(20_000, filesForConnections() - CONNECTION_LIMITS.all),
   unfinishedBytes: 256 * 1024 * 1024,
   helloMs: 10_000,
+  connections: CONNECTION_LIMITS,
 };
 
 /** Messages up to here are read, so that a batch above `MAX_MESSAGE_BYTES` is refused by its number; longer ones end the stream. */
@@ -33,7 +38,7 @@ const READABLE_MESSAGE_BYTES = 4 * MAX_MESSAGE_BYTES;
 /** Streams on one connection: a collector opens one. */
 const STREAMS_PER_CONNECTION = 4;
 /** A connection without a stream is closed after so long. */
-const CONNECTION_IDLE_MS = 60_000;
+const CONNECTION_IDLE_MS = 5_000;
 /** Pings find connections whose other end is gone. */
 const KEEPALIVE_MS = 30_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
@@ -82,6 +87,7 @@ export class Receiver {
   readonly #limits: ReceiverLimits;
   readonly #sessions = new Set<Session>();
   readonly #streams: OpenStreams;
+  readonly #connections: Connections;
   readonly #host: SessionHost;
   readonly #evictTimer: NodeJS.Timeout;
   #unfinishedBytes = 0;
@@ -96,10 +102,13 @@ export class Receiver {
       registry,
       () => this.#streams.size,
       () => offsets.size,
+      () => this.#connections.size,
     );
+    const report = new StreamReport(log, metrics);
+    this.#connections = new Connections(this.#limits.connections, (reason, peer) => report.refused(reason, peer));
     this.#host = {
       offsets,
-      report: new StreamReport(log, metrics),
+      report,
       now,
       clocks,
       wantOriginalDestination: options.wantOriginalDestination,
@@ -109,7 +118,7 @@ export class Receiver {
       admit: options.admit,
       onBatch: options.onBatch,
       onHealth: options.onHealth,
-      opened: (node, session) => this.#streams.add(node, session),
+      opened: (node, session) => this.#opened(node, session),
       closed: (session) => this.#closed(session),
       reserve: (bytes) => this.#reserve(bytes),
     };
@@ -141,7 +150,10 @@ export class Receiver {
   #bind(host: string, port: number, credentials: ServerCredentials): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-    const found = watchHandshakes(port, (failed) => this.#host.report.handshake(failed));
+    const found = hookListener(port, {
+      open: (socket) => this.#connections.open(socket),
+      onFailedHandshake: (failed) => this.#host.report.handshake(failed),
+    });
     this.#server.bindAsync(address, credentials, (error, bound) => {
       found();
       if (error === null) resolve(bound);
@@ -182,8 +194,14 @@ export class Receiver {
       session.end({ reason: 'limit', text: `the exporter has ${this.#limits.streams} streams, its limit` });
   }
 
+  #opened(node: string, session: Session): void {
+    this.#connections.accepted(session.peer);
+    this.#streams.add(node, session);
+  }
+
   #closed(session: Session): void {
     this.#sessions.delete(session);
+    if (session.collector !== undefined) this.#connections.ended(session.peer);
     this.#streams.delete(session);
     const { node } = session.collector ?? {};
     if (node !== undefined && !this.#streams.has(node)) this.#host.clocks.forget(node);

@@ -78,6 +78,8 @@ export class Session {
   readonly #assembly = new BatchAssembly();
   readonly #helloTimer: NodeJS.Timeout;
   readonly #certificate: CertificateNodes;
+  /** Where the stream comes from, as gRPC writes it: `address:port`. */
+  readonly peer: string;
   #collector: Collector | undefined;
   #welcomedMs = 0;
   #reserved = 0;
@@ -89,6 +91,7 @@ export class Session {
     this.#call = call;
     this.#host = host;
     const { helloMs } = host;
+    this.peer = call.getPeer();
     // Now: once the connection is gone its certificate is, and what came on it may still be read.
     this.#certificate = certificateNodes(call.getAuthContext(), host.certificates);
     this.#helloTimer = setTimeout(
@@ -124,7 +127,7 @@ export class Session {
     if (reason !== 'broken') this.#sendAck();
     this.#ended = true;
     clearTimeout(this.#helloTimer);
-    this.#host.report.ended(reason, text, this.#call.getPeer(), this.#collector);
+    this.#host.report.ended(reason, text, this.peer, this.#collector);
     if (this.#assembly.bytes > 0) this.#host.report.dropped('partial');
     this.#host.reserve(-this.#reserved);
     this.#host.closed(this);
@@ -161,7 +164,7 @@ export class Session {
     const { offsets, report, now, wantOriginalDestination } = this.#host;
     const notReady = this.#host.notReady();
     if (notReady !== undefined) return { reason: 'not_ready', text: `the exporter is not ready: ${notReady}` };
-    const admission = readHello(hello, this.#call.getPeer(), this.#certificate);
+    const admission = readHello(hello, this.peer, this.#certificate);
     if (admission.kind !== 'admitted') return { reason: admission.kind, text: admission.text };
     const { collector, protocol } = admission;
     const refusal = this.#host.admit(collector, admission.nodeAddresses);

@@ -1,5 +1,6 @@
 import { type Log, LogLimiter } from '@egressd/daemon/log';
-import type { FailedHandshake } from './handshakes.ts';
+import type { ConnectionRefusal } from './connections.ts';
+import type { FailedHandshake } from './listener.ts';
 import type { BatchDrop, IgnoredMessage, ReceiverMetrics, StreamEnd } from './metrics.ts';
 import type { Collector } from './received.ts';
 
@@ -45,6 +46,17 @@ export class StreamReport {
     else
       this.#logLimiter.limit(`handshake ${reason}`, (suppressed) =>
         this.#log.warn('TLS handshake failed, connection rejected', { reason, error: text, peer, suppressed }),
+      );
+  }
+
+  /** A connection without an accepted stream was closed. */
+  refused(reason: ConnectionRefusal, peer: string): void {
+    this.#metrics.refused.inc({ reason });
+    // Of load balancers and probes there are always some.
+    if (reason === 'idle') this.#log.debug('connection without a stream closed', { reason, peer });
+    else
+      this.#logLimiter.limit(`connections ${reason}`, (suppressed) =>
+        this.#log.warn('too many connections without a stream', { reason, peer, suppressed }),
       );
   }
 

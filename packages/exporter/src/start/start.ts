@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Environment } from '@egressd/daemon/flags';
 import { startHttp } from '@egressd/daemon/http';
+import { createHttpRefusals } from '@egressd/daemon/http-refusals';
 import type { Lifecycle } from '@egressd/daemon/lifecycle';
 import type { Log } from '@egressd/daemon/log';
 import { createRegistry } from '@egressd/daemon/metrics';
@@ -92,6 +93,7 @@ export async function startExporter({ flags, config, environment, log, lifecycle
   const http = await startHttp({
     port: flags.httpListenPort,
     registry,
+    refused: createHttpRefusals(registry, 'exporter'),
     ready: () => [lock.notReady(), ...notReady(exporter, streams)].filter((reason) => reason !== undefined),
     extraMetrics: () => exposition?.text() ?? [],
   });

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type HttpServer, startHttp } from '@egressd/daemon/http';
+import { createHttpRefusals } from '@egressd/daemon/http-refusals';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Registry } from 'prom-client';
@@ -239,6 +240,7 @@ describe('the whole of /metrics', () => {
       port: 0,
       host: '127.0.0.1',
       registry,
+      refused: createHttpRefusals(new Registry(), 'exporter'),
       ready: () => [],
       extraMetrics: () => exposition.text(),
     });

@@ -3,6 +3,7 @@ import { createCollectorMetrics } from '@egressd/collector/metrics';
 import { createCollectorStateMetrics } from '@egressd/collector/state/metrics';
 import { createCollectorStreamMetrics } from '@egressd/collector/stream/metrics';
 import { Outbox } from '@egressd/collector/stream/outbox';
+import { createHttpRefusals } from '@egressd/daemon/http-refusals';
 import { SILENT } from '@egressd/daemon/log';
 import { clientTls, serverTls } from '@egressd/daemon/tls';
 import { Aggregate } from '@egressd/exporter/aggregate/aggregate';
@@ -38,6 +39,7 @@ export function collectorRegistry(): Registry {
   createBlindSpotMetrics(registry);
   createCollectorStreamMetrics(registry, new Outbox(), () => false);
   createCollectorStateMetrics(registry);
+  createHttpRefusals(registry, 'collector');
   clientTls(NO_TLS, LOOPBACK, SILENT, registry);
   return registry;
 }
@@ -50,6 +52,7 @@ export function exporterRegistry(): Registry {
     registry,
     () => 0,
     () => 0,
+    () => 0,
   );
   createExporterMetrics(registry, new Aggregate(), owners, new PendingBatches(owners));
   createSinkMetrics(registry);
@@ -59,6 +62,7 @@ export function exporterRegistry(): Registry {
   createNodeProblemMetrics(registry, () => new Map());
   createCheckpointMetrics(registry);
   createIpHistoryMetrics(registry);
+  createHttpRefusals(registry, 'exporter');
   serverTls(NO_TLS, SILENT, registry).stop();
   new TrafficExposition({ registry });
   return registry;

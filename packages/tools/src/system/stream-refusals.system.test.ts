@@ -1,4 +1,5 @@
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { create } from '@bufbuild/protobuf';
 import { encodeBatch } from '@egressd/flow/batch-encode';
 import { emptyColumns } from '@egressd/flow/columns';
@@ -410,3 +411,30 @@ async function listening(onSocket: (socket: Socket) => void): Promise<{ port: nu
   };
   return { port: (server.address() as AddressInfo).port, [Symbol.dispose]: close };
 }
+
+describe('connections without a stream', () => {
+  const refused = (exporter: ExporterEnd, reason: string) =>
+    metric(exporter.registry, 'egressd_exporter_receiver_connections_refused_total', { reason });
+
+  test('are closed after some time', async () => {
+    const connections = { all: 10, perAddress: 10, idleMs: 50 };
+    await using exporter = await ExporterEnd.start({ limits: { connections } });
+    await using collector = new CollectorEnd(exporter.port);
+    await once(connect(exporter.port, '127.0.0.1').resume(), 'close');
+    expect(await refused(exporter, 'idle')).toBe(1);
+    collector.send();
+    await until('the batch', () => exporter.batches.length === 1);
+  });
+
+  test('do not shut a collector out, nor does its own connection count', async () => {
+    const connections = { all: 8, perAddress: 8, idleMs: 60_000 };
+    await using exporter = await ExporterEnd.start({ limits: { connections } });
+    const silent = Array.from({ length: 30 }, () => connect(exporter.port, '127.0.0.1').resume());
+    await until('refusals', async () => (await refused(exporter, 'address_limit')) === 22);
+    await using collector = new CollectorEnd(exporter.port);
+    collector.send();
+    await until('the batch', () => exporter.batches.length === 1);
+    expect(await metric(exporter.registry, 'egressd_exporter_receiver_connections')).toBe(8);
+    for (const socket of silent) socket.destroy();
+  });
+});

@@ -1,0 +1,15 @@
+import { readFileSync } from 'node:fs';
+
+/** Kept for probes, scrapers, sinks, the Kubernetes API and files: connections of collectors never take the last descriptors. */
+const RESERVED_FILES = 1024;
+
+/** How many descriptors this process may have open: RLIMIT_NOFILE of getrlimit(2), from /proc/self/limits. Infinity: no limit. */
+function openFilesLimit(): number {
+  const soft = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+  return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
+}
+
+/** Descriptors that connections to the stream port may take: at least half where there are few. */
+export function filesForConnections(limit = openFilesLimit()): number {
+  return Math.max(limit - RESERVED_FILES, Math.floor(limit / 2));
+}
