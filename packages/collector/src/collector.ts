@@ -1,6 +1,7 @@
 import { ClockSteps, MACHINE_CLOCKS, warnAboutStep } from '@egressd/daemon/clock-steps';
 import { type Fields, type Log, LogLimiter } from '@egressd/daemon/log';
 import type { BlindSpot } from '@egressd/flow/node-health';
+import type { PodTraffic } from './conntrack/pod-traffic.ts';
 import type { ConnectionBlock } from './conntrack/record.ts';
 import type { ConntrackSource, EventLossReport, LosslessChange, ReadReport } from './conntrack/source.ts';
 import { FlowTable } from './flow-table/flow-table.ts';
@@ -43,6 +44,8 @@ interface CollectorOptions {
   readonly nodeAddresses?: () => readonly Uint8Array[];
   /** What passes conntrack by on the node. */
   readonly blindSpots?: () => readonly BlindSpot[];
+  /** Compares what is counted with what pods move. */
+  readonly podTraffic?: Pick<PodTraffic, 'beginRead' | 'endRead'>;
   /** DESTROY events were lost: the next read is to come sooner. */
   readonly readSooner?: () => void;
   /** Gets every block that was read: for `-log-entries`. */
@@ -142,8 +145,9 @@ export class Collector {
 
   /** @returns whether the whole table was seen */
   async #readTable(): Promise<boolean> {
-    const { source, metrics, onBlock } = this.#options;
+    const { source, metrics, onBlock, podTraffic } = this.#options;
     this.#reading = true;
+    podTraffic?.beginRead();
     try {
       const report = await source.read((block) => {
         this.#rebaseOnNewSource();
@@ -155,9 +159,11 @@ export class Collector {
       metrics.countRead(report, this.#table.endRead(report.complete));
       this.#warnAboutRead(report);
       this.#reportHealth(report);
+      podTraffic?.endRead(this.#countedBytes(report));
       return report.complete;
     } catch (error) {
       this.#table.endRead(false);
+      podTraffic?.endRead(undefined);
       metrics.countFailedRead();
       this.#warn('read_failed', 'conntrack read failed, the next one brings what it missed', { error: String(error) });
       return false;
@@ -288,6 +294,11 @@ export class Collector {
       ...(blindSpots === undefined ? {} : { blindSpots: blindSpots() }),
       ...(nodeAddresses === undefined ? {} : { nodeAddresses: nodeAddresses() }),
     });
+  }
+
+  /** undefined: conntrack has seen more. Without counters it has seen those entries too. */
+  #countedBytes({ complete, skipped }: ReadReport): number | undefined {
+    return complete && skipped.no_counters === 0 ? this.#table.innerBytes : undefined;
   }
 
   #warnAboutRead({ complete, interrupted, overrun, skipped }: ReadReport): void {

@@ -4,9 +4,9 @@ import { DeliverRequestSchema, type NodeHealth as NodeHealthMessage } from './ge
 
 /**
  * What may pass conntrack by on a node, and is not counted then: pods on a bridge that netfilter does not see, Services of IPVS, what a
- * flowtable forwards.
+ * flowtable forwards, and whatever else pods move past it.
  */
-export const BLIND_SPOTS = ['bridge', 'ipvs', 'flowtable'] as const;
+export const BLIND_SPOTS = ['bridge', 'ipvs', 'flowtable', 'pods'] as const;
 export type BlindSpot = (typeof BLIND_SPOTS)[number];
 
 /** What a collector's last read found of its node's kernel (`NodeHealth` of stream.proto). undefined: the kernel does not say. */

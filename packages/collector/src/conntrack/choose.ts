@@ -1,10 +1,10 @@
 import type { Log } from '@egressd/daemon/log';
 import type { ConnectionBlock } from './record.ts';
 import {
-  type BlindSpots,
   type ConntrackSource,
   type ConntrackSysctls,
   type DestroyListener,
+  type KernelView,
   type ReadReport,
   type TableState,
   UNKNOWN_SYSCTLS,
@@ -121,7 +121,7 @@ export class ChosenSource implements ConntrackSource {
     return this.#current?.table?.();
   }
 
-  async blindSpots(): Promise<BlindSpots | undefined> {
+  async blindSpots(): Promise<KernelView | undefined> {
     return this.#current?.blindSpots?.();
   }
 

@@ -223,7 +223,7 @@ export function createSourceMetrics(registry: Registry, source: Pick<ChosenSourc
 export function createBlindSpotMetrics(registry: Registry): (found: BlindSpots) => void {
   const gauge = new Gauge({
     name: 'egressd_collector_blind_spot',
-    help: '1 where the kernel shows traffic that passes conntrack by and is not counted, by reason; the log says what to do. bridge: pods on a bridge without net.bridge.bridge-nf-call-iptables=1 (IPv6: -ip6tables); ipvs: Services of IPVS without net.ipv4.vs.conntrack=1; flowtable: a flowtable of nftables without counter. Missing: not known.',
+    help: '1 where the kernel shows traffic that passes conntrack by and is not counted, by reason; the log says what to do. bridge: pods on a bridge without net.bridge.bridge-nf-call-iptables=1 (IPv6: -ip6tables); ipvs: Services of IPVS without net.ipv4.vs.conntrack=1; flowtable: a flowtable of nftables without counter; pods: in five minutes links of pods moved 100 MiB or more, and more than ten times what conntrack counted, as with an eBPF data plane. Missing: not known.',
     labelNames: ['reason'] as const,
     registers: [registry],
   });

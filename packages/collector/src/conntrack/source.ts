@@ -72,6 +72,24 @@ export interface TableState {
 /** What of the node each concerns (names of bridges, sysctls, flowtables). Empty: conntrack sees all of it; undefined: not known. */
 export type BlindSpots = Readonly<Record<BlindSpot, readonly string[] | undefined>>;
 
+/** The node's end of a pod's veth, with its counters, link-level headers included. */
+export interface PodLink {
+  readonly index: number;
+  /** From the pod. */
+  readonly rxBytes: number;
+  /** To the pod. */
+  readonly txBytes: number;
+}
+
+/** What the kernel shows of traffic that passes conntrack by. */
+export interface KernelView {
+  readonly spots: Omit<BlindSpots, 'pods'>;
+  /** undefined: not known. */
+  readonly podLinks: readonly PodLink[] | undefined;
+  /** Links by which a data plane is known that has a connection tracking of its own. */
+  readonly dataPlanes: readonly string[];
+}
+
 /** Columns of `/proc/net/stat/nf_conntrack` that count traffic without an entry. */
 export const TABLE_STATISTICS = ['invalid', 'insert_failed', 'drop', 'early_drop'] as const;
 export type TableStatistic = (typeof TABLE_STATISTICS)[number];
@@ -144,7 +162,7 @@ export interface ConntrackSource {
   /** Reads how full the table is anew. Missing, or undefined: this source does not know. */
   table?(): TableState | undefined;
   /** Looks anew for traffic that passes the source by. Missing, or undefined: this source cannot tell. */
-  blindSpots?(): Promise<BlindSpots | undefined>;
+  blindSpots?(): Promise<KernelView | undefined>;
   /** Addresses of the node that the source reads, 16 bytes each: changes with its interfaces. */
   nodeAddresses(): Promise<Uint8Array[]>;
   close(): Promise<void>;

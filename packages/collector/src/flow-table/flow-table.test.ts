@@ -62,6 +62,22 @@ function moves(...reads: Connection[][]): number[] {
   });
 }
 
+test('what all connections moved is known as a sum, without the outer packets of tunnels', () => {
+  const table = new FlowTable(1, FIRST_READ);
+  const read = (bytes: number) => {
+    const connections = block(...[1, 2, 3, 4].map((tuple) => ({ tuple, start: 1, tx: bytes, rx: 2 * bytes })));
+    // The second is VXLAN, the third IP in IP, the fourth another UDP.
+    [6 << 16, 17 << 16, 4 << 16, 17 << 16].forEach((protocol, i) => {
+      connections.words[i * STRIDE + WORD.zoneProtocol] = protocol;
+      connections.words[i * STRIDE + WORD.originalPorts] = (50_000 << 16) | [443, 8472, 0, 53][i]!;
+    });
+    table.apply(connections, new Sums());
+    table.endRead(true);
+    return table.innerBytes;
+  };
+  expect([read(100), read(100), read(150)]).toEqual([600, 600, 900]);
+});
+
 describe('what moved', () => {
   test.each<[string, Connection[][], number[]]>([
     [

@@ -54,6 +54,8 @@ export class FlowTable {
    * counters have grown past its predecessor's already is taken for it; then only the difference counts.
    */
   recreated = 0;
+  /** Bytes of all connections that moved so far. What a tunnel carries is in its outer packets once more: those are left out. */
+  innerBytes = 0;
   /** Connections whose counters moved in the read that is under way or has ended last. */
   active = 0;
   readonly #table: WordTable;
@@ -480,6 +482,7 @@ export class FlowTable {
     }
     this.#keepCounters(base, words, at);
     this.#push(pair, txPackets, txBytes, rxPackets, rxBytes);
+    if (isTunnel(words, at)) this.innerBytes -= txBytes + rxBytes;
   }
 
   #push(pair: number, txPackets: number, txBytes: number, rxPackets: number, rxBytes: number): void {
@@ -489,8 +492,22 @@ export class FlowTable {
     counters[to + 1] = txPackets;
     counters[to + 2] = rxBytes;
     counters[to + 3] = rxPackets;
+    this.innerBytes += txBytes + rxBytes;
     this.#moved.pairs[this.#moved.count++] = pair;
   }
+}
+
+/** UDP ports of VXLAN (IANA's and Linux's own), Geneve, and WireGuard (its usual one, Cilium's). */
+const TUNNEL_PORTS: ReadonlySet<number> = new Set([4789, 8472, 6081, 51_820, 51_871]);
+/** IANA: IP in IP, IPv6 in IP, GRE, ESP. */
+const TUNNEL_PROTOCOLS: ReadonlySet<number> = new Set([4, 41, 47, 50]);
+const UDP = 17;
+
+/** A connection of outer packets. */
+function isTunnel(words: Uint32Array, at: number): boolean {
+  const protocol = words[at + WORD.zoneProtocol]! >>> 16;
+  if (protocol !== UDP) return TUNNEL_PROTOCOLS.has(protocol);
+  return TUNNEL_PORTS.has(words[at + WORD.originalPorts]! & 0xffff);
 }
 
 /** Larger than any zone, which has 16 bits. */

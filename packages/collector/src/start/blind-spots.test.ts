@@ -2,23 +2,45 @@ import { createLog } from '@egressd/daemon/log';
 import { createRegistry } from '@egressd/daemon/metrics';
 import { expect, jest, test } from '@jest/globals';
 import { createBlindSpotMetrics } from '../conntrack/metrics.ts';
-import type { BlindSpots } from '../conntrack/source.ts';
+import type { BlindSpots, KernelView } from '../conntrack/source.ts';
 import { followBlindSpots } from './blind-spots.ts';
 
-const NONE: BlindSpots = { bridge: [], ipvs: [], flowtable: [] };
+const NONE: BlindSpots = { bridge: [], ipvs: [], flowtable: [], pods: [] };
 const BRIDGE: BlindSpots = { ...NONE, bridge: ['cni0/ipv4'] };
+
+const viewOf = (spots: BlindSpots, dataPlanes: readonly string[] = []): KernelView => ({
+  spots,
+  podLinks: [],
+  dataPlanes,
+});
+
+test.each([
+  ['unknown', [], 'of=pods '],
+  ['by its links', ['cilium_host'], 'of=cilium_host '],
+])('what pods move past conntrack, with a data plane that is %s', async (_, dataPlanes, of) => {
+  const lines: string[] = [];
+  const { now, stop } = await followBlindSpots({
+    source: { blindSpots: async () => viewOf(NONE, dataPlanes) },
+    podTraffic: { look: () => true },
+    log: createLog('info', (line) => lines.push(line)),
+    record: () => {},
+  });
+  stop();
+  expect(now()).toEqual(['pods']);
+  expect(lines).toEqual([expect.stringContaining(of)]);
+});
 
 test('each change is logged once, and the metric shows what is known', async () => {
   jest.useFakeTimers();
   const registry = createRegistry();
   const lines: string[] = [];
-  const looks = [NONE, BRIDGE, BRIDGE, undefined, BRIDGE, NONE];
-  const source = { blindSpots: async () => looks.shift() };
-  const { stop } = await followBlindSpots(
-    source,
-    createLog('info', (line) => lines.push(line)),
-    createBlindSpotMetrics(registry),
-  );
+  const looks = [NONE, BRIDGE, BRIDGE, undefined, BRIDGE, NONE].map((spots) => spots && viewOf(spots));
+  const { stop } = await followBlindSpots({
+    source: { blindSpots: async () => looks.shift() },
+    podTraffic: { look: () => false },
+    log: createLog('info', (line) => lines.push(line)),
+    record: createBlindSpotMetrics(registry),
+  });
   const seen: [number, string][] = [];
   for (;;) {
     const text = await registry.getSingleMetricAsString('egressd_collector_blind_spot');
@@ -33,8 +55,8 @@ test('each change is logged once, and the metric shows what is known', async () 
     [1, '1'],
     [1, '1'],
     // That it is not known any more, a line for each reason.
-    [4, 'unknown'],
-    [5, '1'],
-    [6, '0'],
+    [5, 'unknown'],
+    [6, '1'],
+    [7, '0'],
   ]);
 });

@@ -1,9 +1,10 @@
 import type { Log } from '@egressd/daemon/log';
 import { BLIND_SPOTS, type BlindSpot } from '@egressd/flow/node-health';
-import type { BlindSpots, ConntrackSource } from '../conntrack/source.ts';
+import type { PodTraffic } from '../conntrack/pod-traffic.ts';
+import type { BlindSpots, ConntrackSource, KernelView } from '../conntrack/source.ts';
 
 const INTERVAL_MS = 60_000;
-const UNKNOWN: BlindSpots = { bridge: undefined, ipvs: undefined, flowtable: undefined };
+const UNKNOWN: BlindSpots = { bridge: undefined, ipvs: undefined, flowtable: undefined, pods: undefined };
 
 const WARNING: Readonly<Record<BlindSpot, { readonly message: string; readonly advice: string }>> = {
   bridge: {
@@ -18,18 +19,32 @@ const WARNING: Readonly<Record<BlindSpot, { readonly message: string; readonly a
     message: 'what a flowtable forwards passes conntrack by and is not counted',
     advice: 'give the flowtable the flag "counter" where it is defined (nftables, kernel 5.7 or newer)',
   },
+  pods: {
+    message: "pods' links moved more than ten times the bytes that conntrack counted: their traffic passes it by",
+    advice:
+      'find what forwards packets of pods there (an eBPF data plane such as Cilium or Calico with eBPF, a tc redirect, NOTRACK); SUPPORT.md says by network what can be counted',
+  },
 };
 
+interface BlindSpotOptions {
+  readonly source: Pick<ConntrackSource, 'blindSpots'>;
+  readonly podTraffic: Pick<PodTraffic, 'look'>;
+  readonly log: Log;
+  readonly record: (found: BlindSpots) => void;
+}
+
 /** Looks for blind spots now and every minute, and logs each change. `now`: those that there are. */
-export async function followBlindSpots(
-  source: Pick<ConntrackSource, 'blindSpots'>,
-  log: Log,
-  record: (found: BlindSpots) => void,
-): Promise<{ now: () => readonly BlindSpot[]; stop: () => void }> {
+export async function followBlindSpots({
+  source,
+  podTraffic,
+  log,
+  record,
+}: BlindSpotOptions): Promise<{ now: () => readonly BlindSpot[]; stop: () => void }> {
   let before = UNKNOWN;
   const look = async () => {
     // A reading thread that died is logged by the read of connections.
-    const found = (await source.blindSpots?.().catch(() => undefined)) ?? UNKNOWN;
+    const view = await source.blindSpots?.().catch(() => undefined);
+    const found = view === undefined ? UNKNOWN : { ...view.spots, pods: uncountedPods(view, podTraffic) };
     for (const reason of BLIND_SPOTS) logChange(reason, before[reason], found[reason], log);
     before = found;
     record(found);
@@ -38,6 +53,14 @@ export async function followBlindSpots(
   const timer = setInterval(look, INTERVAL_MS).unref();
   const now = () => BLIND_SPOTS.filter((reason) => (before[reason]?.length ?? 0) > 0);
   return { now, stop: () => clearInterval(timer) };
+}
+
+/** By what a data plane is known, where one is. */
+function uncountedPods({ podLinks, dataPlanes }: KernelView, podTraffic: Pick<PodTraffic, 'look'>) {
+  const found = podTraffic.look(podLinks);
+  if (found === undefined) return undefined;
+  if (!found) return [];
+  return dataPlanes.length > 0 ? dataPlanes : ['pods'];
 }
 
 function logChange(reason: BlindSpot, before: BlindSpots[BlindSpot], now: BlindSpots[BlindSpot], log: Log): void {

@@ -8,6 +8,7 @@ import { clientTls } from '@egressd/daemon/tls';
 import { VERSION } from '@egressd/daemon/version';
 import { Collector } from '../collector.ts';
 import { createBlindSpotMetrics, createSourceMetrics } from '../conntrack/metrics.ts';
+import { PodTraffic } from '../conntrack/pod-traffic.ts';
 import { logBlock } from '../dump-ct.ts';
 import type { CollectorFlags } from '../flags.ts';
 import { createCollectorMetrics } from '../metrics.ts';
@@ -38,7 +39,9 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
   lifecycle.onStop('conntrack', () => source.close());
   createSourceMetrics(registry, source);
   warnAboutSysctls(source, flags.conntrackEvents, log);
-  const blindSpots = await followBlindSpots(source, log, createBlindSpotMetrics(registry));
+  const podTraffic = new PodTraffic();
+  const record = createBlindSpotMetrics(registry);
+  const blindSpots = await followBlindSpots({ source, podTraffic, log, record });
   lifecycle.onStop('blind spots', blindSpots.stop);
   const addresses = await followNodeAddresses({ source, log, registry });
   lifecycle.onStop('addresses', addresses.stop);
@@ -84,6 +87,7 @@ export async function startCollector({ flags, log, lifecycle }: Start): Promise<
     now: Date.now,
     nodeAddresses: addresses.now,
     blindSpots: blindSpots.now,
+    podTraffic,
     readSooner: () => schedule.readSooner(),
     ...(flags.logEntries && flags.logLevel === 'debug'
       ? { onBlock: (block) => logBlock(block, source.name, log) }

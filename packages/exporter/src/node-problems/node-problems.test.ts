@@ -37,8 +37,8 @@ describe('a problem', () => {
     ['entries', { entriesWithoutCounters: 7 }, ['entries_without_counters']],
     [
       'blind spots',
-      { blindSpots: ['bridge', 'ipvs', 'flowtable'] as const },
-      ['uncounted_bridge', 'uncounted_ipvs', 'uncounted_flowtable'],
+      { blindSpots: ['bridge', 'ipvs', 'flowtable', 'pods'] as const },
+      ['uncounted_bridge', 'uncounted_ipvs', 'uncounted_flowtable', 'uncounted_pods'],
     ],
     [
       'all',

@@ -10,6 +10,7 @@ export const NODE_PROBLEMS = [
   'uncounted_bridge',
   'uncounted_ipvs',
   'uncounted_flowtable',
+  'uncounted_pods',
 ] as const;
 export type NodeProblem = (typeof NODE_PROBLEMS)[number];
 

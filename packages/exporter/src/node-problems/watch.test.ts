@@ -37,7 +37,7 @@ function take(node: string, health: Partial<NodeHealth>): void {
 /** `reason number` of every reason that is not 0. */
 async function shown(): Promise<string[]> {
   const { values } = await registry.getSingleMetric('egressd_exporter_node_problems')!.get();
-  expect(values).toHaveLength(8);
+  expect(values).toHaveLength(9);
   return values.filter(({ value }) => value > 0).map(({ labels, value }) => `${labels.reason} ${value}`);
 }
 
@@ -60,6 +60,7 @@ test.each([
   ['bridge', 'BridgeTrafficNotCounted', 'br_netfilter'],
   ['ipvs', 'IpvsTrafficNotCounted', 'vs.conntrack=1'],
   ['flowtable', 'FlowtableTrafficNotCounted', 'counter'],
+  ['pods', 'PodTrafficNotCounted', 'eBPF'],
 ] as const)('what passes conntrack by (%s): a line, a metric, and an event', async (blindSpot, reason, advice) => {
   take('n1', { blindSpots: [blindSpot] });
   expect(lines).toEqual([expect.stringContaining(advice)]);

@@ -56,6 +56,12 @@ const REPORTS: Readonly<Partial<Record<NodeProblem, ProblemReport>>> = {
     advice: 'give the flowtable the flag "counter" where it is defined there (nftables, kernel 5.7 or newer)',
     event: 'FlowtableTrafficNotCounted',
   },
+  uncounted_pods: {
+    level: 'warn',
+    line: "pods' links moved more than ten times the bytes that conntrack counted: their traffic passes it by",
+    advice: "find what forwards packets of pods there (the collector's log names an eBPF data plane that it knows)",
+    event: 'PodTrafficNotCounted',
+  },
 };
 
 interface NodeProblemWatchOptions {
@@ -121,7 +127,7 @@ export function createNodeProblemMetrics(
 ): void {
   new Gauge({
     name: 'egressd_exporter_node_problems',
-    help: 'Nodes whose kernel does not count as it should, by reason, of those whose collector streams; the log names them. accounting_off: bytes of new connections are not counted, timestamps_off: connections may be mistaken, events_off: the last bytes of connections that end are lost: run the collector there once with -init. counters_zeroed: another process zeroed counters in the last ten minutes (conntrack -L -z, another agent), bytes are lost: stop it. entries_without_counters: connections opened before accounting was on, they go as they end. uncounted_bridge, uncounted_ipvs, uncounted_flowtable: that traffic passes conntrack by, see egressd_collector_blind_spot.',
+    help: 'Nodes whose kernel does not count as it should, by reason, of those whose collector streams; the log names them. accounting_off: bytes of new connections are not counted, timestamps_off: connections may be mistaken, events_off: the last bytes of connections that end are lost: run the collector there once with -init. counters_zeroed: another process zeroed counters in the last ten minutes (conntrack -L -z, another agent), bytes are lost: stop it. entries_without_counters: connections opened before accounting was on, they go as they end. uncounted_bridge, uncounted_ipvs, uncounted_flowtable, uncounted_pods: that traffic passes conntrack by, see egressd_collector_blind_spot.',
     labelNames: ['reason'] as const,
     registers: [registry],
     collect() {

@@ -23,7 +23,7 @@ afterAll(async () => {
   for (const { name } of PODS) await run('ip', ['netns', 'del', name]);
 });
 
-const bridge = async () => (await source.blindSpots!())!.bridge;
+const bridge = async () => (await source.blindSpots!())!.spots.bridge;
 const callNetfilter = (value: 0 | 1, tables = 'iptables') =>
   inside('sysctl', '-qw', `net.bridge.bridge-nf-call-${tables}=${value}`);
 
@@ -81,9 +81,9 @@ test('so are those with IPv6, by the switch of their own', async () => {
 });
 
 test('the kernel answers that there is no flowtable', async () => {
-  expect((await source.blindSpots!())!.flowtable).toEqual([]);
+  expect((await source.blindSpots!())!.spots.flowtable).toEqual([]);
 });
 
 test('a node without ip_vs has no blind spot there', async () => {
-  expect((await source.blindSpots!())!.ipvs).toEqual([]);
+  expect((await source.blindSpots!())!.spots.ipvs).toEqual([]);
 });

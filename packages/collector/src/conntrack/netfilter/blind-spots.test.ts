@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { type BlindSpotFiles, blindSpots, type NamespaceFacts } from './blind-spots.ts';
+import { type BlindSpotFiles, kernelView, type NamespaceFacts } from './blind-spots.ts';
 import type { LinkFacts } from './links.ts';
 
 const NO_FILES: BlindSpotFiles = {
@@ -7,12 +7,15 @@ const NO_FILES: BlindSpotFiles = {
   ipvsSysctl: null,
   ipvsServices: null,
 };
-const find = (facts: Partial<NamespaceFacts>) =>
-  blindSpots({ links: [LINK], flowtables: [], files: NO_FILES, ...facts });
+const find = (facts: Partial<NamespaceFacts>) => view(facts).spots;
+const view = (facts: Partial<NamespaceFacts>) =>
+  kernelView({ links: [LINK], flowtables: [], files: NO_FILES, ...facts });
 const LINK: LinkFacts = {
   index: 1,
   name: 'lo',
   up: true,
+  rxBytes: 0,
+  txBytes: 0,
   kind: undefined,
   master: undefined,
   peerElsewhere: false,
@@ -72,4 +75,12 @@ test.each<[string, Partial<BlindSpotFiles>, readonly string[] | undefined]>([
 test('flowtables that cannot be read are not known', () => {
   expect(find({ flowtables: undefined }).flowtable).toBeUndefined();
   expect(find({ flowtables: [] }).flowtable).toEqual([]);
+});
+
+test('the links of pods, and those that a data plane is known by', () => {
+  const calico: LinkFacts = { ...LINK, index: 9, name: 'bpfin.cali', kind: 'veth' };
+  const { podLinks, dataPlanes } = view({ links: [LINK, cni0, pod(5), calico] });
+  expect(podLinks?.map(({ index }) => index)).toEqual([5]);
+  expect(dataPlanes).toEqual(['bpfin.cali']);
+  expect(view({ links: undefined })).toMatchObject({ podLinks: undefined, dataPlanes: [] });
 });

@@ -1,6 +1,6 @@
 /** Traffic that passes conntrack by, as the kernel's own links, flowtables and sysctls show it. */
 import { readFileSync } from 'node:fs';
-import type { BlindSpots } from '../source.ts';
+import type { KernelView } from '../source.ts';
 import { type Flowtable, uncountedFlowtables } from './flowtables.ts';
 import type { LinkFacts } from './links.ts';
 
@@ -13,6 +13,9 @@ const IPVS_SYSCTL = '/proc/sys/net/ipv4/vs/conntrack';
 const IPVS_SERVICES = '/proc/thread-self/net/ip_vs';
 /** A service in that file; its real servers are lines that begin with "  ->" (`ip_vs_info_seq_show`, net/netfilter/ipvs/ip_vs_ctl.c). */
 const SERVICE_LINE = /^(TCP|UDP|SCTP|FWM) /m;
+
+/** Links that Cilium, and Calico with eBPF, make on every node: both have a connection tracking of their own. */
+const DATA_PLANES: ReadonlySet<string> = new Set(['cilium_host', 'bpfin.cali']);
 
 const FAMILIES = ['v4', 'v6'] as const;
 type Family = (typeof FAMILIES)[number];
@@ -32,12 +35,20 @@ export interface NamespaceFacts {
   readonly files: BlindSpotFiles;
 }
 
-export function blindSpots({ links, flowtables, files }: NamespaceFacts): BlindSpots {
+export function kernelView({ links, flowtables, files }: NamespaceFacts): KernelView {
   return {
-    bridge: uncountedBridges(links, files.bridgeSysctls),
-    ipvs: uncountedIpvs(files),
-    flowtable: flowtables === undefined ? undefined : uncountedFlowtables(flowtables),
+    spots: {
+      bridge: uncountedBridges(links, files.bridgeSysctls),
+      ipvs: uncountedIpvs(files),
+      flowtable: flowtables === undefined ? undefined : uncountedFlowtables(flowtables),
+    },
+    podLinks: links?.filter(isPodLink),
+    dataPlanes: links?.map(({ name }) => name).filter((name) => DATA_PLANES.has(name)) ?? [],
   };
+}
+
+function isPodLink({ kind, peerElsewhere }: LinkFacts): boolean {
+  return kind === 'veth' && peerElsewhere;
 }
 
 /**
@@ -49,8 +60,7 @@ function uncountedBridges(links: readonly LinkFacts[] | undefined, sysctls: Blin
   const unknown = FAMILIES.some((family) => sysctls[family] === undefined);
   if (off.length === 0 && !unknown) return [];
   if (links === undefined || unknown) return undefined;
-  const pods = (bridge: number) =>
-    links.filter(({ master, kind, peerElsewhere }) => master === bridge && kind === 'veth' && peerElsewhere).length;
+  const pods = (bridge: number) => links.filter((link) => link.master === bridge && isPodLink(link)).length;
   return links
     .filter(({ kind, up, index }) => kind === 'bridge' && up && pods(index) >= 2)
     .flatMap((bridge) =>

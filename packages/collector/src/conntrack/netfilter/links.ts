@@ -12,6 +12,9 @@ export interface LinkFacts {
   readonly index: number;
   readonly name: string;
   readonly up: boolean;
+  /** `IFLA_STATS64`: bytes received and sent, with their link-level headers. */
+  readonly rxBytes: number;
+  readonly txBytes: number;
   /** `IFLA_INFO_KIND`: "bridge", "veth". */
   readonly kind: string | undefined;
   /** Index of the bridge that it is a port of. */
@@ -60,6 +63,8 @@ function linkFacts({ data, attrs }: Link, addresses: readonly Address[]): LinkFa
     index: data.index ?? 0,
     name: attrs.ifname ?? '',
     up: data.flags?.up === true,
+    rxBytes: Number(attrs.stats64?.rxBytes ?? 0),
+    txBytes: Number(attrs.stats64?.txBytes ?? 0),
     kind,
     master: attrs.master,
     peerElsewhere: attrs.linkNetnsid !== undefined,

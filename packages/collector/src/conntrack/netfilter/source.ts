@@ -2,10 +2,10 @@ import { Bug } from '@egressd/flow/bug';
 import { EVENT_BUFFER_BYTES } from '../../native/event-socket.ts';
 import type { ConnectionBlock } from '../record.ts';
 import {
-  type BlindSpots,
   type ConntrackSource,
   type ConntrackSysctls,
   type DestroyListener,
+  type KernelView,
   NO_LOSS,
   type ReadReport,
   type TableState,
@@ -96,10 +96,10 @@ class NetfilterSource implements ConntrackSource {
     return files === undefined ? undefined : readTable(files);
   }
 
-  async blindSpots(): Promise<BlindSpots> {
+  async blindSpots(): Promise<KernelView> {
     const answer = await this.#thread.request('blindSpots');
     if (answer.kind !== 'blindSpots') throw new Bug(`asked for blind spots, got ${answer.kind}`);
-    return answer.found;
+    return answer.view;
   }
 
   async nodeAddresses(): Promise<Uint8Array[]> {

@@ -1,4 +1,4 @@
-import type { BlindSpots, EventLossReport, LosslessChange, ReadReport } from '../source.ts';
+import type { EventLossReport, KernelView, LosslessChange, ReadReport } from '../source.ts';
 import type { SourceErrorCode } from '../source-error.ts';
 import type { SysctlFiles } from './proc-files.ts';
 
@@ -28,7 +28,7 @@ export type ToWorker =
 export type Answer =
   | { readonly kind: 'read'; readonly id: number; readonly report: ReadReport }
   | { readonly kind: 'addresses'; readonly id: number; readonly addresses: Uint8Array[] }
-  | { readonly kind: 'blindSpots'; readonly id: number; readonly found: BlindSpots }
+  | { readonly kind: 'blindSpots'; readonly id: number; readonly view: KernelView }
   | { readonly kind: 'closed'; readonly id: number }
   | { readonly kind: 'failed'; readonly id: number; readonly code: SourceErrorCode; readonly message: string };
 

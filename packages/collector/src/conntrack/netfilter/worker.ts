@@ -9,9 +9,9 @@ import { type EventSocket, openEventSocket } from '../../native/event-socket.ts'
 import { type ConntrackSocket, openConntrackSocket } from '../../native/netlink-socket.ts';
 import { inNamespace } from '../../native/netns.ts';
 import { type AddressSocket, openAddressSocket } from '../node-addresses.ts';
-import type { BlindSpots } from '../source.ts';
+import type { KernelView } from '../source.ts';
 import { SourceError, type SourceErrorCode } from '../source-error.ts';
-import { blindSpots, readBlindSpotFiles } from './blind-spots.ts';
+import { kernelView, readBlindSpotFiles } from './blind-spots.ts';
 import { BufferPool, sharedBlocks } from './buffer-pool.ts';
 import { type EventDrain, startDrain } from './drain.ts';
 import { probeDump, readAll } from './dump.ts';
@@ -122,7 +122,7 @@ async function answer({ sockets, dumpPool, drain }: Readers, kind: Request, id: 
       post({ kind, id, addresses: await addresses.read() });
       break;
     case 'blindSpots':
-      post({ kind, id, found: await findBlindSpots(sockets) });
+      post({ kind, id, view: await viewKernel(sockets) });
       break;
     case 'close':
       await stop({ sockets, drain });
@@ -131,8 +131,8 @@ async function answer({ sockets, dumpPool, drain }: Readers, kind: Request, id: 
   }
 }
 
-async function findBlindSpots({ links, flowtables }: Sockets): Promise<BlindSpots> {
-  return blindSpots({
+async function viewKernel({ links, flowtables }: Sockets): Promise<KernelView> {
+  return kernelView({
     links: await links.read(),
     flowtables: await flowtables.read(),
     // They come and go with modules, so they are opened anew, and where the sockets are.

@@ -30,7 +30,11 @@ export function selectZones(source: ConntrackSource, zones: readonly number[]): 
         }),
     sysctls: () => source.sysctls(),
     table: () => source.table?.(),
-    blindSpots: async () => source.blindSpots?.(),
+    async blindSpots() {
+      const view = await source.blindSpots?.();
+      // What is left out by choice would look as if it passed conntrack by.
+      return view && { ...view, podLinks: undefined };
+    },
     nodeAddresses: () => source.nodeAddresses(),
     close: () => source.close(),
   };

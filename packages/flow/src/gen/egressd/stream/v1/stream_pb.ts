@@ -282,7 +282,7 @@ export type NodeHealth = Message<"egressd.stream.v1.NodeHealth"> & {
   entriesWithoutCounters: bigint;
 
   /**
-   * What passes conntrack by on this node and is not counted, each a word: "bridge", "ipvs", "flowtable". Words that the exporter does not know say nothing.
+   * What passes conntrack by on this node and is not counted, each a word: "bridge", "ipvs", "flowtable", "pods". Words that the exporter does not know say nothing.
    *
    * @generated from field: repeated string blind_spots = 6;
    */
