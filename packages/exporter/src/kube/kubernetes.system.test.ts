@@ -543,6 +543,23 @@ describe('events', () => {
     expect(server.events.filter((event) => JSON.stringify(event).includes('AccountingOff'))).toHaveLength(2);
   });
 
+  test('one that the API server did not take is recorded at the next check', async () => {
+    let now = Date.now();
+    await startServer();
+    await follow({ now: () => now });
+    let left = 1;
+    server.fault = ({ method }) => (method === 'POST' && left-- > 0 ? { kind: 'throttled', seconds: 1 } : undefined);
+    kubernetes!.checkCollectors(new Set(['n1']));
+    now += MISSING_AFTER_MS;
+    kubernetes!.checkCollectors(new Set(['n1']));
+    await until(() => left === 0);
+    await until(() => {
+      kubernetes!.checkCollectors(new Set(['n1']));
+      return server.events.length > 0;
+    });
+    expect(server.events).toHaveLength(1);
+  });
+
   test('where they are not allowed, one line is logged, and they are tried again after a while', async () => {
     let now = Date.now();
     await startServer({ rules: [{ apiGroups: [''], resources: ['pods', 'nodes'], verbs: ['list', 'watch'] }] });
