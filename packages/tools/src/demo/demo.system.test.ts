@@ -50,6 +50,7 @@ test.each(WORLD_KINDS.flatMap((kind) => OWNERS.map(([owners, flags]) => [kind, o
     // The table goes with a failure: it says which pair differs.
     expect(code === 0 ? '' : demo.output()).toBe('');
     expect(demo.output()).toMatch(/^EXACT: \d+ pairs in both directions, .* every difference is zero$/m);
+    expect(/, of which [\d,]*[1-9][\d,]* bytes .* passed conntrack by;/.test(demo.output())).toBe(kind === 'offloaded');
     expect(await traces(demo)).toEqual([]);
   },
   LIMIT_MS,

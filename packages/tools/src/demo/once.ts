@@ -33,8 +33,9 @@ export async function runOnce(
   const rows = await Promise.race([daemons.failed, waitForStandstill(world, daemons)]);
   for (const line of comparisonTable(rows)) print(line);
   print('');
-  print(closingLine(rows));
-  return rows.length > 0 && rows.every(isExact);
+  const passes = world.layout.passedBy !== undefined;
+  print(closingLine(rows, passes));
+  return isGood(rows, passes);
 }
 
 /** Works while the usual changes of a cluster go on: pods come and go, watches break. */
@@ -73,18 +74,34 @@ function cells(row: Row): string[] {
   const counts = [row.bytes, row.packets].flatMap(({ kernel, database }) =>
     [kernel, database, database - kernel].map(readableCount),
   );
-  const verdict = row.missing === undefined ? (isExact(row) ? '' : 'DIFFERENT') : `MISSING ${row.missing}`;
+  const verdict = row.missing === undefined ? (isExact(row) ? passedText(row) : 'DIFFERENT') : `MISSING ${row.missing}`;
   const ends = [nameOf(row.source, row.node), row.source, nameOf(row.destination, row.node), row.destination];
   return [row.node, ...ends, protocolName(row.protocol), row.direction, ...counts, verdict];
 }
 
-function closingLine(rows: readonly Row[]): string {
+function passedText({ passedBy }: Row): string {
+  return passedBy === undefined ? '' : `passed by: ${readableCount(passedBy.bytes)}`;
+}
+
+/** @param passes whether the world lets something pass conntrack by */
+function isGood(rows: readonly Row[], passes: boolean): boolean {
+  return rows.length > 0 && rows.every(isExact) && passedBy(rows).bytes > 0 === passes;
+}
+
+function passedBy(rows: readonly Row[]) {
+  const sum = (unit: 'bytes' | 'packets') => rows.reduce((total, row) => total + (row.passedBy?.[unit] ?? 0), 0);
+  return { bytes: sum('bytes'), packets: sum('packets') };
+}
+
+function closingLine(rows: readonly Row[], passes: boolean): string {
+  const passed = passedBy(rows);
   const wrong = rows.filter((row) => !isExact(row)).length;
   const bytes = rows.reduce((sum, row) => sum + row.bytes.kernel, 0);
   const packets = rows.reduce((sum, row) => sum + row.packets.kernel, 0);
   const amount = `${rows.length / 2} pairs in both directions, ${readableCount(bytes)} bytes, ${readableCount(packets)} packets`;
   if (rows.length === 0) return 'FAILED: nothing was counted';
-  return wrong === 0
-    ? `EXACT: ${amount}, every difference is zero`
-    : `FAILED: ${amount}, ${wrong} of ${rows.length} rows differ`;
+  if (wrong > 0) return `FAILED: ${amount}, ${wrong} of ${rows.length} rows differ`;
+  if (!isGood(rows, passes)) return `FAILED: ${amount}, nothing passed conntrack by`;
+  const bound = `${readableCount(passed.bytes)} bytes and ${readableCount(passed.packets)} packets passed conntrack by`;
+  return `EXACT: ${amount}${passes ? `, of which ${bound}; beyond these` : ','} every difference is zero`;
 }

@@ -24,6 +24,11 @@ describe('which rows, with which seeds', () => {
     ['a row that is not there', ['four'], /no row four/],
     ['a row of another world', ['elsewhere'], /elsewhere makes no sense in the world routed/],
     ['a world that is not there', ['--world', 'flat'], /--world: expected one of routed/],
+    [
+      'a world with a bound instead',
+      ['--world', 'offloaded'],
+      /--world offloaded: .*npm run demo -- --once --world offloaded/,
+    ],
     ['a seed that is no number', ['--seed', 'x'], /--seed: expected/],
     ['no seed at all', ['--seeds', '0'], /--seeds: expected/],
     ['another option', ['--fast'], /--fast/],

@@ -39,6 +39,23 @@ describe('exact', () => {
   });
 });
 
+describe('what passed conntrack by', () => {
+  const passedBy = sumTransfers([transfer(OTHER, POD, 1, 1500)]);
+  const against = (database: [string, PairTotals][]) => compare({ ...counts(BOTH_WAYS, database), passedBy });
+  test('is what the database has to lack', () => {
+    const rows = against([totals(POD, OTHER, [3, 180], [1, 2500])]);
+    expect(rows.every(isExact)).toBe(true);
+    expect(rows.map((row) => row.passedBy)).toEqual([undefined, { bytes: 1500, packets: 1 }]);
+  });
+  test.each<[string, [number, number]]>([
+    ['lacks nothing', [2, 4000]],
+    ['lacks a byte more', [1, 2499]],
+    ['lacks a packet more', [0, 2500]],
+  ])('is no excuse where it %s', (_, rx) => {
+    expect(against([totals(POD, OTHER, [3, 180], rx)]).filter((row) => !isExact(row))).toHaveLength(1);
+  });
+});
+
 describe('not exact', () => {
   const cases: [string, Transfer[], [string, PairTotals][], number][] = [
     ['a byte too few', BOTH_WAYS, [totals(POD, OTHER, [3, 179], [2, 4000])], 1],

@@ -1,4 +1,4 @@
-import { type Transfers, transferKey } from '../reference/transfers.ts';
+import { type Transfer, type Transfers, transferKey } from '../reference/transfers.ts';
 import { NONE, type PairTotals } from './samples.ts';
 
 /** One counter of a pair and direction: what the kernel's reference says, and what has arrived in the database. */
@@ -17,6 +17,8 @@ export interface Row {
   readonly direction: 'tx' | 'rx';
   readonly bytes: Compared;
   readonly packets: Compared;
+  /** Of the kernel's, what passed conntrack by: the database has to lack exactly that. */
+  readonly passedBy?: { readonly bytes: number; readonly packets: number };
   /** Only one of the two knows the pair at all. */
   readonly missing?: 'in the kernel' | 'in the database';
 }
@@ -27,6 +29,8 @@ export interface NodeCounts {
   /** Addresses of its pods. */
   readonly pods: ReadonlySet<string>;
   readonly reference: Transfers;
+  /** Of the reference, what passed conntrack by; not set: nothing. */
+  readonly passedBy?: Transfers;
   /** Of the series whose source node it is. */
   readonly database: ReadonlyMap<string, PairTotals>;
 }
@@ -55,8 +59,9 @@ function pairsOf({ pods, reference, database }: NodeCounts): Map<string, Pair> {
 
 /** Compares the database with the reference of the same node, pair by pair in both directions. */
 export function compare(counts: NodeCounts): Row[] {
-  const { node, pods, reference, database } = counts;
+  const { node, pods, reference, passedBy, database } = counts;
   const seen = ({ source, destination, protocol }: Pair) => reference.get(transferKey(source, destination, protocol));
+  const passed = ({ source, destination, protocol }: Pair) => passedBy?.get(transferKey(source, destination, protocol));
   return [...pairsOf(counts)].flatMap(([key, pair]): Row[] => {
     const back = { source: pair.destination, destination: pair.source, protocol: pair.protocol };
     const [sent, received] = pods.has(pair.source) ? [seen(pair), seen(back)] : [];
@@ -68,13 +73,21 @@ export function compare(counts: NodeCounts): Row[] {
       ...{ node, ...pair, direction },
       bytes: { kernel: counted?.bytes ?? 0, database: bytes },
       packets: { kernel: counted?.packets ?? 0, database: packets },
+      ...passedOf(passed(direction === 'tx' ? pair : back)),
       ...(missing && { missing }),
     });
     return [row('tx', sent, txBytes, txPackets), row('rx', received, rxBytes, rxPackets)];
   });
 }
 
-/** Whether kernel and database agree to the byte. */
-export function isExact({ bytes, packets, missing }: Row): boolean {
-  return missing === undefined && bytes.kernel === bytes.database && packets.kernel === packets.database;
+function passedOf(transfer: Transfer | undefined): Pick<Row, 'passedBy'> {
+  return transfer === undefined ? {} : { passedBy: { bytes: transfer.bytes, packets: transfer.packets } };
 }
+
+/** Whether kernel and database agree to the byte, beside what passed conntrack by. */
+export function isExact({ bytes, packets, passedBy = NOTHING, missing }: Row): boolean {
+  const agrees = ({ kernel, database }: Compared, passed: number) => kernel - passed === database;
+  return missing === undefined && agrees(bytes, passedBy.bytes) && agrees(packets, passedBy.packets);
+}
+
+const NOTHING = { bytes: 0, packets: 0 };

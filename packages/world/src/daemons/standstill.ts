@@ -58,6 +58,7 @@ export async function readRows(world: World, daemons: Daemons, forwarded = true)
       node: name,
       pods: node === undefined ? new Set() : podAddresses(node),
       reference: node === undefined ? new Map() : expectedOf(node, forwarded ? world.layout.nodes : [], references),
+      passedBy: references.get(name)?.passedBy ?? new Map(),
       database: totals.get(name) ?? new Map(),
     });
   });

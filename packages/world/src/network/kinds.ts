@@ -1,4 +1,5 @@
 import { DUAL } from './dual.ts';
+import { OFFLOADED } from './offloaded.ts';
 import { OVERLAY } from './overlay.ts';
 import { ROUTED } from './routed.ts';
 import type { Blueprint } from './wiring.ts';
@@ -14,6 +15,8 @@ const BLUEPRINTS = {
   zones: ZONES,
   /** Kubernetes knows IPv6 addresses of pods alone, which reach IPv4 by others. */
   dual: DUAL,
+  /** What long connections move passes conntrack by, as with a flowtable without `counter`. */
+  offloaded: OFFLOADED,
 } as const satisfies Readonly<Record<string, Blueprint>>;
 
 export type WorldKind = keyof typeof BLUEPRINTS;

@@ -81,6 +81,8 @@ export interface Layout {
   readonly tls: boolean;
   /** The link of every node at which packets come in that it has seen before, in another conntrack zone. */
   readonly secondPass?: string;
+  /** The table (inet) of every node that counts what passes conntrack by, in sets `passed4` and `passed6`. */
+  readonly passedBy?: string;
 }
 
 /** Where every agent listens. */

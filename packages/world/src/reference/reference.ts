@@ -9,8 +9,10 @@ const NO_LINK = 'none';
 
 /** What nftables counted on one node, beside conntrack. */
 export interface Reference {
-  /** What conntrack should have counted. */
+  /** What conntrack should have counted, and what passed it by. */
   readonly counted: Transfers;
+  /** Of this, what passed it by, as the rules count that let it. */
+  readonly passedBy: Transfers;
   /** Of this, what belongs to connections with another source behind SNAT: from who opened them, and from who answered. */
   readonly translated: { readonly asked: Transfers; readonly answered: Transfers };
   /** The node's own addresses. */
@@ -29,10 +31,13 @@ export async function loadReference(world: World, node: string): Promise<void> {
 
 /** Reads what the reference has counted until now. */
 export async function readReference(world: World, node: string): Promise<Reference> {
-  const read = async (set: string) =>
-    parseSet(await world.run(node, 'nft', ['-j', '--numeric-protocol', 'list', 'set', 'inet', 'ctref', set]));
+  const read = async (set: string, table = 'ctref') =>
+    parseSet(await world.run(node, 'nft', ['-j', '--numeric-protocol', 'list', 'set', 'inet', table, set]));
   // One after the other: nft takes a lock of its own anyway.
   const counted = [...(await read('v4')), ...(await read('v6'))];
+  const { passedBy } = world.layout;
+  const passed =
+    passedBy === undefined ? [] : [...(await read('passed4', passedBy)), ...(await read('passed6', passedBy))];
   const invalid = [...(await read('inv4')), ...(await read('inv6'))];
   const translated = {
     asked: sumTransfers(
@@ -48,6 +53,7 @@ export async function readReference(world: World, node: string): Promise<Referen
   const addresses = new Set(links.flatMap(({ addr_info }) => addr_info.map(({ local }) => local)));
   return {
     counted: sumTransfers(counted),
+    passedBy: sumTransfers(passed),
     translated,
     addresses,
     invalidPackets: invalid.reduce((sum, { packets }) => sum + packets, 0),
