@@ -175,6 +175,23 @@ export function isLoopback(bytes: Uint8Array, at = 0): boolean {
   return bytes[at + 15] === 1;
 }
 
+/** Addresses that no host has for itself: RFC 1122, 3.2.1.3; RFC 3927; RFC 4291, 2.4; RFC 5771. */
+const OF_NO_HOST: readonly Range[] = [
+  '0.0.0.0/8',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '224.0.0.0/4',
+  '255.255.255.255/32',
+  '::/127',
+  'fe80::/10',
+  'ff00::/8',
+].map((text) => parseRange(text) ?? bug(text));
+
+/** Whether one host alone may have the address: not an unspecified one, nor loopback, link-local, multicast or broadcast. */
+export function isHostAddress(bytes: Uint8Array): boolean {
+  return !OF_NO_HOST.some((range) => inRange(range, bytes));
+}
+
 /** The one key of an address, for a Map: a short string, one UTF-16 unit a byte pair. `addressOfKey` is its inverse. */
 export function addressKey(bytes: Uint8Array, at = 0): string {
   // One call instead of a loop: twice as fast, and every address of a batch comes through here.

@@ -55,7 +55,7 @@ function resolve(
   };
   const excluded = new Set(collector.settings.excludeNamespaces);
   for (let i = 0, at = 0; i < size; i++, at += ADDRESS_BYTES) {
-    const ownership = owners.ownerBetween(addresses, at, span.fromMs, span.toMs);
+    const ownership = owners.ownerBetween(addresses, at, span.fromMs, span.toMs, collector.node);
     endpoints[i] = endpointAt(addresses, at, ownership, rules);
     const verdict =
       ownership.known === 'none' ? unownedVerdict(addresses, at) : verdictOn(ownership, collector.node, excluded);

@@ -37,6 +37,8 @@ export interface OwnershipSpan {
   byNodeMs?: number | undefined;
   /** What a process before had measured: the begin, or both. */
   readonly restored?: 'begin' | 'both';
+  /** Of a kernel's evidence: it counts in what other nodes report too (`believedClaims`). */
+  believed?: boolean;
 }
 
 /**
@@ -83,6 +85,13 @@ export class IpHistory {
     const list = this.#byAddress.get(key) ?? [];
     const span = list[indexOfLasting(list, ipOwner, evidence)];
     if (span !== undefined) span.toMs = Math.max(atMs, span.fromMs);
+  }
+
+  /** Whether others believe what the node's kernel says of an address that it has now. */
+  believe(key: string, node: NodeOwner, believed: boolean): void {
+    const list = this.#byAddress.get(key) ?? [];
+    const span = list[indexOfLasting(list, node, 'kernel')];
+    if (span !== undefined) span.believed = believed;
   }
 
   /** Takes a span as it was. */
@@ -150,12 +159,17 @@ export class IpHistory {
     return last === undefined ? undefined : ownershipOf(last).owner;
   }
 
-  /** Who had the address from `fromMs` to `toMs` (exclusive). For a part of that time is enough, as long as it was one. */
-  ownerBetween(key: string, fromMs: number, toMs: number): Ownership {
-    const list = this.#byAddress.get(key);
-    if (list === undefined) return NO_OWNER;
+  /**
+   * Who had the address from `fromMs` to `toMs` (exclusive). For a part of that time is enough, as long as it was one.
+   * @param seenBy the node that saw it: its own kernel is believed
+   */
+  ownerBetween(key: string, fromMs: number, toMs: number, seenBy?: string): Ownership {
+    const all = this.#byAddress.get(key);
+    if (all === undefined) return NO_OWNER;
+    const list = believedBy(all, seenBy);
     const end = Math.max(toMs, fromMs + 1);
-    const only = list[0]!;
+    const only = list[0];
+    if (only === undefined) return NO_OWNER;
     if (list.length === 1) {
       if (only.fromMs >= end || fromMs >= only.toMs) return NO_OWNER;
       return only.toMs < end ? { ...ownershipOf(only.ipOwner), ended: true } : ownershipOf(only.ipOwner);
@@ -169,6 +183,13 @@ export class IpHistory {
       others.length === 0 ? first : { known: 'several', owners: [first, ...others].map((it) => it.owner) };
     return list.some((it) => it.fromMs < end && end <= it.toMs) ? ownership : { ...ownership, ended: true };
   }
+}
+
+/** What counts for a node: of other nodes' kernels only what all believe. */
+function believedBy(list: readonly OwnershipSpan[], node: string | undefined): readonly OwnershipSpan[] {
+  const counts = ({ evidence, believed, ipOwner }: OwnershipSpan) =>
+    evidence === 'declared' || believed === true || (ipOwner.kind === 'node' && ipOwner.name === node);
+  return list.every(counts) ? list : list.filter(counts);
 }
 
 /** A plain loop: hundreds of nodes may have the same address, and each begins and ends. */

@@ -1,6 +1,7 @@
-import type { Range } from '@egressd/flow/address';
+import { inRange, type Range } from '@egressd/flow/address';
 import { type Evidence, IpHistory, type IpOwner, type NodeOwner, type PodOwner } from './ip-history.ts';
 import { KernelAddresses } from './kernel-addresses.ts';
+import { believedClaims } from './kernel-claims.ts';
 import type { NodeRecord } from './owners.ts';
 
 /** Before any time. */
@@ -44,12 +45,54 @@ export class OwnerTables {
   readonly nodes = new Map<string, NodeEntry>();
   readonly kernelAddresses = new KernelAddresses();
   readonly sources: ReadonlyMap<string, SourceState>;
-  /** Of all sources. */
-  clusterRanges: readonly Range[] = [];
+  #clusterRanges: readonly Range[] = [];
+  /** What is known of ranges has changed since all claims were weighed. */
+  #claimsAreOld = false;
 
   /** @param sources names of all sources */
   constructor(sources: readonly string[]) {
     this.sources = new Map(sources.map((name) => [name, emptySource()]));
+  }
+
+  /** Of all sources. */
+  get clusterRanges(): readonly Range[] {
+    return this.#clusterRanges;
+  }
+
+  set clusterRanges(ranges: readonly Range[]) {
+    this.#clusterRanges = ranges;
+    this.#claimsAreOld = true;
+  }
+
+  /** The node whose pod ranges hold the address. */
+  nodeOfPodRange(address: Uint8Array): string | undefined {
+    for (const [name, { record }] of this.nodes)
+      if (record?.podRanges?.some((range) => inRange(range, address))) return name;
+    return undefined;
+  }
+
+  /** A node's record is another: what its kernel reports, and that of others, may be believed or not. */
+  declare(entry: NodeEntry, record: NodeRecord | undefined): void {
+    entry.record = record;
+    this.#claimsAreOld = true;
+    this.weighClaims(entry.ipOwner.name);
+  }
+
+  /** Finds anew which of the addresses that a node's kernel reports others believe. */
+  weighClaims(name: string): void {
+    const entry = this.nodes.get(name);
+    const claims = this.kernelAddresses.get(name);
+    if (entry?.record === undefined || claims.length === 0) return;
+    const { clusterRanges: ranges } = this;
+    const believed = believedClaims(claims, entry.record, { ranges, nodeOfPodRange: (ip) => this.nodeOfPodRange(ip) });
+    for (const key of claims) this.ipHistory.believe(key, entry.ipOwner, believed.has(key));
+  }
+
+  /** The same for all nodes, where ranges have changed. */
+  weighClaimsAgain(): void {
+    if (!this.#claimsAreOld) return;
+    this.#claimsAreOld = false;
+    for (const name of this.nodes.keys()) this.weighClaims(name);
   }
 
   /** The node of this name, which is made where it is not known. */

@@ -51,8 +51,11 @@ export interface NodeRecord {
 export interface Owners {
   /** Every source has delivered its first whole state. */
   readonly synced: boolean;
-  /** Who had the address at `bytes[at..at+16]` from `fromMs` to `toMs`. Host-network pods own nothing: their address is the node's. */
-  ownerBetween(bytes: Uint8Array, at: number, fromMs: number, toMs: number): Ownership;
+  /**
+   * Who had the address at `bytes[at..at+16]` from `fromMs` to `toMs`. Host-network pods own nothing: their address is the node's.
+   * @param seenBy the node that saw it: of its own addresses its kernel is believed, whatever they are
+   */
+  ownerBetween(bytes: Uint8Array, at: number, fromMs: number, toMs: number, seenBy?: string): Ownership;
   /** The one pod of this node that had the address in all of this time, also where pods of other nodes had it too. */
   podOn(node: string, bytes: Uint8Array, at: number, fromMs: number, toMs: number): Owner | undefined;
   node(name: string): NodeRecord | undefined;

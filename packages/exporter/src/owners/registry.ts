@@ -1,4 +1,4 @@
-import { addressKey, inRange, type Range } from '@egressd/flow/address';
+import { addressKey, isHostAddress, type Range } from '@egressd/flow/address';
 import { Bug } from '@egressd/flow/bug';
 import type { NodeOwner } from './ip-history.ts';
 import type { IpHistoryImage } from './ip-history-image.ts';
@@ -45,8 +45,8 @@ export class OwnerRegistry implements Owners {
     return { nodes, pods, addresses: this.#tables.ipHistory.size };
   }
 
-  ownerBetween(bytes: Uint8Array, at: number, fromMs: number, toMs: number): Ownership {
-    return this.#tables.ipHistory.ownerBetween(addressKey(bytes, at), fromMs, toMs);
+  ownerBetween(bytes: Uint8Array, at: number, fromMs: number, toMs: number, seenBy?: string): Ownership {
+    return this.#tables.ipHistory.ownerBetween(addressKey(bytes, at), fromMs, toMs, seenBy);
   }
 
   podOn(node: string, bytes: Uint8Array, at: number, fromMs: number, toMs: number): Owner | undefined {
@@ -58,9 +58,7 @@ export class OwnerRegistry implements Owners {
   }
 
   nodeOfPodRange(address: Uint8Array): string | undefined {
-    for (const [name, { record }] of this.#tables.nodes)
-      if (record?.podRanges?.some((range) => inRange(range, address))) return name;
-    return undefined;
+    return this.#tables.nodeOfPodRange(address);
   }
 
   node(name: string): NodeRecord | undefined {
@@ -73,9 +71,10 @@ export class OwnerRegistry implements Owners {
     const fromMs = kernelAddresses.has(node) ? atMs : ALWAYS;
     const changes = kernelAddresses.set(
       node,
-      addresses.map((bytes) => addressKey(bytes)),
+      addresses.filter((bytes) => isHostAddress(bytes)).map((bytes) => addressKey(bytes)),
     );
     for (const change of changes) this.#kernelChanged(change, fromMs, atMs);
+    this.#tables.weighClaims(node);
     const { oldest } = kernelAddresses;
     if (kernelAddresses.size > MAX_KERNEL_ADDRESS_NODES && oldest !== undefined)
       this.#kernelChanged({ node: oldest, begun: [], ended: kernelAddresses.delete(oldest) }, atMs, atMs);
@@ -91,6 +90,7 @@ export class OwnerRegistry implements Owners {
 
   /** Evicts spans that ended before `nowMs - EVICT_AFTER_MS`. To be called now and then. */
   evict(nowMs: number): void {
+    this.#tables.weighClaimsAgain();
     const { sources, nodes, ipHistory } = this.#tables;
     const used = new Set<NodeOwner>();
     for (const source of sources.values()) for (const pod of source.pods.values()) used.add(pod.ipOwner.node);

@@ -24,6 +24,7 @@ function replace(tables: OwnerTables, source: SourceState, state: OwnersState, a
   for (const node of state.nodes) upsertNode(tables, source, node, fromMs, atMs);
   for (const pod of state.pods) upsertPod(tables, source, pod, beginOf(pod, fromMs, atMs), atMs);
   setClusterRanges(tables, source, state.clusterRanges);
+  tables.weighClaimsAgain();
   source.synced = true;
 }
 
@@ -84,8 +85,8 @@ function redeclareNode(tables: OwnerTables, name: string, fromMs: number, atMs: 
   else if (entry.record === undefined && record !== undefined)
     tables.changeAddresses(entry.ipOwner, 'kernel', [], fromKernel, fromMs, atMs);
   if (record !== undefined) Object.assign(entry.ipOwner, { zone: record.zone, region: record.region });
-  entry.record = record;
   entry.keys = keys;
+  tables.declare(entry, record);
 }
 
 /** All addresses and ranges; zone and region of the first source that has them. */

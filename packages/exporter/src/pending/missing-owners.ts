@@ -60,7 +60,7 @@ function note(missing: Map<string, MissingOwner>, addresses: Uint8Array, index: 
 function kindsOf({ addresses }: FlowColumns, { collector, span }: ReceivedBatch, owners: Owners): Uint8Array {
   const kinds = new Uint8Array(addresses.length / ADDRESS_BYTES);
   for (let i = 0, at = 0; i < kinds.length; i++, at += ADDRESS_BYTES) {
-    const ownership = owners.ownerBetween(addresses, at, span.fromMs, span.toMs);
+    const ownership = owners.ownerBetween(addresses, at, span.fromMs, span.toMs, collector.node);
     kinds[i] = ownership.known === 'none' ? unownedKind(addresses, at, owners) : ownedKind(ownership, collector.node);
   }
   return kinds;

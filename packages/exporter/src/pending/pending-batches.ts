@@ -78,7 +78,9 @@ export class PendingBatches {
     for (const [node, queue] of this.#held)
       for (let head = queue[0]; head !== undefined; head = queue[0]) {
         const { fromMs, toMs } = head.batch.span;
-        head.missing = head.missing.filter(({ bytes }) => isOpen(this.#owners.ownerBetween(bytes, 0, fromMs, toMs)));
+        head.missing = head.missing.filter(({ bytes }) =>
+          isOpen(this.#owners.ownerBetween(bytes, 0, fromMs, toMs, node)),
+        );
         if (head.missing.length > 0 && nowMs < head.deadlineMs) break;
         // Where nobody followed, the pod that ended was the owner.
         const unresolved = head.missing.filter((it) => !it.successor);
