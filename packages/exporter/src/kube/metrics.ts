@@ -31,7 +31,7 @@ export function createKubeMetrics(registry: Registry, resources: readonly string
   );
   const problems = counter(
     'egressd_exporter_kubernetes_invalid_objects_total',
-    'Pods and nodes received with a problem, by problem. malformed: no name or UID, skipped; malformed_address: an address is skipped; no_address: traffic of it has no owner; no_zone: the node has no label topology.kubernetes.io/zone, so zone and cross_zone are empty; duplicate_address: two pods have one, the later pod owns it; too_large: more JSON than is read of one object, skipped: its traffic has no owner.',
+    'Pods and nodes received with a problem, by problem. malformed: no name or UID, skipped; malformed_address: an address is skipped; no_address: traffic of it has no owner; no_zone: the node has no label topology.kubernetes.io/zone, so zone and cross_zone are empty; duplicate_address: two pods have one, the later pod owns it, or in what other nodes report neither, where both run on nodes of their own; too_large: more JSON than is read of one object, skipped: its traffic has no owner.',
     'problem',
   );
   const received = new Gauge({

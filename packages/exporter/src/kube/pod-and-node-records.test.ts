@@ -30,6 +30,7 @@ describe('a pod', () => {
         node: 'n',
         addresses: [parseAddress('10.0.0.1')],
         hostNetwork: false,
+        running: true,
         fromMs: START_MS,
       },
       finished: false,
@@ -49,6 +50,15 @@ describe('a pod', () => {
   ])('addresses: %s', (_, status, expected, problems) => {
     expect(texts(pod({}, status).pod.addresses)).toEqual(expected);
     expect(pod({}, status).problems).toEqual(problems);
+  });
+
+  test('runs until it is to be deleted', () => {
+    const running = (status: object, metadata: object = {}) => pod({}, status, metadata).pod.running ?? false;
+    expect([running({}), running({ phase: 'Pending' }), running({}, { deletionTimestamp: START })]).toEqual([
+      true,
+      false,
+      false,
+    ]);
   });
 
   test('has its addresses since its network was there, where the status has that', () => {

@@ -37,6 +37,7 @@ export function readPod(object: unknown): PodFacts | undefined {
     node: asText(spec.nodeName),
     addresses: hostNetwork ? [] : addresses,
     hostNetwork,
+    ...(phase === 'Running' && metadata.deletionTimestamp === undefined ? { running: true } : {}),
     ...(fromMs === undefined ? {} : { fromMs }),
     ...(workload === undefined ? {} : { workload }),
   };

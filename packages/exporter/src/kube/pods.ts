@@ -11,16 +11,21 @@ import type { OnProblem } from './problems.ts';
 /** Where pods go, once they are synced. */
 type PodOwners = Pick<OwnerSource, 'upsertPod' | 'endPod'>;
 
+interface RunningPod {
+  readonly keys: readonly string[];
+  readonly running: boolean | undefined;
+}
+
 /**
  * Pods, from list and watch to the owners. The only state of a pod that has a node is whether it still runs, by UID:
  *
- *   running    uid -> its addresses, as keys
+ *   running    uid -> its addresses, as keys, and whether its deletion has not begun
  *   finished   uids of pods that have ended and are still in the API: further changes of them are ignored
  */
 export class PodHandler implements ResourceHandler {
   readonly #onProblem: OnProblem;
   readonly #aheadOf: NodeClocks['aheadOf'];
-  readonly #running = new Map<string, readonly string[]>();
+  readonly #running = new Map<string, RunningPod>();
   readonly #finished = new Set<string>();
   /** Address -> UID of the pod that has it. */
   readonly #podOf = new Map<string, string>();
@@ -97,10 +102,13 @@ export class PodHandler implements ResourceHandler {
     const keys = pod.addresses.map((bytes) => addressKey(bytes));
     const before = this.#running.get(pod.key);
     // Most updates of a pod are of no interest here: its node never changes, its addresses hardly ever.
-    if (before !== undefined && before.length === keys.length && before.every((key, i) => key === keys[i])) return;
-    this.#setAddresses(pod, keys);
+    const same = before?.keys.length === keys.length && before.keys.every((key, i) => key === keys[i]);
+    if (same && before.running === pod.running) return;
+    if (!same) this.#releaseAddresses(pod.key);
+    if (!same) this.#takeAddresses(pod, keys);
+    this.#running.set(pod.key, { keys, running: pod.running });
     if (this.#owners === undefined) this.#unattached.set(pod.key, facts);
-    else if (before === undefined || before.length === 0) this.#owners.upsertPod(pod, atMs);
+    else if (same || before === undefined || before.keys.length === 0) this.#owners.upsertPod(pod, atMs);
     // Its sandbox was made anew: the new address was not its own all the time.
     else this.#owners.upsertPod({ ...pod, fromMs: atMs, byNodeClock: false }, atMs);
   }
@@ -128,17 +136,15 @@ export class PodHandler implements ResourceHandler {
     if (!this.#finished.delete(key)) this.#owners?.endPod(key, atMs);
   }
 
-  #setAddresses({ key, namespace, name }: PodRecord, addresses: readonly string[]): void {
-    this.#releaseAddresses(key);
+  #takeAddresses({ key, namespace, name }: PodRecord, addresses: readonly string[]): void {
     for (const address of addresses) {
       if (this.#podOf.has(address)) this.#onProblem('duplicate_address', `${namespace}/${name}`);
       this.#podOf.set(address, key);
     }
-    this.#running.set(key, addresses);
   }
 
   #releaseAddresses(key: string): void {
-    for (const address of this.#running.get(key) ?? [])
+    for (const address of this.#running.get(key)?.keys ?? [])
       if (this.#podOf.get(address) === key) this.#podOf.delete(address);
     this.#running.delete(key);
   }

@@ -5,7 +5,7 @@
  *   malformed_address   an address or a range that cannot be parsed: that is skipped
  *   no_address          a running pod or a node without any address
  *   no_zone             a node without the label topology.kubernetes.io/zone
- *   duplicate_address   a pod has the address of another pod: the later one owns it
+ *   duplicate_address   a pod has the address of another pod: the later one owns it, or neither where both run on nodes of their own
  *   too_large           more JSON than is read of one object: it is skipped, and read past
  */
 export const PROBLEMS = [

@@ -81,5 +81,6 @@ const PROBLEM_TEXT: Readonly<Record<Problem, string>> = {
   no_address: 'running pod or node without an address, its traffic has no owner',
   no_zone: 'node without the label topology.kubernetes.io/zone, the zone of its pods is unknown',
   too_large: 'object with more JSON than is read of one, skipped: its traffic has no owner',
-  duplicate_address: 'two pods with the same address, the later one owns it',
+  duplicate_address:
+    'two pods with the same address: the later one owns it, or neither for other nodes, where both run on nodes of their own',
 };

@@ -17,6 +17,8 @@ export interface PodOwner {
   readonly name: string;
   readonly workload: Workload | undefined;
   node: NodeOwner;
+  /** As long as this holds, a pod of another node that is said to have its address does not take it over. */
+  running?: boolean;
   ownership?: OneOwner;
 }
 
@@ -58,7 +60,7 @@ const NO_OWNER: Ownership = { known: 'none' };
  *   192.168.0.1               | node-1 always ..      |  (never a pod, whatever the source)
  *
  * At any moment an address has one ipOwner: a declared node before all; then a pod, the one that came last (a delete that was
- * missed ends there; where two overlap by no more than times are rounded, both); then the node whose kernel says it has the address, which goes before a pod of that same node. Where
+ * missed ends there; where two overlap by no more than times are rounded, both; and both where one runs still, on another node); then the node whose kernel says it has the address, which goes before a pod of that same node. Where
  * that leaves two, both are in the answer (`several`).
  */
 export class IpHistory {
@@ -223,10 +225,26 @@ function latest(spans: readonly OwnershipSpan[]): IpOwner[] {
   return spans.filter((it) => it.fromMs === last).map((it) => it.ipOwner);
 }
 
-/** The pod that came last, and those before it whose end is so close to its begin that the times, as they are rounded, do not say whose. */
+/**
+ * The pod that came last, and of those before it: whose end is so close to its begin that the times, as they are rounded, do not say whose;
+ * and who runs still on another node, since whoever may write to one node's pods must not take over another's.
+ */
 function latestPods(spans: readonly OwnershipSpan[]): IpOwner[] {
-  const last = Math.max(...spans.map((it) => it.fromMs));
-  return spans.filter((it) => it.fromMs === last || it.toMs < last + ROUNDING_MS).map((it) => it.ipOwner);
+  if (spans.length < 2) return spans.map((it) => it.ipOwner);
+  const lastMs = Math.max(...spans.map((it) => it.fromMs));
+  const last = spans.findLast((it) => it.fromMs === lastMs)!;
+  return spans
+    .filter((it) => it.fromMs === lastMs || it.toMs < lastMs + ROUNDING_MS || runsElsewhere(it, last))
+    .map((it) => it.ipOwner);
+}
+
+function runsElsewhere({ ipOwner, toMs }: OwnershipSpan, last: OwnershipSpan): boolean {
+  const lasts = toMs === Number.POSITIVE_INFINITY;
+  return lasts && ipOwner.kind === 'pod' && ipOwner.running === true && ipOwner.node !== nodeOf(last.ipOwner);
+}
+
+function nodeOf(ipOwner: IpOwner): NodeOwner {
+  return ipOwner.kind === 'pod' ? ipOwner.node : ipOwner;
 }
 
 /** A pod that comes back under its name, on its node, is to us the one that it was. */
@@ -236,7 +254,7 @@ function nameOf(ipOwner: IpOwner): string {
 
 /** The same object as long as nothing about the ipOwner changes. */
 function ownershipOf(ipOwner: IpOwner): OneOwner {
-  const node = ipOwner.kind === 'pod' ? ipOwner.node : ipOwner;
+  const node = nodeOf(ipOwner);
   const last = ipOwner.ownership?.owner;
   if (last === undefined || last.node !== node.name || last.zone !== node.zone || last.region !== node.region)
     ipOwner.ownership = { known: 'owner', owner: ownerOf(ipOwner, node) };

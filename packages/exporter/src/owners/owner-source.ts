@@ -16,6 +16,8 @@ export interface PodRecord {
   readonly fromMs?: number;
   /** `fromMs` is by the clock of its node, which has not been compared with ours yet. */
   readonly byNodeClock?: boolean;
+  /** It runs, and its deletion has not begun: it has not left its addresses to another pod. Missing: not known. */
+  readonly running?: boolean;
   /** What made it, where the source knows. */
   readonly workload?: Workload;
 }

@@ -130,6 +130,17 @@ describe('over time', () => {
     expect(who(owners, '10.0.0.1', 2000)).toBe('b');
   });
 
+  test('a pod that runs is not taken over by one of another node', () => {
+    const owners = filled(state([node('n1'), node('n2')], [pod('a', 'n1', ['10.0.0.1'], { running: true })]), 1000);
+    const file = owners.source('file');
+    file.upsertPod(pod('b', 'n2', ['10.0.0.1'], { running: true }), 5000);
+    expect([4999, 5000].map((at) => who(owners, '10.0.0.1', at))).toEqual(['a', 'a|b']);
+    file.upsertPod(pod('a', 'n1', ['10.0.0.1']), 6000);
+    expect(who(owners, '10.0.0.1', 7000)).toBe('b');
+    file.upsertPod(pod('c', 'n2', ['10.0.0.1'], { running: true }), 9000);
+    expect(who(owners, '10.0.0.1', 9000)).toBe('c');
+  });
+
   test('a finished pod and a gap: no owner in between', () => {
     const owners = start();
     owners.source('file').endPod('a', 2000);

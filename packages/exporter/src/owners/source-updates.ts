@@ -40,6 +40,7 @@ function upsertPod(tables: OwnerTables, source: SourceState, pod: PodRecord, fro
   const { namespace, name, workload } = pod;
   const live = known ?? { ipOwner: { kind: 'pod', namespace, name, workload, node }, keys: [] };
   live.ipOwner.node = node;
+  live.ipOwner.running = pod.running ?? false;
   tables.changeAddresses(
     live.ipOwner,
     'declared',
