@@ -28,6 +28,13 @@ test('a line is logfmt, with what could break it quoted', () => {
   ]);
 });
 
+test('what a terminal would obey is escaped, and a long value is cut', () => {
+  const { log, lines } = logged('info');
+  log.info('x', { node: '\u202ea\u009b\u200b', version: 'v'.repeat(100_000) });
+  expect(lines[0]).toContain('node="\\u202ea\\u009b\\u200b"');
+  expect(lines[0]).toMatch(/version="v{8192}\.\.\. \(91808 more characters\)"\n$/);
+});
+
 test.each<[Level, number]>([
   ['debug', 4],
   ['info', 3],

@@ -1,3 +1,5 @@
+import { printable, shortened } from './printable.ts';
+
 /** Severity, least first. */
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 /** One of `LEVELS`. */
@@ -13,6 +15,9 @@ export interface Log {
   warn(message: string, fields?: Fields): void;
   error(message: string, fields?: Fields): void;
 }
+
+/** Most characters of one value: its text may be a peer's. Runtimes of containers cut lines at 16 KiB. */
+const MAX_VALUE_LENGTH = 8192;
 
 /** The time of a line; `Date.now` outside tests. */
 export type Clock = () => number;
@@ -34,9 +39,10 @@ export function createLog(level: Level, write: (line: string) => void, now: Cloc
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
-/** A logfmt value: bare where it can be, else a JSON string. */
+/** A logfmt value: bare where it can be, else a JSON string, in which also what cannot be seen is escaped. A long one is cut. */
 function quote(text: string): string {
-  return /^[\w.:/@%+-]+$/.test(text) ? text : JSON.stringify(text);
+  const value = shortened(text, MAX_VALUE_LENGTH);
+  return /^[\w.:/@%+-]+$/.test(value) ? value : printable(JSON.stringify(value));
 }
 
 /** A log that discards every line: for tests and tools. */

@@ -15,6 +15,8 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   let best = Math.min(MAX_CHANGES, Math.floor(name.length / 2)) + 1;
   let found: string | undefined;
   for (const candidate of known) {
+    // At least so many changes: a name may be a megabyte of a broken file.
+    if (Math.abs(name.length - candidate.length) >= best) continue;
     const changes = distance(name.toLowerCase(), candidate.toLowerCase());
     if (changes < best) [best, found] = [changes, candidate];
   }

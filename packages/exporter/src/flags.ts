@@ -34,7 +34,7 @@ export const EXPORTER_FLAGS = defineFlags({
   ),
   'config-check': boolean(
     false,
-    'Print the configuration as it was read, without secrets, or every mistake in it, and exit.',
+    'Print the configuration as it was read, without secrets, or the mistakes in it, and exit.',
   ),
   version: boolean(false, 'Print the version and exit.'),
 });

@@ -102,7 +102,8 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
   exporter: {
     flags: { packages: ['@egressd/daemon'] },
     'config/issues': { packages: ['zod', '@egressd/daemon'] },
-    'config/yaml': { packages: ['yaml'], rooms: ['config/issues'] },
+    'config/yaml-structure': { packages: ['yaml'] },
+    'config/yaml': { packages: ['yaml'], rooms: ['config/issues', 'config/yaml-structure'] },
     config: {
       packages: ['zod', 'yaml', '@egressd/daemon', '@egressd/flow'],
       rooms: ['flags', ...SINK_SETTINGS, 'config/issues', 'config/yaml'],

@@ -1,5 +1,7 @@
 import { EXIT, type ExitCode } from '@egressd/daemon/lifecycle';
+import { printable } from '@egressd/daemon/printable';
 import type { LoadedConfig } from './config.ts';
+import { firstMistakes } from './issues.ts';
 
 /**
  * The output and exit code of `-config-check`: the configuration as it was read, or every mistake in it.
@@ -15,8 +17,8 @@ export function configCheck(
   return { text: `${loaded.shown}\n${warnings.join('')}ok\n`, code: EXIT.ok };
 }
 
-/** Mistakes of a configuration, one a line, and their count. */
+/** The first mistakes of a configuration, one a line, how many more there are, and their count. */
 export function renderMistakes(mistakes: readonly string[]): string {
   const count = mistakes.length === 1 ? '1 mistake' : `${mistakes.length} mistakes`;
-  return `${mistakes.join('\n')}\n${count}\n`;
+  return `${firstMistakes(mistakes).map(printable).join('\n')}\n${count}\n`;
 }

@@ -8,33 +8,47 @@ const EXPANDED = ['url', 'proxyUrl', 'headers', 'labels'];
 interface Expanded {
   readonly value: unknown;
   readonly mistakes: readonly Mistake[];
+  /** Values of variables, by the name of the sink: they may be secrets. */
+  readonly secrets: ReadonlyMap<string, readonly string[]>;
 }
 
 /** Replaces `${VAR}` in the settings of all sinks; everything else stays what it is. */
 export function expandSinks(file: unknown, environment: Environment): Expanded {
   const mistakes: Mistake[] = [];
-  const expand = (path: readonly string[], value: unknown): unknown => {
-    if (isMap(value)) return mapValues(value, (inner, key) => expand([...path, key], inner));
-    return typeof value === 'string' ? expandText(value, environment, path, mistakes) : value;
-  };
-  const ofSink = (sinkName: string, sink: unknown) =>
-    mapValues(sink, (settings, kind) =>
+  const secrets = new Map<string, string[]>();
+  const ofSink = (sinkName: string, sink: unknown) => {
+    const found: string[] = [];
+    secrets.set(sinkName, found);
+    const expand = (path: readonly string[], value: unknown): unknown => {
+      if (isMap(value)) return mapValues(value, (inner, key) => expand([...path, key], inner));
+      return typeof value === 'string' ? expandText(value, environment, path, mistakes, found) : value;
+    };
+    return mapValues(sink, (settings, kind) =>
       mapValues(settings, (value, key) =>
         EXPANDED.includes(key) ? expand(['sinks', sinkName, kind, key], value) : value,
       ),
     );
+  };
   const value = mapValues(file, (setting, key) =>
     key === 'sinks' ? mapValues(setting, (sink, name) => ofSink(name, sink)) : setting,
   );
-  return { value, mistakes };
+  return { value, mistakes, secrets };
 }
 
-function expandText(text: string, environment: Environment, path: readonly string[], mistakes: Mistake[]): string {
+/** @param found gets the values of the variables */
+function expandText(
+  text: string,
+  environment: Environment,
+  path: readonly string[],
+  mistakes: Mistake[],
+  found: string[],
+): string {
   const wrong = (what: string) => mistakes.push({ path, text: what });
   return text.replace(/\$\{([^}]*)(\}?)/g, (whole, name: string, end: string) => {
     const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
     if (end === '' || !/^[A-Za-z_]\w*$/.test(name)) wrong('expected the name of a variable and } after ${');
     else if (value === undefined) wrong(`\${${name}} is not set in the environment`);
+    else found.push(value);
     return value ?? whole;
   });
 }

@@ -1,4 +1,5 @@
 import { nearest } from '@egressd/daemon/nearest';
+import { printable, shortened } from '@egressd/daemon/printable';
 import { z } from 'zod';
 
 /** One thing that is wrong with a file: where, and what was expected there. Never holds a value: it could be a secret. */
@@ -24,6 +25,22 @@ export function check<S extends z.ZodType>(schema: S, value: unknown): Checked<z
   return { ok: false, mistakes: result.error.issues.flatMap((issue) => mistakesOf(issue, keysOf, [])) };
 }
 
+/** So many mistakes are in a message: where a program writes the file, one wrong line of it is thousands. */
+export const MAX_SHOWN = 20;
+/** Most of a key or value in a line: the longest name that Kubernetes has (RFC 1123). */
+const MAX_QUOTED_LENGTH = 253;
+
+/** The first of many mistakes, a line each, and a last line with how many more there are. */
+export function firstMistakes(lines: readonly string[]): readonly string[] {
+  const more = lines.length > MAX_SHOWN ? [`and ${lines.length - MAX_SHOWN} more`] : [];
+  return [...lines.slice(0, MAX_SHOWN), ...more];
+}
+
+/** A value of the file in a message, quoted and not too long. */
+export function quoted(value: string): string {
+  return printable(JSON.stringify(shortened(value, MAX_QUOTED_LENGTH)));
+}
+
 /** A line a mistake: `sinks.prom.url: expected text, found nothing`. */
 export function mistakeLine(mistake: Mistake): string {
   const path = formatPath(mistake.path);
@@ -36,7 +53,7 @@ export function formatPath(path: readonly PropertyKey[]): string {
     .map((key, i) => {
       if (typeof key === 'number') return `[${key}]`;
       const name = String(key);
-      if (!/^[\w-]+$/.test(name)) return `[${JSON.stringify(name)}]`;
+      if (!/^[\w-]{1,253}$/.test(name)) return `[${quoted(name)}]`;
       return i === 0 ? name : `.${name}`;
     })
     .join('');
@@ -50,7 +67,9 @@ function mistakesOf(issue: Issue, keysOf: KeysOf, above: readonly PropertyKey[])
   const path = [...above, ...issue.path];
   if (issue.code === 'unrecognized_keys') {
     const known = keysOf(path);
-    return issue.keys.map((key) => ({ path: [...path, key], text: unknownKey(key, known) }));
+    // A name that is near is looked for as far as it is shown.
+    const text = (key: string, i: number) => (i < MAX_SHOWN ? unknownKey(key, known) : 'unknown setting');
+    return issue.keys.map((key, i) => ({ path: [...path, key], text: text(key, i) }));
   }
   if (issue.code === 'invalid_union') {
     const branch = nearestBranch(issue.errors);

@@ -44,12 +44,21 @@ describe('-config-check', () => {
     ['prometheus.yaml', 0],
     ['saas.yaml', 0],
     ['everything.yaml', 0],
-    ['mistakes.yaml', 1],
   ])('%s', (name, code) => {
-    const answer = configCheck(readTestdata(name, name === 'mistakes.yaml' ? {} : ENVIRONMENT));
+    const answer = configCheck(readTestdata(name, ENVIRONMENT));
     expectGolden(name.replace('.yaml', '.txt'), answer.text);
     expect(answer.code).toBe(code);
     expect(answer.text).not.toMatch(/s3cret|literal-secret|: secret|007/);
+  });
+
+  test('mistakes', () => {
+    const loaded = readTestdata('mistakes.yaml', {});
+    const mistakes = loaded.ok ? [] : loaded.mistakes;
+    expectGolden('mistakes.txt', `${mistakes.join('\n')}\n`);
+    const { text, code } = configCheck(loaded);
+    expect(code).toBe(1);
+    expect(text).toBe([...mistakes.slice(0, 20), `and ${mistakes.length - 20} more`, '26 mistakes', ''].join('\n'));
+    expect(text).not.toMatch(/s3cret|literal-secret|: secret|007/);
   });
 });
 
@@ -154,6 +163,11 @@ describe('what is read', () => {
           headers: { 'X-API-Key': 'k' },
           maxSeries: 100_000,
           timeoutMs: 30_000,
+          written: {
+            url: 'https://api.cast.ai/v1/kubernetes/clusters/${CLUSTER_ID}/egressd-metrics',
+            proxyUrl: undefined,
+            secrets: ['c-1', 'k'],
+          },
         },
       },
     ]);
@@ -309,6 +323,10 @@ describe('mistakes', () => {
     ],
     ['podIP: "a\n', ['line 2, column 1: Missing closing "quote']],
     ['a: &a [*s3cret]\n', ['Unresolved alias (the anchor must be set before the alias)']],
+    [
+      'sinks: &s3cret { a: *s3cret }\n',
+      ['line 1, column 21: an alias is within what it refers to: write the value out'],
+    ],
   ])('%j', (text, mistakes) => {
     expect(mistakesOf(text)).toEqual(mistakes);
   });

@@ -9,6 +9,7 @@ import { check, formatPath, type Mistake, mistakeLine } from './issues.ts';
 import { configSchema, EXPORT_INTERVAL } from './schema.ts';
 import { showConfig } from './show.ts';
 import { durationSchema } from './values.ts';
+import { withWritten } from './written.ts';
 import { readYaml, type YamlText } from './yaml.ts';
 
 /** A longer file is no configuration. */
@@ -61,7 +62,9 @@ export function readConfig(text: string, file: string, environment: Environment)
   ];
   if (!checked.ok || mistakes.length > 0) return { ok: false, mistakes };
   const { value } = checked;
-  const sinks = Object.entries(value.sinks).map(([name, sink]) => ({ name, ...sink }));
+  const sinks = Object.entries(value.sinks).map(([name, sink]) =>
+    withWritten({ name, ...sink }, source.value, expanded.secrets.get(name) ?? []),
+  );
   const config: ExporterConfig = {
     exportIntervalMs: interval !== undefined && 'ms' in interval ? interval.ms : value.exportInterval,
     inventory: value.inventory,
@@ -110,8 +113,10 @@ function renderInOrder(
 ): string[] {
   const known = new Set(missing.map((mistake) => formatPath(mistake.path)));
   const all = [...missing, ...others.filter((mistake) => !known.has(formatPath(mistake.path)))];
-  const lineOf = (mistake: Mistake) => source.line(mistake.path) ?? 0;
-  return all.sort((a, b) => lineOf(a) - lineOf(b)).map((mistake) => `${file}: ${source.place(mistake)}`);
+  return all
+    .map((mistake) => ({ mistake, line: source.line(mistake.path) ?? 0 }))
+    .sort((a, b) => a.line - b.line)
+    .map(({ mistake }) => `${file}: ${source.place(mistake)}`);
 }
 
 /** `EXPORT_INTERVAL`; undefined where it is not set. */

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { parseRange } from '@egressd/flow/address';
 import { z } from 'zod';
+import { quoted } from './issues.ts';
 import { sinksSchema } from './sink-schema.ts';
 import { durationSchema, orElse } from './values.ts';
 
@@ -9,7 +10,7 @@ export const EXPORT_INTERVAL = { default: 60_000, min: 100, max: 3_600_000 };
 
 /** A CIDR, as it is written. */
 const range = z.string().refine((text) => parseRange(text) !== undefined, {
-  error: ({ input }) => `expected a range of addresses such as 10.0.0.0/8, ${JSON.stringify(input)} is none`,
+  error: ({ input }) => `expected a range of addresses such as 10.0.0.0/8, ${quoted(String(input))} is none`,
 });
 
 /**

@@ -1,18 +1,23 @@
 import { formatDuration } from '@egressd/daemon/duration';
 import type { Fields } from '@egressd/daemon/log';
 import { stringify } from 'yaml';
+import { maskUrl } from '../sinks/http/settings.ts';
 import type { SinkSettings } from '../sinks/settings.ts';
 import type { ExporterConfig } from './config.ts';
+import { at } from './written.ts';
 
 const MASK = '***';
 
 /**
  * The configuration as YAML without secrets: URLs as in the file (`${VAR}` is not replaced, user, password and query are masked),
- * headers without their values.
+ * headers without their values, labels as in the file.
  * @param file the value of the configuration file before `${VAR}` was replaced
  */
 export function showConfig(config: ExporterConfig, file: unknown): string {
-  const sinks = config.sinks.map((sink) => [sink.name, { [sink.kind]: showSink(sink, at(file, 'sinks', sink.name)) }]);
+  const sinks = config.sinks.map((sink) => [
+    sink.name,
+    { [sink.kind]: showSink(sink, at(file, 'sinks', sink.name, sink.kind, 'labels') ?? {}) },
+  ]);
   const shown = {
     exportInterval: formatDuration(config.exportIntervalMs),
     inventory: config.inventory,
@@ -38,23 +43,16 @@ export function describeConfig(config: ExporterConfig): Fields {
   };
 }
 
-function showSink(sink: SinkSettings, written: unknown): object {
+/** @param labels as in the file */
+function showSink(sink: SinkSettings, labels: unknown): object {
   if (sink.kind === 'file' || sink.kind === 'stdout') return sink.settings;
-  const { timeoutMs, ...settings } = sink.settings;
+  const { timeoutMs, written, ...settings } = sink.settings;
   return {
     ...settings,
-    url: maskUrl(String(at(written, sink.kind, 'url'))),
-    ...(settings.proxyUrl === undefined ? {} : { proxyUrl: maskUrl(String(at(written, sink.kind, 'proxyUrl'))) }),
+    url: maskUrl(written?.url ?? settings.url),
+    ...(settings.proxyUrl === undefined ? {} : { proxyUrl: maskUrl(written?.proxyUrl ?? settings.proxyUrl) }),
     headers: Object.fromEntries(Object.keys(settings.headers).map((name) => [name, MASK])),
+    ...('labels' in settings ? { labels } : {}),
     timeout: formatDuration(timeoutMs),
   };
-}
-
-/** Masks what can be a secret in a URL: its user and password, and its query. */
-function maskUrl(url: string): string {
-  return url.replace(/\/\/.*@/, `//${MASK}@`).replace(/\?.*/s, `?${MASK}`);
-}
-
-function at(value: unknown, ...path: readonly string[]): unknown {
-  return path.reduce((inner, key) => (inner as Record<string, unknown> | undefined)?.[key], value);
 }

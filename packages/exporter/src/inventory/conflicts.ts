@@ -1,5 +1,5 @@
 import { addressKey, formatAddress, parseAddress } from '@egressd/flow/address';
-import type { Mistake } from '../config/issues.ts';
+import { type Mistake, quoted } from '../config/issues.ts';
 
 /**
  * Conflicts between entries of an inventory: a name or an address twice, a pod on a node that does not exist. Works on the values as
@@ -11,7 +11,7 @@ export function conflictsIn(inventory: unknown): Mistake[] {
   const withoutNode = pods.flatMap((pod, i): Mistake[] => {
     const node = text(pod, 'node');
     if (node === undefined || nodeNames.has(node)) return [];
-    return [{ path: ['pods', i, 'node'], text: `there is no node ${JSON.stringify(node)} under nodes` }];
+    return [{ path: ['pods', i, 'node'], text: `there is no node ${quoted(node)} under nodes` }];
   });
   const podName = (pod: unknown) => {
     const [namespace, name] = [text(pod, 'namespace'), text(pod, 'name')];

@@ -1,12 +1,10 @@
 import { readFile, stat } from 'node:fs/promises';
+import { firstMistakes } from '../config/issues.ts';
 import type { OwnersState } from '../owners/owner-source.ts';
 import { parseInventory } from './parse.ts';
 
 /** A longer file is not read. */
 export const MAX_INVENTORY_BYTES = 32 * 1024 * 1024;
-
-/** So many mistakes are in a message: where a program writes the file, one wrong line of it is thousands. */
-const MAX_SHOWN = 20;
 
 /** The inventory cannot be used. It has every mistake, a line each, with file, line, path and what was expected. */
 export class InventoryError extends Error {
@@ -14,8 +12,7 @@ export class InventoryError extends Error {
   readonly mistakes: readonly string[];
 
   constructor(mistakes: readonly string[]) {
-    const more = mistakes.length > MAX_SHOWN ? [`and ${mistakes.length - MAX_SHOWN} more`] : [];
-    super([...mistakes.slice(0, MAX_SHOWN), ...more].join('\n'));
+    super(firstMistakes(mistakes).join('\n'));
     this.mistakes = mistakes;
   }
 }

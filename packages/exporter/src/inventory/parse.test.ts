@@ -107,8 +107,44 @@ describe('mistakes', () => {
         'line 4: pods[0].node: there is no node "m" under nodes',
       ],
     ],
+    [
+      pods('{name: ~other, namespace: "~other", node: n}'),
+      [
+        'line 4: pods[0].name: names that begin with ~ are reserved, such as ~other',
+        'line 4: pods[0].namespace: names that begin with ~ are reserved, such as ~other',
+      ],
+    ],
+    ['nodes:\n - {name: ~a}', ['line 2: nodes[0].name: names that begin with ~ are reserved, such as ~other']],
+    [
+      'nodes:\n - {name: a, zone: "\u202eb"}',
+      ['line 2: nodes[0].zone: has characters that cannot be seen: "\\u202eb"'],
+    ],
   ])('%j', (text, expected) => {
     expect(mistakes(text)).toEqual(expected);
+  });
+
+  test.each([
+    ['a: &a [*a]', 'line 1, column 8: an alias is within what it refers to: write the value out'],
+    [
+      'nodes: &a\n - {name: x, addresses: *a}',
+      'line 2, column 25: an alias is within what it refers to: write the value out',
+    ],
+    ['nodes: []\nnodes: []', 'line 2, column 1: Map keys must be unique'],
+    ['['.repeat(20_000), 'is nested too deeply'],
+  ])('of its structure: %.40j', (text, expected) => {
+    expect(mistakes(text)).toContain(expected);
+  });
+
+  test('many of them, and of a megabyte, are found as fast as few', () => {
+    const unknown = Array.from({ length: 20_000 }, (_, i) => `unknown${i}: 1\n`).join('');
+    const long = `? ${'k'.repeat(1_000_000)}\n: 1\n`;
+    const anchors = Array.from({ length: 5000 }, (_, i) => `a${i}: &a${i} [${i === 0 ? '' : `*a${i - 1}`}]\n`).join('');
+    const began = performance.now();
+    expect(mistakes(unknown)).toHaveLength(20_000);
+    expect(mistakes(long)[0]).toMatch(/^line 1: \["k{253}\.\.\. \(999747 more characters\)"\]: unknown setting/);
+    expect(mistakes(anchors)[0]).toMatch(/more than 1000 aliases: write the values out$/);
+    // A second on a quiet machine: comparing each with each took most of a minute.
+    expect(performance.now() - began).toBeLessThan(10_000);
   });
 
   test('of the YAML itself', () => {

@@ -1,17 +1,30 @@
+import { printable } from '@egressd/daemon/printable';
 import { parseAddress, parseRange } from '@egressd/flow/address';
 import { z } from 'zod';
+import { quoted } from '../config/issues.ts';
 
 /** Longest name of a node, pod, namespace, zone or region. */
 const MAX_NAME = 253;
 
-const name = z.string().min(1).max(MAX_NAME);
-const optionalName = z.string().max(MAX_NAME).default('');
+/**
+ * A name that a label and a log line can show. Those that begin with `~`, which no name of Kubernetes has, are egressd's own: a pod named
+ * `~other` would be taken for the sum of what was folded.
+ */
+const anyName = z
+  .string()
+  .max(MAX_NAME)
+  .refine((text) => !text.startsWith('~'), 'names that begin with ~ are reserved, such as ~other')
+  .refine((text) => printable(text) === text, {
+    error: ({ input }) => `has characters that cannot be seen: ${quoted(String(input))}`,
+  });
+const name = anyName.min(1);
+const optionalName = anyName.default('');
 
 const address = z.string().transform((text, context) => {
   const bytes = parseAddress(text);
   if (bytes?.subarray(12).some((byte) => byte !== 0)) return bytes;
   const unspecified = bytes === undefined ? '' : ', the unspecified address';
-  const message = `expected an IP address such as 10.0.0.1, found ${JSON.stringify(text)}${unspecified}`;
+  const message = `expected an IP address such as 10.0.0.1, found ${quoted(text)}${unspecified}`;
   context.addIssue({ code: 'custom', message });
   return z.NEVER;
 });
@@ -19,7 +32,7 @@ const address = z.string().transform((text, context) => {
 const range = z.string().transform((text, context) => {
   const parsed = parseRange(text);
   if (parsed !== undefined) return parsed;
-  const message = `expected a range of addresses such as 10.0.0.0/8, found ${JSON.stringify(text)}`;
+  const message = `expected a range of addresses such as 10.0.0.0/8, found ${quoted(text)}`;
   context.addIssue({ code: 'custom', message });
   return z.NEVER;
 });

@@ -3,12 +3,11 @@ import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Log, LogLimiter } from '@egressd/daemon/log';
 import type { Registry } from 'prom-client';
+import { MAX_SHOWN } from '../config/issues.ts';
 import type { OwnerSource, OwnersState } from '../owners/owner-source.ts';
 import { InventoryError, loadInventory } from './load.ts';
 import { createInventoryMetrics, type InventoryMetrics } from './metrics.ts';
 
-/** Mistakes of one version that are logged; of the rest only the number. */
-const MAX_LOGGED = 20;
 /** Between a notice of a change and reading the file: a writer that writes it in pieces may be done then. */
 const DEBOUNCE_MS = 100;
 /** The file is checked so often without a notice: network file systems give none. */
@@ -123,7 +122,7 @@ class InventoryWatcher implements WatchedInventory {
     this.#logLimiter.limit('failed', (suppressed) => {
       const fields = { path, mistakes: mistakes.length, suppressed };
       log.error('inventory reload failed, the previous version stays in use', fields);
-      for (const error of mistakes.slice(0, MAX_LOGGED)) log.error('inventory mistake', { error });
+      for (const error of mistakes.slice(0, MAX_SHOWN)) log.error('inventory mistake', { error });
     });
   }
 }

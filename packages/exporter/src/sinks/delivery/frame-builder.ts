@@ -2,6 +2,9 @@ import type { Position } from '../../aggregate/snapshot.ts';
 import { type Frame, type Mode, NO_SAMPLE, SAMPLE, STALE } from './frame.ts';
 import type { SeriesSlots } from './series-slots.ts';
 
+/** The most that one delta has: exact in a double, and room in any integer of 64 bits. What is beyond goes with the next frame. */
+const MAX_INCREASE = Number.MAX_SAFE_INTEGER;
+
 /** Collects the rows of one frame. */
 export class FrameBuilder {
   readonly #slots: SeriesSlots;
@@ -69,7 +72,7 @@ export class FrameBuilder {
       const increase = slots.increase(unit);
       if (increase <= 0) return;
       this.#kinds[at] = SAMPLE;
-      this.#values[at] = increase;
+      this.#values[at] = Math.min(increase, MAX_INCREASE);
     } else if (!started && this.#zeroSampleMs !== undefined && this.#zeroSampleMs >= this.#timeMs) {
       this.#deferred++;
     } else {

@@ -179,11 +179,13 @@ describe('deltas', () => {
     expect(of.size).toBe(0);
   });
 
-  test('exact beyond 2^53', () => {
+  test('exact beyond 2^53: what one delta has no room for goes with the next', () => {
     const of = sinkState();
-    step(of, 60_000, [A], [2 ** 60], { mode });
-    of.absorb(testSnapshot(120_000, [A], [2 ** 60]));
-    expect(step(of, 180_000, [A], [2 ** 60 + 1024], { mode })).toEqual(['pod-1 1024@180000']);
+    const total = 3 * 2 ** 52;
+    expect(step(of, 60_000, [A], [total], { mode })).toEqual([`pod-1 ${2 ** 53 - 1}@60000`]);
+    expect(step(of, 120_000, [A], [total], { mode })).toEqual([`pod-1 ${2 ** 52 + 1}@120000`]);
+    expect(step(of, 180_000, [A], [total + 2], { mode })).toEqual(['pod-1 2@180000']);
+    expect(step(of, 240_000, [A], [total + 2], { mode })).toEqual([]);
   });
 });
 

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: `${VAR}` as it is in a file is what is shown.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
@@ -201,10 +202,24 @@ describe('proxies', () => {
     const proxyUrl = `http://me:secret@127.0.0.1:${port}`;
     for (const url of ['http://db.example/', 'https://db.example/']) {
       const outcome = await send(client({ url, proxyUrl }));
-      expect(outcome).toMatch(/^proxy: .*through the proxy http:\/\/127.0.0.1:\d+\//);
+      expect(outcome).toMatch(/^proxy: .*through the proxy http:\/\/\*\*\*@127.0.0.1:\d+: /);
       expect(outcome).not.toContain('secret');
     }
   });
+});
+
+test('messages name the URL and the proxy as they are written', async () => {
+  const { port } = await startProxy(407);
+  const settings = { url: 'http://db.example/s3cret/write', proxyUrl: `http://127.0.0.1:${port}/` };
+  const written = { url: 'http://db.example/${PATH}/write?x=1', proxyUrl: 'http://${PROXY}', secrets: ['s3cret'] };
+  const to = await receiver();
+  to.answer = status(404, { location: 'http://else.where/s3cret' }, 'no /s3cret%2Fwrite here');
+  expect(client({ ...settings, written }).displayUrl).toBe('http://db.example/${PATH}/write?***');
+  const direct = await client({ url: to.url, written }).send('POST', {}, BODY, LIVE);
+  expect(direct).toMatchObject({ text: 'no /***%2Fwrite here', redirect: 'http://else.where/***' });
+  expect(await send(client({ ...settings, url: 'https://db.example/s3cret', written }))).toContain(
+    'the proxy http://${PROXY}: ',
+  );
 });
 
 test('a request ends when it is aborted', async () => {

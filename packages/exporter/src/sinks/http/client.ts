@@ -1,10 +1,11 @@
 import { isIP } from 'node:net';
 import { Agent, type Dispatcher, ProxyAgent, request } from 'undici';
-import { type Credentials, CredentialsError, readCredentials } from './credentials.ts';
+import { type Credentials, CredentialsError, readCredentials, userSecrets } from './credentials.ts';
 import { explainError, type HttpFailureKind } from './failure.ts';
 import { bareHost, type Environment, proxyFor } from './proxy.ts';
-import { quoteAnswer, redactUrl } from './redact.ts';
-import type { HttpSettings } from './settings.ts';
+import { quoteAnswer, quoteText } from './redact.ts';
+import { SecretMask } from './secret-mask.ts';
+import { type HttpSettings, maskUrl } from './settings.ts';
 
 /** Longest connect time-out; a shorter `timeoutMs` wins. */
 const MAX_CONNECT_MS = 10_000;
@@ -25,6 +26,8 @@ export interface HttpResponse {
   readonly text: string;
   /** The body is an HTML page. */
   readonly isHtml: boolean;
+  /** Where a redirect leads, fit for a log line; undefined: nowhere. */
+  readonly redirect: string | undefined;
 }
 
 /** No response. The message says what, where and what to do; no secrets. */
@@ -38,7 +41,7 @@ export interface HttpFailure {
  * a response says.
  */
 export class HttpClient {
-  /** The URL without secrets, for the log. */
+  /** The URL as it is written in the file, without secrets: for the log. */
   readonly displayUrl: string;
   readonly #settings: HttpSettings;
   readonly #url: URL;
@@ -54,7 +57,7 @@ export class HttpClient {
     this.#proxy = settings.proxyUrl ?? proxyFor(this.#url, environment);
     if (this.#proxy !== undefined && !/^https?:$/.test(URL.parse(this.#proxy)?.protocol ?? ''))
       throw new Error('HTTPS_PROXY or HTTP_PROXY: expected http://HOST[:PORT] or https://..., or nothing');
-    this.displayUrl = redactUrl(this.#url);
+    this.displayUrl = maskUrl(settings.written?.url ?? settings.url);
     // They travel as a header; undici takes no URL that holds them.
     this.#url.username = '';
     this.#url.password = '';
@@ -69,8 +72,10 @@ export class HttpClient {
   ): Promise<HttpResponse | HttpFailure> {
     const { timeoutMs } = this.#settings;
     const timeout = AbortSignal.timeout(timeoutMs);
+    let mask = new SecretMask([]);
     try {
       const credentials = await readCredentials(this.#settings);
+      mask = new SecretMask([...credentials.secrets, ...proxySecrets(this.#proxy)]);
       const response = await request(this.#url, {
         method: method as Dispatcher.HttpMethod,
         headers: mergeHeaders(headers, credentials.authorization, this.#settings.headers),
@@ -84,15 +89,16 @@ export class HttpClient {
       return {
         status: response.statusCode,
         headers: response.headers,
-        text: quoteAnswer(text, credentials.secrets),
+        text: quoteAnswer(text, mask),
         isHtml: /^\s*<(!doctype|html)/i.test(text),
+        redirect: redirectOf(response.headers.location, mask),
       };
     } catch (error) {
       if (signal.aborted) return { failure: 'stopped', message: 'cancelled: the exporter shuts down' };
       if (timeout.aborted) return this.#failure('timeout', `no complete response within ${timeoutMs} ms`);
       if (error instanceof CredentialsError) return { failure: 'credentials', message: error.message };
       const { failure, text } = explainError(error);
-      return this.#failure(failure, text);
+      return this.#failure(failure, quoteText(text, mask));
     }
   }
 
@@ -129,9 +135,22 @@ export class HttpClient {
   }
 
   #failure(failure: HttpFailureKind, text: string): HttpFailure {
-    const by = this.#proxy === undefined ? '' : ` through the proxy ${redactUrl(new URL(this.#proxy))}`;
+    const { written, proxyUrl } = this.#settings;
+    const proxy = (proxyUrl === undefined ? undefined : written?.proxyUrl) ?? this.#proxy;
+    const by = proxy === undefined ? '' : ` through the proxy ${maskUrl(proxy)}`;
     return { failure, message: `${this.displayUrl}${by}: ${text}` };
   }
+}
+
+/** The user and password of a proxy, as they are and decoded. */
+function proxySecrets(proxy: string | undefined): string[] {
+  return proxy === undefined ? [] : userSecrets(new URL(proxy));
+}
+
+/** The target of a redirect, without what may be a secret. */
+function redirectOf(location: string | string[] | undefined, mask: SecretMask): string | undefined {
+  const url = URL.parse(String(Array.isArray(location) ? location[0] : location));
+  return url === null ? undefined : quoteText(`${url.origin}${url.pathname}`, mask);
 }
 
 /** Later headers win over earlier ones of the same name, however it is written. */

@@ -35,7 +35,7 @@ export async function readCredentials(settings: HttpSettings): Promise<Credentia
     readOptional('bearerTokenFile', bearerTokenFile),
   ]);
   const url = new URL(settings.url);
-  const secrets = [...Object.values(settings.headers), ...urlSecrets(url)];
+  const secrets = [...headerSecrets(settings.headers), ...urlSecrets(url), ...(settings.written?.secrets ?? [])];
   if (token !== undefined) {
     const bearer = checkHeaderValue('bearerTokenFile', token.trim());
     return { authorization: `Bearer ${bearer}`, ca, cert, key, secrets: [...secrets, bearer] };
@@ -49,8 +49,30 @@ export async function readCredentials(settings: HttpSettings): Promise<Credentia
   return { authorization: `Basic ${basic}`, ca, cert, key, secrets: [...secrets, secret, basic] };
 }
 
+/** The values of headers, also without the scheme before them: `Bearer SECRET`, and what Basic encodes. */
+function headerSecrets(headers: Readonly<Record<string, string>>): string[] {
+  return Object.values(headers).flatMap((value) => {
+    const [, scheme = '', secret = ''] = /^\s*(\S+)\s+(\S.*)$/.exec(value) ?? [];
+    const basic = /^basic$/i.test(scheme) ? Buffer.from(secret, 'base64').toString() : '';
+    return [value, secret, basic, basic.slice(basic.indexOf(':') + 1)];
+  });
+}
+
+/** Of a query without values the keys. */
 function urlSecrets(url: URL): string[] {
-  return [url.password, decodeURIComponent(url.password), ...url.searchParams.values()];
+  const query = [...url.searchParams].map(([key, value]) => value || key);
+  return [...userSecrets(url), ...query, url.hash.slice(1)];
+}
+
+/** The password of a URL, and a user that stands alone, as some receivers take a token: as they are, and decoded. */
+export function userSecrets({ username, password }: URL): string[] {
+  const secret = password === '' ? username : password;
+  try {
+    return [secret, decodeURIComponent(secret)];
+  } catch {
+    // A proxy of the environment may hold a % that begins no escape.
+    return [secret];
+  }
 }
 
 async function readOptional(setting: string, path: string | undefined): Promise<string | undefined> {

@@ -1,22 +1,24 @@
-/** Longest quote of a response body. */
+import { printable } from '@egressd/daemon/printable';
+import type { SecretMask } from './secret-mask.ts';
+
+/** Longest quote of what a peer wrote. */
 const MAX_QUOTE = 300;
-/** Shorter values are not taken for secrets: replacing them would mangle words. */
-const MIN_SECRET = 4;
 
 /** A response body, fit for one log line: no control characters, no markup, no secret that it gave back, short. */
-export function quoteAnswer(text: string, secrets: readonly string[]): string {
-  let quote = text;
-  for (const secret of secrets) if (secret.length >= MIN_SECRET) quote = quote.replaceAll(secret, '***');
-  quote = quote
-    .replace(/<(script|style)\b[\s\S]*?<\/\1>/gi, ' ')
-    .replace(/<[^>]*>/g, ' ')
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-    .replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ')
-    .trim();
+export function quoteAnswer(text: string, mask: SecretMask): string {
+  if (text === '') return '';
+  // A secret may hold what looks like markup, and markup may split one.
+  return quoteText(withoutMarkup(mask.apply(text)), mask);
+}
+
+/** Any other text of a peer, such as an error of its connection, in the same way. */
+export function quoteText(text: string, mask: SecretMask): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  const quote = printable(mask.apply(text).replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ')).trim();
   return quote.length > MAX_QUOTE ? `${quote.slice(0, MAX_QUOTE)}...` : quote;
 }
 
-/** A URL for the log: without user, password and query, which can hold a token. */
-export function redactUrl(url: URL): string {
-  return `${url.origin}${url.pathname}${url.search === '' ? '' : '?...'}`;
+/** In one pass each, whatever is left open. */
+function withoutMarkup(text: string): string {
+  return text.replace(/<(script|style)\b.*?(?:<\/\1\s*>|$)/gis, ' ').replace(/<[^<>]*>/g, ' ');
 }

@@ -48,14 +48,9 @@ function adviceFor(status: number, response: HttpResponse): string {
   if (status === 401 || status === 403) return 'check the credentials and what they may do';
   if (status === 404 || status === 405)
     return 'check the path of the URL, and that the receiver takes this kind of data';
-  if (status >= 300 && status < 400) return `redirects are not followed: set the URL to ${redirectOf(response)}`;
+  if (status >= 300 && status < 400)
+    return `redirects are not followed: set the URL to ${response.redirect ?? 'where it should go'}`;
   return 'check the settings of the sink';
-}
-
-/** The target of a redirect, without what may be a secret. */
-function redirectOf(response: HttpResponse): string {
-  const url = URL.parse(single(response.headers.location) ?? '');
-  return url === null ? 'where it should go' : `${url.origin}${url.pathname}`;
 }
 
 function single(header: string | string[] | undefined): string | undefined {

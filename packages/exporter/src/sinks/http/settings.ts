@@ -11,7 +11,7 @@ interface TlsSettings {
   readonly insecureSkipVerify?: boolean | undefined;
 }
 
-/** How a sink reaches its receiver over HTTP. What can hold a secret: `url` (its user and password), `headers`. */
+/** How a sink reaches its receiver over HTTP. What can hold a secret: `url`, `proxyUrl`, `headers`. */
 export interface HttpSettings {
   /** `http:` or `https:`. A user and password in it are sent as basic authentication. */
   readonly url: string;
@@ -24,6 +24,25 @@ export interface HttpSettings {
   readonly bearerTokenFile?: string | undefined;
   /** Wins over `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`. */
   readonly proxyUrl?: string | undefined;
+  /** Where the settings are from a file: how they are written there. */
+  readonly written?: WrittenSettings | undefined;
+}
+
+/** What may be shown of settings in which `${VAR}` was replaced, and what may not. */
+export interface WrittenSettings {
+  /** As in the file, `${VAR}` not replaced. */
+  readonly url: string;
+  readonly proxyUrl: string | undefined;
+  /** The values of the variables. */
+  readonly secrets: readonly string[];
+}
+
+/**
+ * A URL as it may be shown: without what can be a secret wherever it is, its user and password, its query and fragment. Those that only a
+ * parser of URLs would take for one (`https:\\user:password@host`) are no exception.
+ */
+export function maskUrl(url: string): string {
+  return url.replace(/^([a-z]+:[\\/]*)?.*@/is, '$1***@').replace(/([?#]).*/s, '$1***');
 }
 
 /** Something wrong with a setting. */

@@ -147,6 +147,13 @@ describe('protobuf', () => {
     );
   });
 
+  test('a growing counter that an int64 has no room for stays at its maximum', () => {
+    const body = snapshotSender(PROTOBUF_ITEMS)(60_000, [A], [2 ** 64], { mode: 'counter' });
+    const maximum = 2n ** 63n - 1024n;
+    expect(decodeBatch(body)).toMatchObject([{ tx_bytes: maximum, rx_packets: maximum, proto: 6n }]);
+    expect(fromBinary(PodNetworkMetricBatchSchema, body).items[0]?.txBytes).toBe(maximum);
+  });
+
   test('series that look the same to the receiver are one item', () => {
     const body = snapshotSender(PROTOBUF_ITEMS)(
       60_000,

@@ -24,6 +24,8 @@ const STRING_FIELDS = [
 /** `tx_bytes`; the other three follow, in the order of a frame's counters. */
 const FIRST_COUNTER_FIELD = 11;
 const PROTO_TAG = (15 << 3) | VARINT;
+/** The largest double that an int64 holds, in varints of nine bytes. A cumulative counter beyond it stays there. */
+const MAX_INT64 = 2 ** 63 - 1024;
 /** Of an int64 that is not below zero. */
 const MAX_VARINT_BYTES = 9;
 /** The most bytes before a string: tag and length. The most that UTF-8 needs for a UTF-16 unit of it. */
@@ -81,7 +83,7 @@ function writeString(into: Buffer, at: number, field: number, value: string): nu
 function writeCounters(into: Buffer, at: number, { values, width }: Frame, row: number): number {
   let end = at;
   for (let counter = 0; counter < width; counter++) {
-    const value = values[row * width + counter]!;
+    const value = Math.min(values[row * width + counter]!, MAX_INT64);
     if (value === 0) continue;
     into[end++] = ((FIRST_COUNTER_FIELD + counter) << 3) | VARINT;
     end = writeVarint(into, end, value);
@@ -91,7 +93,8 @@ function writeCounters(into: Buffer, at: number, { values, width }: Frame, row: 
 
 function countersLength({ values, width }: Frame, row: number): number {
   let length = 0;
-  for (let unit = row * width; unit < (row + 1) * width; unit++) length += numberLength(values[unit]!);
+  for (let unit = row * width; unit < (row + 1) * width; unit++)
+    length += numberLength(Math.min(values[unit]!, MAX_INT64));
   return length;
 }
 

@@ -91,7 +91,8 @@ export type PodNetworkMetric = Message<"egressd.http.v1.PodNetworkMetric"> & {
   dstZone: string;
 
   /**
-   * Since what the receiver accepted before, or since the exporter's start where growing counters are asked for. Exact below 2^53.
+   * Since what the receiver accepted before, or since the exporter's start where growing counters are asked for. Exact below 2^53; a delta
+   * is no larger, what is beyond comes in the next request. A growing counter beyond 2^63 - 1024 stays there.
    *
    * @generated from field: int64 tx_bytes = 11;
    */
