@@ -18,6 +18,13 @@ function result(
   return { ...{ world: 'w', name: 'n', expected, rows, blindSpots: [], metrics: '', warnings: [] }, ...more };
 }
 
+/** A row of which the payload has to be there. */
+function resultOf(bytes: Counted, packets: Counted): CaseResult {
+  const { rows, ...rest } = result('payload', [bytes]);
+  const [kernel, database] = packets;
+  return { ...rest, rows: rows.map((row) => ({ ...row, packets: { kernel, database } })) };
+}
+
 const MISSING = { missing: 'flowtable' };
 const SPOT = 'egressd_collector_blind_spot{reason="flowtable"} 1';
 const SAID = { blindSpots: [SPOT] };
@@ -44,6 +51,11 @@ test.each<[string, boolean, CaseResult]>([
       SAID,
     ),
   ],
+  ['a SYN sent again is missing', true, resultOf([6000, 5940], [100, 99])],
+  ['all is there', true, resultOf([6000, 6000], [100, 100])],
+  ['a packet with payload is missing', false, resultOf([6000, 4500], [100, 99])],
+  ['many packets are missing', false, resultOf([6000, 5400], [100, 90])],
+  ['a packet too many', false, resultOf([6000, 6060], [100, 101])],
   ['the case failed', false, result('exact', [[10, 10]], { error: 'no such link' })],
 ])('%s: %s', (_, good, of) => {
   expect(verdictOf(of).good).toBe(good);
