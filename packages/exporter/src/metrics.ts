@@ -4,11 +4,10 @@ import type { Enriched, TrafficSum } from './enrich/enriched.ts';
 import { VERDICTS } from './enrich/verdict.ts';
 import type { OwnerRegistry } from './owners/registry.ts';
 import { OUTCOMES, type PendingBatches } from './pending/pending-batches.ts';
-import type { ReceivedBatch } from './receiver/received.ts';
 
 /** What the loop records of enrich, aggregate and owners. */
 export interface ExporterMetrics {
-  count(batch: ReceivedBatch, enriched: Enriched, added: AddedFlows): void;
+  count(enriched: Enriched, added: AddedFlows): void;
 }
 
 /** Registers them. */
@@ -37,8 +36,8 @@ export function createExporterMetrics(
   gauges(registry, aggregate, owners);
   pendingMetrics(registry, pending);
   return {
-    count(batch, enriched, added) {
-      pairs.inc(batch.parts.reduce((sum, part) => sum + part.rows, 0));
+    count(enriched, added) {
+      pairs.inc(enriched.parts.reduce((sum, { flows }) => sum + flows.rows, 0));
       flows.inc(added.flows);
       folded.inc(added.folded);
       for (const [reason, moved] of enriched.dropped) dropped({ reason }, moved);
