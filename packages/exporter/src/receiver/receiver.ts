@@ -99,7 +99,8 @@ export class Receiver {
 
   constructor(options: ReceiverOptions) {
     const { offsets, log, registry, now = Date.now, clocks = UNKNOWN_CLOCKS } = options;
-    this.#limits = { ...RECEIVER_LIMITS, ...options.limits };
+    const streams = Math.min(options.limits?.streams ?? RECEIVER_LIMITS.streams, RECEIVER_LIMITS.streams);
+    this.#limits = { ...RECEIVER_LIMITS, ...options.limits, streams };
     this.#streams = options.streams;
     const metrics = createReceiverMetrics(
       registry,
