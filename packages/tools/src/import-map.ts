@@ -122,7 +122,7 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
       pure: true,
     },
     state: { types: ['receiver', 'aggregate'], pure: true },
-    'state/file': {},
+    'state/file': { packages: ['@egressd/daemon'] },
     'state/lock': {},
     'state/ip-history': {
       packages: ['@egressd/flow', '@egressd/daemon', 'zod', 'prom-client'],
