@@ -28,7 +28,7 @@ if (!loaded.ok) {
   process.stderr.write(renderMistakes(loaded.mistakes));
   process.exit(EXIT.failed);
 }
-const { config, warnings } = loaded;
+const { config, warnings, literalSecrets } = loaded;
 const log = createLog(flags.logLevel, (line) => process.stderr.write(line));
 const lifecycle = new Lifecycle(log);
 log.info('egressd exporter', {
@@ -38,4 +38,11 @@ log.info('egressd exporter', {
   ...describeConfig(config),
 });
 for (const line of warnings) log.warn(line);
+// On a host the file itself can be kept from others; in a cluster it is a ConfigMap, unless it is a Secret.
+if (literalSecrets.length > 0 && process.env.KUBERNETES_SERVICE_HOST !== undefined)
+  log.info('the configuration has secrets in plain text, which a ConfigMap shows to all who may read it', {
+    settings: literalSecrets.join(', '),
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: as it is written there
+    advice: 'write ${VAR} and set the variable from a Secret, or have the whole file in a Secret',
+  });
 await lifecycle.start(() => startExporter({ flags, config, environment: process.env, log, lifecycle }));

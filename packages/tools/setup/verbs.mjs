@@ -31,7 +31,7 @@ const program = (file, args, flags = []) => ({
  * A daemon, as its `package.json` has it. V8's young generation grows by itself with every burst of work and never shrinks: held small,
  * both daemons take much less memory in the same time, and less again where their threads share the arenas of malloc(3).
  * The collector's garbage is collected soon (`--memory-saver-mode`): V8 would let it grow to a multiple of what lives, over hours.
- * `npm run bench` shows what they take.
+ * `npm run bench` shows what they take. SIGUSR1 would open Node's inspector, which lets every process of the machine run code in them.
  */
 const daemon = (name, args) => {
   const { nodeFlags, nodeEnvironment } = JSON.parse(readFileSync(join(ROOT, `packages/${name}/package.json`), 'utf8'));

@@ -46,7 +46,35 @@ What NOTES.txt warns of: the usual mistakes, as far as the values show them.
 {{- with $unnamed }}
 - Series of {{ join ", " . }} do not say which cluster they are from: with more than one cluster in a database they mix. Set clusterName.
 {{- end }}
+{{- with include "egressd.literalSecrets" $config | trim }}
+- These look like secrets, and stand in plain text in the ConfigMap {{ include "egressd.exporter.configName" $ }}, for all who may read it: {{ . }}
+  Put each into a Secret, the Secret into exporter.extraEnv, and ${VAR} in its place; or the whole configuration into exporter.existingSecretForConfig.
+{{- end }}
 {{- if $writes }}{{ include "egressd.notes.delta" . }}{{ end }}
+{{- end }}
+
+{{/* Settings of sinks whose value looks like a secret that is none of ${VAR}. The exporter's literal-secrets.ts names the same ones. @param the configuration */}}
+{{- define "egressd.literalSecrets" -}}
+{{- $found := list -}}
+{{- range $name, $sink := .sinks -}}
+{{- range $kind, $settings := ternary $sink dict (kindIs "map" $sink) -}}
+{{- if kindIs "map" $settings -}}
+{{- range $key := list "url" "proxyUrl" -}}
+{{- $url := toString (get $settings $key) -}}
+{{- $user := regexFind "//[^/?#]*@" $url -}}
+{{- if or (and $user (not (contains "${" $user))) (regexMatch "(?i)[?&][\\w.-]*(token|key|secret|password|passwd|signature|auth)[\\w.-]*=[^&#$]" $url) -}}
+{{- $found = append $found (printf "sinks.%s.%s.%s" $name $kind $key) -}}
+{{- end -}}
+{{- end -}}
+{{- range $header, $value := ternary $settings.headers dict (kindIs "map" $settings.headers) -}}
+{{- if and $value (regexMatch "(?i)authorization|token|key|secret|password|cookie" $header) (not (contains "${" (toString $value))) -}}
+{{- $found = append $found (printf "sinks.%s.%s.headers.%s" $name $kind $header) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{ join ", " $found }}
 {{- end }}
 
 {{/* The one difference to the charts before. */}}

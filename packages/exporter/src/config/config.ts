@@ -26,6 +26,8 @@ export type LoadedConfig =
       readonly config: ExporterConfig;
       /** Settings that are accepted and not used, and those that look wrong. */
       readonly warnings: readonly string[];
+      /** Settings whose value looks like a secret that stands in the file itself. */
+      readonly literalSecrets: readonly string[];
       /** The whole configuration as YAML, secrets masked: what `-config-check` prints. */
       readonly shown: string;
     }

@@ -6,6 +6,7 @@ import type { SinkSettings } from '../sinks/settings.ts';
 import type { ExporterConfig, LoadedConfig } from './config.ts';
 import { expandSinks } from './expand.ts';
 import { check, formatPath, type Mistake, mistakeLine } from './issues.ts';
+import { literalSecrets } from './literal-secrets.ts';
 import { configSchema, EXPORT_INTERVAL } from './schema.ts';
 import { showConfig } from './show.ts';
 import { durationSchema } from './values.ts';
@@ -83,6 +84,7 @@ export function readConfig(text: string, file: string, environment: Environment)
     ok: true,
     config,
     warnings: warnings.map((warning) => `${file}: ${warning}`),
+    literalSecrets: literalSecrets(source.value),
     shown: showConfig(config, source.value),
   };
 }

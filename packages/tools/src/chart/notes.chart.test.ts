@@ -14,7 +14,8 @@ const DELTA = 'Remote write sends growing counters';
 const PLAIN = 'the stream between collectors and exporter is plain text';
 const UNKNOWN = "These values are none of this chart's and do nothing";
 const SECRET = 'restart the exporter when you change it';
-const WARNINGS = [NO_SINK, UNNAMED, DELTA, PLAIN, UNKNOWN, SECRET];
+const LITERAL = 'These look like secrets, and stand in plain text in the ConfigMap';
+const WARNINGS = [NO_SINK, UNNAMED, DELTA, PLAIN, UNKNOWN, SECRET, LITERAL];
 
 describe('notes after an install', () => {
   test.each<[string, unknown, string[]]>([
@@ -34,6 +35,11 @@ describe('notes after an install', () => {
     ['lines only', withSinks({ a: STDOUT }), []],
     ['a configuration in a Secret', { exporter: { existingSecretForConfig: 's' } }, [SECRET, DELTA]],
     ['plain text', withSinks({ a: STDOUT }, { tls: { enabled: false } }), [PLAIN]],
+    [
+      'an API key in plain text',
+      withSinks({ a: { http: { url: 'https://a/', headers: { 'X-API-Key': 'k' } } } }),
+      [LITERAL],
+    ],
   ])('%s', async (_, values, expected) => {
     const notes = await renderNotes({ values });
     expect(WARNINGS.filter((warning) => notes.includes(warning))).toEqual(
@@ -48,6 +54,22 @@ describe('notes after an install', () => {
     });
     const line = notes.split('\n').find((text) => text.includes(UNKNOWN));
     expect(line).toBe(`- ${UNKNOWN}: promtail, castai.organization, collector.enablePriorityClass`);
+  });
+
+  test('names what looks like a secret in plain text, not its value, and nothing that is a variable', async () => {
+    const http = (url: string, headers: object) => ({ http: { url, headers } });
+    const notes = await renderNotes({
+      values: withSinks({
+        a: http('https://user:pass-word@a/', { 'X-Scope-OrgID': 'b' }),
+        // biome-ignore-start lint/suspicious/noTemplateCurlyInString: as it is in a configuration
+        b: http('https://user:${PASSWORD}@a/?token=${TOKEN}', { Authorization: 'Bearer ${TOKEN}' }),
+        // biome-ignore-end lint/suspicious/noTemplateCurlyInString: as above
+        c: http('https://a/?api_key=pass-word', { Authorization: 'Bearer pass-word' }),
+      }),
+    });
+    const line = notes.split('\n').find((text) => text.includes(LITERAL));
+    expect(line).toMatch(/: sinks\.a\.http\.url, sinks\.c\.http\.url, sinks\.c\.http\.headers\.Authorization$/);
+    expect(notes).not.toContain('pass-word');
   });
 
   test('say the next commands, and how the difference to the charts before is undone', async () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -17,6 +18,14 @@ describe.each(DAEMONS)('Dockerfile.%s', (daemon) => {
     expect(text).toContain(`\nENTRYPOINT [${command.map((word) => JSON.stringify(word)).join(', ')}]\n`);
   });
 
+  test('without the inspector that SIGUSR1 opens', () => {
+    const { nodeFlags = [] } = manifest(`packages/${daemon}/package.json`);
+    const script =
+      "process.kill(process.pid, 'SIGUSR1'); setTimeout(() => console.log(inspector.url() ?? 'none'), 300)";
+    const output = execFileSync(process.execPath, [...nodeFlags, '-e', script], { encoding: 'utf8', stdio: 'pipe' });
+    expect(output).toBe('none\n');
+  });
+
   test('in the environment of its package', () => {
     const [, environment = ''] = /\nENV (NODE_ENV=.*)\n/.exec(text) ?? [];
     const { nodeEnvironment = {} } = manifest(`packages/${daemon}/package.json`);
@@ -29,6 +38,15 @@ describe.each(DAEMONS)('Dockerfile.%s', (daemon) => {
     const [, pnpm] = /const PNPM = 'pnpm@(.*)'/.exec(read('packages/tools/setup/workspace.mjs')) ?? [];
     expect(text).toContain(`\nARG PNPM_VERSION=${pnpm}\n`);
   });
+});
+
+test('nor do the programs that the chart starts by name open it', () => {
+  const templates = join(ROOT, 'deploy/chart/egressd/templates');
+  const commands = readdirSync(templates, { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.(tpl|yaml)$/.test(name))
+    .flatMap((name) => readFileSync(join(templates, name), 'utf8').match(/command: \[.*/g) ?? []);
+  expect(commands.length).toBeGreaterThan(1);
+  for (const command of commands) expect(command).toMatch(/^command: \["node", "--disable-sigusr1", "\/app\//);
 });
 
 describe('packages of the workspace', () => {

@@ -36,7 +36,7 @@ spec:
       imagePullPolicy: {{ $values.exporter.image.pullPolicy }}
       # `kubectl describe pod` shows why it failed.
       terminationMessagePolicy: FallbackToLogsOnError
-      command: ["node", "/app/dist/certificates.js"]
+      command: ["node", "--disable-sigusr1", "/app/dist/certificates.js"]
       args:
         - {{ printf "-namespace=%s" .context.Release.Namespace | quote }}
         - {{ printf "-ca-secret=%s" (include "egressd.tls.caSecret" .context) | quote }}

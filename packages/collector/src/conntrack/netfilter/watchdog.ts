@@ -16,6 +16,7 @@ const FLAGS = [
   '--max-old-space-size=16',
   '--max-semi-space-size=1',
   '--v8-pool-size=1',
+  '--disable-sigusr1',
   '--disable-warning=ExperimentalWarning',
 ];
 /** Its descriptor of the event socket: behind stdin, which heartbeats come by, stdout and stderr. */
