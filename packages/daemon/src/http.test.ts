@@ -142,6 +142,16 @@ describe('hostile clients', () => {
     expect(await registry.metrics()).toContain('egressd_exporter_http_refused_total{reason="pipelined"} 1\n');
   });
 
+  test('a request that comes in pieces is served', async () => {
+    const socket = connect(Number(new URL(await start()).port), '127.0.0.1').setNoDelay(true);
+    for (const piece of ['GET /healthz HTTP/1.1\r\nHo', 'st: a\r', '\n\r', '\n']) {
+      socket.write(piece);
+      await sleep(5);
+    }
+    expect(String(await once(socket, 'data'))).toContain('200 OK');
+    socket.destroy();
+  });
+
   test('one request after the other on a connection is served', async () => {
     const socket = connect(Number(new URL(await start()).port), '127.0.0.1');
     for (let i = 0; i < 3; i++) {

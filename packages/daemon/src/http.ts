@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createHttp, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import type { Registry } from 'prom-client';
 import { HttpConnections } from './http-connections.ts';
 import type { HttpRefusals } from './http-refusals.ts';
@@ -8,12 +8,6 @@ import { MetricsPage } from './metrics-page.ts';
 
 /** A request's line and headers may not be longer. */
 const MAX_HEADER_BYTES = 8 * 1024;
-/** A client must have sent its whole request within this time. */
-const REQUEST_TIMEOUT_MS = 5_000;
-/** A connection on which nothing moves for this long is closed. */
-const IDLE_TIMEOUT_MS = 10_000;
-/** How often connections are checked against these times. */
-const CHECK_MS = 1_000;
 
 const TEXT = 'text/plain; charset=utf-8';
 
@@ -50,25 +44,14 @@ export class HttpListenError extends Error {
  */
 export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const metrics = new MetricsPage(options);
-  const connections = new HttpConnections(options.refused);
-  const server = createServer(
-    {
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: REQUEST_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      connectionsCheckingInterval: CHECK_MS,
-    },
-    (request, response) => {
-      if (!connections.begin(request, response)) return;
-      // A client that closes the connection in the middle of a response is no error of ours.
-      respond({ ...options, metrics }, request, response).catch(() => response.destroy());
-    },
-  );
-  server.on('connection', (socket) => connections.open(socket));
-  server.on('clientError', (error, socket) => connections.malformed(error, socket));
-  server.setTimeout(IDLE_TIMEOUT_MS, (socket) => socket.destroy());
+  const http = createHttp({ maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
+    // A client that closes the connection in the middle of a response is no error of ours.
+    respond({ ...options, metrics }, request, response).catch(() => response.destroy());
+  });
+  const connections = new HttpConnections(http, options.refused);
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => connections.open(socket));
   await listen(server, options);
-  return { port: (server.address() as AddressInfo).port, close: () => close(server) };
+  return { port: (server.address() as AddressInfo).port, close: () => close(server, connections) };
 }
 
 async function listen(server: Server, { port, host }: HttpOptions): Promise<void> {
@@ -88,10 +71,10 @@ const ADVICE: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'this machine does not have that address',
 };
 
-async function close(server: Server): Promise<void> {
+async function close(server: Server, connections: HttpConnections): Promise<void> {
   const closed = once(server, 'close');
   server.close();
-  server.closeAllConnections();
+  connections.close();
   await closed;
 }
 
