@@ -1,6 +1,10 @@
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
-import { type DeliverResponse, DeliverResponseSchema } from './gen/egressd/stream/v1/stream_pb.ts';
-import { decodeRequest } from './request-decode.ts';
+import {
+  type DeliverRequest,
+  DeliverRequestSchema,
+  type DeliverResponse,
+  DeliverResponseSchema,
+} from './gen/egressd/stream/v1/stream_pb.ts';
 
 /** The newest protocol that this release speaks, and the oldest: that of the release before. */
 export const PROTOCOL = 1;
@@ -30,10 +34,9 @@ export const FLOW_SERVICE = {
     requestStream: true,
     responseStream: true,
     requestSerialize: (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-    requestDeserialize: decodeRequest,
+    requestDeserialize: (bytes: Uint8Array): DeliverRequest => fromBinary(DeliverRequestSchema, bytes),
     responseSerialize: (message: DeliverResponse): Buffer => encode(DeliverResponseSchema, message),
-    responseDeserialize: (bytes: Uint8Array): DeliverResponse =>
-      fromBinary(DeliverResponseSchema, bytes, { readUnknownFields: false }),
+    responseDeserialize: (bytes: Uint8Array): DeliverResponse => fromBinary(DeliverResponseSchema, bytes),
   },
 } as const;
 

@@ -130,6 +130,12 @@ export const VERBS = {
     binaries: ['victoria-metrics'],
     steps: [program('tools/src/truth/main.ts', args)],
   }),
+  siege: (args) => ({
+    root: needsRoot('the siege'),
+    packages: WORLD,
+    binaries: ['victoria-metrics'],
+    steps: [program('tools/src/siege/main.ts', args)],
+  }),
   worlds: (args) => ({
     root: needsRoot('another kernel'),
     packages: [...WORLD, ...MACHINE],

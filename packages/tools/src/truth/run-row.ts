@@ -106,7 +106,7 @@ async function reach(sums: Sums, expected: Expectation | undefined): Promise<Ver
 }
 
 /** Rejects when the run is interrupted. */
-function interrupted(stop: AbortSignal): Promise<never> {
+export function interrupted(stop: AbortSignal): Promise<never> {
   const ended = (async () => {
     if (!stop.aborted) await once(stop, 'abort');
     throw new Interrupted('interrupted');

@@ -37,6 +37,8 @@ export interface DaemonsOptions {
   readonly collectorFlags?: readonly string[];
   /** A command that starts a node's collector: the collector's own command follows as its arguments. */
   readonly collectorStarter?: (node: string) => readonly string[];
+  /** A command that starts the exporter, likewise. */
+  readonly exporterStarter?: readonly string[];
   readonly exporterFlags?: readonly string[];
   /** Of the exporter's sink, beside and instead of the usual ones. */
   readonly sink?: Readonly<Record<string, unknown>>;
@@ -128,7 +130,7 @@ async function describeDaemons(
   onFailed: (error: DaemonFailed) => void,
 ): Promise<Described> {
   const { owners, readInterval = READ_INTERVAL, environment = () => ({}) } = options;
-  const { collectorFlags = [], collectorStarter = () => [], exporterFlags = [] } = options;
+  const { collectorFlags = [], collectorStarter = () => [], exporterFlags = [], exporterStarter = [] } = options;
   const answers = (host: string, url: string, good?: (body: string) => boolean) => () =>
     notReadyAt(world, host, url, good);
   const daemon = (
@@ -162,7 +164,7 @@ async function describeDaemons(
     exporter: daemon(
       ['the exporter', OPS.name],
       [
-        ...daemonCommand('exporter'),
+        ...[...exporterStarter, ...daemonCommand('exporter')],
         ...[config, ...kubernetes, ...state('exporter')],
         ...[`-grpc-listen-port=${STREAM_PORT}`, ...tls.exporter, ...exporterFlags],
       ],

@@ -32,10 +32,11 @@ let asked = 0;
 /**
  * Where all raw samples of our series are, since the beginning. VictoriaMetrics remembers for up to 10 s which series a selector had,
  * even where it had none: each time another label that no series has is part of it.
+ * @param selector of labels, to leave some out: `src_ip!="10.0.0.1"`
  */
-export function allSamples(): string {
-  const selector = `{__name__=~"egressd_(transmit|received)_.*",asked!="${++asked}"}`;
-  return `/api/v1/export?match[]=${encodeURIComponent(selector)}&end=${LATEST_S}`;
+export function allSamples(selector = ''): string {
+  const labels = [`__name__=~"egressd_(transmit|received)_.*"`, `asked!="${++asked}"`, selector].filter(Boolean);
+  return `/api/v1/export?match[]=${encodeURIComponent(`{${labels.join(',')}}`)}&end=${LATEST_S}`;
 }
 
 /** A series with its raw samples, one JSON line each: https://docs.victoriametrics.com/#how-to-export-data-in-json-line-format */

@@ -45,12 +45,13 @@ export async function waitForStandstill(world: World, daemons: Daemons, options:
 /**
  * Compares what both have now, every node that is in the world or in the database.
  * @param forwarded whether nodes also report what they forward to pods elsewhere: not where they read Cilium's maps, which lack it
+ * @param selector of the series in the database: `allSamples`
  */
-export async function readRows(world: World, daemons: Daemons, forwarded = true): Promise<Row[]> {
+export async function readRows(world: World, daemons: Daemons, forwarded = true, selector = ''): Promise<Row[]> {
   const references = new Map<string, Reference>();
   const { nodes } = world.layout;
   for (const { name } of nodes) references.set(name, await readReference(world, name));
-  const totals = readTotals(await daemons.query(allSamples()));
+  const totals = readTotals(await daemons.query(allSamples(selector)));
   const names = new Set([...references.keys(), ...totals.keys()]);
   const rows = [...names].flatMap((name) => {
     const node = nodes.find((each) => each.name === name);

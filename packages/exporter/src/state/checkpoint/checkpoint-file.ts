@@ -1,5 +1,4 @@
 import { type Log, LogLimiter } from '@egressd/daemon/log';
-import { NotOwnFileError } from '@egressd/daemon/own-file';
 import { Bug } from '@egressd/flow/bug';
 import type { Position } from '../../aggregate/snapshot.ts';
 import type { StateFile } from '../file.ts';
@@ -72,10 +71,6 @@ export class CheckpointFile {
       if (decoded.ok) return this.#restored(decoded.checkpoint);
       await this.#putAside(decoded.reason);
     } catch (error) {
-      if (error instanceof NotOwnFileError) {
-        await this.#putAside('foreign', error.message);
-        return undefined;
-      }
       metrics.countRead('unreadable');
       const advice = 'see the permissions of -state-dir; what was committed and not delivered is lost';
       const fields = { reason: 'unreadable', path: file.path, error: describe(error), advice };
@@ -180,14 +175,14 @@ export class CheckpointFile {
     return checkpoint;
   }
 
-  async #putAside(reason: UnusableReason, error: string = UNUSABLE_TEXT[reason]): Promise<void> {
+  async #putAside(reason: UnusableReason): Promise<void> {
     const { log, file, metrics } = this.#options;
     metrics.countRead(reason);
     const aside = await file.putAside();
     log.error('checkpoint is unusable and put aside, totals start at zero', {
       reason,
       path: file.path,
-      error,
+      error: UNUSABLE_TEXT[reason],
       aside,
       advice: 'what was committed and not delivered is lost; collectors send the rest again',
     });
