@@ -43,4 +43,12 @@ describe('the end of a stream', () => {
   ])('status %i, %j: %s, %j', (code, details, reason, text) =>
     expect(streamEndOf(code, details)).toEqual({ reason, text }),
   );
+
+  test.each([' ', 'A', '(2026-', '\n .'])('a long text of %j takes no time, and is cut', (piece) => {
+    const began = performance.now();
+    const { text } = streamEndOf(status.UNAVAILABLE, `x${piece.repeat(16_384)}Resolution note:y`);
+    expect(text.length).toBeLessThan(1100);
+    // A millisecond on a quiet machine.
+    expect(performance.now() - began).toBeLessThan(3000);
+  });
 });

@@ -1,3 +1,4 @@
+import { shortened } from '@egressd/daemon/printable';
 import { status } from '@grpc/grpc-js';
 
 /** Why a stream ended: the `reason` of `egressd_collector_streams_ended_total`, and of the log line. */
@@ -74,6 +75,10 @@ const BY_STATUS: Readonly<Partial<Record<status, EndReason>>> = {
 /** What TLS errors have in common in the words of Node and OpenSSL. */
 const TLS_ERROR = /certificate|self-signed|altnames|\bssl\b|\btls|EPROTO|_CERT_|CERT_/i;
 
+/** Longest text of an end. */
+const MAX_TEXT_LENGTH = 1000;
+const NOTE = 'Resolution note:';
+
 /** The end that a gRPC status means. */
 export function streamEndOf(code: status, details: string): StreamEnd {
   const reason = BY_STATUS[code] ?? 'other';
@@ -81,10 +86,17 @@ export function streamEndOf(code: status, details: string): StreamEnd {
   return { reason: reason === 'unavailable' && TLS_ERROR.test(text) ? 'tls' : reason, text };
 }
 
-/** Without what gRPC and OpenSSL wrap around the actual error. */
+/** Without what gRPC and OpenSSL wrap around the actual error. Short: the other end may have written it. */
 function unwrap(details: string): string {
-  return details
+  return withoutNote(shortened(details, MAX_TEXT_LENGTH))
     .replace(/^No connection established\. Last error: (Error: )?/, 'no connection: ')
-    .replace(/\s*(\(\d{4}-[\dT:.-]+Z\))?\.?\s*Resolution note:\s*$/, '')
     .replace(/[\dA-F]+:error:[\dA-F]+:SSL routines:[^:]*:([^:]*):[\s\S]*$/, 'SSL: $1');
+}
+
+/** Without the empty note at the end, and the time before it. Not by one expression: over many blanks it would take for ever. */
+function withoutNote(text: string): string {
+  const at = text.lastIndexOf(NOTE);
+  if (at < 0 || text.slice(at + NOTE.length).trim() !== '') return text;
+  const before = text.slice(0, at).trimEnd().replace(/\.$/, '');
+  return before.replace(/\(\d{4}-[\dT:.-]+Z\)$/, '').trimEnd();
 }

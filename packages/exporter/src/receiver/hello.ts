@@ -31,7 +31,7 @@ export function readHello(hello: Hello, peer: string, certificate: CertificateNo
   const theirs = { newest: hello.protocol, oldest: hello.oldestProtocol };
   const protocol = agreeProtocol(theirs);
   if (protocol === undefined) {
-    const text = `the collector ${hello.version} speaks protocol ${theirs.oldest} to ${theirs.newest}, this exporter ${OLDEST_PROTOCOL} to ${PROTOCOL}: upgrade the older of the two`;
+    const text = `the collector ${hello.version.slice(0, MAX_ID_LENGTH)} speaks protocol ${theirs.oldest} to ${theirs.newest}, this exporter ${OLDEST_PROTOCOL} to ${PROTOCOL}: upgrade the older of the two`;
     return { kind: 'protocol', text };
   }
   const wrong = malformationOf(hello);
@@ -56,7 +56,7 @@ export function readHello(hello: Hello, peer: string, certificate: CertificateNo
 function malformationOf({ node, bootId, epoch, version, nodeAddresses, settings }: Hello): string | undefined {
   if (node === '') return 'it names no node: set NODE_NAME at the collector';
   if (node.length > MAX_NODE_NAME_LENGTH) return `the node's name is longer than ${MAX_NODE_NAME_LENGTH}`;
-  if (/[\s\p{Cc}]/u.test(node)) return "the node's name has blanks or control characters";
+  if (/[\s\p{Cc}\p{Cf}]/u.test(node)) return "the node's name has blanks or control characters";
   if (epoch === '' || epoch.length > MAX_ID_LENGTH) return `epoch has not 1 to ${MAX_ID_LENGTH} characters`;
   if (bootId.length > MAX_ID_LENGTH) return `boot_id is longer than ${MAX_ID_LENGTH}`;
   if (version.length > MAX_ID_LENGTH) return `version is longer than ${MAX_ID_LENGTH}`;

@@ -57,6 +57,7 @@ export interface ReceiverMetrics {
   readonly received: Counter;
   readonly receivedBytes: Counter;
   readonly missing: Counter;
+  readonly numberJumps: Counter;
   readonly dropped: Counter<'reason'>;
   readonly ignored: Counter<'reason'>;
   readonly ended: Counter<'reason'>;
@@ -108,6 +109,10 @@ export function createReceiverMetrics(
     missing: counter(
       'egressd_exporter_receiver_batches_missing_total',
       'Batches that were numbered by a collector and never came. Their bytes are lost. Report it.',
+    ),
+    numberJumps: counter(
+      'egressd_exporter_receiver_batch_number_jumps_total',
+      'Batches whose number is more than 1,000,000 beyond the one before: a collector that is damaged or forged. What is between them is not counted as missing. Report it.',
     ),
     dropped: counter(
       'egressd_exporter_receiver_batches_dropped_total',

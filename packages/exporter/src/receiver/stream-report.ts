@@ -4,6 +4,8 @@ import type { FailedHandshake } from './listener.ts';
 import type { BatchDrop, IgnoredMessage, ReceiverMetrics, StreamEnd } from './metrics.ts';
 import type { Collector } from './received.ts';
 
+/** More batches than a collector makes in months: its number is wrong, and says nothing of what was lost. */
+const MAX_MISSING = 1_000_000;
 /** Ends that happen every day: at level debug. */
 const USUAL: ReadonlySet<StreamEnd> = new Set(['closed', 'broken', 'shutdown']);
 
@@ -87,12 +89,27 @@ export class StreamReport {
   }
 
   missing({ node }: Collector, batches: number, before: number): void {
+    if (batches > MAX_MISSING) {
+      this.#numberJumped(node, before);
+      return;
+    }
     this.#metrics.missing.inc(batches);
     this.#logLimiter.limit(`missing ${node}`, (suppressed) =>
       this.#log.error('batches never came, their bytes are lost', {
         node,
         batches,
         before_batch: before,
+        suppressed,
+      }),
+    );
+  }
+
+  #numberJumped(node: string, batch: number): void {
+    this.#metrics.numberJumps.inc();
+    this.#logLimiter.limit(`jump ${node}`, (suppressed) =>
+      this.#log.error('batch number jumped, what it passed over is not counted as missing: please report this', {
+        node,
+        batch,
         suppressed,
       }),
     );
