@@ -1,7 +1,8 @@
 import { type Log, LogLimiter } from '@egressd/daemon/log';
 import type { Registry } from 'prom-client';
-import { Aggregate } from './aggregate/aggregate.ts';
+import { Aggregate, type FoldedFlows } from './aggregate/aggregate.ts';
 import type { RestoredTotals } from './aggregate/image.ts';
+import { FOLD_REASONS, type FoldReason } from './aggregate/shares.ts';
 import type { Snapshot } from './aggregate/snapshot.ts';
 import { authorizeNode } from './authorization/authorize-node.ts';
 import type { Moved } from './clock/cluster-clock.ts';
@@ -19,6 +20,14 @@ import type { CountedImage } from './state/checkpoint/format.ts';
 
 /** The last checkpoint may take so long. */
 const LAST_CHECKPOINT_MS = 1500;
+
+/** By whose share of the series was used up. Sums stay exact. */
+const ADVICE_FOLDED: Readonly<Record<FoldReason, string>> = {
+  pod: 'a pod talks to very many addresses: see which one, or set group-public-ips',
+  namespace: 'the pods of a namespace talk to very many addresses: see which ones, or set group-public-ips',
+  node: 'the pods of a node, or what is beside them, talk to very many addresses: see which ones, or set group-public-ips',
+  all: 'give the exporter more memory, and raise maxSeries of its sinks',
+};
 
 /** What the exporter needs of the receiver. */
 interface Streams {
@@ -45,6 +54,10 @@ interface ExporterOptions {
   readonly exposition?: { update(snapshot: Snapshot): void } | undefined;
   /** What the configuration says of addresses without an owner. */
   readonly enrich?: EnrichOptions;
+  /** Cardinality limit: live series; what is beyond is folded. */
+  readonly maxSeries?: number;
+  /** Bytes of batches that wait for owners. */
+  readonly pendingBytes?: number;
   readonly registry: Registry;
   readonly log: Log;
   readonly now?: () => number;
@@ -64,7 +77,7 @@ interface ExporterOptions {
 export class Exporter {
   readonly #options: ExporterOptions;
   readonly #now: () => number;
-  readonly #aggregate = new Aggregate();
+  readonly #aggregate: Aggregate;
   readonly #metrics: ExporterMetrics;
   readonly #pending: PendingBatches;
   readonly #logLimiter: LogLimiter;
@@ -81,7 +94,9 @@ export class Exporter {
     this.#now = options.now ?? Date.now;
     this.#logLimiter = new LogLimiter(this.#now);
     this.#modeChoice = new ModeChoice(options.log, this.#now);
-    this.#pending = new PendingBatches(options.owners);
+    const { maxSeries, pendingBytes } = options;
+    this.#aggregate = new Aggregate(maxSeries === undefined ? {} : { maxSeries });
+    this.#pending = new PendingBatches(options.owners, pendingBytes);
     this.#metrics = createExporterMetrics(options.registry, this.#aggregate, options.owners, this.#pending);
   }
 
@@ -199,9 +214,29 @@ export class Exporter {
   }
 
   #enrich(batches: readonly ReceivedBatch[]): void {
-    for (const batch of batches) {
-      const enriched = enrich(batch, this.#options.owners, this.#options.enrich);
-      this.#metrics.count(batch, enriched, this.#aggregate.add(enriched, this.#now()));
+    // Part by part: what is made of one takes several times its size.
+    for (const batch of batches)
+      for (const part of batch.parts) {
+        const enriched = enrich({ ...batch, parts: [part] }, this.#options.owners, this.#options.enrich);
+        const added = this.#aggregate.add(enriched, this.#now());
+        this.#metrics.count(enriched, added);
+        this.#warnFolded(batch.collector.node, added.folded);
+      }
+  }
+
+  #warnFolded(node: string, folded: FoldedFlows): void {
+    for (const reason of FOLD_REASONS) {
+      if (folded[reason] === 0) continue;
+      this.#logLimiter.limit(`folded ${reason}`, (suppressed) =>
+        this.#options.log.warn('cardinality limit reached, series are folded into ~other', {
+          reason,
+          node,
+          series: this.#aggregate.size,
+          limit: this.#aggregate.limit,
+          advice: ADVICE_FOLDED[reason],
+          suppressed,
+        }),
+      );
     }
   }
 

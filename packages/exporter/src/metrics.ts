@@ -1,14 +1,14 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { AddedFlows, Aggregate } from './aggregate/aggregate.ts';
+import { FOLD_REASONS } from './aggregate/shares.ts';
 import type { Enriched, TrafficSum } from './enrich/enriched.ts';
 import { VERDICTS } from './enrich/verdict.ts';
 import type { OwnerRegistry } from './owners/registry.ts';
 import { OUTCOMES, type PendingBatches } from './pending/pending-batches.ts';
-import type { ReceivedBatch } from './receiver/received.ts';
 
 /** What the loop records of enrich, aggregate and owners. */
 export interface ExporterMetrics {
-  count(batch: ReceivedBatch, enriched: Enriched, added: AddedFlows): void;
+  count(enriched: Enriched, added: AddedFlows): void;
 }
 
 /** Registers them. */
@@ -25,10 +25,7 @@ export function createExporterMetrics(
     'egressd_exporter_flows_total',
     'Flows kept: a pair gives one for each end that is a pod of the sending node.',
   );
-  const folded = counter(
-    'egressd_exporter_flows_folded_total',
-    'Flows added to a ~other series at the cardinality limit: there are too many series.',
-  );
+  const folded = foldedFlows(registry);
   const dropped = bytesAndPairs(registry, 'dropped', DROPPED_HELP);
   const unlisted = bytesAndPairs(registry, 'unlisted', UNLISTED_HELP);
   const forwarded = bytesAndPairs(registry, 'forwarded', FORWARDED_HELP);
@@ -37,16 +34,27 @@ export function createExporterMetrics(
   gauges(registry, aggregate, owners);
   pendingMetrics(registry, pending);
   return {
-    count(batch, enriched, added) {
-      pairs.inc(batch.parts.reduce((sum, part) => sum + part.rows, 0));
+    count(enriched, added) {
+      pairs.inc(enriched.parts.reduce((sum, { flows }) => sum + flows.rows, 0));
       flows.inc(added.flows);
-      folded.inc(added.folded);
+      for (const reason of FOLD_REASONS) folded.inc({ reason }, added.folded[reason]);
       for (const [reason, moved] of enriched.dropped) dropped({ reason }, moved);
       unknown({}, enriched.unknown);
       unlisted({}, enriched.unlisted);
       forwarded({}, enriched.forwarded);
     },
   };
+}
+
+function foldedFlows(registry: Registry): Counter<'reason'> {
+  const folded = new Counter({
+    name: 'egressd_exporter_flows_folded_total',
+    help: 'Flows added to a ~other series, by whose share of the series was used up: of the source pod, its namespace or its node; all: the cardinality limit is reached (egressd_exporter_series_limit). Sums stay exact.',
+    labelNames: ['reason'],
+    registers: [registry],
+  });
+  for (const reason of FOLD_REASONS) folded.inc({ reason }, 0);
+  return folded;
 }
 
 const DROPPED_HELP =
@@ -110,6 +118,11 @@ function gauges(registry: Registry, aggregate: Aggregate, owners: OwnerRegistry)
       },
     });
   gauge('egressd_exporter_series', 'Live series.', () => aggregate.size);
+  gauge(
+    'egressd_exporter_series_limit',
+    'Cardinality limit: the highest maxSeries of the sinks, or what the memory allows where that is less.',
+    () => aggregate.limit,
+  );
   gauge('egressd_exporter_pods', 'Pods known.', () => owners.counts.pods);
   gauge('egressd_exporter_nodes', 'Nodes known.', () => owners.counts.nodes);
   gauge(

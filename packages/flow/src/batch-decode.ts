@@ -1,5 +1,6 @@
 import { ADDRESS_BYTES } from './address.ts';
 import type { BatchSpan, FlowColumns } from './columns.ts';
+import { areDistinct } from './distinct.ts';
 import type { BatchPart } from './gen/egressd/stream/v1/stream_pb.ts';
 import { readVarints } from './varint.ts';
 
@@ -25,7 +26,8 @@ export function decodePart(part: BatchPart): FlowColumns {
   const rows = part.rows;
   // Every number takes a byte at least: a message that claims more rows than that would only make us allocate.
   if (rows > part.source.length) throw new MalformedBatch(`claims ${rows} rows in ${part.source.length} bytes`);
-  const addresses = decodeAddresses(part.addresses);
+  const original = part.originalDestination.length > 0 || part.originalDestinationPort.length > 0;
+  const addresses = decodeAddresses(part.addresses, rows * (original ? 3 : 2));
   const count = addresses.length / ADDRESS_BYTES;
   const column = <T extends Float64Array | Uint32Array | Uint16Array | Uint8Array>(
     name: string,
@@ -59,25 +61,51 @@ export function decodePart(part: BatchPart): FlowColumns {
     rxBytes: counter('rx_bytes', part.rxBytes),
     rxPackets: counter('rx_packets', part.rxPackets),
   };
-  if (part.originalDestination.length === 0 && part.originalDestinationPort.length === 0) return columns;
+  const ends = [columns.source, columns.destination];
+  if (!original) return allUsed(columns, count, ends);
   const address = column('original_destination', part.originalDestination, new Uint32Array(rows), count);
   const port = column('original_destination_port', part.originalDestinationPort, new Uint16Array(rows), 65535);
-  return { ...columns, originalDestination: { address, port } };
+  return allUsed({ ...columns, originalDestination: { address, port } }, count, ends, address);
 }
 
-/** The dictionary, 16 bytes an address: see `BatchPart.addresses`. */
-function decodeAddresses(bytes: Uint8Array): Uint8Array {
-  // The shortest entry has two bytes.
-  let into = new Uint8Array((bytes.length >> 1) * ADDRESS_BYTES);
+/** Every address is used by a row: one that is not would only cost memory. @param original 1 + index, or 0 */
+function allUsed(
+  columns: FlowColumns,
+  count: number,
+  ends: readonly Uint32Array[],
+  original?: Uint32Array,
+): FlowColumns {
+  const used = new Uint8Array(count);
+  for (const end of ends) for (let row = 0; row < end.length; row++) used[end[row]!] = 1;
+  if (original !== undefined)
+    for (let row = 0; row < original.length; row++) if (original[row] !== 0) used[original[row]! - 1] = 1;
+  if (used.includes(0)) throw new MalformedBatch('an address of its dictionary is in no row');
+  return columns;
+}
+
+/** The dictionary, 16 bytes an address: see `BatchPart.addresses`. @param most addresses that the rows can name */
+function decodeAddresses(bytes: Uint8Array, most: number): Uint8Array {
+  const count = countAddresses(bytes);
+  if (count > most) throw new MalformedBatch(`${count} addresses for rows that name ${most} at the most`);
+  const into = new Uint8Array(count * ADDRESS_BYTES);
   let out = 0;
   for (let at = 0; at < bytes.length; out += ADDRESS_BYTES) {
     const shared = bytes[at++]!;
-    if (shared >= ADDRESS_BYTES) throw new MalformedBatch(`an address shares ${shared} bytes with the one before`);
-    const rest = ADDRESS_BYTES - shared;
-    if (at + rest > bytes.length) throw new MalformedBatch('the dictionary of addresses is cut off');
     for (let i = 0; i < shared; i++) into[out + i] = out === 0 ? 0 : into[out - ADDRESS_BYTES + i]!;
     for (let i = shared; i < ADDRESS_BYTES; i++) into[out + i] = bytes[at++]!;
   }
-  if (out < into.length) into = into.slice(0, out);
+  if (!areDistinct(into)) throw new MalformedBatch('its dictionary has an address twice');
   return into;
+}
+
+function countAddresses(bytes: Uint8Array): number {
+  let count = 0;
+  let at = 0;
+  for (; at < bytes.length; count++) {
+    const shared = bytes[at]!;
+    if (shared >= ADDRESS_BYTES) throw new MalformedBatch(`an address shares ${shared} bytes with the one before`);
+    at += 1 + ADDRESS_BYTES - shared;
+  }
+  if (at !== bytes.length) throw new MalformedBatch('the dictionary of addresses is cut off');
+  return count;
 }

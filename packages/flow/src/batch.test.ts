@@ -21,6 +21,8 @@ function columns(
   made.addresses.forEach((_, i) => {
     made.addresses[i] = i % 16 < 10 ? 0 : i % 16 < 12 ? 0xff : fill(256);
   });
+  // Each once, as a collector has them.
+  for (let i = 0; i < addresses; i++) made.addresses[i * 16 + 14] = i;
   for (let row = 0; row < rows; row++) {
     made.source[row] = fill(addresses);
     made.destination[row] = fill(addresses);
@@ -119,6 +121,12 @@ describe('a batch', () => {
   });
 });
 
+const NO_BYTES = new Uint8Array(0);
+const NO_ROWS = {
+  ...{ rows: 0, source: NO_BYTES, destination: NO_BYTES, protocol: NO_BYTES },
+  ...{ txBytes: NO_BYTES, txPackets: NO_BYTES, rxBytes: NO_BYTES, rxPackets: NO_BYTES },
+};
+
 describe('a malformed part', () => {
   const good = () =>
     parts(
@@ -152,6 +160,26 @@ describe('a malformed part', () => {
       'the dictionary of addresses is cut off',
     ],
     ['a dictionary of nonsense', () => ({ addresses: Uint8Array.of(16, 0) }), 'an address shares 16 bytes'],
+    [
+      'more addresses than the rows can name',
+      () => ({ addresses: Uint8Array.from({ length: 14 }, (_, i) => (i % 2 === 0 ? 15 : i)) }),
+      '7 addresses for rows that name 6 at the most',
+    ],
+    [
+      'an address that no row names',
+      (part) => ({ addresses: Uint8Array.of(...part.addresses, 15, 9) }),
+      'an address of its dictionary is in no row',
+    ],
+    [
+      'an address twice',
+      (part) => ({ addresses: Uint8Array.of(...part.addresses, 15, 3), destination: Uint8Array.of(1, 1, 1) }),
+      'its dictionary has an address twice',
+    ],
+    [
+      'addresses without rows',
+      () => ({ ...NO_ROWS, addresses: Uint8Array.of(15, 1) }),
+      '1 addresses for rows that name 0',
+    ],
   ])('%s', (_, spoil, message) => {
     const part = { ...good(), ...spoil(good()) };
     expect(() => decodePart(part)).toThrow(MalformedBatch);

@@ -1,10 +1,6 @@
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
-import {
-  type DeliverRequest,
-  DeliverRequestSchema,
-  type DeliverResponse,
-  DeliverResponseSchema,
-} from './gen/egressd/stream/v1/stream_pb.ts';
+import { type DeliverResponse, DeliverResponseSchema } from './gen/egressd/stream/v1/stream_pb.ts';
+import { decodeRequest } from './request-decode.ts';
 
 /** The newest protocol that this release speaks, and the oldest: that of the release before. */
 export const PROTOCOL = 1;
@@ -34,9 +30,10 @@ export const FLOW_SERVICE = {
     requestStream: true,
     responseStream: true,
     requestSerialize: (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-    requestDeserialize: (bytes: Uint8Array): DeliverRequest => fromBinary(DeliverRequestSchema, bytes),
+    requestDeserialize: decodeRequest,
     responseSerialize: (message: DeliverResponse): Buffer => encode(DeliverResponseSchema, message),
-    responseDeserialize: (bytes: Uint8Array): DeliverResponse => fromBinary(DeliverResponseSchema, bytes),
+    responseDeserialize: (bytes: Uint8Array): DeliverResponse =>
+      fromBinary(DeliverResponseSchema, bytes, { readUnknownFields: false }),
   },
 } as const;
 

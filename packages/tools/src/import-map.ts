@@ -122,7 +122,7 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
       pure: true,
     },
     state: { types: ['receiver', 'aggregate'], pure: true },
-    'state/file': {},
+    'state/file': { packages: ['@egressd/daemon'] },
     'state/lock': {},
     'state/ip-history': {
       packages: ['@egressd/flow', '@egressd/daemon', 'zod', 'prom-client'],
@@ -151,12 +151,14 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
       rooms: ['node-problems/node-problems'],
       types: ['receiver', 'kube'],
     },
+    'budget/budget': { pure: true },
+    budget: { types: ['budget/budget'] },
     pending: { packages: ['@egressd/flow'], types: ['receiver', 'owners', 'aggregate'], pure: true },
     'enrich/verdict': { pure: true },
     enrich: { packages: ['@egressd/flow'], rooms: ['enrich/verdict'], types: ['receiver', 'owners'], pure: true },
     aggregate: {
       packages: ['@egressd/flow'],
-      rooms: ['enrich/verdict', 'aggregate/snapshot', 'aggregate/totals'],
+      rooms: ['enrich/verdict', 'aggregate/shares', 'aggregate/snapshot', 'aggregate/totals'],
       types: ['enrich'],
       pure: true,
     },
@@ -171,6 +173,7 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
       rooms: ['aggregate/snapshot', 'aggregate/totals', ...SINK_SETTINGS],
       types: ['aggregate'],
     },
+    'aggregate/shares': { types: ['enrich'], pure: true },
     'aggregate/totals': { packages: ['@egressd/flow'], pure: true },
     'aggregate/snapshot': { types: ['aggregate/totals'], pure: true },
     web: {
@@ -180,7 +183,7 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
     },
     metrics: {
       packages: ['prom-client'],
-      rooms: ['enrich/verdict', 'pending'],
+      rooms: ['enrich/verdict', 'aggregate/shares', 'pending'],
       types: ['enrich', 'aggregate', 'owners', 'receiver'],
     },
     'check-install/sample': { pure: true },

@@ -1,13 +1,19 @@
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, opendir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { checkOwnFolder, createOwnFile, openOwnFile } from '@egressd/daemon/own-file';
 
 /** A longer file is not read: three million connections take half of it. */
 const MAX_FILE_BYTES = 512 * 1024 * 1024;
+/** More names of a folder are not looked at: many times the batches of a day without exporter. */
+const MAX_ENTRIES = 100_000;
 /** Who talks to whom is nothing for other users of the node to read. */
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 
-/** Files by name, in the state directory. What fails is thrown as the file system says it. */
+/**
+ * Files by name, in the state directory. What fails is thrown as the file system says it; what is no file of this program, such as a link
+ * or a FIFO, as NotOwnFileError.
+ */
 export interface Disk {
   /** Names in a folder; none where it is missing. */
   list(folder: string): Promise<readonly string[]>;
@@ -35,7 +41,11 @@ export class FolderDisk implements Disk {
 
   async list(folder: string): Promise<readonly string[]> {
     try {
-      return await readdir(join(this.#folder, folder));
+      const path = join(this.#folder, folder);
+      await checkOwnFolder(path);
+      const names: string[] = [];
+      for await (const { name } of await opendir(path)) if (names.push(name) >= MAX_ENTRIES) break;
+      return names;
     } catch (error) {
       return unlessMissing(error, []);
     }
@@ -44,9 +54,11 @@ export class FolderDisk implements Disk {
   async read(name: string): Promise<Uint8Array | undefined> {
     try {
       const path = join(this.#folder, name);
-      const { size } = await stat(path);
-      if (size > MAX_FILE_BYTES) throw new Error(`${path} has ${size} bytes, at most ${MAX_FILE_BYTES} are read`);
-      return await readFile(path);
+      return await withFile(openOwnFile(path, 'read'), async (file) => {
+        const { size } = await file.stat();
+        if (size > MAX_FILE_BYTES) throw new Error(`${path} has ${size} bytes, at most ${MAX_FILE_BYTES} are read`);
+        return await file.readFile();
+      });
     } catch (error) {
       return unlessMissing(error, undefined);
     }
@@ -54,25 +66,25 @@ export class FolderDisk implements Disk {
 
   async writeThrough(name: string, parts: readonly Uint8Array[]): Promise<void> {
     const path = join(this.#folder, name);
-    await mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE });
-    await withFile(path, 'w', async (file) => {
+    await this.#makeFolderOf(name);
+    await withFile(createOwnFile(path, FILE_MODE), async (file) => {
       await writeAll(file, 0, parts);
       await file.datasync();
     });
     // Else its name may not outlive a power cut.
-    await withFile(dirname(path), 'r', (folder) => folder.sync());
+    await withFile(open(dirname(path), 'r'), (folder) => folder.sync());
   }
 
   async append(name: string, at: number, parts: readonly Uint8Array[]): Promise<void> {
-    await withFile(join(this.#folder, name), 'r+', (file) => writeAll(file, at, parts));
+    await withFile(openOwnFile(join(this.#folder, name), 'change'), (file) => writeAll(file, at, parts));
   }
 
   async replace(name: string, parts: readonly Uint8Array[]): Promise<void> {
     const path = join(this.#folder, name);
     const beside = `${path}.new`;
-    await mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE });
+    await this.#makeFolderOf(name);
     try {
-      await withFile(beside, 'w', (file) => writeAll(file, 0, parts));
+      await withFile(createOwnFile(beside, FILE_MODE), (file) => writeAll(file, 0, parts));
       await rename(beside, path);
     } catch (error) {
       // On a full disk what was begun takes room that others need.
@@ -88,10 +100,17 @@ export class FolderDisk implements Disk {
   async putAside(name: string, as: string): Promise<void> {
     await rename(join(this.#folder, name), join(this.#folder, as));
   }
+
+  /** The folder of `-state-dir` itself may be a link: who starts the collector says where it is. */
+  async #makeFolderOf(name: string): Promise<void> {
+    const path = join(this.#folder, dirname(name));
+    await mkdir(path, { recursive: true, mode: FOLDER_MODE });
+    if (dirname(name) !== '.') await checkOwnFolder(path);
+  }
 }
 
-async function withFile<T>(path: string, flags: string, work: (file: FileHandle) => Promise<T>): Promise<T> {
-  const file = await open(path, flags, FILE_MODE);
+async function withFile<T>(opened: Promise<FileHandle>, work: (file: FileHandle) => Promise<T>): Promise<T> {
+  const file = await opened;
   try {
     return await work(file);
   } finally {

@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { lstat, mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLog } from '@egressd/daemon/log';
@@ -102,6 +103,35 @@ test('what cannot be a directory is logged, and the collector does without', asy
   expect(state).toBeUndefined();
   expect(said).toContain('outcome=unreadable');
   expect(metrics).toContain('egressd_collector_state_reads_total{outcome="unreadable"} 1');
+});
+
+test('links, FIFOs and empty files are put aside, and the collector saves all the same', async () => {
+  await (await open()).close();
+  await symlink('/etc/hostname', join(folder, 'connections'));
+  await symlink('/etc/hostname', join(folder, 'connections.new'));
+  await mkdir(join(folder, 'batches'));
+  execFileSync('mkfifo', [join(folder, 'batches', '1')]);
+  for (let number = 2; number <= 300; number++) await writeFile(join(folder, 'batches', String(number)), '');
+  const { said, metrics, state, epoch, close } = await open();
+  expect(said).toMatch(/error="\S+\/connections is a symbolic link, not a file: egressd did not make it/);
+  expect(said).toMatch(/error="\S+\/batches\/1 is a FIFO, not a file: /);
+  expect(metrics).toContain('egressd_collector_state_reads_total{outcome="foreign"} 1');
+  expect(metrics).toContain('egressd_collector_state_batches_dropped_total{reason="foreign"} 1');
+  expect(metrics).toContain('egressd_collector_state_batches_dropped_total{reason="damaged"} 299');
+  await state?.save({ ...BATCH, number: epoch.next() }, IMAGE);
+  expect((await lstat(join(folder, 'connections'))).isFile()).toBe(true);
+  await close();
+});
+
+test('a folder of batches that is a link is put aside', async () => {
+  await (await open()).close();
+  await symlink(parent, join(folder, 'batches'));
+  const { said, state, epoch, close } = await open();
+  expect(said).toMatch(/\/batches is a symbolic link, not a folder: egressd did not make it/);
+  await state?.save({ ...BATCH, number: epoch.next() }, IMAGE);
+  expect(await readdir(join(folder, 'batches'))).toEqual(['1']);
+  expect(await readdir(parent)).toEqual(['state']);
+  await close();
 });
 
 test('a damaged file is logged', async () => {

@@ -134,8 +134,10 @@ async function waitForLock(
 }
 
 function reportRestored(restored: Restored, folder: string, metrics: CollectorStateMetrics, log: Log): void {
-  const { outcome, batches, epoch, connections, dropped } = restored;
+  const { outcome, batches, epoch, connections, dropped, notOwn } = restored;
   metrics.countRead(outcome);
+  for (const error of notOwn)
+    log.error('not a file of the collector in its state directory, put aside', { folder, error });
   for (const [reason, count] of dropped) metrics.countDropped(reason, count);
   const reasons = [...dropped].map(([reason, count]) => `${count} ${reason}`).join(', ');
   if (reasons !== '') log.error('dropped batches of the state directory', { folder, dropped: reasons });

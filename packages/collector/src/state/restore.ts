@@ -1,3 +1,4 @@
+import { NotOwnFileError } from '@egressd/daemon/own-file';
 import { decodeBatchFile, type SavedBatch } from './batch-file.ts';
 import type { Decoded, StateRefusal } from './bytes.ts';
 import { decodeConnections, type Identity, type SavedConnections } from './connections-file.ts';
@@ -23,7 +24,12 @@ export interface Restored {
   readonly connections: SavedConnections | undefined;
   /** Batches that are not sent, by reason. */
   readonly dropped: ReadonlyMap<BatchDropReason, number>;
+  /** What was in the place of files and is none of this program, such as links: the first ones, a line each. It is put aside. */
+  readonly notOwn: readonly string[];
 }
+
+/** So many of `Restored.notOwn`. */
+const MAX_NOT_OWN = 10;
 
 /**
  * Reads a state directory. Why nothing is lost and nothing counted twice, whenever the process before was killed:
@@ -40,12 +46,14 @@ export interface Restored {
 export async function restore(disk: Disk, current: CurrentIdentity): Promise<Restored> {
   const dropped = new Map<BatchDropReason, number>();
   const drop = (reason: BatchDropReason) => void dropped.set(reason, 1 + (dropped.get(reason) ?? 0));
-  const read = await readConnections(disk);
+  const notOwn: string[] = [];
+  const refuse = (message: string) => void (notOwn.length < MAX_NOT_OWN && notOwn.push(message));
+  const read = await readFile(disk, CONNECTIONS, decodeConnections, refuse);
   const outcome = outcomeOf(read, current);
   const connections = outcome === 'restored' && read?.ok ? read.value : undefined;
   if (read !== undefined && connections === undefined) await retire(disk, outcome);
   const newest = connections?.images.at(-1)?.number;
-  const found = await readBatches(disk, current, newest, drop);
+  const found = await readBatches(disk, current, newest, drop, refuse);
   const name = connections?.identity.epoch ?? newestOf(found)?.epoch;
   const batches: FrozenBatch[] = [];
   for (const { epoch, batch } of found) {
@@ -56,7 +64,7 @@ export async function restore(disk: Disk, current: CurrentIdentity): Promise<Res
     }
   }
   const last = newest ?? batches.at(-1)?.number ?? 0;
-  return { outcome, epoch: name === undefined ? undefined : { name, last }, batches, connections, dropped };
+  return { outcome, epoch: name === undefined ? undefined : { name, last }, batches, connections, dropped, notOwn };
 }
 
 /** The file of a batch. */
@@ -64,9 +72,24 @@ export function batchName(number: number): string {
   return `${BATCHES}/${number}`;
 }
 
-async function readConnections(disk: Disk): Promise<Decoded<SavedConnections> | undefined> {
-  const bytes = await disk.read(CONNECTIONS);
-  return bytes === undefined ? undefined : decodeConnections(bytes);
+/** Takes a message on what is none of this program's files. */
+type Refuse = (message: string) => void;
+
+/** Reads a file; undefined where there is none. */
+async function readFile<T>(
+  disk: Disk,
+  name: string,
+  decode: (bytes: Uint8Array) => Decoded<T>,
+  refuse: Refuse,
+): Promise<Decoded<T> | undefined> {
+  try {
+    const bytes = await disk.read(name);
+    return bytes === undefined ? undefined : decode(bytes);
+  } catch (error) {
+    if (!(error instanceof NotOwnFileError)) throw error;
+    refuse(error.message);
+    return { ok: false, reason: 'foreign' };
+  }
 }
 
 function outcomeOf(read: Decoded<SavedConnections> | undefined, current: CurrentIdentity): StateReadOutcome {
@@ -90,16 +113,17 @@ async function readBatches(
   current: CurrentIdentity,
   newest = Number.POSITIVE_INFINITY,
   drop: (reason: BatchDropReason) => void,
+  refuse: Refuse,
 ): Promise<SavedBatch[]> {
   const found: SavedBatch[] = [];
-  for (const number of await batchNumbers(disk)) {
+  for (const number of await batchNumbers(disk, refuse)) {
     const name = batchName(number);
     // Never sent: what it holds is counted again.
     if (number > newest) {
       await disk.remove(name);
       continue;
     }
-    const read = checked(decodeBatchFile((await disk.read(name)) ?? new Uint8Array()), number);
+    const read = checked((await readFile(disk, name, decodeBatchFile, refuse)) ?? GONE, number);
     if (read.ok && read.value.node === current.node) found.push(read.value);
     else if (read.ok) {
       drop('other_node');
@@ -112,8 +136,19 @@ async function readBatches(
   return found;
 }
 
-async function batchNumbers(disk: Disk): Promise<number[]> {
-  const names = await disk.list(BATCHES);
+/** It was there a moment ago. */
+const GONE = { ok: false, reason: 'damaged' } as const;
+
+/** Numbers of the batches, in order. What is no folder of ours in their place is put aside. */
+async function batchNumbers(disk: Disk, refuse: Refuse): Promise<number[]> {
+  let names: readonly string[] = [];
+  try {
+    names = await disk.list(BATCHES);
+  } catch (error) {
+    if (!(error instanceof NotOwnFileError)) throw error;
+    refuse(error.message);
+    await disk.putAside(BATCHES, `${BATCHES}.bad`);
+  }
   return names
     .filter((name) => /^[1-9]\d{0,15}$/.test(name))
     .map(Number)

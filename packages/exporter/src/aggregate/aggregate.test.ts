@@ -28,9 +28,10 @@ type Row = readonly [Endpoint, Endpoint, number, number, number];
 function joined(rows: readonly Row[], local: readonly Endpoint[] = [A, B]): Enriched {
   const endpoints = [...new Set(rows.flatMap(([source, destination]) => [source, destination] as Endpoint[]))];
   const flows = emptyColumns(rows.length, endpoints.length);
+  const indexes = new Map(endpoints.map((endpoint, i) => [endpoint, i]));
   rows.forEach(([source, destination, protocol, tx, rx], i) => {
-    flows.source[i] = endpoints.indexOf(source);
-    flows.destination[i] = endpoints.indexOf(destination);
+    flows.source[i] = indexes.get(source)!;
+    flows.destination[i] = indexes.get(destination)!;
     flows.protocol[i] = protocol;
     [flows.txBytes[i], flows.rxBytes[i], flows.txPackets[i], flows.rxPackets[i]] = [tx, rx, tx + 1, rx + 1];
   });
@@ -54,6 +55,7 @@ function totals({ series, totals }: Snapshot): string[] {
 }
 
 const EMPTY = new Map();
+const NONE = { pod: 0, namespace: 0, node: 0, all: 0 };
 
 describe('totals', () => {
   test('grow, a series a source, destination and protocol', () => {
@@ -88,7 +90,7 @@ describe('totals', () => {
 
   test('two pods of the node: a series from each end', () => {
     const aggregate = new Aggregate();
-    expect(aggregate.add(joined([[A, B, 6, 10, 20]]), 1000)).toEqual({ flows: 2, folded: 0 });
+    expect(aggregate.add(joined([[A, B, 6, 10, 20]]), 1000)).toEqual({ flows: 2, folded: NONE });
     expect(totals(aggregate.snapshot(2000, EMPTY))).toEqual(['a > b 6 10/20', 'b > a 6 20/10']);
   });
 
@@ -234,12 +236,12 @@ describe('too many series', () => {
       [B, NET, 6, 8, 0],
       [A, C, 17, 16, 0],
     ];
-    expect(aggregate.add(joined(rows), 1000)).toEqual({ flows: 5, folded: 3 });
-    expect(aggregate.add(joined(rows), 1500)).toEqual({ flows: 5, folded: 3 });
+    expect(aggregate.add(joined(rows), 1000)).toEqual({ flows: 5, folded: { ...NONE, pod: 1, all: 3 } });
+    expect(aggregate.add(joined(rows), 1500)).toEqual({ flows: 5, folded: { ...NONE, all: 4 } });
     const snapshot = aggregate.snapshot(2000, EMPTY);
     expect(totals(snapshot)).toEqual([
       'a > c 6 2/0',
-      'a > 198.51.100.7 6 4/0',
+      'a > 0.0.0.0 6 4/0',
       `${OTHER} > ${OTHER} 6 8/0`,
       `${OTHER} > ${OTHER} 6 16/0`,
       `${OTHER} > ${OTHER} 17 32/0`,
@@ -271,8 +273,85 @@ describe('too many series', () => {
         ]),
         10_000_001,
       ),
-    ).toEqual({ flows: 2, folded: 1 });
+    ).toEqual({ flows: 2, folded: { ...NONE, all: 1 } });
     expect(totals(aggregate.snapshot(10_000_002, EMPTY))).toEqual(['b > c 6 4/0', `${OTHER} > ${OTHER} 6 8/0`]);
+  });
+});
+
+describe('a source that wants all series', () => {
+  const SCAN = end('10.0.0.66', { pod: 'scan', namespace: 'evil', node: 'n1', zone: 'z1', region: 'r' });
+  const sent = ({ totals: { txBytes }, series }: Snapshot) =>
+    series.reduce((sum, _, row) => sum + totalOf(txBytes, row), 0);
+  /** A destination of its own for each number. */
+  const private_ = (i: number) => end(`172.16.${i >> 8}.${i & 255}`, {}, 'private');
+  const toMany = (source: Endpoint, count: number, from = 0) =>
+    joined(
+      Array.from({ length: count }, (_, i): Row => [source, private_(from + i), 17, 1, 0]),
+      [source],
+    );
+
+  test('gets a half, keeps its own sums, and leaves the others theirs', () => {
+    const aggregate = new Aggregate({ maxSeries: 1000 });
+    const { folded } = aggregate.add(toMany(SCAN, 10_000), 1000);
+    expect(folded).toEqual({ ...NONE, pod: 9500 });
+    expect(aggregate.add(toMany(A, 10), 1100)).toEqual({ flows: 10, folded: NONE });
+    const snapshot = aggregate.snapshot(2000, EMPTY);
+    expect(sent(snapshot)).toBe(10_010);
+    const of = (pod: string) => snapshot.series.filter(({ labels }) => labels.src_pod === pod);
+    expect([of('scan').length, of('a').length]).toEqual([501, 10]);
+    expect(of('scan').at(-1)!.labels).toMatchObject({
+      ...{ src_pod: 'scan', dst_pod: OTHER, dst_namespace: OTHER, dst_ip: '0.0.0.0', dst_ip_type: 'private' },
+      scope: 'private',
+    });
+  });
+
+  test('gets no more by many pods: a namespace or a node has two thirds, whoever its pods are', () => {
+    const pods = Array.from({ length: 50 }, (_, i) =>
+      end(`10.0.2.${i}`, { pod: `scan-${i}`, namespace: 'evil', node: `n${i}`, zone: 'z1', region: 'r' }),
+    );
+    const aggregate = new Aggregate({ maxSeries: 3000 });
+    for (const pod of pods) aggregate.add(toMany(pod, 1000), 1000);
+    const held = aggregate.size;
+    expect(held).toBeLessThan(2500);
+    expect(aggregate.add(toMany(A, 10), 1100)).toEqual({ flows: 10, folded: NONE });
+    expect(sent(aggregate.snapshot(2000, EMPTY))).toBe(50 * 1000 + 10);
+  });
+
+  test('of a node that is no pod loses its address, not its node', () => {
+    const aggregate = new Aggregate({ maxSeries: 30 });
+    const sources = Array.from({ length: 100 }, (_, i) => end(`172.30.0.${i}`, { node: 'n1', zone: 'z1' }));
+    aggregate.add(
+      joined(
+        sources.map((source): Row => [source, NET, 6, 1, 0]),
+        sources,
+      ),
+      1000,
+    );
+    const { series } = aggregate.snapshot(2000, EMPTY);
+    expect(series.at(-1)!.labels).toMatchObject({ src_node: 'n1', src_ip: '0.0.0.0', dst_ip: '0.0.0.0' });
+    expect(series.length).toBeLessThan(30);
+  });
+
+  test('gives room back when its series are idle, and after a restart has what it had', () => {
+    const aggregate = new Aggregate({ maxSeries: 1000 });
+    aggregate.add(toMany(SCAN, 10_000), 1000);
+    const snapshot = aggregate.snapshot(2000, EMPTY);
+    const again = new Aggregate({ maxSeries: 1000 });
+    again.restore(aggregate.image(snapshot));
+    expect(again.add(toMany(SCAN, 10, 20_000), 2100).folded).toEqual({ ...NONE, pod: 10 });
+    again.snapshot(3000, EMPTY);
+    again.evictIdle(10_000_000, 3000);
+    expect(again.add(toMany(SCAN, 400), 10_000_001).folded).toEqual(NONE);
+  });
+
+  test('a restart with a lower limit keeps all sums, and folds what is new', () => {
+    const aggregate = new Aggregate({ maxSeries: 1000 });
+    aggregate.add(toMany(SCAN, 400), 1000);
+    const snapshot = aggregate.snapshot(2000, EMPTY);
+    const lower = new Aggregate({ maxSeries: 100 });
+    lower.restore(aggregate.image(snapshot));
+    expect(lower.add(toMany(SCAN, 10, 5000), 2100).folded).toEqual({ ...NONE, all: 10 });
+    expect(sent(lower.snapshot(3000, EMPTY))).toBe(410);
   });
 });
 

@@ -1,14 +1,17 @@
 import { Bug } from '@egressd/flow/bug';
+import type { Endpoint } from '../enrich/endpoint.ts';
 import type { Enriched, EnrichedPart } from '../enrich/enriched.ts';
 import { KEPT } from '../enrich/verdict.ts';
 import { Endpoints, NO_ENDPOINT } from './endpoints.ts';
+import { foldedDestination, foldedSource } from './fold.ts';
 import type { AggregateImage, OtherKind, RestoredTotals } from './image.ts';
 import { labelsOf } from './labels.ts';
 import { SeriesIndex } from './series-index.ts';
 import { SeriesTotals } from './series-totals.ts';
+import { type FoldReason, SeriesShares, type SourceCounts } from './shares.ts';
 import { otherLabels, type Position, type Series, type SeriesLabels, type Snapshot } from './snapshot.ts';
 
-/** Cardinality limit: live series that are kept. What would be one more is folded: added to a `~other` series. */
+/** Cardinality limit where none is given: live series that are kept. */
 const MAX_SERIES = 1_000_000;
 /** A series that has not increased for so long is evicted, once every sink has accepted its last value. Milliseconds. */
 export const EVICT_IDLE_AFTER_MS = 15 * 60_000;
@@ -22,9 +25,12 @@ const MIN_SNAPSHOT_GAP_MS = 2;
 export interface AddedFlows {
   /** Flows that were added: directions, not pairs. */
   readonly flows: number;
-  /** Of these, those that were folded into a `~other` series. */
-  readonly folded: number;
+  /** Of these, those that were folded, by whose share was used up. */
+  readonly folded: FoldedFlows;
 }
+
+/** Flows by why they were folded. */
+export type FoldedFlows = Readonly<Record<FoldReason, number>>;
 
 /**
  * Cumulative totals of all series.
@@ -36,12 +42,15 @@ export interface AddedFlows {
  * Rows are dense and in order of age. A `~other` series has no endpoints: its source id is 0 and its destination id stands for
  * its labels.
  *
+ * At the cardinality limit, or where a source has its share of it (`SeriesShares`), a new series is folded: into one of its source and
+ * `~other`, and where the source may not have that one either, into a `~other` series. No bytes are lost, detail is.
+ *
  * Time in here only goes forward, whatever the clock does: what increases after a snapshot has at least that snapshot's time, what
  * is in a snapshot has an earlier one. So a series has been accepted at its last value once a snapshot later than its last
  * increase has been.
  */
 export class Aggregate {
-  readonly #maxSeries: number;
+  readonly #shares: SeriesShares;
   readonly #endpoints = new Endpoints();
   readonly #index = new SeriesIndex();
   readonly #totals = new SeriesTotals();
@@ -59,12 +68,17 @@ export class Aggregate {
   #leftMs = 0;
 
   constructor({ maxSeries = MAX_SERIES }: { readonly maxSeries?: number } = {}) {
-    this.#maxSeries = maxSeries;
+    this.#shares = new SeriesShares(maxSeries);
   }
 
   /** Live series. */
   get size(): number {
     return this.#index.rows;
+  }
+
+  /** Cardinality limit: live series beside those of `~other` alone. */
+  get limit(): number {
+    return this.#shares.limit;
   }
 
   /** Distinct endpoints of live series. */
@@ -75,12 +89,9 @@ export class Aggregate {
   /** Adds the flows of a batch. */
   add(joined: Enriched, nowMs: number): AddedFlows {
     this.#timeMs = Math.max(this.#timeMs, nowMs);
-    let [flows, folded] = [0, 0];
-    for (const part of joined.parts) {
-      const added = this.#addPart(part);
-      flows += added.flows;
-      folded += added.folded;
-    }
+    let flows = 0;
+    const folded = { pod: 0, namespace: 0, node: 0, all: 0 };
+    for (const part of joined.parts) flows += this.#addPart(part, folded);
     return { flows, folded };
   }
 
@@ -149,7 +160,8 @@ export class Aggregate {
 
   #restoreRow(image: AggregateImage, row: number, ids: readonly number[]): void {
     const [source, destination, protocol] = [image.source[row]!, image.destination[row]!, image.protocol[row]!];
-    if (source !== NO_ENDPOINT) this.#newRow(ids[source - 1]!, ids[destination - 1]!, protocol);
+    const counts = source === NO_ENDPOINT ? [] : this.#shares.of(image.endpoints[source - 1]!.owner);
+    if (source !== NO_ENDPOINT) this.#newRow(ids[source - 1]!, ids[destination - 1]!, protocol, counts);
     else this.#newOther(image.others.get(destination)!, protocol);
   }
 
@@ -169,22 +181,28 @@ export class Aggregate {
     return rows - count;
   }
 
-  #addPart({ flows, endpoints, verdicts }: EnrichedPart): AddedFlows {
+  /** @returns flows added */
+  #addPart({ flows, endpoints, verdicts }: EnrichedPart, folded: Record<FoldReason, number>): number {
     const { rows, source, destination, protocol, txBytes, txPackets, rxBytes, rxPackets } = flows;
     const totals = this.#totals;
     const nowMs = this.#timeMs;
     // By index in the part's dictionary: the endpoint's id, where a flow has needed it already.
     const ids = new Uint32Array(endpoints.length);
-    let [added, folded] = [0, 0];
+    /** Ids that a series may use, or none. */
+    const touched = new Set<number>();
+    let added = 0;
     const rowOf = (from: number, to: number, proto: number): number => {
       if (ids[from] === NO_ENDPOINT) ids[from] = this.#endpoints.idOf(endpoints[from]!);
       if (ids[to] === NO_ENDPOINT) ids[to] = this.#endpoints.idOf(endpoints[to]!);
       added++;
       const found = this.#index.find(ids[from]!, ids[to]!, proto);
       if (found >= 0) return found;
-      if (this.#index.rows - this.#other.size < this.#maxSeries) return this.#newRow(ids[from]!, ids[to]!, proto);
-      folded++;
-      return this.#otherRow(ids[from]!, ids[to]!, proto);
+      const counts = this.#shares.of(endpoints[from]!.owner);
+      const refusal = this.#shares.refusal(counts);
+      if (refusal === undefined) return this.#newRow(ids[from]!, ids[to]!, proto, counts);
+      folded[refusal]++;
+      touched.add(ids[from]!).add(ids[to]!);
+      return this.#foldedRow(endpoints[from]!, endpoints[to]!, proto, counts, touched);
     };
     for (let row = 0; row < rows; row++) {
       const s = source[row]!;
@@ -195,12 +213,24 @@ export class Aggregate {
       if (verdicts[d] === KEPT)
         totals.add(rowOf(d, s, p), rxBytes[row]!, rxPackets[row]!, txBytes[row]!, txPackets[row]!, nowMs);
     }
-    // Ends of folded flows may be used by no series.
-    if (folded > 0) for (const id of new Set(ids)) if (id !== NO_ENDPOINT) this.#endpoints.evictUnused(id);
-    return { flows: added, folded };
+    for (const id of touched) this.#endpoints.evictUnused(id);
+    return added;
   }
 
-  #newRow(source: number, destination: number, protocol: number): number {
+  /** The series of a source with `~other`, or one of `~other` with `~other` where there is no room for that. */
+  #foldedRow(from: Endpoint, to: Endpoint, protocol: number, counts: SourceCounts, touched: Set<number>): number {
+    const source = this.#endpoints.idOf(foldedSource(from));
+    const destination = this.#endpoints.idOf(foldedDestination(to));
+    touched.add(source).add(destination);
+    const found = this.#index.find(source, destination, protocol);
+    if (found >= 0) return found;
+    // Its source has its share already: a half, so that twice of that is what there is room for.
+    if (this.#shares.refusal(counts, 2) === undefined) return this.#newRow(source, destination, protocol, counts);
+    return this.#otherRow(source, destination, protocol);
+  }
+
+  #newRow(source: number, destination: number, protocol: number, counts: SourceCounts): number {
+    this.#shares.add(counts);
     this.#endpoints.retain(source);
     this.#endpoints.retain(destination);
     const labels = labelsOf(this.#endpoints.get(source), this.#endpoints.get(destination), protocol);
@@ -237,6 +267,7 @@ export class Aggregate {
     for (const it of series) evicted.delete(it);
     this.#evicted.push(...evicted);
     this.#releaseAllBut(kept);
+    this.#shares.sweep();
     this.#index.compact(kept);
     this.#totals.compact(kept);
     this.#series = series;
@@ -252,6 +283,7 @@ export class Aggregate {
         for (const [name, id] of this.#other) if (id === destination[row]) this.#other.delete(name);
         this.#otherKinds.delete(destination[row]!);
       } else {
+        this.#shares.remove(this.#shares.of(this.#endpoints.get(source[row]!).end.owner));
         this.#endpoints.release(source[row]!);
         this.#endpoints.release(destination[row]!);
       }

@@ -28,7 +28,7 @@ export function enrich(batch: ReceivedBatch, owners: Owners, options: EnrichOpti
   const unknown = noTraffic();
   const unlisted = noTraffic();
   const forwarded = noTraffic();
-  const parts = batch.parts.map((flows) => {
+  const parts = Array.from(batch.parts, (flows) => {
     const resolved = resolve(flows, batch, owners, options);
     const owned = keepForwarded(giveToOwnPods(resolved, batch, owners), batch, forwarded);
     const part = options.dropUnlisted ? owned : giveToNode(owned, nodeOwner(batch, owners), unlisted);

@@ -172,6 +172,10 @@ function firstOf(queue: readonly Held[], epoch: string): number | undefined {
 }
 
 function sizeOf({ parts }: ReceivedBatch): number {
-  const columns = parts.flatMap((part) => [...Object.values(part), ...Object.values(part.originalDestination ?? {})]);
+  if (parts.byteLength !== undefined) return parts.byteLength;
+  const columns = [...parts].flatMap((part) => [
+    ...Object.values(part),
+    ...Object.values(part.originalDestination ?? {}),
+  ]);
   return columns.reduce((sum, column) => sum + (ArrayBuffer.isView(column) ? column.byteLength : 0), 0);
 }

@@ -36,6 +36,25 @@ describe('assembly', () => {
     expect(assembly.bytes).toBe(0);
   });
 
+  test('the parts of several messages can be had again, and are held as they came', () => {
+    const assembly = new BatchAssembly();
+    const whole = parts(7)
+      .map((one) => assembly.push(one, 10))
+      .at(-1)!;
+    if (whole.kind !== 'whole') throw new Error(whole.kind);
+    const rows = () => [...whole.parts].map((one) => one.rows);
+    expect(rows().reduce((sum, count) => sum + count, 0)).toBe(100);
+    expect(rows()).toEqual(rows());
+    expect(whole.parts.byteLength).toBe(10 * rows().length);
+  });
+
+  test('a malformed part is found when it comes, not with the last', () => {
+    const assembly = new BatchAssembly();
+    const [first, ...others] = parts(7);
+    expect(assembly.push({ ...first!, rows: first!.rows + 1 }, 10)).toMatchObject({ kind: 'malformed', number: 7 });
+    expect(others.map((one) => assembly.push(one, 10).kind)).not.toContain('whole');
+  });
+
   test('counts the bytes that wait', () => {
     const assembly = new BatchAssembly();
     assembly.push(part({}), 10);

@@ -1,7 +1,7 @@
 import { decodePart, decodeSpan, MalformedBatch } from '@egressd/flow/batch-decode';
 import type { BatchSpan, FlowColumns } from '@egressd/flow/columns';
 import type { BatchPart } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
-import { MAX_MESSAGE_BYTES } from '@egressd/flow/service';
+import type { BatchParts } from './received.ts';
 
 /** Parts and rows of one batch. A collector at its own limits stays below. */
 export const MAX_BATCH_PARTS = 256;
@@ -10,15 +10,15 @@ export const MAX_BATCH_ROWS = 4_000_000;
 /** What one more part came to. */
 type Assembled =
   | { readonly kind: 'more' }
-  | { readonly kind: 'whole'; readonly span: BatchSpan; readonly parts: readonly FlowColumns[] }
+  | { readonly kind: 'whole'; readonly span: BatchSpan; readonly parts: BatchParts }
   /** This batch will never be whole. Reported once; its further parts are skipped. */
   | { readonly kind: 'malformed'; readonly number: number; readonly reason: string }
   /** The order of the stream itself is broken: nothing after this means anything. */
   | { readonly kind: 'disorder'; readonly text: string };
 
 /**
- * Puts the parts of batches together, one batch at a time. Parts are kept as they came, a third of their decoded size, until the
- * last is there.
+ * Puts the parts of batches together, one batch at a time. Each part is decoded when it comes, to see that it can be, and kept as it came, a
+ * third of its decoded size.
  */
 export class BatchAssembly {
   #span: BatchSpan | undefined;
@@ -53,8 +53,6 @@ export class BatchAssembly {
 
   #take(part: BatchPart, bytes: number): Assembled {
     const span = decodeSpan(part);
-    if (bytes > MAX_MESSAGE_BYTES)
-      throw new MalformedBatch(`a message of ${bytes} bytes is longer than ${MAX_MESSAGE_BYTES}`);
     this.#span ??= span;
     if (part.part !== this.#parts.length)
       throw new MalformedBatch(`part ${part.part} came where part ${this.#parts.length} was due`);
@@ -63,10 +61,11 @@ export class BatchAssembly {
     if (part.part >= MAX_BATCH_PARTS) throw new MalformedBatch(`it has more than ${MAX_BATCH_PARTS} parts`);
     this.#rows += part.rows;
     if (this.#rows > MAX_BATCH_ROWS) throw new MalformedBatch(`it has more than ${MAX_BATCH_ROWS} rows`);
+    const decoded = decodePart(part);
     this.#parts.push(part);
     this.#bytes += bytes;
     if (!part.last) return { kind: 'more' };
-    const parts = this.#parts.map(decodePart);
+    const parts = this.#parts.length === 1 ? [decoded] : new EncodedParts(this.#parts, this.#bytes);
     this.#reset();
     return { kind: 'whole', span, parts };
   }
@@ -81,5 +80,20 @@ export class BatchAssembly {
     this.#parts = [];
     this.#rows = 0;
     this.#bytes = 0;
+  }
+}
+
+/** The parts of a batch of several messages: each is decoded when it is its turn, so that one is in memory at a time. */
+class EncodedParts implements Iterable<FlowColumns> {
+  readonly byteLength: number;
+  readonly #parts: readonly BatchPart[];
+
+  constructor(parts: readonly BatchPart[], byteLength: number) {
+    this.#parts = parts;
+    this.byteLength = byteLength;
+  }
+
+  *[Symbol.iterator](): Iterator<FlowColumns> {
+    for (const part of this.#parts) yield decodePart(part);
   }
 }

@@ -41,6 +41,15 @@ export type IgnoredMessage =
   /** A NodeHealth with values that cannot be. */
   | 'malformed_health';
 
+/** Why a message was refused before it was read, and its stream ended. */
+export type RefusedMessage =
+  /** Collectors do not compress. */
+  | 'compressed'
+  /** The first one of a stream, longer than a Hello may be. */
+  | 'first_too_long'
+  /** Unfinished, where such messages had no room any more: it began before all others. */
+  | 'no_room';
+
 /** Why a TLS handshake failed. */
 export type HandshakeFailure =
   /** The other side has no certificate. */
@@ -60,6 +69,7 @@ export interface ReceiverMetrics {
   readonly numberJumps: Counter;
   readonly dropped: Counter<'reason'>;
   readonly ignored: Counter<'reason'>;
+  readonly refusedMessages: Counter<'reason'>;
   readonly ended: Counter<'reason'>;
   readonly handshakes: Counter<'reason'>;
   readonly refused: Counter<'reason'>;
@@ -122,6 +132,11 @@ export function createReceiverMetrics(
     ignored: counter(
       'egressd_exporter_receiver_messages_ignored_total',
       'Messages ignored, by reason. unknown: the collector is newer than this exporter; malformed_health: a NodeHealth with values that cannot be, report it. No bytes of traffic are lost.',
+      'reason',
+    ),
+    refusedMessages: counter(
+      'egressd_exporter_receiver_messages_refused_total',
+      'Messages refused before they were read, by reason; their streams ended. compressed, first_too_long: nothing that a collector sends; no_room: too many messages had begun and not ended, and this one began first. No bytes of traffic are lost.',
       'reason',
     ),
     ended: counter(

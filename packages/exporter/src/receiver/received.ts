@@ -16,10 +16,15 @@ export interface Collector {
   readonly certificate: CertificateNodes;
 }
 
+/** The parts of a batch in order, each with its own dictionary: any number of times. They may be decoded each time. */
+export interface BatchParts extends Iterable<FlowColumns> {
+  /** Bytes in which they are held, where that is not as columns. */
+  readonly byteLength?: number;
+}
+
 /** One whole batch, once. */
 export interface ReceivedBatch {
   readonly collector: Collector;
   readonly span: BatchSpan;
-  /** The batch's parts in order, each with its own dictionary. */
-  readonly parts: readonly FlowColumns[];
+  readonly parts: BatchParts;
 }

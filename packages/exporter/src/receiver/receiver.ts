@@ -13,11 +13,14 @@ import type { OpenStreams } from './open-streams.ts';
 import type { Collector, ReceivedBatch } from './received.ts';
 import { type Call, Session, type SessionHost } from './session.ts';
 import { StreamReport } from './stream-report.ts';
+import { boundUnfinished } from './unfinished-messages.ts';
 
 /** Limits of the receiver. */
 interface ReceiverLimits {
   /** Streams at a time, those without a Hello included. */
   readonly streams: number;
+  /** Bytes of messages, over all streams, that have begun and not ended. */
+  readonly unfinishedMessageBytes: number;
   /** Bytes of batches, over all streams, whose last part has not come. */
   readonly unfinishedBytes: number;
   /** How long a stream may be open without Hello. */
@@ -28,13 +31,12 @@ interface ReceiverLimits {
 const RECEIVER_LIMITS: ReceiverLimits = {
   // Each may be on a connection of its own, with a descriptor.
   streams: Math.min(20_000, filesForConnections() - CONNECTION_LIMITS.all),
-  unfinishedBytes: 256 * 1024 * 1024,
+  unfinishedMessageBytes: 64 * 1024 * 1024,
+  unfinishedBytes: 64 * 1024 * 1024,
   helloMs: 10_000,
   connections: CONNECTION_LIMITS,
 };
 
-/** Messages up to here are read, so that a batch above `MAX_MESSAGE_BYTES` is refused by its number; longer ones end the stream. */
-const READABLE_MESSAGE_BYTES = 4 * MAX_MESSAGE_BYTES;
 /** Streams on one connection: a collector opens one. */
 const STREAMS_PER_CONNECTION = 4;
 /** A connection without a stream is closed after so long. */
@@ -78,7 +80,7 @@ export interface ReceiverOptions {
 /** Accepts the streams of all collectors. */
 export class Receiver {
   readonly #server = new Server({
-    'grpc.max_receive_message_length': READABLE_MESSAGE_BYTES,
+    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
     'grpc.max_concurrent_streams': STREAMS_PER_CONNECTION,
     'grpc.max_connection_idle_ms': CONNECTION_IDLE_MS,
     'grpc.keepalive_time_ms': KEEPALIVE_MS,
@@ -93,10 +95,12 @@ export class Receiver {
   #unfinishedBytes = 0;
   #stopping = false;
   #port = 0;
+  #stopBounding: () => void = () => {};
 
   constructor(options: ReceiverOptions) {
     const { offsets, log, registry, now = Date.now, clocks = UNKNOWN_CLOCKS } = options;
-    this.#limits = { ...RECEIVER_LIMITS, ...options.limits };
+    const streams = Math.min(options.limits?.streams ?? RECEIVER_LIMITS.streams, RECEIVER_LIMITS.streams);
+    this.#limits = { ...RECEIVER_LIMITS, ...options.limits, streams };
     this.#streams = options.streams;
     const metrics = createReceiverMetrics(
       registry,
@@ -156,8 +160,13 @@ export class Receiver {
     });
     this.#server.bindAsync(address, credentials, (error, bound) => {
       found();
-      if (error === null) resolve(bound);
-      else reject(error);
+      if (error !== null) return reject(error);
+      this.#stopBounding = boundUnfinished({
+        port: bound,
+        maxBytes: this.#limits.unfinishedMessageBytes,
+        onRefused: (reason, peer) => this.#host.report.refusedMessage(reason, peer),
+      });
+      resolve(bound);
     });
     return promise;
   }
@@ -185,6 +194,7 @@ export class Receiver {
     await promise;
     clearTimeout(timer);
     this.#server.forceShutdown();
+    this.#stopBounding();
   }
 
   #open(call: Call): void {

@@ -1,7 +1,7 @@
 import { type Log, LogLimiter } from '@egressd/daemon/log';
 import type { ConnectionRefusal } from './connections.ts';
 import type { FailedHandshake } from './listener.ts';
-import type { BatchDrop, IgnoredMessage, ReceiverMetrics, StreamEnd } from './metrics.ts';
+import type { BatchDrop, IgnoredMessage, ReceiverMetrics, RefusedMessage, StreamEnd } from './metrics.ts';
 import type { Collector } from './received.ts';
 
 /** More batches than a collector makes in months: its number is wrong, and says nothing of what was lost. */
@@ -73,6 +73,14 @@ export class StreamReport {
   /** A message without which all goes on. */
   ignored(reason: IgnoredMessage): undefined {
     this.#metrics.ignored.inc({ reason });
+  }
+
+  /** A message that was not read, and whose stream ended. */
+  refusedMessage(reason: RefusedMessage, peer: string): void {
+    this.#metrics.refusedMessages.inc({ reason });
+    this.#logLimiter.limit(`refused message ${reason}`, (suppressed) =>
+      this.#log.warn('message refused, stream ended', { peer, reason, suppressed }),
+    );
   }
 
   malformed({ node, version }: Collector, batch: number, reason: string): void {

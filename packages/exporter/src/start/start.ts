@@ -19,6 +19,7 @@ import { startReceiver } from '../receiver/receiver.ts';
 import type { Accepted } from '../sinks/delivery/sink-delivery.ts';
 import { BatchOffsets } from '../state/batch-offsets.ts';
 import { TrafficExposition } from '../web/traffic-exposition.ts';
+import { memoryBudget } from './budget.ts';
 import { nodeClocks } from './clocks.ts';
 import { followOwners, ownerSources, watchNodes } from './owners.ts';
 import { resumeSinks, sinkDeliveries } from './sinks.ts';
@@ -73,6 +74,7 @@ export async function startExporter({ flags, config, environment, log, lifecycle
     privateRanges: config.privateRanges.map((text) => parseRange(text)!),
     dropUnlisted: !config.keepUnlisted,
   };
+  const budget = memoryBudget(config, log);
   const exporter = new Exporter({
     owners,
     offsets,
@@ -84,6 +86,8 @@ export async function startExporter({ flags, config, environment, log, lifecycle
     registry,
     log,
     now,
+    maxSeries: budget.series,
+    pendingBytes: budget.pendingBytes,
   });
   clock.onMoved((moved) => exporter.moveTime(moved));
   progress.on('accepted', (sink, accepted) => exporter.accepted(sink, accepted, streams));
@@ -128,6 +132,11 @@ export async function startExporter({ flags, config, environment, log, lifecycle
     clocks: nodeClocks(clock, owners),
     log,
     registry,
+    limits: {
+      streams: budget.streams,
+      unfinishedMessageBytes: budget.unfinishedMessageBytes,
+      unfinishedBytes: budget.unfinishedBatchBytes,
+    },
   });
 
   if (checkpoint !== undefined && totals !== undefined) resumeSinks(sinks, checkpoint, totals, log);

@@ -1,5 +1,6 @@
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createOwnFile, openOwnFile } from '@egressd/daemon/own-file';
 
 /** A file is longer than it may be. */
 class TooLong extends Error {
@@ -29,12 +30,13 @@ export class StateFile {
     this.path = join(folder, name);
   }
 
-  /** The whole file; undefined where there is none. @throws TooLong, or an error of the file system */
+  /** The whole file; undefined where there is none. @throws TooLong, NotOwnFileError, or an error of the file system */
   async read(): Promise<Buffer | undefined> {
     try {
-      const { size } = await stat(this.path);
+      await using file = await openOwnFile(this.path, 'read');
+      const { size } = await file.stat();
       if (size > this.#maxBytes) throw new TooLong(size, this.#maxBytes);
-      return await readFile(this.path);
+      return await file.readFile();
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
@@ -48,7 +50,6 @@ export class StateFile {
     await mkdir(this.#folder, { recursive: true });
     const beside = `${this.path}.new`;
     try {
-      await rm(beside, { force: true });
       await writeThrough(beside, pieces);
       await rename(beside, this.path);
     } catch (error) {
@@ -83,7 +84,7 @@ export class StateFile {
 
 async function writeThrough(path: string, pieces: readonly Uint8Array[]): Promise<void> {
   // Names of pods are for no other user to read.
-  const file = await open(path, 'w', 0o600);
+  const file = await createOwnFile(path, 0o600);
   try {
     for (const piece of pieces) await file.writeFile(piece);
     await file.sync();

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -28,6 +29,16 @@ test('of several that come at once one gets it', async () => {
   const locks = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   expect(locks.length).toBe(1);
   await locks[0]!.release();
+});
+
+test('what is no socket of ours in its place is put aside', async () => {
+  const other = createServer().listen(join(folder, '../other'));
+  await once(other, 'listening');
+  mkdirSync(folder);
+  symlinkSync('../other', join(folder, 'lock'));
+  await (await lockFolder(folder, 0)).release();
+  expect(existsSync(join(folder, 'lock.bad'))).toBe(true);
+  other.close();
 });
 
 test('one that was killed holds nothing', async () => {

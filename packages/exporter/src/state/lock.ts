@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, rm, stat } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import { createConnection, createServer, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -46,7 +46,8 @@ async function acquire(folder: string, handle: FileHandle, deadline: number): Pr
     const server = await listen(path);
     if (server !== undefined && (await isStillOurs(path))) return { release: () => release(server, handle) };
     server?.close();
-    if (server === undefined && !(await isHeld(path))) await rm(path, { force: true });
+    if (server === undefined && (await isNoSocket(path))) await rename(path, `${path}.bad`);
+    else if (server === undefined && !(await isHeld(path))) await rm(path, { force: true });
     else if (performance.now() > deadline) throw new Locked(folder);
     else await sleep(RETRY_MS);
   }
@@ -64,10 +65,15 @@ function listen(path: string): Promise<Server | undefined> {
   return promise;
 }
 
+/** What is there was not made here, such as a link to the socket of another program, which would be held for ever. */
+async function isNoSocket(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined))?.isSocket() === false;
+}
+
 async function isStillOurs(path: string): Promise<boolean> {
-  const { ino } = await stat(path);
+  const { ino } = await lstat(path);
   await sleep(SETTLE_MS);
-  return (await stat(path).catch(() => undefined))?.ino === ino;
+  return (await lstat(path).catch(() => undefined))?.ino === ino;
 }
 
 function isHeld(path: string): Promise<boolean> {

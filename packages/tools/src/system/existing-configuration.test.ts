@@ -78,12 +78,12 @@ async function start(configuration: string, sendTrafficDelta?: boolean) {
   closers.push(() => collector[Symbol.asyncDispose]());
   let number = 0;
   return async (...rows: Row[]) => {
-    const columns = emptyColumns(rows.length, 2 * rows.length);
+    const addresses = [...new Set(rows.flatMap(([source, destination]) => [source, destination]))];
+    const columns = emptyColumns(rows.length, addresses.length);
+    for (const [i, address] of addresses.entries()) columns.addresses.set(parseAddress(address)!, 16 * i);
     for (const [row, [source, destination, protocol, ...counters]] of rows.entries()) {
-      columns.addresses.set(parseAddress(source)!, 32 * row);
-      columns.addresses.set(parseAddress(destination)!, 32 * row + 16);
-      columns.source[row] = 2 * row;
-      columns.destination[row] = 2 * row + 1;
+      columns.source[row] = addresses.indexOf(source);
+      columns.destination[row] = addresses.indexOf(destination);
       columns.protocol[row] = protocol;
       [columns.txBytes[row], columns.txPackets[row], columns.rxBytes[row], columns.rxPackets[row]] = counters;
     }

@@ -131,6 +131,7 @@ export class CollectorEnd implements AsyncDisposable {
   /** Freezes so many rows and hands them to the stream. @returns the batch's number */
   send(rows = 3, messageBytes?: number, span: { fromMs: number; toMs: number } = { fromMs: 1000, toMs: 2000 }): number {
     const columns = emptyColumns(rows, 2);
+    columns.addresses[31] = 1;
     for (let row = 0; row < rows; row++) {
       columns.destination[row] = 1;
       columns.txBytes[row] = 1 + ((this.#number * 7919 + row * 104_729) % 100_003);

@@ -58,7 +58,7 @@ describe('stream', () => {
     await using collector = new CollectorEnd(exporter.port);
     collector.send(2000, 1000);
     await until('the batch', () => exporter.batches.length === 1);
-    expect(exporter.batches[0]!.parts.length).toBeGreaterThan(10);
+    expect([...exporter.batches[0]!.parts].length).toBeGreaterThan(10);
     expect(exporter.txBytes).toBe(collector.txBytes);
   });
 

@@ -1,4 +1,5 @@
 import { type Log, LogLimiter } from '@egressd/daemon/log';
+import { NotOwnFileError } from '@egressd/daemon/own-file';
 import { Bug } from '@egressd/flow/bug';
 import type { Position } from '../../aggregate/snapshot.ts';
 import type { StateFile } from '../file.ts';
@@ -71,6 +72,10 @@ export class CheckpointFile {
       if (decoded.ok) return this.#restored(decoded.checkpoint);
       await this.#putAside(decoded.reason);
     } catch (error) {
+      if (error instanceof NotOwnFileError) {
+        await this.#putAside('foreign', error.message);
+        return undefined;
+      }
       metrics.countRead('unreadable');
       const advice = 'see the permissions of -state-dir; what was committed and not delivered is lost';
       const fields = { reason: 'unreadable', path: file.path, error: describe(error), advice };
@@ -175,14 +180,14 @@ export class CheckpointFile {
     return checkpoint;
   }
 
-  async #putAside(reason: UnusableReason): Promise<void> {
+  async #putAside(reason: UnusableReason, error: string = UNUSABLE_TEXT[reason]): Promise<void> {
     const { log, file, metrics } = this.#options;
     metrics.countRead(reason);
     const aside = await file.putAside();
     log.error('checkpoint is unusable and put aside, totals start at zero', {
       reason,
       path: file.path,
-      error: UNUSABLE_TEXT[reason],
+      error,
       aside,
       advice: 'what was committed and not delivered is lost; collectors send the rest again',
     });

@@ -1,11 +1,16 @@
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   statSync,
+  symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -116,8 +121,28 @@ describe('a checkpoint', () => {
     expect(readFileSync(join(folder, 'checkpoint.bad'), 'utf8')).toBe(text);
   });
 
+  test.each<[string, (path: string) => void]>([
+    ['symbolic link', (path) => symlinkSync('/etc/hostname', path)],
+    ['FIFO', (path) => execFileSync('mkfifo', [path])],
+    ['folder', (path) => mkdirSync(path)],
+  ])('that is a %s is put aside and not followed, and the next one is written', async (kind, make) => {
+    make(join(folder, 'checkpoint'));
+    make(join(folder, 'checkpoint.new'));
+    if (kind === 'folder') rmdirSync(join(folder, 'checkpoint.new'));
+    const { store, take, metric } = openStore();
+    expect(await store.load()).toBeUndefined();
+    expect(await metric('reads_total')).toEqual({ foreign: 1 });
+    expect(lines).toContain(`checkpoint is a ${kind}, not a file: egressd did not make it`);
+    store.start(undefined, []);
+    take(5000);
+    expect(await store.durable(signal)).toBe(true);
+    expect(lstatSync(join(folder, 'checkpoint')).isFile()).toBe(true);
+    expect(readdirSync(folder).sort()).toEqual(['checkpoint', 'checkpoint.bad']);
+  });
+
   test('that cannot be read is logged and counted', async () => {
-    mkdirSync(join(folder, 'checkpoint'));
+    writeFileSync(join(folder, 'checkpoint'), '');
+    truncateSync(join(folder, 'checkpoint'), 1024 ** 3 + 1);
     const { store, metric } = openStore();
     expect(await store.load()).toBeUndefined();
     expect(await metric('reads_total')).toEqual({ unreadable: 1 });

@@ -6,6 +6,8 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -131,16 +133,28 @@ test('a first start logs nothing', async () => {
 });
 
 test('a path that cannot be read or written is logged and counted, never fatal', async () => {
-  mkdirSync(join(folder, 'ip-history'));
+  const path = join(folder, 'ip-history');
+  writeFileSync(path, '');
+  truncateSync(path, 64 * 1024 * 1024 + 1);
   const run = await begin(3000);
   expect(await counted(run, 'reads')).toEqual({ unreadable: 1 });
   expect(lines).toContain('reason=unreadable');
+  rmSync(path);
+  mkdirSync(path);
   replace(run, 1000, pod('a', 500));
   await run.store.write();
   await run.store.close();
   expect(await counted(run, 'writes')).toEqual({ failed: 2 });
   expect(lines.match(/reason=write_failed/g)).toHaveLength(1);
   expect(existsSync(join(folder, 'ip-history.new'))).toBe(false);
+});
+
+test('a link is put aside and not followed', async () => {
+  symlinkSync('/etc/hostname', join(folder, 'ip-history'));
+  const run = await begin(3000);
+  expect(await counted(run, 'reads')).toEqual({ foreign: 1 });
+  expect(lines).toContain('ip-history is a symbolic link, not a file: egressd did not make it');
+  expect(existsSync(join(folder, 'ip-history.bad'))).toBe(true);
 });
 
 test('a state directory that is a file', async () => {

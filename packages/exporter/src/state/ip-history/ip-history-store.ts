@@ -1,4 +1,5 @@
 import { type Log, LogLimiter } from '@egressd/daemon/log';
+import { NotOwnFileError } from '@egressd/daemon/own-file';
 import { Bug } from '@egressd/flow/bug';
 import type { Registry } from 'prom-client';
 import type { IpHistoryImage } from '../../owners/ip-history-image.ts';
@@ -92,6 +93,7 @@ export class IpHistoryStore {
       const age = Math.round((this.#now() - savedMs) / 1000);
       log.info('IP history restored', { path, nodes: nodes.length, pods: pods.length, age_s: age });
     } catch (error) {
+      if (error instanceof NotOwnFileError) return await this.#putAside('foreign', error.message);
       this.#metrics.countRead('unreadable');
       const advice = 'see the permissions of -state-dir';
       const fields = { reason: 'unreadable', path, error: describe(error), advice };
@@ -99,10 +101,10 @@ export class IpHistoryStore {
     }
   }
 
-  async #putAside(reason: UnusableReason): Promise<void> {
+  async #putAside(reason: UnusableReason, error: string = UNUSABLE_TEXT[reason]): Promise<void> {
     this.#metrics.countRead(reason);
     const aside = await this.#file.putAside();
-    const fields = { reason, path: this.#file.path, error: UNUSABLE_TEXT[reason], aside };
+    const fields = { reason, path: this.#file.path, error, aside };
     this.#options.log.error('IP history is unusable and put aside, starting without it', fields);
   }
 

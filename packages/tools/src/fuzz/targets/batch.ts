@@ -8,6 +8,7 @@ import type { BatchSpan, FlowColumns } from '@egressd/flow/columns';
 import { emptyColumns } from '@egressd/flow/columns';
 import { type DeliverRequest, DeliverRequestSchema } from '@egressd/flow/gen/egressd/stream/v1/stream_pb';
 import { readNodeHealth } from '@egressd/flow/node-health';
+import { decodeRequest } from '@egressd/flow/request-decode';
 import { MESSAGE_BYTES } from '@egressd/flow/service';
 import { must, mustEqual, type Target } from '../target.ts';
 
@@ -21,7 +22,7 @@ export const BATCH: Target = {
   run(input) {
     let request: DeliverRequest;
     try {
-      request = fromBinary(DeliverRequestSchema, input);
+      request = decodeRequest(input);
     } catch {
       return; // The receiver ends the stream of one that sends this.
     }

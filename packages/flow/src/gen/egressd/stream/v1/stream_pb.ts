@@ -413,7 +413,7 @@ export type BatchPart = Message<"egressd.stream.v1.BatchPart"> & {
 
   /**
    * Dictionary of 16-byte addresses. Each is one byte that says how many leading bytes (0 to 15) it shares with the
-   * address before (the first: with ::), then its remaining bytes.
+   * address before (the first: with ::), then its remaining bytes. Each address is there once, and a row of the part has it.
    *
    * @generated from field: bytes addresses = 7;
    */
