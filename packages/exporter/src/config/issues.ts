@@ -18,7 +18,9 @@ export function check<S extends z.ZodType>(schema: S, value: unknown): Checked<z
   const result = schema.safeParse(value, { reportInput: true });
   if (result.success) return { ok: true, value: result.data };
   let json: JsonSchema | undefined;
+  let lookUps = 0;
   const keysOf = (path: readonly PropertyKey[]): readonly string[] => {
+    if (++lookUps > MAX_LOOK_UPS) return [];
     json ??= jsonSchemaOf(schema);
     return keysAt(json, path);
   };
@@ -27,6 +29,8 @@ export function check<S extends z.ZodType>(schema: S, value: unknown): Checked<z
 
 /** So many mistakes are in a message: where a program writes the file, one wrong line of it is thousands. */
 export const MAX_SHOWN = 20;
+/** Maps whose known keys are looked up: of more than are shown, since mistakes are sorted afterwards. */
+const MAX_LOOK_UPS = 10 * MAX_SHOWN;
 /** Most of a key or value in a line: the longest name that Kubernetes has (RFC 1123). */
 const MAX_QUOTED_LENGTH = 253;
 
