@@ -20,6 +20,8 @@ interface Entry {
   answers?: number;
   /** The original destination, where another one than who answers (DNAT). */
   service?: number;
+  /** The source's port behind the zone, where another one. */
+  portBehind?: number;
 }
 
 function block(...entries: readonly Entry[]): ConnectionBlock {
@@ -27,15 +29,15 @@ function block(...entries: readonly Entry[]): ConnectionBlock {
   const view = new DataView(words.buffer);
   for (const [
     i,
-    { zone, tuple, port = 40_000, start, id = 1, bytes, answers = ~tuple, service = answers },
+    { zone, tuple, port = 40_000, start, id = 1, bytes, answers = ~tuple, service = answers, portBehind = port },
   ] of entries.entries()) {
     const at = i * STRIDE;
     words[at + WORD.zoneProtocol] = zone | (6 << 16);
     words[at + WORD.originalSource + 3] = tuple;
     words[at + WORD.originalDestination + 3] = service;
-    words[at + WORD.originalPorts] = (port << 16) | 80;
+    words[at + WORD.originalPorts] = (port << 16) | (service === answers ? 8080 : 80);
     words[at + WORD.replySource + 3] = answers;
-    words[at + WORD.replyPorts] = (8080 << 16) | port;
+    words[at + WORD.replyPorts] = (8080 << 16) | portBehind;
     words[at + WORD.flags] = FLAG.counters | (start === undefined ? 0 : FLAG.start);
     const identity = start === undefined ? BigInt(id) : FIRST_READ_NS + BigInt(start) * 1000n;
     view.setBigUint64((at + WORD.identity) * 4, identity, true);
@@ -217,6 +219,28 @@ test('other connections count on their own: another port, another tuple', () => 
     .read([])
     .read([one(10, 500), one(20, 300, { port: 41_000 }), one(20, 100, { tuple: 2 })]);
   expect(reading.sums.total).toBe(900);
+});
+
+test('two connections to one backend by two Services, with one source port: the first zone gives one of them another', () => {
+  const byService = [one(10, 500, { service: 7 }), one(20, 500)];
+  const byNodePort = [
+    one(10, 300, { service: 8, portBehind: 50_000, start: 3_000_000 }),
+    one(20, 300, { port: 50_000, start: 3_000_020 }),
+  ];
+  const orders = [
+    [0, 1, 2, 3],
+    [2, 1, 0, 3],
+    [3, 2, 1, 0],
+    [1, 2, 3, 0],
+  ];
+  const sums = orders.map((order) => {
+    const all = [...byService, ...byNodePort];
+    return new Reading()
+      .read([])
+      .read(order.map((i) => all[i]!))
+      .destroy(...all).sums.total;
+  });
+  expect(sums).toEqual([800, 800, 800, 800]);
 });
 
 test('zones of one direction each hold half a connection: both count', () => {

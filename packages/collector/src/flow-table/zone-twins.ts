@@ -48,7 +48,7 @@ export interface FlowRecords {
   readonly count: number;
   /** By record: the read that saw it last. */
   readonly seen: Uint32Array;
-  /** By record: hash of the reply source with its port; 0: not known yet. */
+  /** By record: `replyHashOf`; 0: not known yet. */
   readonly replyHash: Uint32Array;
 }
 
@@ -57,10 +57,17 @@ export type HandOver = (pair: number, moved: readonly number[]) => void;
 
 /**
  * Counts the same packets once where they pass several conntrack zones, as with Open vSwitch (OVN-Kubernetes, Antrea): each zone
- * has an entry of its own, with equal counters, another id, and a start some microseconds later; only one carries the DNAT or SNAT.
+ * has an entry of its own, with equal counters, another id, and a start some microseconds later; only one carries the DNAT or SNAT. As a
+ * packet leaves one zone it comes to the next: the same source, and
  *
- *   key    protocol | original source and port | reply source and port (a hash of both)      the same for all of them, in any zone
- *   heads  key -> record, next[record] -> record ...                                         those with the same key, in any life
+ *   comes    protocol | original source | original destination, its port and the source's (a hash)
+ *   leaves   protocol | original source | reply source, its port and the port that it replies to (a hash)
+ *
+ * are one key where they are equal, as in each zone without translation. A source's port may be another behind a zone: where two connections
+ * to one Service's backend, by two ways, have the same one.
+ *
+ *   heads  key -> link, next[link] -> link ...      those with the same key, in any life
+ *   link   2 * record: by how it leaves             2 * record + 1: by how it comes, where that is another key
  *   twins  record -> members, zones, counted
  *
  * All members count towards one number, the largest of them (a packet may be dropped between two zones). A member's total is its
@@ -205,29 +212,42 @@ export class ZoneTwins {
     for (let index = 0; index < count; index++) if (replyHash[index] !== 0) this.#link(index);
   }
 
-  /** Puts a record before those with the same key. */
   #link(index: number): void {
-    if (index >= this.#next.length) this.#next = longer(this.#next, index + 1);
-    const key = this.#keyOf(index);
+    const { leaves, comes } = this.#hashesOf(index);
+    this.#chain(2 * index, this.#keyOf(index, leaves));
+    if (comes !== leaves) this.#chain(2 * index + 1, this.#keyOf(index, comes));
+  }
+
+  /** Puts a link before those with the same key. */
+  #chain(link: number, key: Uint32Array): void {
+    if (link >= this.#next.length) this.#next = longer(this.#next, link + 1);
     const known = this.#heads.find(key, 0);
     const head = known >= 0 ? known : this.#heads.add(key, 0);
     const at = head * this.#heads.stride + KEY_WORDS;
-    this.#next[index] = this.#heads.records[at]! - 1;
-    this.#heads.records[at] = index + 1;
+    this.#next[link] = this.#heads.records[at]! - 1;
+    this.#heads.records[at] = link + 1;
+  }
+
+  /** Records that leave as this one comes, come as it leaves, or leave as it does; some of them twice. */
+  *#linked(index: number): Generator<number> {
+    const { leaves, comes } = this.#hashesOf(index);
+    for (let link = this.#first(this.#keyOf(index, leaves)); link >= 0; link = this.#next[link]!) yield link >> 1;
+    if (comes === leaves) return;
+    for (let link = this.#first(this.#keyOf(index, comes)); link >= 0; link = this.#next[link]!)
+      if ((link & 1) === 0) yield link >> 1;
+  }
+
+  #first(key: Uint32Array): number {
+    const head = this.#heads.find(key, 0);
+    return head < 0 ? -1 : this.#heads.records[head * this.#heads.stride + KEY_WORDS]! - 1;
   }
 
   /** The record of another zone that is likeliest the same connection's. */
   #nearest(index: number): Nearest | undefined {
     const { records } = this.#table();
-    const head = this.#heads.find(this.#keyOf(index), 0);
-    if (head < 0) return undefined;
     const zone = zoneOf(records, index);
     let best: Nearest | undefined;
-    for (
-      let other = this.#heads.records[head * this.#heads.stride + KEY_WORDS]! - 1;
-      other >= 0;
-      other = this.#next[other]!
-    ) {
+    for (const other of this.#linked(index)) {
       if (other === index || zoneOf(records, other) === zone) continue;
       const apart = millisecondsApart(records, index, other);
       const isTwin = apart <= SAME_PACKET_MS && !this.#twins[other]?.zones.includes(zone);
@@ -297,25 +317,42 @@ export class ZoneTwins {
   }
 
   /** The key, in words that are used again by the next call. */
-  #keyOf(index: number): Uint32Array {
-    const { records, replyHash } = this.#table();
+  #keyOf(index: number, hash: number): Uint32Array {
+    const { records } = this.#table();
     const [base, key] = [index * RECORD_WORDS, this.#key];
     key[0] = records[base + WORD.zoneProtocol]! >>> 16;
     for (let i = 0; i < 4; i++) key[1 + i] = records[base + WORD.originalSource + i]!;
-    key[5] = records[base + WORD.originalPorts]! >>> 16;
-    key[6] = replyHash[index]!;
+    key[5] = hash;
     return key;
+  }
+
+  #hashesOf(index: number): { readonly leaves: number; readonly comes: number } {
+    const { records, replyHash } = this.#table();
+    const base = index * RECORD_WORDS;
+    const ports = records[base + WORD.originalPorts]!;
+    const end = { at: base + WORD.originalDestination, port: ports & 0xffff, ownPort: ports >>> 16 };
+    return { leaves: replyHash[index]!, comes: hashOf(records, end, this.#seed) };
   }
 }
 
-/** Protocol, original source, its port, reply hash. */
-const KEY_WORDS = 7;
+/** Protocol, original source, hash of the ends. */
+const KEY_WORDS = 6;
 
-/** Hash of who really answered, and from which port (MurmurHash3's mixing): never 0. */
+/** Hash of who really answered, from which port and to which: never 0. */
 export function replyHashOf(words: Uint32Array, at: number, seed: number): number {
+  const ports = words[at + WORD.replyPorts]!;
+  return hashOf(words, { at: at + WORD.replySource, port: ports >>> 16, ownPort: ports & 0xffff }, seed);
+}
+
+/** Hash of an end's address, at `words[end.at...]`, its port and the other's (MurmurHash3's mixing): never 0. */
+function hashOf(
+  words: Uint32Array,
+  { at, port, ownPort }: { readonly at: number; readonly port: number; readonly ownPort: number },
+  seed: number,
+): number {
   let hash = seed | 0;
   for (let i = 0; i <= 4; i++) {
-    const word = i < 4 ? words[at + WORD.replySource + i]! : words[at + WORD.replyPorts]! >>> 16;
+    const word = i < 4 ? words[at + i]! : (port << 16) | ownPort;
     hash = Math.imul(hash ^ Math.imul(word, 0xcc9e2d51), 0x1b873593);
     hash ^= hash >>> 15;
   }

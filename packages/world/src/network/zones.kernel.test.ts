@@ -96,6 +96,25 @@ describe('two zones', () => {
     expect(new Set(seen.map(({ counters }) => counters)).size).toBe(1);
   });
 
+  test('a source port that is taken behind the first zone is another one in the second', async () => {
+    // To the pod itself, and by the Service, whose backends come in turn.
+    await world.run(NODE_A.name, 'conntrack', ['-F']);
+    const open = async (to: string, port: number, fromPort: number) =>
+      void (await world.agent(CART_1.name).order({ ...ORDER, to, port, fromPort }));
+    for (const fromPort of [41_001, 41_002]) {
+      await open(v4(WEB_1), TCP_PORT, fromPort);
+      await open(WEB.address.v4, WEB.port, fromPort);
+    }
+    const lines = (await world.run(NODE_A.name, 'conntrack', ['-L', '-p', 'tcp', '-s', v4(CART_1)])).split('\n');
+    const entries = lines.flatMap((line) => {
+      const [, , to, port, , , , , , , behind, , , zone] = ENTRY.exec(line) ?? [];
+      return to === undefined ? [] : [{ to, port, behind, zone }];
+    });
+    const first = entries.find(({ to, port, behind }) => to === WEB.address.v4 && port !== behind);
+    expect(first).toMatchObject({ zone: '20' });
+    expect(entries).toContainEqual({ to: v4(WEB_1), port: first?.behind, behind: first?.behind, zone: '10' });
+  });
+
   test("what comes by a node's port is translated where it comes in, and passes the pod's zone as it is", async () => {
     // The backends in turn, and the other one is on the other node.
     for (let turn = 0; turn < WEB.backends.length; turn++) {
