@@ -8,6 +8,8 @@ if (row === undefined) throw new Error(`no row ${name}`);
 
 const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort());
+// An attack that is through with all it has waits for the signal.
+setInterval(() => {}, 1_000);
 process.stdout.write('begins\n');
 const done = await row.attack(JSON.parse(target) as Target, stop.signal);
 process.stdout.write(`${JSON.stringify(done)}\n`, () => process.exit(0));

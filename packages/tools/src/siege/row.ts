@@ -18,8 +18,8 @@ export type Done = Readonly<Record<string, number>>;
 /** What comes after an attack. */
 export interface Aftermath {
   readonly world: World;
-  /** Ends the exporter at once (SIGKILL) and starts it again. @returns how long it took, ms @throws Error where it took longer than it may */
-  restartExporter(limitMs?: number): Promise<number>;
+  /** Ends the exporter at once (SIGKILL) and starts it again. @returns what is wrong: it took too long; undefined: nothing */
+  restartExporter(): Promise<string | undefined>;
   /** Waits until so many collectors have a stream. @returns false: they have not after a while */
   streams(count: number): Promise<boolean>;
 }

@@ -13,7 +13,7 @@ export const IDLE_KEEPALIVES: Row = {
   name: 'idle-keepalives',
   does: 'A pod holds all connections that it can to every HTTP port, with a request now and then on each.',
   quick: true,
-  seconds: { quick: 8, full: 60 },
+  seconds: { quick: 5, full: 60 },
   async attack(target, stop) {
     const attacks = httpPorts(target).map(({ host, port }) =>
       keepOpen(

@@ -21,7 +21,7 @@ export const SILENT_HANDSHAKES: Row = {
   does: 'A pod opens connections to the stream port, begins a TLS handshake on each, and says no more.',
   quick: true,
   world: 'overlay',
-  seconds: { quick: 8, full: 60 },
+  seconds: { quick: 5, full: 60 },
   async attack({ exporter, quick }, stop) {
     const hello = await clientHello();
     const open = () => {

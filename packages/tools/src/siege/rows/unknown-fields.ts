@@ -17,5 +17,5 @@ export const UNKNOWN_FIELDS: Row = {
     const limits = { count: Number.POSITIVE_INFINITY, parallel: 8, until: 'ended' } as const;
     return { messages: await streamAfterStream(open, limits, stop) };
   },
-  isProof: ({ messages = 0 }) => messages > 8,
+  isProof: ({ messages = 0 }) => messages > 16,
 };

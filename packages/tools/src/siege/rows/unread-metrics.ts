@@ -15,7 +15,7 @@ export const UNREAD_METRICS: Row = {
   name: 'unread-metrics',
   does: 'A pod asks every HTTP port for /metrics, many times at once on many connections, and does not read what comes.',
   quick: true,
-  seconds: { quick: 8, full: 60 },
+  seconds: { quick: 5, full: 60 },
   async attack(target, stop) {
     const attacks = httpPorts(target).flatMap(({ host, port }) =>
       KINDS.map(({ requests, keepMs }) =>
