@@ -75,10 +75,11 @@ export function imageOfIpHistory(spans: IpHistory, present: Present, max = MAX_H
   const nodes = new Map<NodeOwner, Record<Evidence, AddressSpan[]>>();
   for (const node of present.nodes) nodes.set(node, { declared: [], kernel: [] });
   const pods = new Map<string, PodHistory & { readonly times: AddressSpan[] }>();
+  const seen = new Map<AddressSpan[], Set<string>>();
   for (const [key, { ipOwner, evidence, fromMs, toMs }] of kept.times) {
     const time = { key, fromMs, toMs };
-    if (ipOwner.kind === 'node') addOnce(nodeTimes(nodes, ipOwner)[evidence], time);
-    else addOnce(podEntry(pods, ipOwner, present.living(ipOwner)).times, time);
+    if (ipOwner.kind === 'node') addOnce(nodeTimes(nodes, ipOwner)[evidence], time, seen);
+    else addOnce(podEntry(pods, ipOwner, present.living(ipOwner)).times, time, seen);
   }
   return {
     savedMs: present.savedMs,
@@ -115,9 +116,14 @@ function podEntry(
   return entry;
 }
 
-function addOnce(times: AddressSpan[], time: AddressSpan): void {
-  const { key, fromMs, toMs } = time;
-  if (!times.some((it) => it.key === key && it.fromMs === fromMs && it.toMs === toMs)) times.push(time);
+/** @param seen by list: what is in it, since an owner may have thousands */
+function addOnce(times: AddressSpan[], time: AddressSpan, seen: Map<AddressSpan[], Set<string>>): void {
+  const known = seen.get(times) ?? new Set();
+  seen.set(times, known);
+  const name = `${time.key} ${time.fromMs} ${time.toMs}`;
+  if (known.has(name)) return;
+  known.add(name);
+  times.push(time);
 }
 
 function newest(all: [string, OwnershipSpan][], max: number): { times: [string, OwnershipSpan][]; leftOut: number } {

@@ -48,6 +48,8 @@ export interface OwnershipSpan {
  * Kubernetes writes both in whole seconds, and an end of them counts up to the next second.
  */
 export const ROUNDING_MS = 2000;
+/** Spans of an address: with one more, the oldest that has ended is dropped. Pods that follow each other within seconds have fewer in an hour. */
+export const MAX_SPANS = 256;
 
 const NO_OWNER: Ownership = { known: 'none' };
 
@@ -79,7 +81,7 @@ export class IpHistory {
     const list = this.#byAddress.get(key);
     const span = { ipOwner, evidence, fromMs, toMs: Number.POSITIVE_INFINITY, byNodeMs };
     if (list === undefined) this.#byAddress.set(key, [span]);
-    else if (indexOfLasting(list, ipOwner, evidence) === -1) list.push(span);
+    else if (indexOfLasting(list, ipOwner, evidence) === -1) append(list, span);
   }
 
   /** The ipOwner has the address no more. */
@@ -100,7 +102,7 @@ export class IpHistory {
   restore(key: string, span: OwnershipSpan): void {
     const list = this.#byAddress.get(key);
     if (list === undefined) this.#byAddress.set(key, [{ ...span }]);
-    else list.push({ ...span });
+    else append(list, { ...span });
   }
 
   /** A node's clock is known now, and so is when pods on it began. */
@@ -192,6 +194,14 @@ function believedBy(list: readonly OwnershipSpan[], node: string | undefined): r
   const counts = ({ evidence, believed, ipOwner }: OwnershipSpan) =>
     evidence === 'declared' || believed === true || (ipOwner.kind === 'node' && ipOwner.name === node);
   return list.every(counts) ? list : list.filter(counts);
+}
+
+/** Keeps an address's past short: every look-up goes through it. Those that last stay, whatever their number. */
+function append(list: OwnershipSpan[], span: OwnershipSpan): void {
+  list.push(span);
+  if (list.length <= MAX_SPANS) return;
+  const ended = list.findIndex(({ toMs }) => toMs !== Number.POSITIVE_INFINITY);
+  if (ended !== -1) list.splice(ended, 1);
 }
 
 /** A plain loop: hundreds of nodes may have the same address, and each begins and ends. */

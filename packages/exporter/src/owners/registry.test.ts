@@ -1,10 +1,16 @@
 import { addressKey, parseAddress } from '@egressd/flow/address';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { ROUNDING_MS } from './ip-history.ts';
+import { MAX_SPANS, ROUNDING_MS } from './ip-history.ts';
 import type { OwnersState, PodRecord } from './owner-source.ts';
 import type { NodeRecord } from './owners.ts';
-import { EVICT_AFTER_MS, MAX_KERNEL_ADDRESS_NODES, OwnerRegistry } from './registry.ts';
+import {
+  EVICT_AFTER_MS,
+  MAX_CHANGED_ADDRESSES,
+  MAX_KERNEL_ADDRESS_NODES,
+  MAX_UNDECLARED_ADDRESSES,
+  OwnerRegistry,
+} from './registry.ts';
 
 const address = (text: string): Uint8Array => parseAddress(text)!;
 
@@ -204,6 +210,18 @@ describe('over time', () => {
     expect(found).toMatchObject({ known: 'owner', owner: { pod: 'a', zone: 'better' } });
   });
 
+  test('an address with very many owners, one after the other, is looked up as fast as any', () => {
+    const owners = filled(state([node('n1')]));
+    const source = owners.source('file');
+    for (let i = 0; i < 20 * MAX_SPANS; i++) {
+      source.upsertPod(pod(`p${i}`, 'n1', ['10.1.0.1']), 10_000 + 10 * i);
+      source.endPod(`p${i}`, 10_005 + 10 * i);
+    }
+    const history = owners.history(200_000);
+    expect(history.pods.flatMap(({ times }) => times)).toHaveLength(MAX_SPANS);
+    expect(who(owners, '10.1.0.1', 10_000 + 10 * (20 * MAX_SPANS - 1))).toBe(`p${20 * MAX_SPANS - 1}`);
+  });
+
   test('the past is evicted, with nodes that are not needed any more', () => {
     const owners = start();
     owners.source('file').endPod('a', 2000);
@@ -309,6 +327,28 @@ describe("addresses from the node's own kernel", () => {
     owners.source('file').upsertNode(node('n3'), 4000);
     const seen = [1999, 2000, 3000, 4000].map((at) => who(owners, '172.16.0.3', at));
     expect(seen).toEqual(['none', 'n3', 'none', 'n3']);
+  });
+
+  test('are few as long as the node is not declared', () => {
+    const owners = filled(state([node('n1', ['192.168.0.1'])]));
+    const many = Array.from({ length: 100 }, (_, i) => address(`172.16.9.${i}`));
+    owners.addNodeAddresses('n2', many, 2000);
+    owners.source('file').upsertNode(node('n2', ['192.168.0.2']), 3000);
+    const taken = (n: number) => owners.ownerBetween(many[n]!, 0, 4000, 4001, 'n2').known;
+    expect([taken(MAX_UNDECLARED_ADDRESSES - 1), taken(MAX_UNDECLARED_ADDRESSES)]).toEqual(['owner', 'none']);
+  });
+
+  test('that come and go without end leave a bounded past', () => {
+    const owners = filled(state([node('n1', ['192.168.0.1'])]));
+    const before = owners.counts.addresses;
+    const report = (round: number) =>
+      owners.addNodeAddresses('n1', [address(`172.16.${round >> 8}.${round & 255}`)], 2000);
+    for (let round = 0; round < 5000; round++) report(round);
+    const after = owners.counts.addresses - before;
+    expect(after).toBeLessThan(MAX_CHANGED_ADDRESSES);
+    owners.evict(3000);
+    report(9000);
+    expect(owners.counts.addresses - before).toBe(after + 1);
   });
 
   test('of too many nodes: the oldest are evicted', () => {

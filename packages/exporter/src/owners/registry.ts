@@ -14,6 +14,14 @@ export const EVICT_AFTER_MS = 60 * 60_000;
 /** Nodes of which addresses from their own kernels are kept. One more, and the oldest is evicted. */
 export const MAX_KERNEL_ADDRESS_NODES = 20_000;
 
+/** Addresses that are kept of a node that is not declared (yet): it has a few, and a name can be made up. */
+export const MAX_UNDECLARED_ADDRESSES = 16;
+/**
+ * Addresses of a node that may come and go between two calls of `evict`: each leaves a span for an hour. What it reports beyond is ignored
+ * until then.
+ */
+export const MAX_CHANGED_ADDRESSES = 1024;
+
 /** How many there are, for metrics. */
 interface OwnerCounts {
   readonly nodes: number;
@@ -25,6 +33,8 @@ interface OwnerCounts {
 /** Who has which address, and had it, from any number of sources. */
 export class OwnerRegistry implements Owners {
   readonly #tables: OwnerTables;
+  /** By node: addresses that its kernel has reported to have come or gone since the last `evict`. */
+  readonly #changed = new Map<string, number>();
 
   /** @param sources names of all sources: synced once each has delivered its state. */
   constructor(sources: readonly string[]) {
@@ -68,11 +78,16 @@ export class OwnerRegistry implements Owners {
   /** Takes all addresses of a node, from its own kernel: those that it had before and not now have ended. */
   addNodeAddresses(node: string, addresses: readonly Uint8Array[], atMs: number): void {
     const { kernelAddresses } = this.#tables;
+    const changed = this.#changed.get(node) ?? 0;
+    if (changed > MAX_CHANGED_ADDRESSES) return;
     const fromMs = kernelAddresses.has(node) ? atMs : ALWAYS;
+    const most = this.node(node) === undefined ? MAX_UNDECLARED_ADDRESSES : addresses.length;
+    const taken = addresses.filter((bytes) => isHostAddress(bytes)).slice(0, most);
     const changes = kernelAddresses.set(
       node,
-      addresses.filter((bytes) => isHostAddress(bytes)).map((bytes) => addressKey(bytes)),
+      taken.map((bytes) => addressKey(bytes)),
     );
+    this.#changed.set(node, changed + changes[0]!.begun.length + changes[0]!.ended.length);
     for (const change of changes) this.#kernelChanged(change, fromMs, atMs);
     this.#tables.weighClaims(node);
     const { oldest } = kernelAddresses;
@@ -90,6 +105,7 @@ export class OwnerRegistry implements Owners {
 
   /** Evicts spans that ended before `nowMs - EVICT_AFTER_MS`. To be called now and then. */
   evict(nowMs: number): void {
+    this.#changed.clear();
     this.#tables.weighClaimsAgain();
     const { sources, nodes, ipHistory } = this.#tables;
     const used = new Set<NodeOwner>();

@@ -63,6 +63,8 @@ export interface ReceiverOptions {
   readonly notReady: () => string | undefined;
   /** Why a collector is not authorized for its node; undefined: it is. */
   readonly admit: (collector: Collector, nodeAddresses: readonly Uint8Array[]) => string | undefined;
+  /** Whether a node's name is known from the inventory or Kubernetes; not set: all are. */
+  readonly isListed?: (node: string) => boolean;
   /** Gets each batch once. When it returns, the batch is applied. It must not throw. */
   readonly onBatch: (batch: ReceivedBatch) => void;
   /** Gets each collector's NodeHealth: after its Hello, and when it has changed. It must not throw. */
@@ -123,6 +125,7 @@ export class Receiver {
       onBatch: options.onBatch,
       onHealth: options.onHealth,
       opened: (node, session) => this.#opened(node, session),
+      evictableFor: (node) => this.#evictableFor(node, options.isListed),
       closed: (session) => this.#closed(session),
       reserve: (bytes) => this.#reserve(bytes),
     };
@@ -207,6 +210,12 @@ export class Receiver {
   #opened(node: string, session: Session): void {
     this.#connections.accepted(session.peer);
     this.#streams.add(node, session);
+  }
+
+  /** A node that is listed takes the place of those that are not and do not stream: names can be made up. */
+  #evictableFor(node: string, isListed: ReceiverOptions['isListed']): ((node: string) => boolean) | undefined {
+    if (isListed?.(node) !== true) return undefined;
+    return (other) => !isListed(other) && !this.#streams.has(other);
   }
 
   #closed(session: Session): void {

@@ -63,6 +63,8 @@ export interface SessionHost {
   admit(collector: Collector, nodeAddresses: readonly Uint8Array[]): string | undefined;
   /** The session is its node's stream from now on; an older one is ended. */
   opened(node: string, session: Session): void;
+  /** Which nodes' offsets may be evicted where there is no room for this one: undefined: none. */
+  evictableFor(node: string): ((node: string) => boolean) | undefined;
   /** The session has ended. */
   closed(session: Session): void;
   /** Room for so many bytes more (or fewer) of batches whose last part has not come; false: there is none. */
@@ -172,7 +174,7 @@ export class Session {
     // First the older stream of the node ends, then its epoch may change: it must not get this one's Ack.
     this.#collector = collector;
     this.#host.opened(collector.node, this);
-    const position = offsets.open(collector.node, collector.epoch, now());
+    const position = offsets.open(collector.node, collector.epoch, now(), this.#host.evictableFor(collector.node));
     if (position === undefined)
       return { reason: 'limit', text: 'the exporter holds the offsets of as many nodes as it can' };
     clearTimeout(this.#helloTimer);

@@ -121,6 +121,7 @@ export async function startExporter({ flags, config, environment, log, lifecycle
     offsets,
     streams,
     notReady: () => exporter.notReady(),
+    isListed: (node) => owners.node(node) !== undefined,
     admit: (collector, nodeAddresses) => exporter.admit(collector, nodeAddresses),
     onBatch: (batch) => exporter.apply(batch),
     onHealth: (collector, { nodeAddresses, ...health }) => {

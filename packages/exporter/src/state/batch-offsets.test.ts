@@ -124,3 +124,23 @@ describe('offsets of batches', () => {
     expect(offsets.evictIdle(3 * NODE_IDLE_MS + 1, () => false)).toBe(1);
   });
 });
+
+describe('names that were made up', () => {
+  const made = (offsets: BatchOffsets) => {
+    for (let i = 0; i < 100; i++) offsets.open(`made-up-${i}`, FIRST, 0);
+    return offsets;
+  };
+
+  test('make room for a node that may evict them, and only for it', () => {
+    const offsets = made(new BatchOffsets(100));
+    const strangers = (node: string) => node.startsWith('made-up') && node !== 'made-up-7';
+    expect(offsets.open('made-up-100', FIRST, 1)).toBeUndefined();
+    expect(offsets.open('real', FIRST, 1, strangers)).toEqual({ applied: 0, committed: 0 });
+    expect(offsets.size).toBe(2);
+    offsets.apply('made-up-7', 1, 2);
+    expect(offsets.of('made-up-7').applied).toBe(1);
+  });
+
+  test('of whom none may go: no room', () =>
+    expect(made(new BatchOffsets(100)).open('real', FIRST, 1, () => false)).toBeUndefined());
+});

@@ -69,12 +69,13 @@ export class BatchOffsets {
 
   /**
    * A stream of the node starts or resumes an epoch, which becomes the current one.
+   * @param mayGo nodes that are evicted where there is no room for this one; not given: none
    * @returns its offsets; undefined where there is no room for another node
    */
-  open(node: string, epoch: string, nowMs: number): Offsets | undefined {
+  open(node: string, epoch: string, nowMs: number, mayGo?: (node: string) => boolean): Offsets | undefined {
     let entry = this.#nodes.get(node);
     if (entry === undefined) {
-      if (this.#nodes.size >= this.#maxNodes) return undefined;
+      if (this.#nodes.size >= this.#maxNodes && !this.#makeRoom(mayGo)) return undefined;
       entry = { epochs: [], seenMs: nowMs };
       this.#nodes.set(node, entry);
     }
@@ -175,6 +176,13 @@ export class BatchOffsets {
     for (const [node, { seenMs }] of this.#nodes)
       if (nowMs - seenMs > NODE_IDLE_MS && !connected(node)) this.#nodes.delete(node);
     return before - this.#nodes.size;
+  }
+
+  /** Evicts the nodes that may go. @returns whether there were any */
+  #makeRoom(mayGo: ((node: string) => boolean) | undefined): boolean {
+    const before = this.#nodes.size;
+    if (mayGo !== undefined) for (const node of this.#nodes.keys()) if (mayGo(node)) this.#nodes.delete(node);
+    return this.#nodes.size < before;
   }
 
   #current(node: string): EpochEntry {
