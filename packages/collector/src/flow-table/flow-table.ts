@@ -217,7 +217,7 @@ export class FlowTable {
       }
       const base = index * RECORD_WORDS;
       seen[index] = read;
-      if (replyHash[index] === 0) this.#learnReply(index, words, at, true);
+      if (replyHash[index] === 0) this.#learnRestoredReply(index, words, at);
       if (!isSameCount(records, base + COUNTERS, words, at + WORD.originalPackets)) {
         this.#changed[index] = 1;
         this.#advance(index, words, at, pairs);
@@ -251,7 +251,7 @@ export class FlowTable {
     } else if (this.#table.records[index * RECORD_WORDS + PAIR]! >= ENDED) {
       if (hasStart) return;
       this.#revive(index);
-    }
+    } else if (this.#replyHash[index] === 0) this.#learnRestoredReply(index, words, at);
     const base = index * RECORD_WORDS;
     const { records } = this.#table;
     if (!isSameCount(records, base + COUNTERS, words, at + WORD.originalPackets))
@@ -380,6 +380,13 @@ export class FlowTable {
     this.#noteZone(words, at);
     this.#replyHash[index] = replyHashOf(words, at, this.#seed);
     this.#twins?.join(index, this.#read, handedOver);
+  }
+
+  /** Of a connection that was restored. */
+  #learnRestoredReply(index: number, words: Uint32Array, at: number): void {
+    this.#noteZone(words, at);
+    this.#replyHash[index] = replyHashOf(words, at, this.#seed);
+    this.#twins?.joinRestored(index, this.#read);
   }
 
   /** One zone, as on most nodes, needs no more than this. */

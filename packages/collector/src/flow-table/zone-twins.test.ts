@@ -84,6 +84,12 @@ class Reading {
     return this;
   }
 
+  /** Nothing will be read any more. */
+  stop(): this {
+    this.table.settleZones(false, this.sums, true);
+    return this;
+  }
+
   destroy(...entries: readonly Entry[]): this {
     this.table.applyDestroyed(block(...entries), this.sums);
     return this;
@@ -318,6 +324,35 @@ test('after a restart twins go on as one', () => {
   const after = new Reading();
   after.table.restore(before.table.image(true));
   expect(after.read([one(10, 600), one(20, 600)]).read([one(10, 650), one(20, 650)]).sums.total).toBe(150);
+});
+
+describe('after a restart, where a dump had come to one twin before the other', () => {
+  const restarted = () => {
+    const before = new Reading().read([]).read([one(10, 500), one(20, 480), one(0, 100, { tuple: 2 })]);
+    const after = new Reading();
+    after.table.restore(before.table.image(true));
+    return after;
+  };
+
+  test.each<[string, (after: Reading) => Reading, number]>([
+    ['both are read', (after) => after.read([one(10, 600), one(20, 600)]), 100],
+    ['in another order', (after) => after.read([one(20, 600), one(10, 600)]), 100],
+    ['nothing moved', (after) => after.read([one(20, 500), one(10, 500)]), 0],
+    ['they end before a read', (after) => after.destroy(one(20, 600), one(10, 600)).read([]), 100],
+    [
+      'one is read, then the other ends',
+      (after) =>
+        after
+          .read([one(20, 600)], false)
+          .destroy(one(10, 600))
+          .read([]),
+      100,
+    ],
+    ['it goes on', (after) => after.read([one(20, 600), one(10, 600)]).read([one(20, 700), one(10, 700)]), 200],
+    ['without a twin', (after) => after.read([one(0, 150, { tuple: 2 })]).read([one(0, 170, { tuple: 2 })]), 70],
+    ['a read that is not whole', (after) => after.read([one(20, 600)], false).read([one(20, 600), one(10, 610)]), 110],
+    ['nothing is read any more', (after) => after.read([one(20, 600)], false).stop(), 120],
+  ])('%s', (_, go, expected) => expect(go(restarted()).sums.total).toBe(expected));
 });
 
 test('what is set aside is shown, as long as it is there', () => {

@@ -23,6 +23,7 @@ interface Twins {
   /** The read in which they became twins: what grew in it or before is not known. */
   readonly since: number;
   suspect: Suspect | undefined;
+  restored: Restored | undefined;
 }
 
 /** What nobody can tell yet: whether these are another connection, or one half of `previous` that the kernel made anew. */
@@ -31,6 +32,15 @@ interface Suspect {
   readonly previousCounted: readonly number[];
   readonly withheld: number[];
   /** The pair that what is withheld belongs to; 0: nothing is. */
+  pair: number;
+  readonly read: number;
+}
+
+/** What a process before has handed over of them. Which of its records are twins is known once each is delivered again. */
+interface Restored {
+  /** The largest of what it kept of any member, by counter. */
+  readonly handedOver: number[];
+  /** The pair that the rest belongs to; 0: there is none yet. */
   pair: number;
   readonly read: number;
 }
@@ -77,6 +87,9 @@ export type HandOver = (pair: number, moved: readonly number[]) => void;
  * half anew (a time-out or a flush of that zone alone). The other half tells: if it is still there in a whole read that began after,
  * it counts the same packets, since a new life would have taken its place. Until then what the entry counted is withheld. Where both
  * halves end before such a read, what passed between two reads counts twice.
+ *
+ * After a restart, what the process before kept of two twins is not the same, since a dump comes to one after the other. What they moved
+ * since is withheld until a whole read has delivered all that is left.
  */
 export class ZoneTwins {
   readonly #table: () => FlowRecords;
@@ -86,6 +99,7 @@ export class ZoneTwins {
   #twins: (Twins | undefined)[] = [];
   #offsets = new Map<number, readonly number[]>();
   #suspects = new Set<Twins>();
+  #restored = new Set<Twins>();
   readonly #key = new Uint32Array(KEY_WORDS);
 
   /** Begins with all connections of the table. @param seed of the hash, random */
@@ -115,6 +129,19 @@ export class ZoneTwins {
     const nearest = this.#nearest(index);
     this.#link(index);
     this.#join(index, nearest, read, handedOver);
+  }
+
+  /** A record that a process before has kept is delivered for the first time: its counters are that one's. */
+  joinRestored(index: number, read: number): void {
+    const nearest = this.#nearest(index);
+    this.#link(index);
+    if (nearest === undefined) this.#withhold(this.#twinsOf(index, read), read);
+    else this.#join(index, nearest, read, true);
+  }
+
+  #withhold(twins: Twins, read: number): void {
+    twins.restored = { handedOver: [...twins.counted], pair: 0, read };
+    this.#restored.add(twins);
   }
 
   #join(index: number, nearest: Nearest | undefined, read: number, handedOver: boolean): void {
@@ -163,6 +190,10 @@ export class ZoneTwins {
     if (twins.growth[0]?.read !== read)
       twins.growth = [{ read, before: [...twins.counted] }, ...twins.growth.slice(0, 1)];
     for (let i = 0; i < 4; i++) twins.counted[i]! += moved[i]!;
+    if (twins.restored !== undefined) {
+      twins.restored.pair = pair;
+      return undefined;
+    }
     if (twins.suspect === undefined) return moved;
     for (let i = 0; i < 4; i++) twins.suspect.withheld[i]! += moved[i]!;
     twins.suspect.pair = pair;
@@ -171,11 +202,24 @@ export class ZoneTwins {
 
   /** A read has ended. @param last nothing will be read any more: what is withheld is handed over */
   endRead(read: number, complete: boolean, handOver: HandOver, last = false): void {
+    for (const twins of this.#restored)
+      if (complete || last || read > twins.restored!.read + MAX_UNDECIDED_READS) this.#goOn(twins, handOver);
     for (const twins of this.#suspects) {
       const suspect = twins.suspect!;
       const decided = (complete && read > suspect.read) || read > suspect.read + MAX_UNDECIDED_READS;
       if (decided || last) this.#decide(twins, suspect, !last && this.#isAlive(suspect.previous, read), handOver);
     }
+  }
+
+  /** Restored twins are together: what they moved beyond what had been handed over goes on. One without a twin needs no more of this. */
+  #goOn(twins: Twins, handOver: HandOver): void {
+    const { handedOver, pair } = twins.restored!;
+    this.#restored.delete(twins);
+    twins.restored = undefined;
+    const moved = subtract(twins.counted, handedOver);
+    if (pair !== 0 && moved.some((value) => value !== 0)) handOver(pair, moved);
+    const [only, another] = twins.members;
+    if (only !== undefined && another === undefined && !this.#offsets.has(only)) this.#twins[only] = undefined;
   }
 
   /** The record is part of what is not decided yet: a later process must not take its counters for handed over. */
@@ -186,10 +230,12 @@ export class ZoneTwins {
   /** Pairs of what is withheld. */
   usePairs(use: (pair: number) => void): void {
     for (const { suspect } of this.#suspects) if (suspect!.pair !== 0) use(suspect!.pair);
+    for (const { restored } of this.#restored) if (restored!.pair !== 0) use(restored!.pair);
   }
 
   renumberPairs(renumbered: Uint32Array): void {
     for (const { suspect } of this.#suspects) suspect!.pair = renumbered[suspect!.pair] ?? suspect!.pair;
+    for (const { restored } of this.#restored) restored!.pair = renumbered[restored!.pair] ?? restored!.pair;
   }
 
   /** Records have moved. @param renumbered by old index: 1 + the new one, or 0 where the record was evicted */
@@ -262,7 +308,15 @@ export class ZoneTwins {
   #twinsOf(index: number, read: number): Twins {
     const known = this.#twins[index];
     if (known !== undefined) return known;
-    const twins: Twins = { members: [], zones: [], counted: [0, 0, 0, 0], growth: [], since: read, suspect: undefined };
+    const twins: Twins = {
+      members: [],
+      zones: [],
+      counted: [0, 0, 0, 0],
+      growth: [],
+      since: read,
+      suspect: undefined,
+      restored: undefined,
+    };
     this.#add(twins, index, NOTHING);
     return twins;
   }
@@ -273,7 +327,8 @@ export class ZoneTwins {
     this.#twins[index] = twins;
     if (offset.some((value) => value !== 0)) this.#offsets.set(index, offset);
     const total = add(offset, this.#countersOf(index));
-    for (let i = 0; i < 4; i++) twins.counted[i] = Math.max(twins.counted[i]!, total[i]!);
+    for (const counts of [twins.counted, ...(twins.restored === undefined ? [] : [twins.restored.handedOver])])
+      for (let i = 0; i < 4; i++) counts[i] = Math.max(counts[i]!, total[i]!);
   }
 
   #suspect(previous: Twins, index: number, read: number): void {
