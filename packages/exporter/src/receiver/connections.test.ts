@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { type ConnectionLimits, Connections } from './connections.ts';
-import { filesForConnections } from './open-files.ts';
+import { filesForConnections, shareFiles } from './open-files.ts';
 
 const LIMITS: ConnectionLimits = { all: 4, perAddress: 3, graceMs: 1_000, idleMs: 10_000 };
 
@@ -110,4 +110,12 @@ test.each([
   [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY],
 ])('of %d descriptors connections take at most %d', (limit, expected) =>
   expect(filesForConnections(limit)).toBe(expected),
+);
+
+test.each([
+  [1024, { untrusted: 128, streams: 384 }],
+  [4096, { untrusted: 768, streams: 2304 }],
+  [1_048_576, { untrusted: 1024, streams: 1_046_528 }],
+])('with %d descriptors some are left for untrusted connections and for streams', (limit, expected) =>
+  expect(shareFiles(1024, limit)).toEqual(expected),
 );

@@ -9,6 +9,23 @@ function openFilesLimit(): number {
   return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
 }
 
+/** Of those, what connections without an accepted stream may take: untrusted', and those that have just come. */
+const UNTRUSTED_SHARE = 0.25;
+
+/** How the descriptors are shared out. */
+interface FileShares {
+  /** Connections without an accepted stream. */
+  readonly untrusted: number;
+  readonly streams: number;
+}
+
+/** @param limit of open files; where that is 1,024, as in many containers, 384 streams are left */
+export function shareFiles(maxUntrusted: number, limit = openFilesLimit()): FileShares {
+  const files = filesForConnections(limit);
+  const untrusted = Math.min(maxUntrusted, Math.floor(files * UNTRUSTED_SHARE));
+  return { untrusted, streams: files - untrusted };
+}
+
 /** Descriptors that connections to the stream port may take: at least half where there are few. */
 export function filesForConnections(limit = openFilesLimit()): number {
   return Math.max(limit - RESERVED_FILES, Math.floor(limit / 2));

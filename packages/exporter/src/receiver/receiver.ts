@@ -8,7 +8,7 @@ import type { BatchOffsets } from '../state/batch-offsets.ts';
 import { CONNECTION_LIMITS, type ConnectionLimits, Connections } from './connections.ts';
 import { hookListener } from './listener.ts';
 import { createReceiverMetrics } from './metrics.ts';
-import { filesForConnections } from './open-files.ts';
+import { shareFiles } from './open-files.ts';
 import type { OpenStreams } from './open-streams.ts';
 import type { Collector, ReceivedBatch } from './received.ts';
 import { type Call, Session, type SessionHost } from './session.ts';
@@ -28,13 +28,19 @@ interface ReceiverLimits {
   readonly connections: ConnectionLimits;
 }
 
+/** Each stream may be on a connection of its own, with a descriptor. */
+const FILES = shareFiles(CONNECTION_LIMITS.all);
+
 const RECEIVER_LIMITS: ReceiverLimits = {
-  // Each may be on a connection of its own, with a descriptor.
-  streams: Math.min(20_000, filesForConnections() - CONNECTION_LIMITS.all),
+  streams: Math.min(20_000, FILES.streams),
   unfinishedMessageBytes: 64 * 1024 * 1024,
   unfinishedBytes: 64 * 1024 * 1024,
   helloMs: 10_000,
-  connections: CONNECTION_LIMITS,
+  connections: {
+    ...CONNECTION_LIMITS,
+    all: FILES.untrusted,
+    perAddress: Math.min(CONNECTION_LIMITS.perAddress, Math.floor(FILES.untrusted / 2)),
+  },
 };
 
 /** Streams on one connection: a collector opens one. */
