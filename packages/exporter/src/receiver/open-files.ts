@@ -9,7 +9,7 @@ function openFilesLimit(): number {
   return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
 }
 
-/** Of those, what connections without an accepted stream may take: untrusted', and those that have just come. */
+/** Of those, what connections without an accepted stream may take: those that have just come, and those that never show whose they are. */
 const UNTRUSTED_SHARE = 0.25;
 
 /** How the descriptors are shared out. */
