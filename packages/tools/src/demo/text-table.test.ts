@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { drawLive } from './live-view.ts';
-import { readableBytes, textTable } from './text-table.ts';
+import { fixedLine, fixedTitles, readableBytes, textTable } from './text-table.ts';
 
 test('columns are aligned, lines have no blanks at their ends', () => {
   const columns = [
@@ -14,6 +14,18 @@ test('columns are aligned, lines have no blanks at their ends', () => {
       ['longer', '100', 'x'],
     ]),
   ).toEqual(['NAME      N', 'a         1', 'longer  100  x']);
+});
+
+test('a line of given widths', () => {
+  const columns = [
+    ['ROW', 4],
+    ['BYTES', -6],
+    ['', 0],
+  ] as const;
+  expect([fixedTitles(columns), fixedLine(columns, ['a', '12', 'exact'])]).toEqual([
+    'ROW    BYTES',
+    'a         12  exact',
+  ]);
 });
 
 test.each([

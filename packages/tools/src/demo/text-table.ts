@@ -13,6 +13,26 @@ export function textTable(columns: readonly Column[], rows: readonly (readonly s
   return [titles, ...rows].map((row) => row.map(pad).join('  ').trimEnd());
 }
 
+/** Title and width of a column whose values are not all known as the first line is printed; a negative width: they stand on the right. */
+export type FixedColumn = readonly [title: string, width: number];
+
+/** A line of such a table, without blanks at its end. */
+export function fixedLine(columns: readonly FixedColumn[], cells: readonly string[]): string {
+  const pad = (cell: string, i: number) => {
+    const [, width] = columns[i]!;
+    return width < 0 ? cell.padStart(-width) : cell.padEnd(width);
+  };
+  return cells.map(pad).join('  ').trimEnd();
+}
+
+/** Its titles. */
+export function fixedTitles(columns: readonly FixedColumn[]): string {
+  return fixedLine(
+    columns,
+    columns.map(([title]) => title),
+  );
+}
+
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'] as const;
 
 /** Bytes for people: three digits at least, decimal units. */

@@ -1,10 +1,10 @@
 import { comparisonTable } from '../demo/once.ts';
-import { readableBytes, readableCount } from '../demo/text-table.ts';
+import { type FixedColumn, fixedLine, fixedTitles, readableBytes, readableCount } from '../demo/text-table.ts';
 import { together } from './probes.ts';
 import { type Result, wrongOf } from './verdict.ts';
 
 /** Widths of the columns: a line is printed as soon as its row has ended. */
-const TITLES = [
+const COLUMNS: readonly FixedColumn[] = [
   ['ROW', 20],
   ['SURVIVED', 8],
   ['COLLECTOR', -10],
@@ -15,19 +15,11 @@ const TITLES = [
   ['BYTES', -15],
   ['DIFFERENCE', -11],
   ['', 0],
-] as const;
-
-function line(cells: readonly string[]): string {
-  const pad = (cell: string, i: number) => {
-    const [, width] = TITLES[i]!;
-    return width < 0 ? cell.padStart(-width) : cell.padEnd(width);
-  };
-  return cells.map(pad).join('  ').trimEnd();
-}
+];
 
 /** The titles of the table. */
 export function titleLine(): string {
-  return line(TITLES.map(([title]) => title));
+  return fixedTitles(COLUMNS);
 }
 
 /** One line for a row; below it what the attack did, and what is wrong. */
@@ -35,7 +27,7 @@ export function resultLines(result: Result): string[] {
   const { name, ended, memory, probes, sums, done } = result;
   const { asked, answered, longestMs } = together(Object.values(probes));
   const wrong = wrongOf(result);
-  const row = line([
+  const row = fixedLine(COLUMNS, [
     ...[name, ended === undefined ? 'yes' : 'no', readableBytes(memory.collector), readableBytes(memory.exporter)],
     ...[`${longestMs} ms`, `${answered} of ${asked}`],
     ...(sums === undefined

@@ -1,9 +1,9 @@
 import { comparisonTable } from '../demo/once.ts';
-import { readableBytes, readableCount } from '../demo/text-table.ts';
+import { type FixedColumn, fixedLine, fixedTitles, readableBytes, readableCount } from '../demo/text-table.ts';
 import type { Result } from './run-row.ts';
 
 /** Widths of the columns: a line is printed as soon as its row has ended. */
-const TITLES = [
+const COLUMNS: readonly FixedColumn[] = [
   ['ROW', 26],
   ['SEED', 10],
   ['BYTES: KERNEL', -15],
@@ -13,26 +13,18 @@ const TITLES = [
   ['COLLECTOR', -10],
   ['EXPORTER', -10],
   ['', 0],
-] as const;
-
-function line(cells: readonly string[]): string {
-  const pad = (cell: string, i: number) => {
-    const [, width] = TITLES[i]!;
-    return width < 0 ? cell.padStart(-width) : cell.padEnd(width);
-  };
-  return cells.map(pad).join('  ').trimEnd();
-}
+];
 
 /** The titles of the table. */
 export function titleLine(): string {
-  return line(TITLES.map(([title]) => title));
+  return fixedTitles(COLUMNS);
 }
 
 /** One line for a row; below it what explains a difference. */
 export function resultLines({ name, seed, sums, memory, verdict }: Result): string[] {
   const said = { exact: 'exact', bounded: 'within its bound', failed: 'FAILED' }[verdict.outcome];
   const numbers = [sums.kernelBytes, sums.databaseBytes, sums.bytesDifference, sums.packetsDifference];
-  const row = line([
+  const row = fixedLine(COLUMNS, [
     ...[name, String(seed)],
     ...numbers.map(readableCount),
     ...[readableBytes(memory.collector), readableBytes(memory.exporter)],
