@@ -100,7 +100,7 @@ export class Collector {
     for (const { words } of images) this.#table.restore(words);
     // The clock may have been set back while no collector ran.
     const now = this.#options.now();
-    this.#table.lowerBaseline(nanoseconds(now));
+    this.#table.baseline.lower(nanoseconds(now));
     this.#table.counterDecreases = last.counterDecreases;
     this.#sinceMs = Math.min(last.sinceMs, now);
     this.#handOver.markRestored();
@@ -181,17 +181,17 @@ export class Collector {
       now: source.name,
     });
     this.#sourceName = source.name;
-    this.#table.rebase(nanoseconds(now()));
+    this.#table.baseline.rebase(nanoseconds(now()));
   }
 
   /** Where the node's clock was set, what is compared with it moves along. */
   #followClock(): void {
     const { now, log, metrics } = this.#options;
     // The kernel's clock is finer than ours, and goes on while connections are on their way.
-    this.#table.latestStartNs = nanoseconds(now() + 1);
+    this.#table.baseline.latestStartNs = nanoseconds(now() + 1);
     const step = this.#clock.take();
     if (step === undefined) return;
-    this.#table.lowerBaseline(nanoseconds(step.sinceMs));
+    this.#table.baseline.lower(nanoseconds(step.sinceMs));
     this.#sinceMs += step.stepMs;
     metrics.countClockStep(step);
     this.#logLimiter.limit('clock', () => warnAboutStep(log, 'node clock was set', step));

@@ -2,7 +2,8 @@
 import { beforeEach, expect, test } from '@jest/globals';
 import { openNetfilterSource } from './conntrack/netfilter/source.ts';
 import type { EventLossReport } from './conntrack/source.ts';
-import { FlowTable, type Moved, type Pairs } from './flow-table/flow-table.ts';
+import { FlowTable, type Pairs } from './flow-table/flow-table.ts';
+import type { Moved } from './flow-table/moved.ts';
 import { useConntrackNamespace } from './testing/conntrack-namespace.ts';
 
 /** Every packet passes the output of loopback once, behind conntrack: the counter is what all connections together must have moved. */

@@ -71,8 +71,9 @@ export class HandOver {
     }
     const whole = state.wantsWhole;
     const words = table.image(whole);
-    const { firstReadNs, baseline, counterDecreases } = table;
-    const image = { whole, number: epoch.last, sinceMs, firstReadNs, baseline, counterDecreases, words };
+    const { baseline, counterDecreases } = table;
+    const { firstReadNs, isOpen } = baseline;
+    const image = { whole, number: epoch.last, sinceMs, firstReadNs, baseline: isOpen, counterDecreases, words };
     this.#done = state.save(batch, image).then((maySend) => {
       // Given back at once: left to the garbage collector, several would be in memory together.
       words.buffer.transfer(0);

@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { FLAG, STRIDE, WORD } from '../conntrack/record.ts';
 import { IMAGE_WORDS } from './flow-record.ts';
-import { FlowTable, type Moved, type Pairs } from './flow-table.ts';
+import { FlowTable, type Pairs } from './flow-table.ts';
+import type { Moved } from './moved.ts';
 
 const FIRST_READ = 1_700_000_000n * 1_000_000_000n;
 
@@ -154,7 +155,7 @@ describe('what moved', () => {
       return [1, 2].map((tuple) => pairs.sums.get(tuple)?.[0] ?? 0);
     };
     read(true);
-    table.rebase(FIRST_READ + 10_000_000_000n);
+    table.baseline.rebase(FIRST_READ + 10_000_000_000n);
     const older = { tuple: 2, start: 9 };
     expect(read(false, { tuple: 1, id: 0, tx: 50 }, { ...older, tx: 70 })).toEqual([0, 0]);
     expect(read(true, { tuple: 1, id: 0, tx: 60 }, { ...older, tx: 71 }, { tuple: 2, start: 11, tx: 5 })).toEqual([
@@ -595,11 +596,11 @@ describe('an image', () => {
   test('without a whole read the baseline stays open, also for a later table', () => {
     const table = seen({ tuple: 1, start: -9, tx: 100 });
     table.endRead(false);
-    expect([table.firstReadNs, table.baseline]).toEqual([FIRST_READ, true]);
-    const next = new FlowTable(99, table.firstReadNs, table.baseline);
+    expect([table.baseline.firstReadNs, table.baseline.isOpen]).toEqual([FIRST_READ, true]);
+    const next = new FlowTable(99, table.baseline.firstReadNs, table.baseline.isOpen);
     next.restore(table.image(true));
     expect(tx(next, { tuple: 1, start: -9, tx: 130 }, { tuple: 2, start: -9, tx: 7 })).toEqual([[1, 30]]);
     next.endRead(true);
-    expect([next.firstReadNs, next.baseline]).toEqual([FIRST_READ, false]);
+    expect([next.baseline.firstReadNs, next.baseline.isOpen]).toEqual([FIRST_READ, false]);
   });
 });

@@ -1,19 +1,26 @@
 import { type ConnectionBlock, FLAG, KEY_WORDS, STRIDE, WORD } from '../conntrack/record.ts';
 import { WordTable } from '../word-table.ts';
-import { COUNTER_WORDS, COUNTERS, ENDED, IMAGE_WORDS, PAIR, RECORD_WORDS, VALUE_WORDS } from './flow-record.ts';
-import { type FlowRecords, replyHashOf, ZoneTwins } from './zone-twins.ts';
-
-/**
- * What moved in a block: entry i is one connection, `pairs[i]` the number of its pair, and four doubles what it moved.
- *
- *   pairs    | p0 | p1 | ...
- *   counters | txBytes0 | txPackets0 | rxBytes0 | rxPackets0 | txBytes1 | ...
- */
-export interface Moved {
-  count: number;
-  pairs: Uint32Array;
-  counters: Float64Array;
-}
+import { Baseline } from './baseline.ts';
+import {
+  COUNTER_WORDS,
+  COUNTERS,
+  ENDED,
+  type FlowRecords,
+  hasIdentity,
+  IMAGE_WORDS,
+  increase,
+  isSameCount,
+  isSameKey,
+  PAIR,
+  RECORD_WORDS,
+  total,
+  totalsAt,
+  VALUE_WORDS,
+} from './flow-record.ts';
+import { type Moved, MovedList } from './moved.ts';
+import { isTunnel } from './tunnels.ts';
+import { replyHashOf } from './zone-links.ts';
+import { ZoneTwins } from './zone-twins.ts';
 
 /** What gets the bytes: the reducer. */
 export interface Pairs {
@@ -58,6 +65,8 @@ export class FlowTable {
   innerBytes = 0;
   /** Connections whose counters moved in the read that is under way or has ended last. */
   active = 0;
+  /** What had been counted before the first read. */
+  readonly baseline: Baseline;
   readonly #table: WordTable;
   #seen: Uint32Array<ArrayBuffer> = new Uint32Array(1024);
   #changed: Uint8Array<ArrayBuffer> = new Uint8Array(1024);
@@ -67,13 +76,8 @@ export class FlowTable {
   #zone = NO_ZONE;
   /** Once there are several. */
   #twins: ZoneTwins | undefined;
-  readonly #moved: Moved = { count: 0, pairs: new Uint32Array(), counters: new Float64Array() };
+  readonly #moved = new MovedList();
   #read = 1;
-  #baselineLow = 0;
-  #baselineHigh = 0;
-  #baseline = true;
-  #latestLow = 0xffff_ffff;
-  #latestHigh = 0xffff_ffff;
   /** Ends so far, and of those since the last read ended. */
   #ends = 0;
   #endsSinceRead = 0;
@@ -83,33 +87,12 @@ export class FlowTable {
    * @param seed of the hash, random
    * @param firstReadNs when the first read begins, of this process or the one whose connections are restored: those that started
    *   before it are the baseline
-   * @param baseline false: that one has ended a whole read, and what is not restored has never been seen
+   * @param isOpen false: that one has ended a whole read, and what is not restored has never been seen
    */
-  constructor(seed: number, firstReadNs: bigint, baseline = true) {
+  constructor(seed: number, firstReadNs: bigint, isOpen = true) {
     this.#seed = seed;
     this.#table = new WordTable(KEY_WORDS, VALUE_WORDS, seed);
-    this.rebase(firstReadNs, baseline);
-  }
-
-  /** Another source begins: what its first whole read shows is the baseline, as that of the first was. */
-  rebase(firstReadNs: bigint, baseline = true): void {
-    this.#baseline = baseline;
-    this.#baselineLow = Number(firstReadNs & 0xffff_ffffn);
-    this.#baselineHigh = Number(firstReadNs >> 32n);
-  }
-
-  /**
-   * The clock that start times are in was set back: from this time on they are of connections that began after the first read, also where
-   * that began at a later time.
-   */
-  lowerBaseline(sinceNs: bigint): void {
-    if (sinceNs < this.firstReadNs) this.rebase(sinceNs, this.#baseline);
-  }
-
-  /** What time it is: what the first read shows with a later start began before the clock was set back, and so before the read. */
-  set latestStartNs(nowNs: bigint) {
-    this.#latestLow = Number(nowNs & 0xffff_ffffn);
-    this.#latestHigh = Number(nowNs >> 32n);
+    this.baseline = new Baseline(firstReadNs, isOpen);
   }
 
   /** Connections in the table that have not ended, as far as we know. */
@@ -136,16 +119,6 @@ export class FlowTable {
   get byteLength(): number {
     const { byteLength } = this.#replyHash;
     return this.#table.byteLength + this.#seen.byteLength + this.#changed.byteLength + byteLength;
-  }
-
-  /** When the first read began, and whether none was whole yet: for the constructor of a later table. */
-  get firstReadNs(): bigint {
-    return (BigInt(this.#baselineHigh) << 32n) | BigInt(this.#baselineLow);
-  }
-
-  /** No whole read has ended yet: what it shows of connections without a start time is their baseline. */
-  get baseline(): boolean {
-    return this.#baseline;
   }
 
   /**
@@ -245,7 +218,7 @@ export class FlowTable {
     let index = this.#table.find(words, at);
     if (index < 0) {
       index = this.#table.add(words, at);
-      const isBaseline = hasStart ? this.#isOlder(words, at) : this.#baseline;
+      const isBaseline = hasStart ? this.baseline.isOlder(words, at) : this.baseline.isOpen;
       if (isBaseline) this.#keepCounters(index * RECORD_WORDS, words, at);
       this.#learnReply(index, words, at, isBaseline);
     } else if (this.#table.records[index * RECORD_WORDS + PAIR]! >= ENDED) {
@@ -288,17 +261,7 @@ export class FlowTable {
       this.#changed = new Uint8Array(this.#changed.buffer.transfer(larger));
       this.#replyHash = new Uint32Array(this.#replyHash.buffer.transfer(larger * Uint32Array.BYTES_PER_ELEMENT));
     }
-    this.#moved.count = 0;
-    this.#makeRoomToMove(count);
-  }
-
-  #makeRoomToMove(count: number): void {
-    const moved = this.#moved;
-    if (moved.pairs.length >= count) return;
-    const [pairs, counters] = [new Uint32Array(count), new Float64Array(count * 4)];
-    pairs.set(moved.pairs.subarray(0, moved.count));
-    counters.set(moved.counters.subarray(0, 4 * moved.count));
-    [moved.pairs, moved.counters] = [pairs, counters];
+    this.#moved.begin(count);
   }
 
   /**
@@ -312,7 +275,7 @@ export class FlowTable {
     this.#endsSinceRead = 0;
     if (complete) {
       this.#read++;
-      this.#baseline = false;
+      this.baseline.close();
     }
     return active;
   }
@@ -366,7 +329,8 @@ export class FlowTable {
     const known = this.#table.find(words, at);
     if (known >= 0) return known;
     const index = this.#table.add(words, at);
-    const isBaseline = this.#isBaseline(words, at);
+    const hasStart = (words[at + WORD.flags]! & FLAG.start) !== 0;
+    const isBaseline = this.baseline.covers(words, at, hasStart);
     if (isBaseline) {
       this.#changed[index] = 1;
       this.#keepCounters(index * RECORD_WORDS, words, at);
@@ -409,35 +373,17 @@ export class FlowTable {
    */
   settleZones(complete: boolean, pairs: Pairs, last = false): void {
     if (this.#twins === undefined) return;
-    this.#moved.count = 0;
+    this.#moved.begin(0);
     this.#twins.endRead(
       this.#read,
       complete,
       (pair, moved) => {
-        this.#makeRoomToMove(this.#moved.count + 1);
+        this.#moved.reserve(this.#moved.count + 1);
         this.#push(pair, moved[0]!, moved[1]!, moved[2]!, moved[3]!);
       },
       last,
     );
     pairs.add(this.#moved);
-  }
-
-  /** Older than the first read. Without a start time all that the first read sees is. */
-  #isBaseline(words: Uint32Array, at: number): boolean {
-    if (!this.#baseline) return false;
-    return (words[at + WORD.flags]! & FLAG.start) === 0 || this.#isOlder(words, at) || this.#isToCome(words, at);
-  }
-
-  /** Its start time lies before the first read. */
-  #isOlder(words: Uint32Array, at: number): boolean {
-    const high = words[at + WORD.identity + 1]!;
-    return high < this.#baselineHigh || (high === this.#baselineHigh && words[at + WORD.identity]! < this.#baselineLow);
-  }
-
-  /** Its start time is not yet. */
-  #isToCome(words: Uint32Array, at: number): boolean {
-    const high = words[at + WORD.identity + 1]!;
-    return high > this.#latestHigh || (high === this.#latestHigh && words[at + WORD.identity]! > this.#latestLow);
   }
 
   #keepCounters(base: number, words: Uint32Array, at: number): void {
@@ -493,28 +439,9 @@ export class FlowTable {
   }
 
   #push(pair: number, txPackets: number, txBytes: number, rxPackets: number, rxBytes: number): void {
-    const { counters } = this.#moved;
-    const to = 4 * this.#moved.count;
-    counters[to] = txBytes;
-    counters[to + 1] = txPackets;
-    counters[to + 2] = rxBytes;
-    counters[to + 3] = rxPackets;
     this.innerBytes += txBytes + rxBytes;
-    this.#moved.pairs[this.#moved.count++] = pair;
+    this.#moved.push(pair, txPackets, txBytes, rxPackets, rxBytes);
   }
-}
-
-/** UDP ports of VXLAN (IANA's and Linux's own), Geneve, and WireGuard (its usual one, Cilium's). */
-const TUNNEL_PORTS: ReadonlySet<number> = new Set([4789, 8472, 6081, 51_820, 51_871]);
-/** IANA: IP in IP, IPv6 in IP, GRE, ESP. */
-const TUNNEL_PROTOCOLS: ReadonlySet<number> = new Set([4, 41, 47, 50]);
-const UDP = 17;
-
-/** A connection of outer packets. */
-function isTunnel(words: Uint32Array, at: number): boolean {
-  const protocol = words[at + WORD.zoneProtocol]! >>> 16;
-  if (protocol !== UDP) return TUNNEL_PROTOCOLS.has(protocol);
-  return TUNNEL_PORTS.has(words[at + WORD.originalPorts]! & 0xffff);
 }
 
 /** Larger than any zone, which has 16 bits. */
@@ -526,55 +453,3 @@ const NO_ZONE = 0x1_0000;
 const KEPT_TOMBSTONES = 4096;
 /** Fewer tombstones are not worth a sweep: at 2,000 ends a second that is one every eight seconds. */
 const MIN_TOMBSTONES = 16_384;
-
-/** Written out: it is the one thing that is done for every connection of every read. The words that differ most often come first. */
-function isSameKey(records: Uint32Array, base: number, words: Uint32Array, at: number): boolean {
-  return (
-    records[base + 10] === words[at + 10] &&
-    records[base + 9] === words[at + 9] &&
-    records[base + 8] === words[at + 8] &&
-    records[base + 4] === words[at + 4] &&
-    records[base + 11] === words[at + 11] &&
-    records[base] === words[at] &&
-    records[base + 1] === words[at + 1] &&
-    records[base + 2] === words[at + 2] &&
-    records[base + 3] === words[at + 3] &&
-    records[base + 5] === words[at + 5] &&
-    records[base + 6] === words[at + 6] &&
-    records[base + 7] === words[at + 7]
-  );
-}
-
-/** Whether the four counters are as they were: low words first, they move. */
-function isSameCount(records: Uint32Array, last: number, words: Uint32Array, now: number): boolean {
-  return (
-    records[last] === words[now] &&
-    records[last + 4] === words[now + 4] &&
-    records[last + 2] === words[now + 2] &&
-    records[last + 6] === words[now + 6] &&
-    records[last + 1] === words[now + 1] &&
-    records[last + 5] === words[now + 5] &&
-    records[last + 3] === words[now + 3] &&
-    records[last + 7] === words[now + 7]
-  );
-}
-
-/** Whether a record says which of the connections with its ports it is: by start time or id. */
-function hasIdentity(words: Uint32Array, at: number): boolean {
-  return words[at + WORD.identity] !== 0 || words[at + WORD.identity + 1] !== 0;
-}
-
-/** The four counters, in the order of the record. */
-function totalsAt(words: Uint32Array, now: number): number[] {
-  return [total(words, now), total(words, now + 2), total(words, now + 4), total(words, now + 6)];
-}
-
-/** The counter at `words[at]` (low) and `words[at + 1]` (high). */
-function total(words: Uint32Array, at: number): number {
-  return words[at + 1]! * 0x1_0000_0000 + words[at]!;
-}
-
-/** The difference of two counters: exact, since it is below 2^53 even where they are not. */
-function increase(before: Uint32Array, b: number, after: Uint32Array, a: number): number {
-  return (after[a + 1]! - before[b + 1]!) * 0x1_0000_0000 + (after[a]! - before[b]!);
-}

@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { type ConnectionBlock, FLAG, STRIDE, WORD } from '../conntrack/record.ts';
 import { IMAGE_WORDS } from './flow-record.ts';
-import { FlowTable, type Moved, type Pairs } from './flow-table.ts';
+import { FlowTable, type Pairs } from './flow-table.ts';
+import type { Moved } from './moved.ts';
 
 const FIRST_READ_NS = 1_700_000_000n * 1_000_000_000n;
 

@@ -1,6 +1,14 @@
-import { WORD } from '../conntrack/record.ts';
-import { WordTable } from '../word-table.ts';
-import { COUNTER_WORDS, COUNTERS, ENDED, PAIR, RECORD_WORDS } from './flow-record.ts';
+import {
+  COUNTERS,
+  type FlowRecords,
+  isEnded,
+  isOlder,
+  millisecondsApart,
+  RECORD_WORDS,
+  totalsAt,
+  zoneOf,
+} from './flow-record.ts';
+import { ZoneLinks } from './zone-links.ts';
 
 /**
  * Entries of the same packets are confirmed within microseconds of each other; where the first one is lost between two zones, within
@@ -45,21 +53,11 @@ interface Restored {
   readonly read: number;
 }
 
-/** Of another zone, with the same key. `apart`: milliseconds between the starts. */
+/** Of another zone, linked. `apart`: milliseconds between the starts. */
 interface Nearest {
   readonly index: number;
   readonly isTwin: boolean;
   readonly apart: number;
-}
-
-/** What a table of connections lends. Read anew at each call: its arrays are exchanged as it grows. */
-export interface FlowRecords {
-  readonly records: Uint32Array;
-  readonly count: number;
-  /** By record: the read that saw it last. */
-  readonly seen: Uint32Array;
-  /** By record: `replyHashOf`; 0: not known yet. */
-  readonly replyHash: Uint32Array;
 }
 
 /** Takes what moved of a pair. */
@@ -67,17 +65,9 @@ export type HandOver = (pair: number, moved: readonly number[]) => void;
 
 /**
  * Counts the same packets once where they pass several conntrack zones, as with Open vSwitch (OVN-Kubernetes, Antrea): each zone
- * has an entry of its own, with equal counters, another id, and a start some microseconds later; only one carries the DNAT or SNAT. As a
- * packet leaves one zone it comes to the next: the same source, and
+ * has an entry of its own, with equal counters, another id, and a start some microseconds later; only one carries the DNAT or SNAT
+ * (`ZoneLinks`).
  *
- *   comes    protocol | original source | original destination, its port and the source's (a hash)
- *   leaves   protocol | original source | reply source, its port and the port that it replies to (a hash)
- *
- * are one key where they are equal, as in each zone without translation. A source's port may be another behind a zone: where two connections
- * to one Service's backend, by two ways, have the same one.
- *
- *   heads  key -> link, next[link] -> link ...      those with the same key, in any life
- *   link   2 * record: by how it leaves             2 * record + 1: by how it comes, where that is another key
  *   twins  record -> members, zones, counted
  *
  * All members count towards one number, the largest of them (a packet may be dropped between two zones). A member's total is its
@@ -93,21 +83,16 @@ export type HandOver = (pair: number, moved: readonly number[]) => void;
  */
 export class ZoneTwins {
   readonly #table: () => FlowRecords;
-  readonly #seed: number;
-  #heads: WordTable;
-  #next: Int32Array<ArrayBuffer> = new Int32Array(1024);
+  readonly #links: ZoneLinks;
   #twins: (Twins | undefined)[] = [];
   #offsets = new Map<number, readonly number[]>();
   #suspects = new Set<Twins>();
   #restored = new Set<Twins>();
-  readonly #key = new Uint32Array(KEY_WORDS);
 
   /** Begins with all connections of the table. @param seed of the hash, random */
   constructor(table: () => FlowRecords, seed: number) {
     this.#table = table;
-    this.#seed = seed;
-    this.#heads = new WordTable(KEY_WORDS, 1, seed);
-    this.#relink();
+    this.#links = new ZoneLinks(table, seed);
   }
 
   /** Entries that are set aside because another zone's counts the same packets. */
@@ -127,14 +112,14 @@ export class ZoneTwins {
    */
   join(index: number, read: number, handedOver: boolean): void {
     const nearest = this.#nearest(index);
-    this.#link(index);
+    this.#links.link(index);
     this.#join(index, nearest, read, handedOver);
   }
 
   /** A record that a process before has kept is delivered for the first time: its counters are that one's. */
   joinRestored(index: number, read: number): void {
     const nearest = this.#nearest(index);
-    this.#link(index);
+    this.#links.link(index);
     if (nearest === undefined) this.#withhold(this.#twinsOf(index, read), read);
     else this.#join(index, nearest, read, true);
   }
@@ -249,43 +234,7 @@ export class ZoneTwins {
       for (const member of set.members) this.#twins[member] = set;
     }
     for (const [index, offset] of offsets) if (renumbered[index]) this.#offsets.set(renumbered[index] - 1, offset);
-    this.#relink();
-  }
-
-  #relink(): void {
-    const { count, replyHash } = this.#table();
-    this.#heads = new WordTable(KEY_WORDS, 1, this.#seed);
-    for (let index = 0; index < count; index++) if (replyHash[index] !== 0) this.#link(index);
-  }
-
-  #link(index: number): void {
-    const { leaves, comes } = this.#hashesOf(index);
-    this.#chain(2 * index, this.#keyOf(index, leaves));
-    if (comes !== leaves) this.#chain(2 * index + 1, this.#keyOf(index, comes));
-  }
-
-  /** Puts a link before those with the same key. */
-  #chain(link: number, key: Uint32Array): void {
-    if (link >= this.#next.length) this.#next = longer(this.#next, link + 1);
-    const known = this.#heads.find(key, 0);
-    const head = known >= 0 ? known : this.#heads.add(key, 0);
-    const at = head * this.#heads.stride + KEY_WORDS;
-    this.#next[link] = this.#heads.records[at]! - 1;
-    this.#heads.records[at] = link + 1;
-  }
-
-  /** Records that leave as this one comes, come as it leaves, or leave as it does; some of them twice. */
-  *#linked(index: number): Generator<number> {
-    const { leaves, comes } = this.#hashesOf(index);
-    for (let link = this.#first(this.#keyOf(index, leaves)); link >= 0; link = this.#next[link]!) yield link >> 1;
-    if (comes === leaves) return;
-    for (let link = this.#first(this.#keyOf(index, comes)); link >= 0; link = this.#next[link]!)
-      if ((link & 1) === 0) yield link >> 1;
-  }
-
-  #first(key: Uint32Array): number {
-    const head = this.#heads.find(key, 0);
-    return head < 0 ? -1 : this.#heads.records[head * this.#heads.stride + KEY_WORDS]! - 1;
+    this.#links.relink();
   }
 
   /** The record of another zone that is likeliest the same connection's. */
@@ -293,7 +242,7 @@ export class ZoneTwins {
     const { records } = this.#table();
     const zone = zoneOf(records, index);
     let best: Nearest | undefined;
-    for (const other of this.#linked(index)) {
+    for (const other of this.#links.linked(index)) {
       if (other === index || zoneOf(records, other) === zone) continue;
       const apart = millisecondsApart(records, index, other);
       const isTwin = apart <= SAME_PACKET_MS && !this.#twins[other]?.zones.includes(zone);
@@ -364,54 +313,8 @@ export class ZoneTwins {
 
   #countersOf(index: number): number[] {
     const { records } = this.#table();
-    const at = index * RECORD_WORDS + COUNTERS;
-    return Array.from(
-      { length: COUNTER_WORDS / 2 },
-      (_, i) => records[at + 2 * i + 1]! * 2 ** 32 + records[at + 2 * i]!,
-    );
+    return totalsAt(records, index * RECORD_WORDS + COUNTERS);
   }
-
-  /** The key, in words that are used again by the next call. */
-  #keyOf(index: number, hash: number): Uint32Array {
-    const { records } = this.#table();
-    const [base, key] = [index * RECORD_WORDS, this.#key];
-    key[0] = records[base + WORD.zoneProtocol]! >>> 16;
-    for (let i = 0; i < 4; i++) key[1 + i] = records[base + WORD.originalSource + i]!;
-    key[5] = hash;
-    return key;
-  }
-
-  #hashesOf(index: number): { readonly leaves: number; readonly comes: number } {
-    const { records, replyHash } = this.#table();
-    const base = index * RECORD_WORDS;
-    const ports = records[base + WORD.originalPorts]!;
-    const end = { at: base + WORD.originalDestination, port: ports & 0xffff, ownPort: ports >>> 16 };
-    return { leaves: replyHash[index]!, comes: hashOf(records, end, this.#seed) };
-  }
-}
-
-/** Protocol, original source, hash of the ends. */
-const KEY_WORDS = 6;
-
-/** Hash of who really answered, from which port and to which: never 0. */
-export function replyHashOf(words: Uint32Array, at: number, seed: number): number {
-  const ports = words[at + WORD.replyPorts]!;
-  return hashOf(words, { at: at + WORD.replySource, port: ports >>> 16, ownPort: ports & 0xffff }, seed);
-}
-
-/** Hash of an end's address, at `words[end.at...]`, its port and the other's (MurmurHash3's mixing): never 0. */
-function hashOf(
-  words: Uint32Array,
-  { at, port, ownPort }: { readonly at: number; readonly port: number; readonly ownPort: number },
-  seed: number,
-): number {
-  let hash = seed | 0;
-  for (let i = 0; i <= 4; i++) {
-    const word = i < 4 ? words[at + i]! : (port << 16) | ownPort;
-    hash = Math.imul(hash ^ Math.imul(word, 0xcc9e2d51), 0x1b873593);
-    hash ^= hash >>> 15;
-  }
-  return hash >>> 0 || 1;
 }
 
 /**
@@ -423,37 +326,10 @@ function countedBefore({ counted, growth, since }: Twins, read: number): readonl
   return growth.findLast((grown) => grown.read >= read)?.before ?? [...counted];
 }
 
-function zoneOf(records: Uint32Array, index: number): number {
-  return records[index * RECORD_WORDS + WORD.zoneProtocol]! & 0xffff;
-}
-
-function isEnded(records: Uint32Array, index: number): boolean {
-  return records[index * RECORD_WORDS + PAIR]! >= ENDED;
-}
-
-/** Whether one began before the other: then it is no half that was made anew. */
-function isOlder(records: Uint32Array, one: number, other: number): boolean {
-  const [a, b] = [one * RECORD_WORDS + WORD.identity, other * RECORD_WORDS + WORD.identity];
-  return records[a + 1] === records[b + 1] ? records[a]! < records[b]! : records[a + 1]! < records[b + 1]!;
-}
-
-/** Between two starts. Without start times (high word 0) nothing says that they are not the same. */
-function millisecondsApart(records: Uint32Array, one: number, other: number): number {
-  const [a, b] = [one * RECORD_WORDS + WORD.identity, other * RECORD_WORDS + WORD.identity];
-  if (records[a + 1] === 0 || records[b + 1] === 0) return 0;
-  return Math.abs((records[a + 1]! - records[b + 1]!) * 2 ** 32 + (records[a]! - records[b]!)) / 1e6;
-}
-
 function add(a: readonly number[], b: readonly number[]): number[] {
   return a.map((value, i) => value + b[i]!);
 }
 
 function subtract(a: readonly number[], b: readonly number[]): number[] {
   return a.map((value, i) => value - b[i]!);
-}
-
-function longer(array: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(Math.ceil(length * 1.5));
-  larger.set(array);
-  return larger;
 }

@@ -1,7 +1,7 @@
 import { ADDRESS_BYTES, ANY_V4, ANY_V6, isPublic, isV4 } from '@egressd/flow/address';
 import { emptyColumns, type FlowColumns } from '@egressd/flow/columns';
 import { FLAG, WORD } from '../conntrack/record.ts';
-import type { Moved } from '../flow-table/flow-table.ts';
+import type { Moved } from '../flow-table/moved.ts';
 import { WordTable } from '../word-table.ts';
 
 /**

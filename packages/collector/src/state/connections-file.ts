@@ -19,9 +19,9 @@ export interface ConnectionsImage {
   readonly number: number;
   /** Where the span of the next batch begins: Unix milliseconds. */
   readonly sinceMs: number;
-  /** @see FlowTable.firstReadNs */
+  /** @see Baseline.firstReadNs */
   readonly firstReadNs: bigint;
-  /** @see FlowTable.baseline */
+  /** @see Baseline.isOpen */
   readonly baseline: boolean;
   /** @see FlowTable.counterDecreases */
   readonly counterDecreases: number;
