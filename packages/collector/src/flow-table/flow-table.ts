@@ -72,6 +72,8 @@ export class FlowTable {
   #changed: Uint8Array<ArrayBuffer> = new Uint8Array(1024);
   #replyHash: Uint32Array<ArrayBuffer> = new Uint32Array(1024);
   readonly #seed: number;
+  /** What was restored has not been delivered by a whole read yet. */
+  #isRestoring = false;
   /** The only zone seen so far. */
   #zone = NO_ZONE;
   /** Once there are several. */
@@ -158,6 +160,8 @@ export class FlowTable {
    */
   restore(image: Uint32Array): void {
     this.#makeRoom(image.length / IMAGE_WORDS);
+    this.#isRestoring = true;
+    this.#twins?.beginRestored();
     for (let at = 0; at < image.length; at += IMAGE_WORDS) {
       const known = this.#table.find(image, at);
       const index = known >= 0 ? known : this.#table.add(image, at);
@@ -276,6 +280,7 @@ export class FlowTable {
     if (complete) {
       this.#read++;
       this.baseline.close();
+      this.#isRestoring = false;
     }
     return active;
   }
@@ -358,7 +363,10 @@ export class FlowTable {
     const zone = words[at + WORD.zoneProtocol]! & 0xffff;
     if (zone === this.#zone || this.#twins !== undefined) return;
     if (this.#zone === NO_ZONE) this.#zone = zone;
-    else this.#twins = new ZoneTwins(() => this.#lent(), this.#seed);
+    else {
+      this.#twins = new ZoneTwins(() => this.#lent(), this.#seed);
+      if (this.#isRestoring) this.#twins.beginRestored();
+    }
   }
 
   #lent(): FlowRecords {

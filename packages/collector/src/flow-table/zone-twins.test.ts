@@ -356,6 +356,36 @@ describe('after a restart, where a dump had come to one twin before the other', 
   ])('%s', (_, go, expected) => expect(go(restarted()).sums.total).toBe(expected));
 });
 
+describe('after a restart, where a dump had met one twin alone', () => {
+  const restarted = (...zones: number[]) => {
+    const before = new Reading().read([]).read(zones.map((zone) => one(zone, 480)).concat(one(0, 100, { tuple: 2 })));
+    const after = new Reading();
+    // What begins after a restart counts in full.
+    after.table = new FlowTable(1, FIRST_READ_NS, false);
+    after.table.restore(before.table.image(true));
+    return after;
+  };
+
+  test.each<[string, (after: Reading) => Reading, number]>([
+    ['it comes first', (after) => after.read([one(10, 600), one(20, 600)]), 120],
+    ['it comes last', (after) => after.read([one(20, 600), one(10, 600)]), 120],
+    ['both end before a read', (after) => after.destroy(one(20, 600), one(10, 600)).read([]), 120],
+    ['it is gone: what the other counted is new, as far as can be known', (after) => after.read([one(20, 600)]), 600],
+    [
+      'another connection',
+      (after) => after.read([one(10, 480), one(20, 70, { tuple: 3 }), one(10, 70, { tuple: 3 })]),
+      70,
+    ],
+    ['a read that is not whole', (after) => after.read([one(20, 600)], false).read([one(20, 600), one(10, 610)]), 130],
+  ])('%s', (_, go, expected) => expect(go(restarted(10)).sums.total).toBe(expected));
+
+  test('what is withheld is in no image', () => {
+    const after = restarted(10);
+    after.table.apply(block(one(20, 600)), after.sums);
+    expect([after.sums.total, after.table.image(true).length]).toEqual([0, 2 * IMAGE_WORDS]);
+  });
+});
+
 test('what is set aside is shown, as long as it is there', () => {
   const reading = new Reading().read([]).read([one(10, 500), one(20, 500), one(0, 500), one(0, 7, { tuple: 2 })]);
   expect(reading.table.zoneDuplicates).toBe(2);

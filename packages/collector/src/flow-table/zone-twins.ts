@@ -78,8 +78,8 @@ export type HandOver = (pair: number, moved: readonly number[]) => void;
  * it counts the same packets, since a new life would have taken its place. Until then what the entry counted is withheld. Where both
  * halves end before such a read, what passed between two reads counts twice.
  *
- * After a restart, what the process before kept of two twins is not the same, since a dump comes to one after the other. What they moved
- * since is withheld until a whole read has delivered all that is left.
+ * After a restart, what the process before kept of two twins is not the same, since a dump comes to one after the other; it may have met
+ * one alone. What they moved since is withheld until a whole read has delivered all that is left, and so is what is new.
  */
 export class ZoneTwins {
   readonly #table: () => FlowRecords;
@@ -88,6 +88,7 @@ export class ZoneTwins {
   #offsets = new Map<number, readonly number[]>();
   #suspects = new Set<Twins>();
   #restored = new Set<Twins>();
+  #isRestoring = false;
 
   /** Begins with all connections of the table. @param seed of the hash, random */
   constructor(table: () => FlowRecords, seed: number) {
@@ -113,7 +114,14 @@ export class ZoneTwins {
   join(index: number, read: number, handedOver: boolean): void {
     const nearest = this.#nearest(index);
     this.#links.link(index);
-    this.#join(index, nearest, read, handedOver);
+    // A twin that was restored may be delivered only later.
+    if (nearest === undefined && !handedOver && this.#isRestoring) this.#withhold(this.#twinsOf(index, read), read);
+    else this.#join(index, nearest, read, handedOver);
+  }
+
+  /** What a process before has kept is in the table: until a whole read, it is not known whose twin is whose. */
+  beginRestored(): void {
+    this.#isRestoring = true;
   }
 
   /** A record that a process before has kept is delivered for the first time: its counters are that one's. */
@@ -189,6 +197,7 @@ export class ZoneTwins {
   endRead(read: number, complete: boolean, handOver: HandOver, last = false): void {
     for (const twins of this.#restored)
       if (complete || last || read > twins.restored!.read + MAX_UNDECIDED_READS) this.#goOn(twins, handOver);
+    if (complete) this.#isRestoring = false;
     for (const twins of this.#suspects) {
       const suspect = twins.suspect!;
       const decided = (complete && read > suspect.read) || read > suspect.read + MAX_UNDECIDED_READS;
@@ -209,7 +218,9 @@ export class ZoneTwins {
 
   /** The record is part of what is not decided yet: a later process must not take its counters for handed over. */
   isWithheld(index: number): boolean {
-    return this.#suspects.size > 0 && this.#twins[index]?.suspect !== undefined;
+    if (this.#suspects.size === 0 && this.#restored.size === 0) return false;
+    const twins = this.#twins[index];
+    return twins?.suspect !== undefined || (twins?.restored?.handedOver.every((value) => value === 0) ?? false);
   }
 
   /** Pairs of what is withheld. */
