@@ -35,6 +35,8 @@ export interface ApiServerOptions {
   readonly release?: Release;
   readonly bookmarkMs?: number;
   readonly futureListMs?: number;
+  /** How long a second of a watch's `timeoutSeconds` takes; 1,000 by default. */
+  readonly secondMs?: number;
   readonly nodes?: readonly NodeDescription[];
   readonly pods?: readonly PodDescription[];
 }
@@ -238,6 +240,7 @@ export class ApiServer {
       behaviour: this.#behaviour,
       startPhase: this.startPhase,
       futureListMs: this.#options.futureListMs ?? FUTURE_LIST_MS,
+      secondMs: this.#options.secondMs ?? 1000,
     };
     await respond(state, request, received, response);
   }

@@ -25,6 +25,7 @@ export interface ServerState {
   readonly startPhase: StartPhase;
   /** A list of a version that is to come is refused after this. */
   readonly futureListMs: number;
+  readonly secondMs: number;
 }
 
 /** A watch lasts no longer where the client does not say. */
@@ -69,12 +70,12 @@ function refusedVersion(version: string, revision: Revision): StatusError | unde
 
 /** Responds with a watch. */
 export function startWatch(
-  { resources, revision, watches, behaviour, startPhase }: ServerState,
+  { resources, revision, watches, behaviour, startPhase, secondMs }: ServerState,
   resource: keyof Resources,
   query: URLSearchParams,
   response: ServerResponse,
 ): void {
-  const timeoutMs = Number(query.get('timeoutSeconds') ?? 0) * 1000 || WATCH_MS;
+  const timeoutMs = Number(query.get('timeoutSeconds') ?? 0) * secondMs || WATCH_MS;
   const version = query.get('resourceVersion') ?? '';
   const refused =
     startPhase.now === 'initializing'

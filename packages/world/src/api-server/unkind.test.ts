@@ -17,7 +17,7 @@ const PODS = Array.from({ length: 4 }, (_, i) => ({ ...POD, name: `p${i}` }));
 const ALL = [{ apiGroups: ['*'], resources: ['*'], verbs: ['*'] }];
 
 async function start(options: ApiServerOptions = {}): Promise<void> {
-  server = await startApiServer({ pods: PODS, ...options });
+  server = await startApiServer({ pods: PODS, secondMs: 50, ...options });
 }
 
 interface Answer {
