@@ -18,6 +18,8 @@ export interface FrozenRequest {
 /** The outcome of one attempt. Messages are for the log: what, where, what to do; no secrets. */
 export type SendResult =
   | { readonly outcome: 'ok'; readonly status: string }
+  /** It has stored all but so many samples or items, and does not say which: fewer than there are, at least one. */
+  | { readonly outcome: 'partial'; readonly status: string; readonly refused: number; readonly message: string }
   /** It may work later: no answer, a 5xx, 408, 425 or 429. */
   | {
       readonly outcome: 'retryable';
@@ -29,7 +31,14 @@ export type SendResult =
       readonly message: string;
     }
   /** The receiver has not stored it this time, and would not if it came again. */
-  | { readonly outcome: 'rejected'; readonly status: string; readonly fault: Fault; readonly message: string };
+  | {
+      readonly outcome: 'rejected';
+      readonly status: string;
+      readonly fault: Fault;
+      /** true: the receiver failed, and may have stored it before (a 500 that its protocol forbids to repeat). */
+      readonly maybeStored?: boolean;
+      readonly message: string;
+    };
 
 /** Whose fault a rejection is. */
 export type Fault =
@@ -53,6 +62,8 @@ export interface Sink {
   readonly form: Form;
   /** What it sends where no collector sets `send-traffic-delta`. */
   readonly defaultMode: Mode;
+  /** Whether it sends since when each value counts: `Frame.startsMs`. */
+  readonly startTimes?: boolean;
   /** Totals that it sends, in the order of its frames. */
   readonly counters: readonly Counter[];
   /** Cardinality limit: series at the receiver; those beyond are folded into `~other`. */

@@ -9,7 +9,7 @@ import { requestKey } from './request-key.ts';
 /** Receivers for tests that do everything that receivers do wrong. Nothing else imports this file. */
 
 /** What the receiver does with a request. */
-export const ANSWERS = ['stored', 'lost', 'answer lost', 'refused', 'too large', 'forbidden'] as const;
+export const ANSWERS = ['stored', 'lost', 'answer lost', 'refused', 'too large', 'forbidden', 'partly stored'] as const;
 
 /**
  * A database that may fail in every way, and that does what one does: the newest sample may come again, older ones are refused,
@@ -24,6 +24,8 @@ export class ChaosDatabase implements Sink {
   readonly counters = ['txBytes', 'rxBytes'] as const;
   readonly maxSeries = 5;
   answers: (typeof ANSWERS)[number][] = [];
+  /** Samples that it refused beside others that it stored, and that have not come since. */
+  readonly #refused = new Map<string, number>();
   /** By series: its samples in order. NaN: the series ended. */
   readonly #stored = new Map<string, Map<number, number>>();
   readonly #bodies = new Map<string, [series: string, timeMs: number, value: number][]>();
@@ -57,8 +59,18 @@ export class ChaosDatabase implements Sink {
     if (answer === 'refused' && !this.#has(body)) return rejected('content');
     if (answer === 'too large' && samples > 1) return rejected('size');
     if (answer === 'forbidden') return rejected('request');
+    if (answer === 'partly stored' && !this.#has(body.slice(0, 1))) return this.#storePart(body);
     if (!this.#store(body)) return rejected('content');
     return answer === 'answer lost' ? again : { outcome: 'ok', status: '200' };
+  }
+
+  /** All but the first sample. */
+  #storePart(body: readonly [string, number, number][]): SendResult {
+    const [[series, timeMs, value] = [], ...rest] = body;
+    const rejected: SendResult = { outcome: 'rejected', status: '', fault: 'content', message: '' };
+    if (rest.length === 0 || !this.#store(rest)) return rejected;
+    if (!Number.isNaN(value)) this.#refused.set(`${series}@${timeMs}`, value!);
+    return { outcome: 'partial', status: '200', refused: 1, message: '' };
   }
 
   #has(body: readonly [string, number, number][]): boolean {
@@ -76,8 +88,14 @@ export class ChaosDatabase implements Sink {
       const known = this.#stored.get(series) ?? new Map<number, number>();
       known.set(timeMs, value);
       this.#stored.set(series, known);
+      this.#refused.delete(`${series}@${timeMs}`);
     }
     return true;
+  }
+
+  /** What of deltas is lost in requests of which a part was stored. */
+  get lost(): number {
+    return [...this.#refused.values()].reduce((sum, each) => sum + each, 0);
   }
 
   /** `increase()` or `sum_over_time()` over everything, summed. */
@@ -107,6 +125,7 @@ export class ChaosEndpoint implements Sink {
   readonly defaultMode = 'delta';
   readonly counters = ITEM_COUNTERS;
   readonly maxSeries = 5;
+  readonly lost = 0;
   answers: (typeof ANSWERS)[number][] = [];
   readonly #encoder = new ItemEncoder(PROTOBUF_ITEMS);
   readonly #stored = new Map<string, number>();

@@ -30,7 +30,7 @@ export class DeliveryLog {
   }
 
   /** A request will be sent again. */
-  retrying(result: Exclude<SendResult, { outcome: 'ok' }>, attempt: number, delayMs: number): void {
+  retrying(result: Extract<SendResult, { outcome: 'retryable' | 'rejected' }>, attempt: number, delayMs: number): void {
     this.#failing = true;
     this.#logLimiter.limit(`retry ${result.status}`, (suppressed) =>
       this.#log.warn('sink request failed, retrying', {
@@ -49,6 +49,17 @@ export class DeliveryLog {
     this.#failing = true;
     this.#logLimiter.limit(`rejected ${status}`, (suppressed) =>
       this.#log.warn('sink refused a request', { sink: this.#sink, status, fault, error: message, suppressed }),
+    );
+  }
+
+  /** A request was stored, but for some of its samples. */
+  partlyStored({ status, refused, message }: Extract<SendResult, { outcome: 'partial' }>, samples: number): void {
+    this.#failing = true;
+    this.#logLimiter.limit(`partial ${status}`, (suppressed) =>
+      this.#log.warn('sink refused a part of a request', {
+        sink: this.#sink,
+        ...{ status, refused, samples, error: message, suppressed },
+      }),
     );
   }
 

@@ -5,6 +5,17 @@ import type { SeriesSlots } from './series-slots.ts';
 /** The most that one delta has: exact in a double, and room in any integer of 64 bits. What is beyond goes with the next frame. */
 const MAX_INCREASE = Number.MAX_SAFE_INTEGER;
 
+/** What all rows of a frame have in common. */
+interface FrameOptions {
+  readonly origin: string;
+  readonly mode: Mode;
+  readonly timeMs: number;
+  /** Time of zero samples; undefined: the receiver wants none. */
+  readonly zeroSampleMs: number | undefined;
+  /** Whether the frame says since when each value counts. */
+  readonly startTimes: boolean;
+}
+
 /** Collects the rows of one frame. */
 export class FrameBuilder {
   readonly #slots: SeriesSlots;
@@ -12,6 +23,7 @@ export class FrameBuilder {
   readonly #mode: Mode;
   readonly #timeMs: number;
   readonly #zeroSampleMs: number | undefined;
+  readonly #startsMs: Float64Array | undefined;
   readonly #identities: string[] = [];
   readonly #rowSlots: Uint32Array;
   readonly #kinds: Uint8Array;
@@ -22,13 +34,13 @@ export class FrameBuilder {
   #inBackoff = 0;
   #deferred = 0;
 
-  /** @param zeroSampleMs time of zero samples; undefined: the receiver wants none */
-  constructor(slots: SeriesSlots, origin: string, mode: Mode, timeMs: number, zeroSampleMs: number | undefined) {
+  constructor(slots: SeriesSlots, { origin, mode, timeMs, zeroSampleMs, startTimes }: FrameOptions) {
     this.#slots = slots;
     this.#origin = origin;
     this.#mode = mode;
     this.#timeMs = timeMs;
     this.#zeroSampleMs = zeroSampleMs;
+    this.#startsMs = startTimes ? new Float64Array(slots.size * slots.width) : undefined;
     this.#rowSlots = new Uint32Array(slots.size);
     this.#kinds = new Uint8Array(slots.size * slots.width);
     this.#values = new Float64Array(slots.size * slots.width);
@@ -66,6 +78,7 @@ export class FrameBuilder {
     const slots = this.#slots;
     const at = this.#identities.length * slots.width + counter;
     const started = slots.started[unit] === 1;
+    if (this.#startsMs !== undefined) this.#startsMs[at] = this.#startOf(unit, started);
     if (stale) {
       this.#kinds[at] = started ? STALE : NO_SAMPLE;
     } else if (this.#mode === 'delta') {
@@ -85,6 +98,14 @@ export class FrameBuilder {
     }
   }
 
+  /** Since when the next value of a unit counts. A counter that is to start does so with its zero sample. */
+  #startOf(unit: number, started: boolean): number {
+    const { startMs } = this.#slots;
+    const begins = this.#mode === 'delta' ? startMs[unit] === 0 : !started;
+    if (begins) startMs[unit] = this.#zeroSampleMs ?? 0;
+    return startMs[unit]!;
+  }
+
   build(position: Position): Frame {
     const rows = this.#identities.length;
     const units = rows * this.#slots.width;
@@ -95,6 +116,7 @@ export class FrameBuilder {
       rows,
       identities: this.#identities,
       slots: this.#rowSlots.subarray(0, rows),
+      startsMs: this.#startsMs?.subarray(0, units),
       inBackoff: this.#inBackoff,
       deferred: this.#deferred,
       position,

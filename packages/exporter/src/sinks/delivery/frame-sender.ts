@@ -2,7 +2,7 @@ import type { FrozenRequest, Sink } from '../sink.ts';
 import type { DeliveryLog } from './delivery-log.ts';
 import { type Frame, unitsOf } from './frame.ts';
 import type { DropReason, SinkMetrics } from './metrics.ts';
-import type { RequestSender, SentRequest } from './request-sender.ts';
+import type { RequestSender, SentRequest, Settled } from './request-sender.ts';
 import { type Part, RequestSplitter } from './request-splitter.ts';
 import type { SinkState } from './sink-state.ts';
 
@@ -93,7 +93,7 @@ export class FrameSender {
    * @returns false: the receiver takes nothing, whatever it is; undefined: the exporter stops
    */
   async #sendParts(frame: Frame, parts: RequestSplitter, resumed: boolean): Promise<boolean | undefined> {
-    const { sink, state, requests, metrics, log } = this.#options;
+    const { sink, state, requests, metrics } = this.#options;
     const size = this.#unitsPerItem;
     let maybeStored = resumed;
     for (let part = parts.next; part !== undefined; part = parts.next) {
@@ -103,24 +103,41 @@ export class FrameSender {
       this.#countAmbiguous(frame, request, sent);
       const { result } = sent;
       if (result === undefined) return undefined;
-      if (result.outcome === 'ok') {
+      const lost = this.#lostOf(frame, request, result);
+      if (lost !== undefined) {
         state.accepted(frame, part.from * size, request.end);
         parts.accept(request.samples);
-        metrics.exported(sink.name, request.samples);
+        metrics.exported(sink.name, request.samples - lost);
         continue;
       }
-      log.rejected(result);
-      if (result.fault === 'request') {
+      const fault = result.outcome === 'rejected' ? result.fault : 'content';
+      if (fault === 'request') {
         parts.abandon();
         return false;
       }
       // Split by its size, its pieces may have been stored as the whole may have been.
-      maybeStored ||= result.fault === 'size' && sent.maybeStored;
-      parts.refuse(result.fault);
+      maybeStored ||= fault === 'size' && sent.maybeStored;
+      parts.refuse(fault);
       // The pieces have keys of their own: a process that knows only the whole would send it beside them.
       if (frame.mode === 'delta' && !(await this.#untilDurable())) return undefined;
     }
     return true;
+  }
+
+  /**
+   * What of an accepted request is lost to the receiver: nothing, but for deltas that it stored a part of without saying which, because a
+   * repeat would double the rest.
+   * @returns undefined: the request is not accepted. Counters of which a part was stored are among these: they go again, in pieces, with
+   *   the same times and values
+   */
+  #lostOf(frame: Frame, { samples }: FrozenRequest, result: Settled): number | undefined {
+    const { log } = this.#options;
+    if (result.outcome === 'ok') return 0;
+    if (result.outcome === 'rejected') log.rejected(result);
+    else log.partlyStored(result, samples);
+    if (result.outcome === 'rejected' || frame.mode === 'counter') return undefined;
+    this.#drop('partly_stored', result.refused);
+    return result.refused;
   }
 
   /**
@@ -150,8 +167,8 @@ export class FrameSender {
     if (frame.mode === 'counter' || !maybeStored) return;
     const { metrics, sink } = this.#options;
     if (result === undefined) metrics.ambiguous(sink.name, 'stopped', samples);
-    else if (result.outcome === 'ok') metrics.ambiguous(sink.name, 'repeated', samples);
-    else if (result.fault === 'content') metrics.ambiguous(sink.name, 'refused', samples);
+    else if (result.outcome !== 'rejected') metrics.ambiguous(sink.name, 'repeated', samples);
+    else if (result.fault === 'content' || result.maybeStored) metrics.ambiguous(sink.name, 'refused', samples);
   }
 
   #drop(reason: DropReason, samples: number): void {

@@ -17,6 +17,7 @@ export const STALE = 2;
  *                                     tx | rx        tx | rx
  *   kinds                             k0 | k1        k2 | k3
  *   values                            v0 | v1        v2 | v3      the total; in delta mode the increase
+ *   startsMs                          s0 | s1        s2 | s3      since when it counts, only for sinks that ask (`Sink.startTimes`)
  *
  * A sink of items (see `Form`) makes one item of a row, so its parts of a frame are whole rows, and its frames have no zero samples.
  *
@@ -35,6 +36,11 @@ export interface Frame {
   readonly identities: readonly string[];
   readonly kinds: Uint8Array;
   readonly values: Float64Array;
+  /**
+   * By unit, Unix milliseconds: since when its value counts. Of a cumulative counter the time of its zero sample, of a delta that of the
+   * last one accepted; 0: not known. Not set: the sink does not ask.
+   */
+  readonly startsMs: Float64Array | undefined;
   /** By row: its slot in the sink state. */
   readonly slots: Uint32Array;
   /** Units left out: their series was refused a short while ago and is in backoff. */

@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { SendResult } from '../sink.ts';
 
 /** Why samples were not delivered in the frame that they were in. */
 export type DropReason =
@@ -10,6 +11,8 @@ export type DropReason =
   | 'series_ended'
   /** In a refused request of which the refused samples were not all isolated. */
   | 'not_isolated'
+  /** Deltas that the receiver refused beside others in a request that it stored, without saying which: lost, a repeat would double the rest. */
+  | 'partly_stored'
   /** The receiver takes nothing: credentials, address, or 400 to everything. */
   | 'rejected';
 
@@ -38,7 +41,7 @@ export interface SinkMetrics {
   dropped(sink: string, reason: DropReason, samples: number): void;
   ambiguous(sink: string, outcome: AmbiguousOutcome, samples: number): void;
   /** `status`: the HTTP status, or a word such as `timeout`. */
-  request(sink: string, outcome: 'ok' | 'retryable' | 'rejected', status: string, bytes: number, seconds: number): void;
+  request(sink: string, outcome: SendResult['outcome'], status: string, bytes: number, seconds: number): void;
   retry(sink: string): void;
   superseded(sink: string): void;
   becameUnavailable(sink: string): void;
@@ -54,8 +57,8 @@ export function createSinkMetrics(registry: Registry): SinkMetrics {
   const exported = counter('egressd_exported_events_total', 'Samples that a sink has accepted.', ['sink']);
   const dropped = counter(
     'egressd_dropped_events_total',
-    'Samples that were not delivered with their frame. Their bytes stay in the totals and go with a later frame, except for reason ' +
-      "series_ended. refused, backoff, not_isolated: the receiver's answer is in the log. rejected: check the URL and credentials.",
+    'Samples that were not delivered with their frame. Their bytes stay in the totals and go with a later frame, except for reasons ' +
+      "series_ended and partly_stored (deltas only). refused, backoff, not_isolated: the receiver's answer is in the log. rejected: check the URL and credentials.",
     ['sink', 'reason'],
   );
   const ambiguous = counter(
@@ -66,7 +69,7 @@ export function createSinkMetrics(registry: Registry): SinkMetrics {
   );
   const requests = counter(
     'egressd_exporter_sink_requests_total',
-    'Requests to a sink by outcome: ok, retryable (sent again) or rejected, and by HTTP status or kind of failure.',
+    'Requests to a sink by outcome: ok, partial (stored but for some samples), retryable (sent again) or rejected, and by HTTP status or kind of failure.',
     ['sink', 'outcome', 'status'],
   );
   const bytes = counter('egressd_exporter_sink_request_bytes_total', 'Bytes of request bodies, as sent.', ['sink']);

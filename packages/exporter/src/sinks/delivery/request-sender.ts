@@ -8,7 +8,10 @@ const BACKOFF: BackoffLimits = { minMs: 1000, maxMs: 60_000 };
 /** Longest backoff while the exporter shuts down. */
 const SHUTDOWN_BACKOFF_MS = 250;
 
-type Settled = Exclude<SendResult, { outcome: 'retryable' }>;
+/** The outcome of a request is known. */
+export type Settled = Exclude<SendResult, { outcome: 'retryable' }>;
+/** Nothing is known to be stored. */
+type FailedResult = Extract<SendResult, { outcome: 'retryable' | 'rejected' }>;
 type Rejected = Extract<SendResult, { outcome: 'rejected' }>;
 
 /** What became of a request. */
@@ -67,9 +70,10 @@ export class RequestSender {
     let doubt = maybeStored;
     for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
       const result = await this.#attempt(request);
-      if (result.outcome === 'ok') return { result, maybeStored: doubt };
+      if (result.outcome === 'ok' || result.outcome === 'partial') return { result, maybeStored: doubt };
       if (result.outcome === 'retryable') doubt ||= result.maybeStored;
-      else if (!doubt || isConclusive(result, request)) return { result, maybeStored: doubt };
+      else if (!doubt || isConclusive(result, request))
+        return { result, maybeStored: doubt || result.maybeStored === true };
       await this.#backoff(attempt, result);
       if (!this.#stop.signal.aborted) metrics.retry(sink.name);
     }
@@ -85,7 +89,7 @@ export class RequestSender {
     return result;
   }
 
-  async #backoff(attempt: number, result: Exclude<SendResult, { outcome: 'ok' }>): Promise<void> {
+  async #backoff(attempt: number, result: FailedResult): Promise<void> {
     const { timers, random, log } = this.#options;
     const closing = this.#shutdown.signal.aborted;
     const askedMs = result.outcome === 'retryable' ? result.retryAfterMs : undefined;

@@ -25,6 +25,7 @@ const FIRST_CAPACITY = 1024;
  *   total                  what all its series have counted, ended ones included
  *   accepted               what the receiver has accepted of that
  *   started                1: the receiver has a sample of this counter that later ones continue
+ *   startMs                since when the next sample counts; 0: not known, or the sink does not ask (`Frame.startsMs`)
  */
 export class SeriesSlots {
   readonly width: number;
@@ -33,6 +34,7 @@ export class SeriesSlots {
   backoffUntilMs = new Float64Array(FIRST_CAPACITY);
   refusals = new Uint8Array(FIRST_CAPACITY);
   started: Uint8Array;
+  startMs: Float64Array;
   readonly #total: CumulativeTotals;
   readonly #accepted: CumulativeTotals;
   readonly #byIdentity = new Map<string, number>();
@@ -41,6 +43,7 @@ export class SeriesSlots {
   constructor(width: number) {
     this.width = width;
     this.started = new Uint8Array(FIRST_CAPACITY * width);
+    this.startMs = new Float64Array(FIRST_CAPACITY * width);
     this.#total = zeroTotals(FIRST_CAPACITY * width);
     this.#accepted = zeroTotals(FIRST_CAPACITY * width);
   }
@@ -73,6 +76,7 @@ export class SeriesSlots {
     this.refusals[slot] = 0;
     for (let unit = slot * this.width; unit < (slot + 1) * this.width; unit++) {
       this.started[unit] = 0;
+      this.startMs[unit] = 0;
       setTo(this.#total, unit, 0);
       setTo(this.#accepted, unit, 0);
     }
@@ -80,10 +84,11 @@ export class SeriesSlots {
   }
 
   /** Columns of the units, as long as there are slots. Valid until the next change. */
-  units(): Pick<SinkStateImage, 'started' | 'totalLow' | 'totalHigh' | 'acceptedLow' | 'acceptedHigh'> {
+  units(): Pick<SinkStateImage, 'started' | 'startMs' | 'totalLow' | 'totalHigh' | 'acceptedLow' | 'acceptedHigh'> {
     const units = this.identities.length * this.width;
     return {
       started: this.started.subarray(0, units),
+      startMs: this.startMs.subarray(0, units),
       totalLow: this.#total.low.subarray(0, units),
       totalHigh: this.#total.high.subarray(0, units),
       acceptedLow: this.#accepted.low.subarray(0, units),
@@ -103,6 +108,7 @@ export class SeriesSlots {
     this.backoffUntilMs.set(image.backoffUntilMs);
     this.refusals.set(image.refusals);
     this.started.set(image.started);
+    this.startMs.set(image.startMs);
     this.#total.low.set(image.totalLow);
     this.#total.high.set(image.totalHigh);
     this.#accepted.low.set(image.acceptedLow);
@@ -115,9 +121,15 @@ export class SeriesSlots {
       setTo(this.#total, unit, Math.max(0, this.increase(unit)));
       setTo(this.#accepted, unit, 0);
     }
-    this.started.fill(0);
+    this.forgetStarts();
     this.backoffUntilMs.fill(0);
     this.refusals.fill(0);
+  }
+
+  /** What is sent next continues nothing that was sent before. */
+  forgetStarts(): void {
+    this.started.fill(0);
+    this.startMs.fill(0);
   }
 
   /** The total as a double. */
@@ -155,6 +167,7 @@ export class SeriesSlots {
     this.backoffUntilMs = grown(this.backoffUntilMs, slots);
     this.refusals = grown(this.refusals, slots);
     this.started = grown(this.started, slots * this.width);
+    this.startMs = grown(this.startMs, slots * this.width);
     growTotals(this.#total, slots * this.width);
     growTotals(this.#accepted, slots * this.width);
   }

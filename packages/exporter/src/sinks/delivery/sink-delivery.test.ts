@@ -135,6 +135,58 @@ describe('SinkDelivery', () => {
     ]);
   });
 
+  describe('a request of which a part was stored', () => {
+    /** Stores all but one sample, and does not say which. */
+    const partly = (samples: readonly string[]): SendResult => {
+      if (!samples.some((sample) => sample.startsWith('pod-5='))) return OK;
+      if (samples.length === 1) return refuse('content');
+      return { outcome: 'partial', status: '200', refused: 1, message: 'db refused 1 of them: too old' };
+    };
+    const totals = Array.from({ length: 20 }, () => 5);
+
+    test('counters go again in pieces, with the same times and values, until the one that is refused is alone', async () => {
+      const { sink, accepted, offer, metric } = setUp();
+      offer(60_000, totals, 'counter');
+      await until(() => accepted.length === 1);
+      sink.answer = partly;
+      const before = sink.seen.length;
+      offer(120_000, totals, 'counter');
+      await until(() => accepted.length === 2);
+      const sent = sink.seen.slice(before).map(({ samples }) => samples);
+      expect(sent[0]).toHaveLength(20);
+      expect(new Set(sent.flat())).toEqual(new Set(sent[0]));
+      expect(sent).toContainEqual(['pod-5=5@120000']);
+      expect(await metric('egressd_dropped_events_total')).toEqual([
+        'egressd_dropped_events_total{sink="text",reason="refused"} 1',
+      ]);
+    });
+
+    test('deltas do not go again: what was refused is lost, counted and logged', async () => {
+      const { sink, accepted, offer, metric, lines } = setUp(partly);
+      offer(60_000, totals);
+      await until(() => accepted.length === 1);
+      expect(sink.seen).toHaveLength(1);
+      expect(lines.join()).toContain('too old');
+      expect(await metric('egressd_exported_events_total')).toEqual(['egressd_exported_events_total{sink="text"} 19']);
+      expect(await metric('egressd_dropped_events_total')).toEqual([
+        'egressd_dropped_events_total{sink="text",reason="partly_stored"} 1',
+      ]);
+    });
+  });
+
+  test('a failure that may have stored deltas, and must not be repeated, is counted', async () => {
+    const { sink, accepted, offer, metric } = setUp(() => ({ ...refuse('request'), maybeStored: true }) as SendResult);
+    offer(60_000, [5]);
+    await until(() => sink.seen.length === 1);
+    sink.answer = () => OK;
+    offer(120_000, [7]);
+    await until(() => accepted.length === 1);
+    expect(sink.seen.map(({ samples }) => samples)).toEqual([['pod-0=5@60000'], ['pod-0=7@120000']]);
+    expect(await metric('egressd_exporter_sink_ambiguous_samples_total')).toEqual([
+      'egressd_exporter_sink_ambiguous_samples_total{sink="text",outcome="refused"} 1',
+    ]);
+  });
+
   test('where no collector asks, the sink sends in its default mode', async () => {
     for (const [mode, expected] of [
       ['counter', 8],

@@ -215,6 +215,7 @@ function sinkStateOf({ sink, startedMs, intervalMs }: SinkDeliveryOptions): Sink
     startedMs,
     intervalMs,
     zeroSamples: sink.form === 'samples',
+    startTimes: sink.startTimes === true,
     identityScheme: sink.identityScheme,
     receiverId: sink.receiverId,
     origin: randomUUID(),

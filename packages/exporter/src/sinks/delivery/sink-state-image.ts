@@ -37,7 +37,7 @@ export interface FrameImage {
  *
  *   row of the totals  -> slotOf
  *   slot               kinds    backoffUntilMs  refusals
- *   unit               started  total           accepted      (slot * counters + counter)
+ *   unit               started  startMs  total  accepted      (slot * counters + counter)
  */
 export interface SinkStateImage {
   /** What the identities of its slots mean. */
@@ -56,6 +56,8 @@ export interface SinkStateImage {
   readonly backoffUntilMs: Float64Array;
   readonly refusals: Uint8Array;
   readonly started: Uint8Array;
+  /** Zeros where the sink does not ask. */
+  readonly startMs: Float64Array;
   readonly totalLow: Float64Array;
   readonly totalHigh: Float64Array;
   readonly acceptedLow: Float64Array;
@@ -79,15 +81,30 @@ export function remainingOf({ remaining }: FrameImage): Part[] {
   }));
 }
 
-/** The frame of an image. It has no position: what was committed before is not committed again. */
-export function frameOf(image: SinkStateImage, identities: readonly (string | undefined)[]): Frame | undefined {
+/**
+ * The frame of an image. It has no position: what was committed before is not committed again.
+ * @param startTimes whether its sink asks since when each value counts
+ */
+export function frameOf(
+  image: SinkStateImage,
+  identities: readonly (string | undefined)[],
+  startTimes: boolean,
+): Frame | undefined {
   const { frame, origin, counters } = image;
   if (frame === undefined) return undefined;
   const { zeroSamples, remaining: _, ...rest } = frame;
   const names = Array.from(frame.slots, (slot) => identities[slot]!);
   const of = { origin, width: counters.length, rows: frame.slots.length, identities: names, position: new Map() };
-  const same = { ...rest, ...of };
+  const same = { ...rest, ...of, startsMs: startTimes ? startsOf(image, frame.slots) : undefined };
   return { ...same, zeroSamples: zeroSamples && { ...same, ...zeroSamples, zeroSamples: undefined } };
+}
+
+/** By unit of a frame: since when it counts. A slot keeps that until the unit is accepted. */
+function startsOf({ counters, startMs }: SinkStateImage, slots: Uint32Array): Float64Array {
+  const width = counters.length;
+  return Float64Array.from({ length: slots.length * width }, (_, unit) => {
+    return startMs[slots[Math.floor(unit / width)]! * width + (unit % width)]!;
+  });
 }
 
 /** What was counted and not accepted of a counter of a slot; zero for one that was not counted (-1). */

@@ -50,6 +50,65 @@ function step(
   return text(frame);
 }
 
+describe('start times', () => {
+  function setUp() {
+    const options = { counters: ['txBytes' as const], maxSeries: 9, startedMs: STARTED_MS, intervalMs: INTERVAL_MS };
+    const identityOf = (labels: { src_pod: string }) => labels.src_pod;
+    return new SinkState({ ...options, identityOf, startTimes: true });
+  }
+
+  /** Starts of a frame, since the start of the exporter. */
+  function starts(of: SinkState, afterMs: number, total: number, mode: Mode = 'counter', accept = true): number[] {
+    of.absorb(testSnapshot(afterMs, [A], [total]));
+    const frame = of.freeze(STARTED_MS + afterMs, mode, NOWHERE);
+    expect(frame.zeroSamples?.startsMs ?? frame.startsMs).toEqual(frame.startsMs);
+    if (accept) acceptAll(of, frame);
+    return Array.from(frame.startsMs!, (startMs) => startMs - STARTED_MS);
+  }
+
+  test('a counter starts at its zero sample, and keeps that', () => {
+    const of = setUp();
+    expect(starts(of, 60_000, 5, 'counter', false)).toEqual([1]);
+    expect(starts(of, 90_000, 6)).toEqual([60_001]);
+    expect(starts(of, 150_000, 9)).toEqual([60_001]);
+    // Ended and seen again: another life.
+    step(of, 210_000, [], [], { evicted: [A] });
+    expect(starts(of, 300_000, 2)).toEqual([240_000]);
+  });
+
+  test('a delta counts since the last one that was accepted', () => {
+    const of = setUp();
+    expect(starts(of, 60_000, 5, 'delta')).toEqual([1]);
+    expect(starts(of, 120_000, 6, 'delta', false)).toEqual([60_000]);
+    expect(starts(of, 180_000, 9, 'delta')).toEqual([60_000]);
+    expect(starts(of, 240_000, 10, 'delta')).toEqual([180_000]);
+    // Another mode continues nothing.
+    expect(starts(of, 300_000, 11, 'counter')).toEqual([240_001]);
+  });
+
+  test('a restored frame has them too', () => {
+    const of = setUp();
+    starts(of, 60_000, 5);
+    of.absorb(testSnapshot(120_000, [A, B], [6, 1]));
+    const frame = of.freeze(STARTED_MS + 120_000, 'counter', NOWHERE);
+    const image = of.image([A, B], []);
+    const again = setUp();
+    again.restore(image, { series: [A, B], totals: testSnapshot(120_000, [A, B], [6, 1]).totals });
+    expect(frame.startsMs).toEqual(Float64Array.of(STARTED_MS + 1, STARTED_MS + 60_001));
+    expect(again.inFlight?.startsMs).toEqual(frame.startsMs);
+    expect(again.inFlight?.zeroSamples?.startsMs).toEqual(frame.startsMs);
+  });
+
+  test('a sink that does not ask has none', () => {
+    const of = sinkState();
+    of.absorb(testSnapshot(60_000, [A], [5]));
+    const frame = of.freeze(STARTED_MS + 60_000, 'counter', NOWHERE);
+    acceptAll(of, frame);
+    expect(frame.startsMs).toBeUndefined();
+    expect([...of.image([A], []).startMs]).toEqual([0]);
+  });
+});
+
 describe('counters', () => {
   test('a zero sample goes one interval before the first value', () => {
     const of = sinkState();

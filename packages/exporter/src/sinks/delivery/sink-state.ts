@@ -24,6 +24,8 @@ export interface SinkStateOptions extends SeriesTableOptions {
   readonly intervalMs: number;
   /** false: no zero samples, because the receiver keeps records and not counters; true unless set. */
   readonly zeroSamples?: boolean;
+  /** true: frames say since when each value counts (`Frame.startsMs`). */
+  readonly startTimes?: boolean;
   /** What the identities mean: labels and how they are written. A state of another scheme cannot be resumed. */
   readonly identityScheme?: string;
   /** Which receiver has what this state says. */
@@ -113,13 +115,16 @@ export class SinkState {
    */
   freeze(timeMs: number, mode: Mode, position: Position): Frame {
     const { slots } = this.#table;
-    if (mode !== this.#mode) slots.started.fill(0);
+    if (mode !== this.#mode) slots.forgetStarts();
     this.#mode = mode;
     this.#fresh = false;
     const zeroSampleMs = Math.max(timeMs - this.#options.intervalMs, this.#lastMs + 1);
     this.#lastMs = Math.max(this.#lastMs, timeMs);
-    const wanted = this.#options.zeroSamples === false ? undefined : zeroSampleMs;
-    const builder = new FrameBuilder(slots, this.#origin, mode, timeMs, wanted);
+    const builder = new FrameBuilder(slots, {
+      ...{ origin: this.#origin, mode, timeMs },
+      zeroSampleMs: this.#options.zeroSamples === false ? undefined : zeroSampleMs,
+      startTimes: this.#options.startTimes === true,
+    });
     for (let slot = 0; slot < slots.identities.length; slot++) {
       if (slots.identities[slot] !== undefined && !builder.add(slot)) this.#table.free(slot);
     }
@@ -142,8 +147,10 @@ export class SinkState {
       const unit = slot * frame.width + (i % frame.width);
       slots.refusals[slot] = 0;
       if (kind === STALE) slots.started[unit] = 0;
-      else if (frame.mode === 'delta') slots.acceptIncrease(unit, frame.values[i]!);
-      else {
+      else if (frame.mode === 'delta') {
+        slots.acceptIncrease(unit, frame.values[i]!);
+        if (frame.startsMs !== undefined) slots.startMs[unit] = frame.timeMs;
+      } else {
         slots.acceptTotal(unit, frame.values[i]!);
         slots.started[unit] = 1;
       }
@@ -237,7 +244,7 @@ export class SinkState {
     this.#lastMs = image.lastMs;
     if (image.receiverId === receiverId) {
       this.#origin = image.origin;
-      this.#inFlight = frameOf(image, this.#table.slots.identities);
+      this.#inFlight = frameOf(image, this.#table.slots.identities, this.#options.startTimes === true);
       return { outcome: 'resumed', lost: 0 };
     }
     this.#table.slots.resetAccepted();

@@ -19,7 +19,18 @@ const OPTIONS = {
   identityScheme: 'test',
   receiverId: 'here',
   origin: 'origin',
+  startTimes: true,
 };
+
+/** A checkpoint of version 1, as egressd wrote it: one sink, one series of 1500 bytes whose zero sample was accepted. */
+const VERSION_1 = Buffer.from(
+  'ZWdyZXNzZCBjaGVja3BvaW50CgEAAAB8Ip7JAAAAAABAdkAAAAAAACBkQAAAAAAAAPA/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACEhC5B' +
+    'AAAAAAAAAEAAAAAAAAAYQAECAQEBAQBuc2FibnoAAAAAAAAAQAEAAAAAAAAAAAAA//8KAAABAAAAAAAAAAAAAP//CgAAAgAAAQECAQMDAQQE' +
+    'AQUFAAAAAAAA8D8BAQECAQEBAgEGAtwFAAEBAAK4CwAAAAAAAAAAAAAAAAAAAAAA8D8BBmEgc2luawAAAAAAABBAdGVzdAAAAAAAABBAaGVy' +
+    'ZQEBAAAAAAAAAAAAGEBvcmlnaW4AAAAAAADwPwAAAACAhC5BAAAAAAAAAPA/AQEAAAAAAAAAAAAAAAAAAAAAAAAAAAEBAtwFAAAAAAAAAAAA' +
+    '8D8AAAAAAADwPwAAAACAhC5BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAPA/AAEBAtwFAAAAAAAAAEABAAEAAAAAAAAAAA==',
+  'base64',
+);
 
 function endpoint(number: number): Endpoint {
   const place = (['owned', 'public', 'private', 'unknown'] as const)[number % 4]!;
@@ -146,6 +157,16 @@ describe('a checkpoint', () => {
     ['one of another version', 'version', Buffer.concat([bytes.subarray(0, 19), Buffer.of(7), bytes.subarray(20)])],
   ])('%s: %s', (_what, reason, given) => {
     expect(decodeCheckpoint(given)).toEqual({ ok: false, reason });
+  });
+
+  test('one of version 1, which had no start times, goes on', () => {
+    const { totals, sinks } = decode(VERSION_1);
+    const image = sinks.get('a sink')!;
+    expect([...image.startMs]).toEqual([0]);
+    const state = new SinkState({ ...OPTIONS, counters: ['txBytes'], startTimes: false });
+    const restored = new Aggregate().restore(totals);
+    expect(state.restore(image, restored)).toEqual({ outcome: 'resumed', lost: 0 });
+    expect(state.inFlight).toMatchObject({ timeMs: 1_000_000, startsMs: undefined, values: Float64Array.of(1500) });
   });
 
   test('any changed bit is detected', () => {

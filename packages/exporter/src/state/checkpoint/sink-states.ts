@@ -26,6 +26,7 @@ export function writeSinkState(into: Writer, image: SinkStateImage): void {
   into.column(image.backoffUntilMs);
   into.column(image.refusals);
   into.column(image.started);
+  into.column(image.startMs);
   for (const column of [image.totalLow, image.totalHigh, image.acceptedLow, image.acceptedHigh]) into.column(column);
   into.number(image.frame === undefined ? 0 : 1);
   if (image.frame !== undefined) writeFrame(into, image.frame);
@@ -48,8 +49,13 @@ function writeFrame(into: Writer, frame: FrameImage): void {
   into.column(frame.zeroSamples.values);
 }
 
-/** Reads what `writeSinkState` wrote. @param rows number of series in the totals @throws Malformed */
-export function readSinkState(from: Reader, rows: number): SinkStateImage {
+/**
+ * Reads what `writeSinkState` wrote.
+ * @param rows number of series in the totals
+ * @param startTimes false: an older version wrote it, without them
+ * @throws Malformed
+ */
+export function readSinkState(from: Reader, rows: number, startTimes: boolean): SinkStateImage {
   const [identityScheme, receiverId, counters] = [from.text(), from.text(), readCounters(from)];
   const [origin, mode, lastMs] = [from.text(), MODES[from.number(MODES.length - 1)], from.number(MAX_TIME_MS)];
   const slotOf = new Uint32Array(from.column(rows, 2 ** 32 - 1));
@@ -60,6 +66,7 @@ export function readSinkState(from: Reader, rows: number): SinkStateImage {
   const refusals = new Uint8Array(from.column(slots, 255));
   const units = slots * counters.length;
   const started = new Uint8Array(from.column(units, 1));
+  const startMs = startTimes ? from.column(units, MAX_TIME_MS) : new Float64Array(units);
   const [totalLow, totalHigh, acceptedLow, acceptedHigh] = [0, 1, 2, 3].map(() => from.column(units, MAX_TOTAL));
   const columns = {
     totalLow: totalLow!,
@@ -71,7 +78,7 @@ export function readSinkState(from: Reader, rows: number): SinkStateImage {
   const frame = from.number(1) === 0 ? undefined : readFrame(from, kinds, counters.length);
   return {
     ...{ identityScheme, receiverId, counters, origin, mode, lastMs },
-    ...{ slotOf, kinds, ended, backoffUntilMs, refusals, started, ...columns, frame },
+    ...{ slotOf, kinds, ended, backoffUntilMs, refusals, started, startMs, ...columns, frame },
   };
 }
 
