@@ -71,6 +71,7 @@ export class Collector {
   #sinceMs: number;
   #sweptMs: number;
   #sourceName: ConntrackSource['name'];
+  #uncounted: ReadReport['uncounted'];
   #reading = false;
   #finishing = false;
   #hasRead = false;
@@ -181,6 +182,7 @@ export class Collector {
       now: source.name,
     });
     this.#sourceName = source.name;
+    this.#options.metrics.countSourceChange();
     this.#table.baseline.rebase(nanoseconds(now()));
   }
 
@@ -301,7 +303,8 @@ export class Collector {
     return complete && skipped.no_counters === 0 ? this.#table.innerBytes : undefined;
   }
 
-  #warnAboutRead({ complete, interrupted, overrun, skipped }: ReadReport): void {
+  #warnAboutRead({ complete, interrupted, overrun, skipped, uncounted }: ReadReport): void {
+    this.#warnAboutUncounted(uncounted);
     if (!complete)
       this.#warn('read_incomplete', 'conntrack table changed under every attempt to read it, the next read goes on', {
         interrupted,
@@ -311,6 +314,20 @@ export class Collector {
       this.#warn('undecodable', 'conntrack entries could not be decoded and are not counted', {
         entries: skipped.undecodable,
         advice: 'please report this with the kernel version',
+      });
+  }
+
+  /** More than at the last read. */
+  #warnAboutUncounted(now: ReadReport['uncounted']): void {
+    const before = this.#uncounted;
+    this.#uncounted = now;
+    if (now === undefined || before === undefined) return;
+    if (now.fullPackets > before.fullPackets)
+      this.#warn('ebpf_full', 'eBPF map is full: traffic of new pairs is not counted', {
+        packets: now.fullPackets - before.fullPackets,
+        bytes: now.fullBytes - before.fullBytes,
+        max_pairs: now.maxPairs,
+        advice: 'run the collector once with -cleanup, then with a larger -ebpf-max-pairs',
       });
   }
 

@@ -27,13 +27,13 @@ export async function dumpConnections(
 }
 
 /**
- * The lines of a whole block, each with its end: two for a connection of netfilter's, forward and backward, one for one of Cilium's.
+ * The lines of a whole block, each with its end: two for a connection of netfilter's, forward and backward, one for one of Cilium's or a pair of our own counting.
  */
 function formatBlock(block: ConnectionBlock, source: ConntrackSource['name']): string {
   let text = '';
   for (let i = 0; i < block.count; i++) {
     const [forward, backward] = formatRecord(block, i);
-    text += source === 'cilium' ? `${forward}\n` : `${forward}\n${backward}\n`;
+    text += source !== 'netfilter' ? `${forward}\n` : `${forward}\n${backward}\n`;
   }
   return text;
 }

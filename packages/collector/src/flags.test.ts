@@ -79,7 +79,7 @@ test.each<[string[], string]>([
   [['-tls-cert-file=a'], '-tls-cert-file and -tls-key-file: only one is set, a certificate needs both'],
   [['-conntrack-zones=0,70000'], '-conntrack-zones: "70000" is no zone: numbers from 0 to 65535, separated by commas'],
   [['-init-cgroupv2'], '-init-cgroupv2: works only together with -init'],
-  [['-ct-mode=ebpf'], '-ct-mode=ebpf: counting by ourselves comes with a later release; netfilter, cilium or nothing'],
+  [['-ct-mode=pcap'], '-ct-mode: is "pcap", expected netfilter, cilium, ebpf, or nothing'],
   [['-read-interval=1ms'], '-read-interval: is "1ms", expected a duration from 100ms to 1h, such as 5s'],
   [['-max-pairs=0'], '-max-pairs: is "0", expected a whole number from 1024 to 16777216'],
   [['-state=/a'], '-state: unknown flag (did you mean -state-dir?)'],

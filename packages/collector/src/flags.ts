@@ -16,6 +16,8 @@ import { defineFlags, type Environment, type ParsedFlags, parseFlags, type Value
 /** A read takes most of a second on a full table; an hour is longer than a figure may be late. */
 const READ_INTERVAL = { min: 100, max: 3_600_000 };
 const CLEANUP_INTERVAL = { min: 1000, max: 86_400_000 };
+/** The kernel's memory is taken at once: at the upper bound some 190 MB. */
+const EBPF_PAIRS = { min: 64, max: 1024 * 1024 };
 /** A pair takes about 100 bytes: at the upper bound some 1.6 GB. */
 const MAX_PAIRS = { min: 1024, max: 16 * 1024 * 1024 };
 
@@ -30,7 +32,25 @@ export const COLLECTOR_FLAGS = defineFlags({
   'http-listen-port': port(8008, 'Port of /healthz, /readyz and /metrics; 0 takes a free one.'),
   'ct-mode': optionalChoice(
     ['netfilter', 'cilium', 'ebpf'],
-    "Where connections are read: netfilter or cilium (ebpf comes with a later release); empty: Cilium's maps where Cilium is at work and they can be read, else netfilter.",
+    "Where connections are read: netfilter, cilium, or ebpf (our own programs count at the node's sockets); empty: Cilium's maps where Cilium is at work and they can be read, else ebpf where something else than netfilter carries the traffic of pods, else netfilter.",
+  ),
+  'ebpf-packets': choice(
+    ['super', 'wire'],
+    'super',
+    'With ebpf, what a segmentation super-packet counts as: super (one packet, as conntrack counts it) or wire (the packets that it becomes, with their headers).',
+  ),
+  'ebpf-max-pairs': integer(
+    65_536,
+    EBPF_PAIRS,
+    'With ebpf, most pairs of addresses that the kernel holds, about 180 bytes each; what finds no room is counted as such. Takes effect where there is no map yet: see -cleanup.',
+  ),
+  'ebpf-cgroup': optionalText(
+    'directory',
+    'With ebpf, the cgroup (v2) whose sockets are counted; not set: the root of the host.',
+  ),
+  'ebpf-bpf-fs': optionalText(
+    'directory',
+    'With ebpf, the BPF file system that keeps programs and counts; not set: /sys/fs/bpf.',
   ),
   'conntrack-events': choice(
     ['on', 'off', 'lossless'],
@@ -79,6 +99,10 @@ export const COLLECTOR_FLAGS = defineFlags({
   'ebpf-dns-tracer-enabled': boolean(true, 'Learn names of destinations from DNS answers. Not used yet.'),
   'ebpf-dns-tracer-queue-size': integer(1000, { min: 1, max: 1_000_000 }, 'DNS answers that may wait. Not used yet.'),
   kubeconfig: optionalText('file', 'Accepted and not needed: the collector does not talk to Kubernetes.'),
+  cleanup: boolean(
+    false,
+    'Remove what counting by eBPF leaves on the node for the next collector (programs, maps, counts), and exit.',
+  ),
   'config-check': boolean(false, 'Say whether the flags are right, and exit.'),
   version: boolean(false, 'Print the version and exit.'),
 });
@@ -95,8 +119,6 @@ function checkTogether(flags: CollectorFlags): string[] {
   const mistakes: string[] = [];
   if ((flags.tlsCertFile === undefined) !== (flags.tlsKeyFile === undefined))
     mistakes.push('-tls-cert-file and -tls-key-file: only one is set, a certificate needs both');
-  if (flags.ctMode === 'ebpf')
-    mistakes.push('-ct-mode=ebpf: counting by ourselves comes with a later release; netfilter, cilium or nothing');
   for (const zone of flags.conntrackZones)
     if (!/^\d{1,5}$/.test(zone) || Number(zone) > MAX_ZONE)
       mistakes.push(
@@ -111,8 +133,11 @@ export function notices(flags: CollectorFlags): string[] {
   const lines: string[] = [];
   if (flags.kubeconfig !== undefined)
     lines.push('-kubeconfig is not needed: the collector does not talk to Kubernetes');
-  if (flags.ctMode === 'netfilter' && flags.ciliumClockSource !== COLLECTOR_FLAGS['cilium-clock-source'].default)
-    lines.push("-cilium-clock-source: Cilium's maps are not read with -ct-mode=netfilter");
+  if (
+    (flags.ctMode === 'netfilter' || flags.ctMode === 'ebpf') &&
+    flags.ciliumClockSource !== COLLECTOR_FLAGS['cilium-clock-source'].default
+  )
+    lines.push(`-cilium-clock-source: Cilium's maps are not read with -ct-mode=${flags.ctMode}`);
   if (flags.ebpfDnsTracerEnabled)
     lines.push('names from DNS answers come with a later release (-ebpf-dns-tracer-enabled=false silences this line)');
   return lines;

@@ -6,6 +6,7 @@ import { COMMIT, VERSION } from '@egressd/daemon/version';
 import { COLLECTOR_FLAGS, notices, parseCollectorFlags } from './flags.ts';
 import { runInit } from './init.ts';
 import { exitAtOnce } from './native/exit.ts';
+import { cleanUpNode } from './start/clean-up.ts';
 import { printConnections } from './start/print-connections.ts';
 import { startCollector } from './start/start.ts';
 
@@ -23,6 +24,7 @@ if (flags.configCheck) {
 }
 const log = createLog(flags.logLevel, (line) => process.stderr.write(line));
 if (flags.init) exitAtOnce(runInit({ cgroupv2: flags.initCgroupv2, log }));
+if (flags.cleanup) process.exit(cleanUpNode(flags, log));
 if (flags.dumpCt) process.exit(await printConnections(flags, log));
 const lifecycle = new Lifecycle(log);
 log.info('egressd collector', { version: VERSION, commit: COMMIT, ...effective(COLLECTOR_FLAGS, flags) });

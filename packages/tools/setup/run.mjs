@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import { ensureBpf } from './bpf.mjs';
 import { ensureBinaries, ensurePackages } from './debian.mjs';
 import { ensureKubernetesTools } from './kubernetes.mjs';
 import { ensureMachine } from './machine.mjs';
@@ -48,6 +49,7 @@ async function main([name, ...args]) {
   ensureBinaries(binaries);
   if (machine !== undefined) ensureMachine(machine);
   ensureWorkspace();
+  if (packages.includes('clang')) ensureBpf();
   if (kubernetes) ensureKubernetesTools();
   let worst = 0;
   for (const step of steps) {

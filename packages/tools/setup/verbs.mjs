@@ -6,8 +6,10 @@ import { NODE, ROOT } from './workspace.mjs';
 
 /** The libraries that the collector reads conntrack and Cilium's maps with, by their Debian names. */
 const LIBRARIES = ['libnetfilter-conntrack3', 'libbpf1'];
+/** What compiles our BPF programs: `build-bpf.mjs`. */
+const BPF_COMPILER = ['clang', 'llvm', 'libbpf-dev', 'libc6-dev'];
 /** What the lab builds its world with. */
-const WORLD = [...LIBRARIES, 'conntrack', 'iproute2', 'iputils-ping', 'nftables', 'openssl', 'procps'];
+const WORLD = [...LIBRARIES, ...BPF_COMPILER, 'conntrack', 'iproute2', 'iputils-ping', 'nftables', 'openssl', 'procps'];
 const COMPILER = ['gcc', 'libc6-dev', 'libbpf-dev'];
 /** Shows the daemons another time than the machine's: for `npm run truth`. */
 const FAKE_CLOCK = 'libfaketime';
@@ -148,7 +150,10 @@ export const VERBS = {
     steps: [program('tools/src/bench/main.ts', args)],
   }),
   check,
-  build: (args) => ({ steps: [{ command: NODE, args: ['packages/tools/setup/build-dist.mjs', ...args] }] }),
+  build: (args) => ({
+    packages: BPF_COMPILER,
+    steps: [{ command: NODE, args: ['packages/tools/setup/build-dist.mjs', ...args] }],
+  }),
   images: (args) => ({
     root: 'images are built as root: run it as root',
     packages: CONTAINERS,

@@ -14,21 +14,23 @@ const REPORT: ReadReport = {
   durationMs: 0,
 };
 
-/** What the two sources do when they are asked. */
-let world: { hasMaps: boolean; cilium: SourceErrorCode | 'works'; netfilter: SourceErrorCode | 'works' };
+type Name = ConntrackSource['name'];
+
+/** What the sources do when they are asked. */
+let world: { hasMaps: boolean; wasCounting: boolean } & Record<Name, SourceErrorCode | 'works'>;
 let now = 0;
 let said: string[] = [];
 let open: string[] = [];
 let forced: boolean | undefined;
 
 beforeEach(() => {
-  world = { hasMaps: true, cilium: 'works', netfilter: 'works' };
+  world = { hasMaps: true, wasCounting: false, cilium: 'works', ebpf: 'works', netfilter: 'works' };
   now = 0;
   said = [];
   open = [];
 });
 
-function source(name: 'netfilter' | 'cilium'): ConntrackSource {
+function source(name: Name): ConntrackSource {
   if (world[name] !== 'works') throw new SourceError(world[name], `${name}: ${world[name]}`);
   open.push(name);
   return {
@@ -46,7 +48,7 @@ function source(name: 'netfilter' | 'cilium'): ConntrackSource {
   };
 }
 
-const choose = (mode?: 'netfilter' | 'cilium') =>
+const choose = (mode?: Name) =>
   chooseSource({
     mode,
     openNetfilter: async () => source('netfilter'),
@@ -55,6 +57,8 @@ const choose = (mode?: 'netfilter' | 'cilium') =>
       return source('cilium');
     },
     hasCiliumMaps: () => world.hasMaps,
+    openEbpf: async () => source('ebpf'),
+    hasEbpfMaps: () => world.wasCounting,
     log: createLog(
       'info',
       (line) => said.push(line.replace(/^time=\S+ level=/, '').trim()),
@@ -72,7 +76,7 @@ describe('at the start', () => {
     expect(said).toEqual([
       `info msg="source of connections" chosen=netfilter seen="no maps of Cilium's" why="it is the only one"`,
     ]);
-    expect(chosen.unusable).toBeUndefined();
+    expect(chosen.unusable).toEqual([]);
   });
 
   test('Cilium is active: its maps', async () => {
@@ -82,19 +86,50 @@ describe('at the start', () => {
     expect([forced, open]).toEqual([false, ['cilium']]);
   });
 
-  test.each<SourceErrorCode>(['directions_summed', 'counters_off', 'stale', 'sizes', 'no_endpoints', 'permission'])(
-    "maps that are %s: said with what to do, and netfilter's table",
-    async (code) => {
-      world.cilium = code;
-      const chosen = await choose();
-      expect(chosen.name).toBe('netfilter');
-      expect(chosen.unusable).toEqual({ source: 'cilium', reason: code });
-      expect(said).toEqual([
-        expect.stringMatching(`^warn .* reason=${code} error="cilium: ${code}"$`),
-        expect.stringMatching(/^info .* chosen=netfilter /),
-      ]);
-    },
-  );
+  test.each<[SourceErrorCode, Name]>([
+    ['directions_summed', 'ebpf'],
+    ['counters_off', 'ebpf'],
+    ['sizes', 'ebpf'],
+    ['no_endpoints', 'ebpf'],
+    ['stale', 'netfilter'],
+    ['permission', 'netfilter'],
+  ])('maps that are %s: said with what to do, and %s', async (code, other) => {
+    world.cilium = code;
+    const chosen = await choose();
+    expect(chosen.name).toBe(other);
+    expect(chosen.unusable).toEqual([{ source: 'cilium', reason: code }]);
+    expect(said).toEqual([
+      expect.stringMatching(`^warn .* reason=${code} error="cilium: ${code}"$`),
+      expect.stringContaining(` chosen=${other} `),
+    ]);
+  });
+
+  test('Cilium that is not to be trusted, and no eBPF of ours: both said, and netfilter', async () => {
+    Object.assign(world, { cilium: 'directions_summed', ebpf: 'mount' });
+    const chosen = await choose();
+    expect(chosen.name).toBe('netfilter');
+    expect(chosen.unusable).toEqual([
+      { source: 'cilium', reason: 'directions_summed' },
+      { source: 'ebpf', reason: 'mount' },
+    ]);
+    expect(said).toContainEqual(
+      expect.stringMatching(/^warn msg="cannot count by eBPF" reason=mount error="ebpf: mount"/),
+    );
+  });
+
+  test('a collector before this one counted by eBPF: so does this one', async () => {
+    Object.assign(world, { hasMaps: false, wasCounting: true });
+    expect((await choose()).name).toBe('ebpf');
+    world.hasMaps = true;
+    expect((await choose()).name).toBe('cilium');
+  });
+
+  test('eBPF that is asked for and cannot be: why, and netfilter', async () => {
+    expect((await choose('ebpf')).name).toBe('ebpf');
+    world.ebpf = 'permission';
+    const chosen = await choose('ebpf');
+    expect([chosen.name, chosen.unusable]).toEqual(['netfilter', [{ source: 'ebpf', reason: 'permission' }]]);
+  });
 
   test('asked for: no other is looked at', async () => {
     expect((await choose('netfilter')).name).toBe('netfilter');
@@ -108,7 +143,7 @@ describe('at the start', () => {
   });
 
   test('none can be read: the error of netfilter', async () => {
-    world = { hasMaps: false, cilium: 'absent', netfilter: 'permission' };
+    Object.assign(world, { hasMaps: false, netfilter: 'permission' });
     await expect(choose()).rejects.toMatchObject({ code: 'permission' });
   });
 });
@@ -127,19 +162,52 @@ describe('later', () => {
     expect(open).toEqual(['cilium']);
   });
 
-  test('Cilium is upgraded to one that adds both directions: netfilter at once', async () => {
+  test('Cilium is upgraded to one that adds both directions: eBPF at once', async () => {
     const chosen = await choose();
     world.cilium = 'directions_summed';
     await read(chosen);
-    expect([chosen.name, open]).toEqual(['netfilter', ['netfilter']]);
-    expect(chosen.unusable).toEqual({ source: 'cilium', reason: 'directions_summed' });
+    expect([chosen.name, open]).toEqual(['ebpf', ['ebpf']]);
+    expect(chosen.unusable).toEqual([{ source: 'cilium', reason: 'directions_summed' }]);
     now += 599_999;
     world.cilium = 'works';
+    await read(chosen);
+    expect(chosen.name).toBe('ebpf');
+    now += 1;
+    await read(chosen);
+    expect(chosen.name).toBe('cilium');
+  });
+
+  test('traffic passes netfilter by: eBPF from the next read on, tried again where it cannot', async () => {
+    world.hasMaps = false;
+    const chosen = await choose();
+    world.ebpf = 'system';
+    chosen.passesNetfilterBy('bridge');
+    await read(chosen);
+    expect([chosen.name, chosen.unusable]).toEqual(['netfilter', [{ source: 'ebpf', reason: 'system' }]]);
+    world.ebpf = 'works';
+    now += 59_999;
     await read(chosen);
     expect(chosen.name).toBe('netfilter');
     now += 1;
     await read(chosen);
-    expect(chosen.name).toBe('cilium');
+    expect([chosen.name, open, chosen.unusable]).toEqual(['ebpf', ['ebpf'], []]);
+  });
+
+  test('what eBPF counts into is removed: netfilter after a while', async () => {
+    Object.assign(world, { hasMaps: false, wasCounting: true });
+    const chosen = await choose();
+    world.ebpf = 'absent';
+    await expect(read(chosen)).rejects.toMatchObject({ code: 'absent' });
+    now += 30_000;
+    await read(chosen);
+    expect([chosen.name, open]).toEqual(['netfilter', ['netfilter']]);
+  });
+
+  test('asked for netfilter: nothing changes that', async () => {
+    const chosen = await choose('netfilter');
+    chosen.passesNetfilterBy('bridge');
+    await read(chosen);
+    expect(chosen.name).toBe('netfilter');
   });
 
   test('maps that vanish have a while to come back', async () => {
@@ -161,7 +229,7 @@ describe('later', () => {
   test('asked for: it is waited for, and every read says why', async () => {
     world.hasMaps = false;
     const chosen = await choose('cilium');
-    expect(chosen.unusable).toEqual({ source: 'cilium', reason: 'absent' });
+    expect(chosen.unusable).toEqual([{ source: 'cilium', reason: 'absent' }]);
     await expect(read(chosen)).rejects.toMatchObject({ code: 'absent' });
     world.hasMaps = true;
     await read(chosen);

@@ -1,4 +1,5 @@
 import type { Log } from '@egressd/daemon/log';
+import { Candidate } from './candidate.ts';
 import type { ConnectionBlock } from './record.ts';
 import {
   type ConntrackSource,
@@ -16,13 +17,16 @@ type SourceName = ConntrackSource['name'];
 
 /** The sources to choose from, and how. The functions throw SourceError where a source cannot be read. */
 interface ChoiceOptions {
-  /** `-ct-mode`: the one to read, whatever there is; undefined: Cilium where it is active, else netfilter. */
-  readonly mode: 'netfilter' | 'cilium' | undefined;
+  /** `-ct-mode`: the one to read; undefined: the best that there is. */
+  readonly mode: SourceName | undefined;
   openNetfilter(): Promise<ConntrackSource>;
   /** @param forced also where its maps do not show yet what they count, or whether Cilium is active */
   openCilium(forced: boolean): Promise<ConntrackSource>;
   /** Whether Cilium's maps are there at all: called often. */
   hasCiliumMaps(): boolean;
+  openEbpf(): Promise<ConntrackSource>;
+  /** A collector before this one counted by eBPF. */
+  hasEbpfMaps(): boolean;
   readonly log: Log;
   /** ms, of a clock that only goes forward. */
   readonly now: () => number;
@@ -34,16 +38,16 @@ interface UnusableSource {
   readonly reason: SourceErrorCode;
 }
 
-/** Cilium's maps may come with an agent that starts after us, and their entries with the first traffic. */
-const RETRY_SOON_MS = 60_000;
-const RETRY_SOON: ReadonlySet<SourceErrorCode> = new Set(['absent', 'undetermined', 'stale', 'system']);
-/** What only an upgrade or a setting would change is tried less often. */
-const RETRY_LATER_MS = 600_000;
 /** Missing rights and libraries do not come by waiting. */
 const PERMANENT: ReadonlySet<SourceErrorCode> = new Set(['permission', 'library', 'unsupported']);
-/** Maps that vanish may be replaced by an agent that starts: for so long no other source is read. */
-const GRACE_MS = 30_000;
-const TRANSIENT: ReadonlySet<SourceErrorCode> = new Set(['absent', 'no_endpoints', 'system', 'undetermined']);
+/** Cilium carries the traffic, and its maps do not say how much. */
+const UNTRUSTED: ReadonlySet<SourceErrorCode> = new Set([
+  'directions_summed',
+  'counters_off',
+  'sizes',
+  'no_endpoints',
+  'layout_unknown',
+]);
 
 /** Chooses a source and logs which and why. @throws SourceError where none can be read */
 export async function chooseSource(options: ChoiceOptions): Promise<ChosenSource> {
@@ -55,15 +59,17 @@ export async function chooseSource(options: ChoiceOptions): Promise<ChosenSource
 /**
  * The source in use: where it becomes unusable another takes its place, until it can be read again. `name` changes with it, before
  * its first block is delivered.
+ *
+ *   Cilium's maps ──untrusted, absent──> eBPF, where something else than netfilter carries packets ──cannot, need not──> netfilter
  */
 export class ChosenSource implements ConntrackSource {
   readonly #options: ChoiceOptions;
+  readonly #cilium = new Candidate('cilium');
+  readonly #ebpf = new Candidate('ebpf');
   #current: ConntrackSource | undefined;
   #listener: DestroyListener | undefined;
-  #nextTryMs = 0;
-  #failingSinceMs: number | undefined;
-  /** Why Cilium's maps cannot be read, as of the last try. */
-  #reason: SourceErrorCode | undefined;
+  /** Why eBPF is to count; undefined: netfilter's table has all. */
+  #ebpfWanted: string | undefined;
 
   constructor(options: ChoiceOptions) {
     this.#options = options;
@@ -73,10 +79,12 @@ export class ChosenSource implements ConntrackSource {
     return this.#current?.name ?? 'cilium';
   }
 
-  /** What is there or was asked for, and cannot be read; undefined on a node without Cilium. */
-  get unusable(): UnusableSource | undefined {
-    if (this.#reason === undefined || (this.#reason === 'absent' && this.#options.mode !== 'cilium')) return undefined;
-    return { source: 'cilium', reason: this.#reason };
+  /** What is there or was asked for, and cannot be read. */
+  get unusable(): readonly UnusableSource[] {
+    return [this.#cilium, this.#ebpf].flatMap(({ name, reason }) => {
+      const isMissed = name !== 'cilium' || reason !== 'absent' || this.#options.mode === 'cilium';
+      return reason !== undefined && isMissed ? [{ source: name, reason }] : [];
+    });
   }
 
   get deliversDestroyEvents(): boolean {
@@ -84,25 +92,33 @@ export class ChosenSource implements ConntrackSource {
   }
 
   async open(): Promise<void> {
-    const { mode, openNetfilter } = this.#options;
+    const { mode, openNetfilter, hasEbpfMaps } = this.#options;
     if (mode === 'netfilter') this.#use(await openNetfilter(), 'not looked for others', 'asked for (-ct-mode)');
-    else await this.#tryCilium();
-    if (this.#current === undefined && mode === undefined) await this.#useNetfilter();
+    if (mode === 'ebpf') this.#ebpfWanted = 'asked for (-ct-mode)';
+    if (mode === 'cilium' || mode === undefined) await this.#tryCilium();
+    if (mode === undefined && hasEbpfMaps()) this.#ebpfWanted ??= 'a collector before this one did';
+    if (this.#current === undefined && mode !== 'cilium') await this.#useNext();
+  }
+
+  /** Traffic passes netfilter's table by: from the next read on eBPF counts, where it can. */
+  passesNetfilterBy(why: string): void {
+    if (this.#options.mode === undefined) this.#ebpfWanted ??= why;
   }
 
   async read(onBlock: (block: ConnectionBlock) => void): Promise<ReadReport> {
-    const { mode, now } = this.#options;
-    if (mode !== 'netfilter' && this.#current?.name !== 'cilium' && now() >= this.#nextTryMs) await this.#tryCilium();
+    await this.#tryBetter();
     const source = this.#opened();
     try {
       const report = await source.read(onBlock);
-      this.#failingSinceMs = undefined;
+      this.#candidateOf(source)?.noteSuccess();
       return report;
     } catch (error) {
-      if (source.name === 'netfilter' || !(error instanceof SourceError)) throw error;
-      this.#noteError(error);
-      if (mode === 'cilium' || this.#isWithinGrace(error)) throw error;
-      await this.#useNetfilter();
+      const candidate = this.#candidateOf(source);
+      if (candidate === undefined || !(error instanceof SourceError)) throw error;
+      const { mode, now } = this.#options;
+      candidate.noteError(error, now());
+      if (mode === 'cilium' || candidate.isWithinGrace(error, now())) throw error;
+      await this.#useNext();
       await source.close();
       return this.#opened().read(onBlock);
     }
@@ -135,55 +151,77 @@ export class ChosenSource implements ConntrackSource {
 
   #opened(): ConntrackSource {
     if (this.#current !== undefined) return this.#current;
-    throw new SourceError(this.#reason ?? 'absent', "Cilium's maps cannot be read yet (-ct-mode=cilium)");
+    throw new SourceError(this.#cilium.reason ?? 'absent', "Cilium's maps cannot be read yet (-ct-mode=cilium)");
+  }
+
+  #candidateOf({ name }: ConntrackSource): Candidate | undefined {
+    return [this.#cilium, this.#ebpf].find((candidate) => candidate.name === name);
+  }
+
+  /** A source that comes before the one in use may be there by now. */
+  async #tryBetter(): Promise<void> {
+    const { mode, now } = this.#options;
+    const before = this.#current;
+    const isLookedFor = mode === undefined || mode === 'cilium';
+    if (isLookedFor && before?.name !== 'cilium' && this.#cilium.isDue(now())) await this.#tryCilium();
+    if (this.#current?.name === 'netfilter' && this.#ebpf.isDue(now())) await this.#tryEbpf();
+    if (before !== this.#current) await before?.close();
   }
 
   /** Uses Cilium's maps where they can be read. */
   async #tryCilium(): Promise<void> {
     const { mode, openCilium, hasCiliumMaps, now, log } = this.#options;
     const forced = mode === 'cilium';
-    this.#nextTryMs = now() + RETRY_SOON_MS;
+    this.#cilium.noteTry(now());
     try {
       if (!hasCiliumMaps()) throw new SourceError('absent', "there are no maps of Cilium's");
       const source = await openCilium(forced);
-      const before = this.#current;
       this.#use(source, "Cilium's maps, one counter a direction", forced ? 'asked for (-ct-mode)' : 'Cilium is active');
-      this.#reason = undefined;
-      await before?.close();
+      this.#cilium.noteSuccess();
     } catch (error) {
       if (!(error instanceof SourceError)) throw error;
       if (forced && PERMANENT.has(error.code)) throw error;
-      const isNew = this.#noteError(error);
-      if (forced) this.#nextTryMs = now();
+      const isNew = this.#cilium.noteError(error, now());
+      if (forced) this.#cilium.tryNow(now());
       if (isNew && (forced || error.code !== 'absent'))
         log.warn("Cilium's maps cannot be read", { reason: error.code, error: error.message });
     }
   }
 
-  async #useNetfilter(): Promise<void> {
+  /** Counts by eBPF where that is wanted and possible. */
+  async #tryEbpf(): Promise<void> {
+    const { openEbpf, now, log } = this.#options;
+    const { reason } = this.#cilium;
+    const why = reason !== undefined && UNTRUSTED.has(reason) ? `Cilium's maps cannot be read (${reason})` : undefined;
+    const wanted = this.#ebpfWanted ?? why;
+    if (wanted === undefined) return;
+    this.#ebpf.noteTry(now());
+    try {
+      this.#use(await openEbpf(), 'the sockets of this node, counted by eBPF', wanted);
+      this.#ebpf.noteSuccess();
+    } catch (error) {
+      if (!(error instanceof SourceError)) throw error;
+      if (this.#ebpf.noteError(error, now()))
+        log.warn('cannot count by eBPF', { reason: error.code, error: error.message, wanted });
+    }
+  }
+
+  /** What comes after Cilium's maps. */
+  async #useNext(): Promise<void> {
+    const failed = this.#current;
+    if (failed?.name !== 'ebpf') await this.#tryEbpf();
+    if (this.#current !== failed) return;
     const source = await this.#options.openNetfilter();
-    if (this.#reason === 'absent') this.#use(source, "no maps of Cilium's", 'it is the only one');
-    else this.#use(source, "Cilium's maps", `they cannot be read (${this.#reason})`);
+    const { reason: cilium } = this.#cilium;
+    const { reason: ebpf } = this.#ebpf;
+    if (ebpf !== undefined) this.#use(source, 'no counting by eBPF', `it cannot be (${ebpf})`);
+    else if (cilium === 'absent') this.#use(source, "no maps of Cilium's", 'it is the only one');
+    else this.#use(source, "Cilium's maps", `they cannot be read (${cilium})`);
   }
 
   #use(source: ConntrackSource, seen: string, why: string): void {
     this.#current = source;
-    this.#failingSinceMs = undefined;
     if (this.#listener !== undefined) source.subscribe?.(this.#listener);
     this.#options.log.info('source of connections', { chosen: source.name, seen, why });
-  }
-
-  /** @returns whether it is another reason than before */
-  #noteError({ code }: SourceError): boolean {
-    const isNew = this.#reason !== code;
-    this.#reason = code;
-    this.#nextTryMs = this.#options.now() + (RETRY_SOON.has(code) ? RETRY_SOON_MS : RETRY_LATER_MS);
-    return isNew;
-  }
-
-  #isWithinGrace({ code }: SourceError): boolean {
-    const now = this.#options.now();
-    this.#failingSinceMs ??= now;
-    return TRANSIENT.has(code) && now - this.#failingSinceMs < GRACE_MS;
   }
 }

@@ -8,6 +8,7 @@ import type {
   LosslessChange,
   ReadReport,
   TableState,
+  UncountedTotals,
 } from './source.ts';
 
 /** Counts reads of connections, and their DESTROY events. */
@@ -15,6 +16,8 @@ export interface ConntrackMetrics {
   /** @param active connections whose counters moved */
   countRead(report: ReadReport, active: number): void;
   countFailedRead(): void;
+  /** Another source is read from now on: what its first read shows is a baseline. */
+  countSourceChange(): void;
   countDestroyEvents(connections: number): void;
   countEventLoss(report: EventLossReport): void;
   setLossless(change: LosslessChange): void;
@@ -25,14 +28,22 @@ export function createConntrackMetrics(
   registry: Registry,
   source: Pick<ConntrackSource, 'sysctls' | 'table'>,
 ): ConntrackMetrics {
-  const reads = readMetrics(registry);
+  const reads = readMetrics(registry, uncountedMetrics(registry));
   const events = eventMetrics(registry);
   registerSysctls(registry, () => source.sysctls());
   registerTable(registry, () => source.table?.());
-  return { ...reads, ...events };
+  const changes = new Counter({
+    name: 'egressd_collector_source_changes_total',
+    help: 'Times that another source of connections took the place of the one before: what its first read shows is a baseline, so what moved since the last read before is not counted.',
+    registers: [registry],
+  });
+  return { ...reads, ...events, countSourceChange: () => changes.inc() };
 }
 
-function readMetrics(registry: Registry): Pick<ConntrackMetrics, 'countRead' | 'countFailedRead'> {
+function readMetrics(
+  registry: Registry,
+  setUncounted: (totals: UncountedTotals | undefined) => void,
+): Pick<ConntrackMetrics, 'countRead' | 'countFailedRead'> {
   const registers = [registry];
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
   const entries = gauge('egressd_conntrack_entries', 'Connections with counters in the last read.');
@@ -76,10 +87,42 @@ function readMetrics(registry: Registry): Pick<ConntrackMetrics, 'countRead' | '
       retries.inc({ reason: 'overrun' }, report.overrun);
       retries.inc({ reason: 'restarted' }, report.restarted ?? 0);
       for (const [reason, count] of Object.entries(report.skipped)) skipped.set({ reason }, count);
+      setUncounted(report.uncounted);
       seconds.set(report.durationMs / 1000);
       secondsTotal.inc(report.durationMs / 1000);
     },
     countFailedRead: () => reads.inc({ result: 'failed' }),
+  };
+}
+
+/** Of counting by eBPF; missing where another source is read. */
+function uncountedMetrics(registry: Registry): (totals: UncountedTotals | undefined) => void {
+  const registers = [registry];
+  const gauge = (name: string, help: string) => new Gauge({ name, help, registers, labelNames: ['reason'] as const });
+  const packets = gauge(
+    'egressd_collector_ebpf_uncounted_packets',
+    'Packets that the eBPF programs could not count since they were first attached, by reason. full: of new pairs that found no room, raise -ebpf-max-pairs; malformed: headers that cannot be read.',
+  );
+  const bytes = gauge('egressd_collector_ebpf_uncounted_bytes', 'The bytes of these packets, where known.');
+  const pairs = new Gauge({
+    name: 'egressd_collector_ebpf_pairs',
+    help: 'Pairs of addresses in the map of the eBPF programs.',
+    registers,
+  });
+  const maxPairs = new Gauge({
+    name: 'egressd_collector_ebpf_max_pairs',
+    help: 'How many it may hold, as it was made: see -ebpf-max-pairs.',
+    registers,
+  });
+  return (totals) => {
+    for (const metric of [packets, bytes]) metric.reset();
+    for (const metric of [pairs, maxPairs]) metric.remove();
+    if (totals === undefined) return;
+    packets.set({ reason: 'full' }, totals.fullPackets);
+    packets.set({ reason: 'malformed' }, totals.malformed);
+    bytes.set({ reason: 'full' }, totals.fullBytes);
+    pairs.set(totals.pairs);
+    maxPairs.set(totals.maxPairs);
   };
 }
 
@@ -199,7 +242,7 @@ const UNKNOWN_TABLE: TableState = { entries: undefined, limit: undefined, statis
 export function createSourceMetrics(registry: Registry, source: Pick<ChosenSource, 'name' | 'unusable'>): void {
   new Gauge({
     name: 'egressd_collector_source_active',
-    help: 'Where connections are read: 1 for netfilter or cilium.',
+    help: 'Where connections are read: 1 for netfilter, cilium or ebpf.',
     labelNames: ['source'] as const,
     registers: [registry],
     collect() {
@@ -209,12 +252,12 @@ export function createSourceMetrics(registry: Registry, source: Pick<ChosenSourc
   });
   new Gauge({
     name: 'egressd_collector_source_unusable',
-    help: "1 where a source is there, or was asked for with -ct-mode, and cannot be read, by reason; the log says what to do. directions_summed: Cilium 1.16 and later add both directions together; counters_off: Cilium does not count; stale, undetermined: left from a removed Cilium, or no traffic yet; sizes, layout_unknown: report it with Cilium's version; absent, no_endpoints: maps are missing; permission: run as root, before Linux 5.19 with the capability BPF; library: install libbpf.",
+    help: "1 where a source is there, or was asked for with -ct-mode, and cannot be read, by reason; the log says what to do. directions_summed: Cilium 1.16 and later add both directions together; counters_off: Cilium does not count; stale, undetermined: left from a removed Cilium, or no traffic yet; sizes, layout_unknown: report it with Cilium's version; absent, no_endpoints: maps are missing; permission: run as root, before Linux 5.19 with the capability BPF (ebpf: always, and NET_ADMIN); library: install libbpf. Of ebpf: mount: the host's cgroup v2 or BPF file system is not mounted; exclusive: another program allows none beside it; unsupported: Linux 5.8 or later is needed.",
     labelNames: ['source', 'reason'] as const,
     registers: [registry],
     collect() {
       this.reset();
-      if (source.unusable !== undefined) this.set({ ...source.unusable }, 1);
+      for (const labels of source.unusable) this.set({ ...labels }, 1);
     },
   });
 }

@@ -22,6 +22,10 @@ export type SourceErrorCode =
   | 'directions_summed'
   /** Cilium: the counters are not as any known version keeps them. */
   | 'layout_unknown'
+  /** eBPF: the host's cgroup v2 or BPF file system is not mounted here. */
+  | 'mount'
+  /** eBPF: a program that allows no other beside it is attached already. */
+  | 'exclusive'
   /** Any other error of the kernel. */
   | 'system';
 

@@ -44,6 +44,20 @@ export interface ReadReport {
   /** Times that iterating a BPF map restarted from its first key, because the key it stood at was deleted. */
   readonly restarted?: number;
   readonly durationMs: number;
+  /** What the source could not count since it was set up. Missing: it counts all that it sees. */
+  readonly uncounted?: UncountedTotals;
+}
+
+/** Of our own programs. */
+export interface UncountedTotals {
+  /** Packets of new pairs that found no room, and their bytes. */
+  readonly fullPackets: number;
+  readonly fullBytes: number;
+  /** Packets whose headers could not be read. */
+  readonly malformed: number;
+  /** Pairs that there are, and how many there may be. */
+  readonly pairs: number;
+  readonly maxPairs: number;
 }
 
 /** The sysctls of conntrack that counting depends on (`/proc/sys/net/netfilter`). undefined: not known. */
@@ -137,7 +151,7 @@ export interface DestroyListener {
 }
 
 /**
- * Where connections come from: the kernel's table by netlink, Cilium's maps, our own counting later. All deliver the same records
+ * Where connections come from: the kernel's table by netlink, Cilium's maps, our own programs (eBPF). All deliver the same records
  * with running totals, so a connection that is delivered twice does no harm, and a source can be exchanged for another that knows
  * the same identity.
  */

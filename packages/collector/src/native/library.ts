@@ -56,6 +56,11 @@ export function nativeMemory(size: number): NativeMemory {
   return { at, address: memcpy(at, at, 0).value, bytes, free: () => void freeOf(at) };
 }
 
+/** The number of a pointer; 0 where it points to nothing. libc must be open. */
+export function addressOf(pointer: JsExternal): number {
+  return memcpy(pointer, pointer, 0).value;
+}
+
 /** A pointer to nothing. libc must be open. */
 export function nullPointer(): JsExternal {
   return getenv('').value;

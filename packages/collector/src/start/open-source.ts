@@ -2,25 +2,32 @@ import type { Log } from '@egressd/daemon/log';
 import { type ChosenSource, chooseSource } from '../conntrack/choose.ts';
 import { mapsFolder, pinnedMaps } from '../conntrack/cilium/maps.ts';
 import { openCiliumSource } from '../conntrack/cilium/source.ts';
+import { isCounting, openEbpfSource } from '../conntrack/ebpf/source.ts';
 import { openNetfilterSource } from '../conntrack/netfilter/source.ts';
 import type { EventsMode } from '../conntrack/netfilter/worker-messages.ts';
 import { selectZones } from '../conntrack/netfilter/zone-filter.ts';
 import type { CollectorFlags } from '../flags.ts';
 
 /** Opens the source that `-ct-mode` asks for, or the best that there is. @throws SourceError where none can be read */
-export function openSource(
-  { ctMode, hostPid, ciliumClockSource, conntrackZones }: CollectorFlags,
-  events: EventsMode,
-  log: Log,
-): Promise<ChosenSource> {
+export function openSource(flags: CollectorFlags, events: EventsMode, log: Log): Promise<ChosenSource> {
+  const { ctMode, hostPid, ciliumClockSource, conntrackZones } = flags;
   const folder = () => mapsFolder(hostPid);
+  const ebpf = {
+    hostPid,
+    cgroup: flags.ebpfCgroup,
+    bpfFolder: flags.ebpfBpfFs,
+    maxPairs: flags.ebpfMaxPairs,
+    unit: flags.ebpfPackets,
+  };
   return chooseSource({
-    mode: ctMode === 'ebpf' ? undefined : ctMode,
+    mode: ctMode,
     openNetfilter: async () => {
       const source = await openNetfilterSource({ hostPid, events });
       return conntrackZones.length === 0 ? source : selectZones(source, conntrackZones.map(Number));
     },
     openCilium: (forced) => openCiliumSource({ folder: folder(), hostPid, forced, clockSource: ciliumClockSource }),
+    openEbpf: () => openEbpfSource(ebpf),
+    hasEbpfMaps: () => isCounting(ebpf),
     hasCiliumMaps: () => pinnedMaps(folder()).length > 0,
     log,
     now: () => performance.now(),

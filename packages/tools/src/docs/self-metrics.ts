@@ -35,7 +35,7 @@ export function collectorRegistry(): Registry {
   createCollectorMetrics(registry, {
     sysctls: () => ({ accounting: undefined, timestamps: undefined, events: undefined }),
   });
-  createSourceMetrics(registry, { name: 'netfilter', unusable: undefined });
+  createSourceMetrics(registry, { name: 'netfilter', unusable: [] });
   createBlindSpotMetrics(registry);
   createCollectorStreamMetrics(registry, new Outbox(), () => false);
   createCollectorStateMetrics(registry);

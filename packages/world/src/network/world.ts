@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Bug } from '@egressd/flow/bug';
 import { type Agent, startAgent } from '../traffic/agent-process.ts';
+import { openNodeCgroups } from './cgroups.ts';
 import { runCommand, stopProcess } from './commands.ts';
 import { blueprintOf, type WorldKind } from './kinds.ts';
-import { HOSTS, type Layout, TCP_PORT, UDP_PORT } from './layout.ts';
+import { HOSTS, type Layout, type Node, podsOn, TCP_PORT, UDP_PORT } from './layout.ts';
 import { makeRunFolder, NETNS_FOLDER, newRunName, removeNamespaces, removeRunFolder, sweep } from './runs.ts';
 import {
   type Blueprint,
@@ -28,6 +29,8 @@ export interface SpawnOptions {
 export interface WorldOptions {
   /** Not set: `routed`. */
   readonly kind?: WorldKind;
+  /** The processes of each node are in a cgroup of their own. */
+  readonly cgroups?: boolean;
 }
 
 /**
@@ -44,6 +47,8 @@ export interface World {
   run(host: string, command: string, args: readonly string[], input?: string): Promise<string>;
   /** Starts a process in the namespace of `host`; the world's end is its end. */
   spawn(host: string, command: string, args: readonly string[], options?: SpawnOptions): ChildProcess;
+  /** Where the world has a cgroup for each node: their folders by node, and a BPF file system. */
+  readonly cgroups: { readonly folders: ReadonlyMap<string, string>; readonly bpfFolder: string } | undefined;
   /** The file of a host's namespace: for processes that enter it in another way. */
   namespaceFile(host: string): string;
   /** The agent of a host: does traffic. */
@@ -53,14 +58,21 @@ export interface World {
 }
 
 /** Builds a world, with agents that listen. First removes what killed runs have left. Needs root. */
-export async function openWorld({ kind = 'routed' }: WorldOptions = {}): Promise<World> {
+export async function openWorld({ kind = 'routed', cgroups: wantsCgroups = false }: WorldOptions = {}): Promise<World> {
   await sweep();
   const blueprint = blueprintOf(kind);
   const run = await newRunName();
   const ns = (host: string) => `${run}${host}`;
   const agents = new Map<string, Agent>();
-  const world: World = { kind, layout: blueprint.layout, ...emptyWorld(ns, await makeRunFolder(run), agents) };
+  const folder = await makeRunFolder(run);
+  const cgroups = wantsCgroups ? await openNodeCgroups(run, folder) : undefined;
+  const folders = new Map<string, string>();
+  const cgroupOf = (host: string) => folders.get(nodeOf(blueprint.layout, host) ?? '');
+  const base = emptyWorld({ ns, folder, agents, cgroupOf, removeCgroups: async () => cgroups?.close() });
+  const known = cgroups && { folders, bpfFolder: cgroups.bpfFolder };
+  const world: World = { kind, layout: blueprint.layout, ...base, cgroups: known };
   try {
+    for (const { name } of blueprint.layout.nodes) if (cgroups !== undefined) folders.set(name, await cgroups.of(name));
     await build(blueprint, world, ns);
     for (const { name } of HOSTS) {
       const spawnAgent = (command: string, args: readonly string[]) =>
@@ -75,18 +87,41 @@ export async function openWorld({ kind = 'routed' }: WorldOptions = {}): Promise
   return world;
 }
 
-/** A world of which nothing is there yet. @param ns a host's namespace */
-function emptyWorld(
-  ns: (host: string) => string,
-  folder: string,
-  agents: ReadonlyMap<string, Agent>,
-): Omit<World, 'kind' | 'layout'> {
+/** The node that a host is, or that it is a pod of. */
+function nodeOf(layout: Layout, host: string): string | undefined {
+  const isOn = (node: Node) => node.name === host || podsOn(layout, node).some(({ name }) => name === host);
+  return layout.nodes.find(isOn)?.name;
+}
+
+/** Starts what follows in a cgroup. */
+const IN_CGROUP = 'echo $$ > "$1/cgroup.procs" && shift && exec "$@"';
+
+interface Empty {
+  /** A host's namespace. */
+  readonly ns: (host: string) => string;
+  readonly folder: string;
+  readonly agents: ReadonlyMap<string, Agent>;
+  readonly cgroupOf: (host: string) => string | undefined;
+  readonly removeCgroups: () => Promise<void>;
+}
+
+/** A world of which nothing is there yet. */
+function emptyWorld({
+  ns,
+  folder,
+  agents,
+  cgroupOf,
+  removeCgroups,
+}: Empty): Omit<World, 'kind' | 'layout' | 'cgroups'> {
   const children = new Set<ChildProcess>();
   return {
     folder,
     run: (host, command, args, input) => runCommand('ip', ['netns', 'exec', ns(host), command, ...args], input),
     spawn(host, command, args, { env = {}, stdio = 'ignore' } = {}) {
-      const child = spawn('ip', ['netns', 'exec', ns(host), command, ...args], {
+      const inside = ['netns', 'exec', ns(host), command, ...args];
+      const cgroup = cgroupOf(host);
+      const wrapped = ['-c', IN_CGROUP, 'sh', cgroup ?? '', 'ip', ...inside];
+      const child = spawn(cgroup === undefined ? 'ip' : 'sh', cgroup === undefined ? inside : wrapped, {
         stdio: [stdio === 'pipe' ? 'pipe' : 'ignore', stdio, stdio],
         env: { ...process.env, ...env },
         // A group of its own: the terminal's Ctrl-C is for the process that opened the world, which ends it in order.
@@ -106,6 +141,7 @@ function emptyWorld(
       for (const agent of agents.values()) agent.close();
       await Promise.all([...children].map((child) => stopProcess(child, STOP_LIMIT_MS)));
       await removeNamespaces(NAMESPACES.map(ns));
+      await removeCgroups();
       await removeRunFolder(folder);
     },
   };

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openLibbpf } from '../../native/bpf.ts';
+import { type BatchOptions, MapReader } from '../map-reader.ts';
 import type { ConnectionBlock } from '../record.ts';
 import type { ReadReport } from '../source.ts';
 import { SourceError } from '../source-error.ts';
@@ -9,7 +10,6 @@ import { EndpointsReader } from './endpoints-reader.ts';
 import { inspectedClock, inspectedLayout, inspectMaps, isActive, layoutError } from './inspect.ts';
 import { readKernelTime } from './kernel-time.ts';
 import { CONTRADICTIONS_TO_REJECT, KEY_BYTES_V4, KEY_BYTES_V6, layoutOf, VALUE_BYTES } from './layout.ts';
-import { type BatchOptions, MapReader } from './map-reader.ts';
 import { MAPS_FOLDER, type OpenMaps, openMaps } from './maps.ts';
 
 /** Between two inspections, where the first does not show whether Cilium is active. */

@@ -117,8 +117,4 @@ describe('by -ct-mode', () => {
   test('cilium, which is not there: an error', async () => {
     expect(await dump(['-ct-mode=cilium'])).toMatchObject({ code: 1, error: expect.stringContaining("Cilium's maps") });
   });
-
-  test('ebpf: comes later', async () => {
-    expect(await dump(['-ct-mode=ebpf'])).toMatchObject({ code: 2, error: expect.stringContaining('a later release') });
-  });
 });

@@ -1,7 +1,7 @@
 import type { BpfMap } from '../../native/bpf.ts';
+import { type BatchOptions, MapReader } from '../map-reader.ts';
 import { ENDPOINT_KEY_BYTES, Endpoints } from './endpoints.ts';
 import { readKernelTime } from './kernel-time.ts';
-import { type BatchOptions, MapReader } from './map-reader.ts';
 
 const BATCH_ENTRIES = 1024;
 

@@ -1,4 +1,5 @@
 import { readBtf } from '../../native/bpf.ts';
+import type { MapReader } from '../map-reader.ts';
 import { SourceError } from '../source-error.ts';
 import { memberNames } from './btf.ts';
 import { type Clock, type ClockSource, clockAt, clockSourceOf, isAlive, type KernelTime } from './clock.ts';
@@ -19,7 +20,6 @@ import {
   WORD_TX_PACKETS,
   wide,
 } from './layout.ts';
-import type { MapReader } from './map-reader.ts';
 import type { OpenMaps } from './maps.ts';
 
 /** Lifetimes that are sampled to find out which clock they are of. */

@@ -1,8 +1,7 @@
 import { randomInt } from 'node:crypto';
-import { stat } from 'node:fs/promises';
 import { Bug } from '@egressd/flow/bug';
-import { inNamespace } from '../../native/netns.ts';
-import { type AddressSocket, openAddressSocket } from '../node-addresses.ts';
+import { openHostAddresses } from '../host-addresses.ts';
+import type { AddressSocket } from '../node-addresses.ts';
 import type { ConnectionBlock } from '../record.ts';
 import { type ConntrackSource, type ReadReport, UNKNOWN_SYSCTLS } from '../source.ts';
 import { CtMapsReader, type CtMapsReaderOptions } from './ct-maps-reader.ts';
@@ -22,18 +21,11 @@ export async function openCiliumSource({ hostPid = false, ...rest }: CiliumOptio
   const options = { ...rest, seed: randomInt(2 ** 32) };
   const reader = await CtMapsReader.open(options);
   try {
-    return new CiliumSource(options, reader, await openAddresses(hostPid));
+    return new CiliumSource(options, reader, await openHostAddresses(hostPid));
   } catch (error) {
     reader.close();
     throw error;
   }
-}
-
-async function openAddresses(hostPid: boolean): Promise<AddressSocket> {
-  if (!hostPid) return openAddressSocket();
-  // Threads of libuv's pool keep the namespace of the thread that starts them: they start here, before it is left.
-  await stat('/');
-  return inNamespace('/proc/1/ns/net', openAddressSocket);
 }
 
 class CiliumSource implements ConntrackSource {

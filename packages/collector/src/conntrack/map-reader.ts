@@ -1,5 +1,5 @@
-import type { BpfMap } from '../../native/bpf.ts';
-import { type EntryBuffers, entryBuffers, type RawEntries } from '../../native/bpf-entries.ts';
+import type { BpfMap } from '../native/bpf.ts';
+import { type EntryBuffers, entryBuffers, type RawEntries } from '../native/bpf-entries.ts';
 import { TimeSlice } from './time-slice.ts';
 
 /** Entries of a batch: so many that a call costs nothing, so few that they stay in the processor's cache. */
