@@ -2,7 +2,7 @@ import type { Environment } from '@egressd/daemon/flags';
 import type { Mistake } from './issues.ts';
 
 /** Settings of a sink in which `${VAR}` is taken from the environment, in each value where they are maps. */
-const EXPANDED = ['url', 'proxyUrl', 'headers', 'labels'];
+const EXPANDED = ['url', 'proxyUrl', 'headers', 'labels', 'resourceAttributes'];
 
 /** A file's value with `${VAR}` replaced, and the variables that are not set. */
 interface Expanded {

@@ -235,11 +235,22 @@ test.each([
   ['http://a/?x=1', false],
   ['http://a/write', false],
 ])('a URL without a path is warned of, unless it says so: %s', (url, warned) => {
-  for (const kind of ['http', 'prom_remote_write']) {
+  for (const kind of ['http', 'prom_remote_write', 'otlp']) {
     const loaded = readConfig(`sinks: { a: { ${kind}: { url: "${url}" } } }`, 'c.yaml', {});
     const warning = expect.stringContaining(`c.yaml: sinks.a.${kind}.url has no path, so requests go to /`);
     expect(loaded).toMatchObject({ ok: true, warnings: warned ? [warning] : [] });
   }
+});
+
+test('attributes of a resource take variables, and are shown as they are written', () => {
+  const text =
+    'sinks: { a: { otlp: { url: "http://a/", resourceAttributes: { k8s.cluster.name: "${CLUSTER_ID}" } } } }';
+  const loaded = readConfig(text, 'c.yaml', ENVIRONMENT);
+  expect(loaded.ok && loaded.config.sinks[0]?.settings).toMatchObject({
+    resourceAttributes: { 'k8s.cluster.name': 'blue' },
+    attributeNames: 'conventions',
+  });
+  expect(loaded.ok && loaded.shown).toContain('k8s.cluster.name: ${CLUSTER_ID}');
 });
 
 test('the configuration in a line', () => {
@@ -255,7 +266,7 @@ test('the configuration in a line', () => {
 
 describe('mistakes', () => {
   const sink = (settings: string) => `sinks:\n  a:\n    prom_remote_write: { url: "http://a"${settings} }\n`;
-  const oneKind = 'expected exactly one of http, prom_remote_write, file and stdout';
+  const oneKind = 'expected exactly one of http, prom_remote_write, otlp, file and stdout';
   const interval = 'expected a duration from 100ms to 1h, such as 1m';
 
   test.each<[string, string[]]>([
@@ -286,6 +297,16 @@ describe('mistakes', () => {
         'line 2: sinks.a.http.encoding: expected protobuf or json',
         'line 2: sinks.a.http.url: expected a URL that begins with http:// or https://',
         'line 2: sinks.a.http.tls: certFile and keyFile need each other: set both or none',
+      ],
+    ],
+    [
+      'sinks:\n  a:\n    otlp: { url: "ftp://a/", attributeNames: dots, resourceAttributes: { a b: x, y: [] }, header: {} }\n',
+      [
+        'line 3: sinks.a.otlp.resourceAttributes.y: expected text, found a list',
+        'line 3: sinks.a.otlp.attributeNames: expected conventions or labels',
+        'line 3: sinks.a.otlp.header: unknown setting, did you mean headers?',
+        'line 3: sinks.a.otlp.url: expected a URL that begins with http:// or https://',
+        'line 3: sinks.a.otlp.resourceAttributes["a b"]: not the name of an attribute, expected one such as k8s.cluster.name, without spaces',
       ],
     ],
     [

@@ -92,6 +92,7 @@ export function readConfig(text: string, file: string, environment: Environment)
 /** The warning of a URL without a path: it may be right, and seldom is. */
 const NO_PATH: Readonly<Record<string, string>> = {
   http: 'has no path, so requests go to /: end it with / if that is where they belong',
+  otlp: 'has no path, so requests go to /: OTLP is taken at a path such as /v1/metrics; end it with / if / is right',
   prom_remote_write:
     'has no path, so requests go to /: databases take remote write at a path such as /api/v1/write; end it with / if / is right',
 };

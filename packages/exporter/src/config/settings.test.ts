@@ -4,6 +4,7 @@ import { expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import type { HttpSinkSettings } from '../sinks/http-post/settings.ts';
+import type { OtlpSettings } from '../sinks/otlp/settings.ts';
 import { formatPath } from './issues.ts';
 import { readConfig } from './load.ts';
 import { configSchema } from './schema.ts';
@@ -29,7 +30,7 @@ function settingsOf({ anyOf, properties, additionalProperties }: JsonSchema, pat
 
 /** Every setting that a file has. */
 function settingsIn(value: unknown, path: string[] = []): string[] {
-  const one = Array.isArray(value) || ['headers', 'labels'].includes(path.at(-1) ?? '');
+  const one = Array.isArray(value) || ['headers', 'labels', 'resourceAttributes'].includes(path.at(-1) ?? '');
   if (one || typeof value !== 'object' || value === null) return [formatPath(path)];
   const entries = Object.entries(value);
   return entries.flatMap(([key, inner]) => settingsIn(inner, [...path, path.at(-1) === 'sinks' ? 'NAME' : key]));
@@ -53,11 +54,13 @@ test('it is valid, and what it calls defaults are the defaults', () => {
   expect(pick(first)).toHaveLength(shown.length);
   expect(pick(first)).toEqual(pick(second));
   const least =
-    'sinks: { http: { http: { url: "http://a/" } }, file: { file: { path: /var/lib/egressd/flows.jsonl } }, stdout: { stdout: }}';
+    'sinks: { http: { http: { url: "http://a/" } }, otlp: { otlp: { url: "http://a/" } }, file: { file: { path: /var/lib/egressd/flows.jsonl } }, stdout: { stdout: }}';
   const defaults = readConfig(least, '/etc/egressd/config.yaml', {});
-  expect(defaults.ok && defaults.config.sinks).toHaveLength(3);
+  expect(defaults.ok && defaults.config.sinks).toHaveLength(4);
   for (const sink of defaults.ok ? defaults.config.sinks : []) {
-    const { url, compression, headers, written, ...others } = sink.settings as Partial<HttpSinkSettings>;
+    const { url, compression, headers, resourceAttributes, written, ...others } = sink.settings as Partial<
+      HttpSinkSettings & OtlpSettings
+    >;
     expect(sinks.find(({ kind }) => kind === sink.kind)?.settings).toMatchObject(others);
   }
   const plain = readConfig('', '/etc/egressd/config.yaml', {});

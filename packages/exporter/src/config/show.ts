@@ -10,13 +10,13 @@ const MASK = '***';
 
 /**
  * The configuration as YAML without secrets: URLs as in the file (`${VAR}` is not replaced, user, password and query are masked),
- * headers without their values, labels as in the file.
+ * headers without their values, labels and attributes as in the file.
  * @param file the value of the configuration file before `${VAR}` was replaced
  */
 export function showConfig(config: ExporterConfig, file: unknown): string {
   const sinks = config.sinks.map((sink) => [
     sink.name,
-    { [sink.kind]: showSink(sink, at(file, 'sinks', sink.name, sink.kind, 'labels') ?? {}) },
+    { [sink.kind]: showSink(sink, (key) => at(file, 'sinks', sink.name, sink.kind, key) ?? {}) },
   ]);
   const shown = {
     exportInterval: formatDuration(config.exportIntervalMs),
@@ -43,8 +43,8 @@ export function describeConfig(config: ExporterConfig): Fields {
   };
 }
 
-/** @param labels as in the file */
-function showSink(sink: SinkSettings, labels: unknown): object {
+/** @param inFile a setting as in the file */
+function showSink(sink: SinkSettings, inFile: (key: string) => unknown): object {
   if (sink.kind === 'file' || sink.kind === 'stdout') return sink.settings;
   const { timeoutMs, written, ...settings } = sink.settings;
   return {
@@ -52,7 +52,8 @@ function showSink(sink: SinkSettings, labels: unknown): object {
     url: maskUrl(written?.url ?? settings.url),
     ...(settings.proxyUrl === undefined ? {} : { proxyUrl: maskUrl(written?.proxyUrl ?? settings.proxyUrl) }),
     headers: Object.fromEntries(Object.keys(settings.headers).map((name) => [name, MASK])),
-    ...('labels' in settings ? { labels } : {}),
+    ...('labels' in settings ? { labels: inFile('labels') } : {}),
+    ...('resourceAttributes' in settings ? { resourceAttributes: inFile('resourceAttributes') } : {}),
     timeout: formatDuration(timeoutMs),
   };
 }

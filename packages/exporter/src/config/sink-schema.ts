@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { DEFAULT_MAX_FILES, DEFAULT_MAX_SIZE_MB, type FileSinkSettings } from '../sinks/file/settings.ts';
 import { checkHttpSettings, DEFAULT_TIMEOUT_MS, type HttpSettings, type SettingIssue } from '../sinks/http/settings.ts';
 import type { HttpSinkSettings } from '../sinks/http-post/settings.ts';
+import { ATTRIBUTE_NAMES, checkOtlpSettings, type OtlpSettings } from '../sinks/otlp/settings.ts';
 import {
   checkRemoteWriteSettings,
   DEFAULT_MAX_SERIES,
@@ -14,7 +15,7 @@ import { durationSchema, offByDefault, orElse, type PathSchema, stringMap } from
 /** Of one request, in milliseconds. */
 const TIMEOUT = { default: DEFAULT_TIMEOUT_MS, min: 100, max: 600_000 };
 
-const KINDS = ['http', 'prom_remote_write', 'file', 'stdout'] as const;
+const KINDS = ['http', 'prom_remote_write', 'otlp', 'file', 'stdout'] as const;
 const ONE_OF_KINDS = `expected exactly one of ${KINDS.slice(0, -1).join(', ')} and ${KINDS.at(-1)}`;
 
 /** A sink's kind and settings. */
@@ -44,6 +45,7 @@ function sinkSchema(path: PathSchema) {
   const kinds = z.strictObject({
     http: httpSchema(path).optional(),
     prom_remote_write: remoteWriteSchema(path).optional(),
+    otlp: otlpSchema(path).optional(),
     file: fileSchema(path).optional(),
     // No setting is required: `stdout:` alone is valid.
     stdout: stdoutSchema().nullish(),
@@ -60,6 +62,7 @@ function sinkSchema(path: PathSchema) {
     .transform((sink): OneSink => {
       if (sink.http !== undefined) return { kind: 'http', settings: sink.http };
       if (sink.prom_remote_write !== undefined) return { kind: 'prom_remote_write', settings: sink.prom_remote_write };
+      if (sink.otlp !== undefined) return { kind: 'otlp', settings: sink.otlp };
       if (sink.file !== undefined) return { kind: 'file', settings: sink.file };
       return { kind: 'stdout', settings: sink.stdout ?? { maxSeries: DEFAULT_MAX_SERIES } };
     });
@@ -115,6 +118,32 @@ function remoteWriteSchema(path: PathSchema) {
       addIssues(checkRemoteWriteSettings({ ...wellTyped(settings), ...CHECKED_BY_TYPE, labels }), context);
     }, ALWAYS)
     .transform(({ timeout, ...rest }): RemoteWriteSettings => ({ ...rest, timeoutMs: timeout }));
+}
+
+function otlpSchema(path: PathSchema) {
+  const fields = z.strictObject({
+    url: z.string(),
+    headers: stringMap,
+    resourceAttributes: stringMap,
+    attributeNames: orElse(z.enum(ATTRIBUTE_NAMES), 'conventions'),
+    sendReceivedBytesMetric: offByDefault,
+    sendPacketsMetric: offByDefault,
+    regionLabels: offByDefault,
+    maxSeries,
+    ...httpFields(path),
+  });
+  return fields
+    .superRefine((settings: unknown, context) => {
+      const resourceAttributes = stringsOf(isMap(settings) ? settings.resourceAttributes : undefined);
+      const typed = {
+        ...wellTyped(settings),
+        ...CHECKED_BY_TYPE,
+        attributeNames: ATTRIBUTE_NAMES[0],
+        resourceAttributes,
+      };
+      addIssues(checkOtlpSettings(typed), context);
+    }, ALWAYS)
+    .transform(({ timeout, ...rest }): OtlpSettings => ({ ...rest, timeoutMs: timeout }));
 }
 
 function fileSchema(path: PathSchema) {

@@ -14,6 +14,7 @@ export function withWritten(sink: SinkSettings, file: unknown, secrets: readonly
   });
   if (sink.kind === 'http') return { ...sink, settings: add(sink.settings) };
   if (sink.kind === 'prom_remote_write') return { ...sink, settings: add(sink.settings) };
+  if (sink.kind === 'otlp') return { ...sink, settings: add(sink.settings) };
   return sink;
 }
 

@@ -1,6 +1,7 @@
 import { createFileSink } from './file/sink.ts';
 import type { Environment } from './http/proxy.ts';
 import { createHttpSink } from './http-post/sink.ts';
+import { createOtlpSink } from './otlp/sink.ts';
 import { createRemoteWriteSink } from './remote-write/sink.ts';
 import type { SinkSettings } from './settings.ts';
 import type { Sink } from './sink.ts';
@@ -19,6 +20,8 @@ export function buildSink(sink: SinkSettings, context: SinkContext): Sink {
   switch (sink.kind) {
     case 'prom_remote_write':
       return createRemoteWriteSink({ name, settings: sink.settings, ...context });
+    case 'otlp':
+      return createOtlpSink({ name, settings: sink.settings, ...context });
     case 'http':
       return createHttpSink({ name, settings: sink.settings, ...context });
     case 'file':

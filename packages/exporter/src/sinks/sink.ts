@@ -17,7 +17,8 @@ export interface FrozenRequest {
 
 /** The outcome of one attempt. Messages are for the log: what, where, what to do; no secrets. */
 export type SendResult =
-  | { readonly outcome: 'ok'; readonly status: string }
+  /** `warning`: what the receiver says beside, for the log. */
+  | { readonly outcome: 'ok'; readonly status: string; readonly warning?: string }
   /** It has stored all but so many samples or items, and does not say which: fewer than there are, at least one. */
   | { readonly outcome: 'partial'; readonly status: string; readonly refused: number; readonly message: string }
   /** It may work later: no answer, a 5xx, 408, 425 or 429. */

@@ -25,6 +25,17 @@ const SINKS: Readonly<Record<string, object>> = {
     bearerTokenFile: '/etc/cortex/token',
   }),
   'mimir-tenant.yaml': remoteWrite('mimir', { headers: { 'X-Scope-OrgID': 'network' }, maxSeries: 150_000 }),
+  'otel-collector.yaml': {
+    name: 'otel-collector',
+    kind: 'otlp',
+    settings: expect.objectContaining({
+      url: 'http://otel-collector.monitoring.svc:4318/v1/metrics',
+      resourceAttributes: { 'k8s.cluster.name': 'blue' },
+      attributeNames: 'conventions',
+      sendReceivedBytesMetric: true,
+      regionLabels: true,
+    }),
+  },
   'prometheus-only.yaml': remoteWrite('prometheus', {
     url: 'http://prometheus-server.monitoring.svc/api/v1/write',
     headers: {},

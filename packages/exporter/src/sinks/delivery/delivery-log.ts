@@ -52,6 +52,14 @@ export class DeliveryLog {
     );
   }
 
+  /** A request was stored, and the receiver may have something to say beside. */
+  warned({ status, warning }: Extract<SendResult, { outcome: 'ok' }>): void {
+    if (warning === undefined) return;
+    this.#logLimiter.limit(`warning ${status}`, (suppressed) =>
+      this.#log.warn('sink stored a request with a warning', { sink: this.#sink, status, warning, suppressed }),
+    );
+  }
+
   /** A request was stored, but for some of its samples. */
   partlyStored({ status, refused, message }: Extract<SendResult, { outcome: 'partial' }>, samples: number): void {
     this.#failing = true;

@@ -132,7 +132,10 @@ export class FrameSender {
    */
   #lostOf(frame: Frame, { samples }: FrozenRequest, result: Settled): number | undefined {
     const { log } = this.#options;
-    if (result.outcome === 'ok') return 0;
+    if (result.outcome === 'ok') {
+      log.warned(result);
+      return 0;
+    }
     if (result.outcome === 'rejected') log.rejected(result);
     else log.partlyStored(result, samples);
     if (result.outcome === 'rejected' || frame.mode === 'counter') return undefined;

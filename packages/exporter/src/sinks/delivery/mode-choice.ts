@@ -7,7 +7,7 @@ const CHOICES = {
   counter: { sends: 'cumulative counters', query: 'increase(egressd_transmit_bytes_total[1h])' },
   // The one break with older releases, so it is logged at every start, with the way back.
   default: {
-    sends: 'cumulative counters by remote write, deltas by all others',
+    sends: 'cumulative counters by remote write and OTLP, deltas by all others',
     query: 'increase(egressd_transmit_bytes_total[1h])',
     advice:
       'older releases sent deltas by remote write, queried with sum_over_time(egressd_transmit_bytes_total[1h]); ' +

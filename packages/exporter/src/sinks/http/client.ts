@@ -24,6 +24,10 @@ export interface HttpResponse {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** The beginning of the body, fit for a log line: no secrets. */
   readonly text: string;
+  /** The beginning of the body, as it is. */
+  readonly body: Buffer;
+  /** Makes a text out of the body fit for a log line. */
+  readonly quote: (text: string) => string;
   /** The body is an HTML page. */
   readonly isHtml: boolean;
   /** Where a redirect leads, fit for a log line; undefined: nowhere. */
@@ -85,11 +89,15 @@ export class HttpClient {
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
       });
-      const text = await readStart(response.body);
+      const start = await readStart(response.body);
+      const text = start.toString('utf8');
+      const quote = (quoted: string) => quoteAnswer(quoted, mask);
       return {
         status: response.statusCode,
         headers: response.headers,
-        text: quoteAnswer(text, mask),
+        text: quote(text),
+        body: start,
+        quote,
         isHtml: /^\s*<(!doctype|html)/i.test(text),
         redirect: redirectOf(response.headers.location, mask),
       };
@@ -170,7 +178,7 @@ function mergeHeaders(
  * The beginning of a body. A longer one is cut off, and its connection closed. One that breaks off by itself does not matter: the
  * status has said what became of the request.
  */
-async function readStart(body: Dispatcher.ResponseData['body']): Promise<string> {
+async function readStart(body: Dispatcher.ResponseData['body']): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   try {
@@ -180,5 +188,5 @@ async function readStart(body: Dispatcher.ResponseData['body']): Promise<string>
       if (length >= MAX_RESPONSE_BYTES) break;
     }
   } catch {}
-  return Buffer.concat(chunks).subarray(0, MAX_RESPONSE_BYTES).toString('utf8');
+  return Buffer.concat(chunks).subarray(0, MAX_RESPONSE_BYTES);
 }

@@ -1,14 +1,7 @@
 import { protocolName } from '@egressd/flow/protocol';
 import { varintLength, writeVarint } from '@egressd/flow/varint';
 import type { Counter, SeriesLabels } from '../../aggregate/snapshot.ts';
-
-/** Names of the metrics. */
-const METRIC_NAMES: Readonly<Record<Counter, string>> = {
-  txBytes: 'egressd_transmit_bytes_total',
-  txPackets: 'egressd_transmit_packets_total',
-  rxBytes: 'egressd_received_bytes_total',
-  rxPackets: 'egressd_received_packets_total',
-};
+import { METRIC_NAMES } from '../counters.ts';
 
 const METRIC_NAME_LABEL = '__name__';
 /** `TimeSeries.labels`, field 1. */

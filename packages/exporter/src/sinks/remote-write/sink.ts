@@ -1,5 +1,6 @@
 import { compressSync } from 'snappy';
-import type { Counter, SeriesLabels } from '../../aggregate/snapshot.ts';
+import type { SeriesLabels } from '../../aggregate/snapshot.ts';
+import { countersOf } from '../counters.ts';
 import type { Frame } from '../delivery/frame.ts';
 import { requestKey } from '../delivery/request-key.ts';
 import { HttpClient } from '../http/client.ts';
@@ -62,15 +63,4 @@ export function createRemoteWriteSink(options: RemoteWriteOptions): Sink {
     },
     close: () => client.close(),
   };
-}
-
-/** The counters that are sent, in the order of a frame. */
-function countersOf(settings: RemoteWriteSettings): Counter[] {
-  const { sendReceivedBytesMetric: received, sendPacketsMetric: packets } = settings;
-  return [
-    'txBytes' as const,
-    ...(packets ? (['txPackets'] as const) : []),
-    ...(received ? (['rxBytes'] as const) : []),
-    ...(received && packets ? (['rxPackets'] as const) : []),
-  ];
 }
