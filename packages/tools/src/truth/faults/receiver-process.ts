@@ -3,6 +3,8 @@
  *
  *   exporter ──> 127.0.0.1:8430 ──> 127.0.0.1:8428, the database
  *
+ * Remote write is handed on as it is. What comes by OTLP is judged as Prometheus would, and handed on as remote write.
+ *
  * A line on stdin is the behaviour from now on; answered with one on stdout: how many requests have met each one so far, as JSON.
  * Ends with stdin.
  */
@@ -11,8 +13,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { DATABASE_URL } from '@egressd/world/daemons/daemons';
+import { decodeMetrics, PointLedger, partialSuccess, pointsOf, toRemoteWrite } from '@egressd/world/receivers/otlp';
 import { decodeWrite, labelsOf } from '@egressd/world/receivers/test-receiver';
-import { BEHAVIOURS, type Behaviour, PICKY_ABOUT, RECEIVER_PORT } from './receiver.ts';
+import { BEHAVIOURS, type Behaviour, OTLP_PATH, PICKY_ABOUT, RECEIVER_PORT } from './receiver.ts';
 
 interface Request {
   readonly incoming: IncomingMessage;
@@ -27,8 +30,45 @@ function reset(socket: Socket): void {
   if (!socket.destroyed) socket.resetAndDestroy();
 }
 
-/** Hands a request on. @returns the response of the database */
-async function store({ incoming, body }: Request): Promise<{ status: number; text: string }> {
+/** What is answered. */
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+const PROTOBUF = { 'Content-Type': 'application/x-protobuf' };
+const ledger = new PointLedger();
+
+/** Stores a request. @returns the response of the database, or of the receiver where it does not reach that */
+function store(request: Request): Promise<Answer> {
+  return isOtlp(request) ? storePoints(pointsOf(decodeMetrics(request))) : handOn(request);
+}
+
+function isOtlp({ incoming }: Request): boolean {
+  return incoming.url === OTLP_PATH;
+}
+
+async function storePoints(points: ReturnType<typeof pointsOf>): Promise<Answer> {
+  const refused = ledger.take(points);
+  if (refused !== undefined) return { status: refused.status, text: refused.message };
+  const headers = { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' };
+  const body = new Uint8Array(toRemoteWrite(points));
+  const answer = await fetch(`${DATABASE_URL}/api/v1/write`, { method: 'POST', headers, body });
+  return { status: answer.ok ? 200 : answer.status, text: await answer.text() };
+}
+
+/** Refuses some points, and stores the others. */
+async function storePart({ body, response }: Request): Promise<void> {
+  const points = pointsOf(decodeMetrics({ body }));
+  const kept = points.filter(({ labels }) => labels.dst_ip !== PICKY_ABOUT);
+  const { status, text } = await storePoints(kept);
+  const refused = points.length - kept.length;
+  if (status !== 200 || refused === 0) response.writeHead(status).end(text);
+  else response.writeHead(200, PROTOBUF).end(partialSuccess(refused, 'one destination is not liked'));
+}
+
+/** Hands a request on as it is. */
+async function handOn({ incoming, body }: Request): Promise<Answer> {
   const kept = ['content-type', 'content-encoding', 'x-prometheus-remote-write-version', 'user-agent'];
   const headers = kept.flatMap((name) => {
     const value = incoming.headers[name];
@@ -52,15 +92,19 @@ function refuse({ response }: Request, status: number, headers: Record<string, s
 }
 
 /** Whether a series that a picky receiver refuses is in it. */
-function holdsRefused(body: Buffer): boolean {
-  return labelsOf(decodeWrite({ body })).some((labels) => labels.dst_ip === PICKY_ABOUT);
+function holdsRefused(request: Request): boolean {
+  const series = isOtlp(request)
+    ? pointsOf(decodeMetrics(request)).map(({ labels }) => labels)
+    : labelsOf(decodeWrite(request));
+  return series.some((labels) => labels.dst_ip === PICKY_ABOUT);
 }
 
 const BEHAVE: Record<Exclude<Behaviour, 'down'>, (request: Request) => unknown> = {
   well: forward,
   throttling: (request) => refuse(request, 429, { 'Retry-After': '1' }),
   failing: (request) => refuse(request, 500),
-  picky: (request) => (holdsRefused(request.body) ? refuse(request, 400) : forward(request)),
+  picky: (request) => (holdsRefused(request) ? refuse(request, 400) : forward(request)),
+  'partly-picky': (request) => (isOtlp(request) ? storePart(request) : forward(request)),
   hanging: () => {},
   mute: store,
   'closing-early': ({ socket }) => reset(socket),

@@ -18,6 +18,8 @@ export const BEHAVIOURS = [
   'failing',
   /** 400 where a certain destination is in it. */
   'picky',
+  /** The same by a partial success, which only OTLP has: the others are stored. */
+  'partly-picky',
   /** Takes it, and never responds. */
   'hanging',
   /** Stores it, and never responds. */
@@ -32,6 +34,8 @@ export type Behaviour = (typeof BEHAVIOURS)[number];
 
 /** In the namespace of the exporter. */
 export const RECEIVER_PORT = 8430;
+/** Where an `otlp` sink sends: the receiver hands on what it stores by remote write. */
+export const OTLP_PATH = '/v1/metrics';
 /** The destination that a picky receiver does not like. */
 export const PICKY_ABOUT = INTERNET.address.v4;
 

@@ -6,10 +6,10 @@ const TEN_INTERVALS_MS = 10_000;
 /** For a request: a receiver that does not respond is not waited for long. */
 const TIMEOUT = { timeout: '2s' };
 /** Of the series that were refused alone: they go again later. */
-const REFUSED = { reason: 'refused' };
+export const REFUSED = { reason: 'refused' };
 
 /** The receiver behaves badly, then well again. */
-function behaving(behaviour: Behaviour, ms: number): Pick<Row, 'with' | 'daemons' | 'fault'> {
+export function behaving(behaviour: Behaviour, ms: number): Pick<Row, 'with' | 'daemons' | 'fault'> {
   return {
     with: { receiver: true },
     daemons: { sink: TIMEOUT },
@@ -23,6 +23,22 @@ function behaving(behaviour: Behaviour, ms: number): Pick<Row, 'with' | 'daemons
       } else prove(met[behaviour] > 0, `no request met a receiver that was ${behaviour}`);
     },
   };
+}
+
+/** The receiver behaves differently every second. @param more behaviours beside those that every receiver may have */
+export async function fickle({ receiver, pause, random }: Context, more: readonly Behaviour[]): Promise<undefined> {
+  const bad: readonly Behaviour[] = [
+    ...(['down', 'throttling', 'failing', 'hanging', 'mute', 'closing-early', 'closing-late'] as const),
+    ...more,
+  ];
+  for (let i = 0; i < 15; i++) {
+    await receiver.behave(random.pick(bad));
+    await pause(random.between(500, 1500));
+    await receiver.behave('well');
+    await pause(random.between(500, 1500));
+  }
+  const met = await receiver.behave('well');
+  prove(bad.filter((behaviour) => met[behaviour] > 0).length > 1, 'requests met too few faults');
 }
 
 export const RECEIVER_ROWS: readonly Row[] = [
@@ -69,24 +85,6 @@ export const RECEIVER_ROWS: readonly Row[] = [
     does: 'The receiver behaves differently every second, for half a minute.',
     with: { receiver: true },
     daemons: { sink: TIMEOUT },
-    async fault({ receiver, pause, random }) {
-      const bad: readonly Behaviour[] = [
-        'down',
-        'throttling',
-        'failing',
-        'hanging',
-        'mute',
-        'closing-early',
-        'closing-late',
-      ];
-      for (let i = 0; i < 15; i++) {
-        await receiver.behave(random.pick(bad));
-        await pause(random.between(500, 1500));
-        await receiver.behave('well');
-        await pause(random.between(500, 1500));
-      }
-      const met = await receiver.behave('well');
-      prove(bad.filter((behaviour) => met[behaviour] > 0).length > 1, 'requests met too few faults');
-    },
+    fault: (context) => fickle(context, []),
   },
 ];

@@ -20,7 +20,7 @@ async function kill(daemon: DaemonProcess, { pause, random }: Context): Promise<
 }
 
 /** Kills a daemon at random moments. */
-async function killOften(daemon: DaemonProcess, times: number, context: Context): Promise<undefined> {
+export async function killOften(daemon: DaemonProcess, times: number, context: Context): Promise<undefined> {
   for (let i = 0; i < times; i++) {
     await context.pause(context.random.between(0, 2200));
     await kill(daemon, context);

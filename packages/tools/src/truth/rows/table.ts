@@ -6,6 +6,7 @@ import { JOB_ROWS } from './job.ts';
 import { KERNEL_ROWS } from './kernel.ts';
 import { LINK_ROWS } from './link.ts';
 import { LOAD_ROWS } from './load.ts';
+import { OTLP_ROWS } from './otlp.ts';
 import { OWNER_ROWS } from './owners.ts';
 import { RECEIVER_ROWS } from './receiver.ts';
 import { RESTART_ROWS } from './restarts.ts';
@@ -14,6 +15,7 @@ import { RESTART_ROWS } from './restarts.ts';
 export const ROWS: readonly Row[] = [
   ...LINK_ROWS,
   ...RECEIVER_ROWS,
+  ...OTLP_ROWS,
   ...RESTART_ROWS,
   ...LOAD_ROWS,
   ...KERNEL_ROWS,
