@@ -188,7 +188,7 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
     'sinks/settings': { types: SINK_SETTINGS, pure: true },
     'sinks/remote-write/settings': { rooms: ['sinks/http/settings'], pure: true },
     'sinks/otlp/settings': { types: ['sinks/counters'], rooms: ['sinks/http/settings'], pure: true },
-    'sinks/http-post/settings': { types: ['sinks/http/settings'], pure: true },
+    'sinks/http-post/settings': { rooms: ['sinks/http/settings'], pure: true },
     'sinks/file/settings': { pure: true },
     'sinks/stdout/settings': { pure: true },
     'sinks/http/settings': { pure: true },

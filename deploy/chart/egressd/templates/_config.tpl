@@ -13,6 +13,10 @@ The exporter's configuration: the template, structuredConfig over it, and the cl
 {{- $labels := default dict $sink.prom_remote_write.labels -}}
 {{- if not (hasKey $labels "cluster") }}{{ $_ := set $sink.prom_remote_write "labels" (set $labels "cluster" $.Values.clusterName) }}{{ end -}}
 {{- end -}}
+{{- if and (kindIs "map" $sink) (kindIs "map" $sink.http) -}}
+{{- $labels := default dict $sink.http.labels -}}
+{{- if and (eq (toString $sink.http.encoding) "loki") (not (hasKey $labels "cluster")) }}{{ $_ := set $sink.http "labels" (set $labels "cluster" $.Values.clusterName) }}{{ end -}}
+{{- end -}}
 {{- if and (kindIs "map" $sink) (kindIs "map" $sink.otlp) -}}
 {{- $attributes := default dict $sink.otlp.resourceAttributes -}}
 {{- if not (hasKey $attributes "k8s.cluster.name") }}{{ $_ := set $sink.otlp "resourceAttributes" (set $attributes "k8s.cluster.name" $.Values.clusterName) }}{{ end -}}

@@ -160,6 +160,7 @@ describe('what is read', () => {
           method: 'POST',
           encoding: 'protobuf',
           compression: 'gzip',
+          labels: {},
           headers: { 'X-API-Key': 'k' },
           maxSeries: 100_000,
           timeoutMs: 30_000,
@@ -294,7 +295,7 @@ describe('mistakes', () => {
     [
       'sinks:\n  a: { http: { url: "ftp://a", encoding: xml, tls: { keyFile: k } } }\n',
       [
-        'line 2: sinks.a.http.encoding: expected protobuf or json',
+        'line 2: sinks.a.http.encoding: expected protobuf, json or loki',
         'line 2: sinks.a.http.url: expected a URL that begins with http:// or https://',
         'line 2: sinks.a.http.tls: certFile and keyFile need each other: set both or none',
       ],
@@ -307,6 +308,13 @@ describe('mistakes', () => {
         'line 3: sinks.a.otlp.header: unknown setting, did you mean headers?',
         'line 3: sinks.a.otlp.url: expected a URL that begins with http:// or https://',
         'line 3: sinks.a.otlp.resourceAttributes["a b"]: not the name of an attribute, expected one such as k8s.cluster.name, without spaces',
+      ],
+    ],
+    [
+      'sinks:\n  a:\n    http: { url: "http://a/", encoding: json, labels: { a: b, 0: c } }\n',
+      [
+        'line 3: sinks.a.http.labels: only a stream of Loki has labels: set encoding to loki, or leave them out',
+        'line 3: sinks.a.http.labels.0: not the name of a label, expected letters, digits and _, no digit first',
       ],
     ],
     [

@@ -58,7 +58,7 @@ test('it is valid, and what it calls defaults are the defaults', () => {
   const defaults = readConfig(least, '/etc/egressd/config.yaml', {});
   expect(defaults.ok && defaults.config.sinks).toHaveLength(4);
   for (const sink of defaults.ok ? defaults.config.sinks : []) {
-    const { url, compression, headers, resourceAttributes, written, ...others } = sink.settings as Partial<
+    const { url, compression, headers, resourceAttributes, labels, written, ...others } = sink.settings as Partial<
       HttpSinkSettings & OtlpSettings
     >;
     expect(sinks.find(({ kind }) => kind === sink.kind)?.settings).toMatchObject(others);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { DEFAULT_MAX_FILES, DEFAULT_MAX_SIZE_MB, type FileSinkSettings } from '../sinks/file/settings.ts';
-import { checkHttpSettings, DEFAULT_TIMEOUT_MS, type HttpSettings, type SettingIssue } from '../sinks/http/settings.ts';
-import type { HttpSinkSettings } from '../sinks/http-post/settings.ts';
+import { DEFAULT_TIMEOUT_MS, type HttpSettings, type SettingIssue } from '../sinks/http/settings.ts';
+import { checkHttpPostSettings, ENCODINGS, type HttpSinkSettings } from '../sinks/http-post/settings.ts';
 import { ATTRIBUTE_NAMES, checkOtlpSettings, type OtlpSettings } from '../sinks/otlp/settings.ts';
 import {
   checkRemoteWriteSettings,
@@ -90,14 +90,20 @@ function httpSchema(path: PathSchema) {
   const fields = z.strictObject({
     url: z.string(),
     method: orElse(z.enum(['POST', 'PUT']), 'POST'),
-    encoding: orElse(z.enum(['protobuf', 'json']), 'protobuf'),
+    encoding: orElse(z.enum(ENCODINGS), 'protobuf'),
+    labels: stringMap,
     compression: orElse(z.enum(['gzip', '']), ''),
     headers: stringMap,
     maxSeries,
     ...httpFields(path),
   });
   return fields
-    .superRefine((settings: unknown, context) => addIssues(checkHttpSettings(wellTyped(settings)), context), ALWAYS)
+    .superRefine((settings: unknown, context) => {
+      const given = isMap(settings) ? settings : {};
+      const encoding = ENCODINGS.find((name) => name === given.encoding) ?? ENCODINGS[0];
+      const typed = { ...wellTyped(settings), ...HTTP_CHECKED_BY_TYPE, encoding, labels: stringsOf(given.labels) };
+      addIssues(checkHttpPostSettings(typed), context);
+    }, ALWAYS)
     .transform(({ timeout, ...rest }): HttpSinkSettings => ({ ...rest, timeoutMs: timeout }));
 }
 
@@ -159,6 +165,7 @@ function stdoutSchema() {
   return z.strictObject({ maxSeries }) satisfies z.ZodType<StdoutSinkSettings>;
 }
 
+const HTTP_CHECKED_BY_TYPE = { method: 'POST', compression: '', maxSeries: DEFAULT_MAX_SERIES } as const;
 const CHECKED_BY_TYPE = {
   sendReceivedBytesMetric: false,
   sendPacketsMetric: false,

@@ -42,6 +42,7 @@ function setUp(changes: Partial<HttpSinkSettings> = {}) {
     method: 'POST',
     compression: 'gzip',
     encoding: 'protobuf',
+    labels: {},
     headers: {},
     timeoutMs: 5000,
     maxSeries: 100_000,
@@ -144,6 +145,19 @@ describe('a request', () => {
       ['pod-1', 'delta', 5],
       ['pod-2', 'delta', 5],
     ]);
+  });
+
+  test('a push of Loki: the JSON objects as log lines of one stream', async () => {
+    const { accepted } = setUp({ encoding: 'loki', labels: { cluster: 'blue' }, compression: '' });
+    offer(60_000, 5);
+    await until(() => accepted.length === 1);
+    const [{ headers, body } = {} as Received] = receiver.requests;
+    expect(headers['content-type']).toBe('application/json');
+    const { streams } = JSON.parse(body.toString('utf8'));
+    expect(streams).toEqual([{ stream: { service_name: 'egressd', cluster: 'blue' }, values: expect.any(Array) }]);
+    const values: [string, string][] = streams[0].values;
+    expect(values.map(([time]) => time)).toEqual(Array(3).fill(`${STARTED_MS + 60_000}000000`));
+    expect(values.map(([, line]) => JSON.parse(line).src_pod)).toEqual(['pod-0', 'pod-1', 'pod-2']);
   });
 
   test('headers of the user win', async () => {

@@ -8,14 +8,22 @@ import { receiverIdOf } from '../http/receiver-id.ts';
 import { classifyResponse } from '../http/response.ts';
 import { ITEM_COUNTERS, ItemEncoder, type ItemFormat } from '../items/item-encoder.ts';
 import { JSON_LINES } from '../items/json-lines.ts';
+import { lokiPush } from '../items/loki.ts';
 import { PROTOBUF_ITEMS } from '../items/protobuf.ts';
 import type { FrozenRequest, SendResult, Sink } from '../sink.ts';
 import type { HttpSinkSettings } from './settings.ts';
 
-const FORMATS: Readonly<Record<HttpSinkSettings['encoding'], { format: ItemFormat; contentType: string }>> = {
-  protobuf: { format: PROTOBUF_ITEMS, contentType: 'application/protobuf' },
-  json: { format: JSON_LINES, contentType: 'application/x-ndjson' },
-};
+/** How a body is written, and what it is called. */
+function formatOf({ encoding, labels }: HttpSinkSettings): { format: ItemFormat; contentType: string } {
+  switch (encoding) {
+    case 'protobuf':
+      return { format: PROTOBUF_ITEMS, contentType: 'application/protobuf' };
+    case 'json':
+      return { format: JSON_LINES, contentType: 'application/x-ndjson' };
+    case 'loki':
+      return { format: lokiPush(labels), contentType: 'application/json' };
+  }
+}
 
 const compress = promisify(gzip);
 
@@ -35,7 +43,7 @@ interface HttpSinkOptions {
 export function createHttpSink(options: HttpSinkOptions): Sink {
   const { settings } = options;
   const client = new HttpClient(settings, options.environment);
-  const { format, contentType } = FORMATS[settings.encoding];
+  const { format, contentType } = formatOf(settings);
   const encoder = new ItemEncoder(format);
   const headers = {
     'content-type': contentType,

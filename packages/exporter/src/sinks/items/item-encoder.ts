@@ -16,7 +16,11 @@ export interface ItemFormat {
   maxBytes(identity: string): number;
   /** Writes the item of a row. @returns its end */
   write(into: Buffer, at: number, frame: Frame, row: number): number;
+  /** What a body has beside its items; not set: nothing. */
+  readonly around?: { readonly before: Buffer; readonly between: Buffer; readonly after: Buffer };
 }
+
+const NOTHING_AROUND = { before: Buffer.alloc(0), between: Buffer.alloc(0), after: Buffer.alloc(0) };
 
 /** The items of some rows. */
 interface EncodedItems {
@@ -46,17 +50,21 @@ export class ItemEncoder {
   encode(frame: Frame, from: number, to: number): EncodedItems {
     const { width } = frame;
     const last = to / width;
+    const { before, between, after } = this.#format.around ?? NOTHING_AROUND;
     let length = 0;
     let items = 0;
     let row = from / width;
     for (; row < last && items < MAX_REQUEST_ITEMS; row++) {
       if (!hasSample(frame, row)) continue;
-      const most = length + this.#format.maxBytes(frame.identities[row]!);
+      const lead = items === 0 ? before : between;
+      const most = length + lead.length + this.#format.maxBytes(frame.identities[row]!) + after.length;
       if (most > MAX_REQUEST_BYTES && items > 0) break;
       if (most > this.#buffer.length) this.#grow(most);
+      length += lead.copy(this.#buffer, length);
       length = this.#format.write(this.#buffer, length, frame, row);
       items++;
     }
+    if (items > 0) length += after.copy(this.#buffer, length);
     return { bytes: this.#buffer.subarray(0, length), end: row * width, items };
   }
 

@@ -11,6 +11,7 @@ import { MAX_REQUEST_BYTES } from '../sink.ts';
 import { STARTED_MS, testSeries, testSnapshot } from '../testing.ts';
 import { ITEM_COUNTERS, ItemEncoder, type ItemFormat, MAX_REQUEST_ITEMS } from './item-encoder.ts';
 import { JSON_LINES } from './json-lines.ts';
+import { lokiPush } from './loki.ts';
 import { PROTOBUF_ITEMS } from './protobuf.ts';
 import { decodeBatch, type Item } from './testing.ts';
 
@@ -241,9 +242,31 @@ describe('JSON lines', () => {
   });
 });
 
+describe('a push of Loki', () => {
+  const label = fc.string({ unit: 'binary', maxLength: 200 });
+
+  test('holds the JSON lines, whatever the labels', () => {
+    fc.assert(
+      fc.property(label, label, fc.dictionary(label, label), (src_pod, dst_zone, labels) => {
+        const series = [testSeries(1, { src_pod, dst_zone }), testSeries(2)];
+        const body = snapshotSender(lokiPush(labels))(60_000, series, [1, 2]).toString('utf8');
+        const [{ stream, values }, ...others] = JSON.parse(body).streams;
+        expect(others).toEqual([]);
+        expect({ ...stream }).toEqual(JSON.parse(JSON.stringify({ service_name: 'egressd', ...labels })));
+        const lines = values.map(([time, line]: [string, string]) => {
+          expect(time).toBe(`${STARTED_MS + 60_000}000000`);
+          return `${line}\n`;
+        });
+        expect(lines.join('')).toBe(snapshotSender(JSON_LINES)(60_000, series, [1, 2]).toString('utf8'));
+      }),
+    );
+  });
+});
+
 describe.each<[string, ItemFormat]>([
   ['protobuf', PROTOBUF_ITEMS],
   ['JSON lines', JSON_LINES],
+  ['a push of Loki', lokiPush({ cluster: 'blue' })],
 ])('%s', (_name, format) => {
   test('a series that ended is sent once more if it moved, and then no more', () => {
     for (const mode of ['delta', 'counter'] as const) {

@@ -1,5 +1,6 @@
 import { protocolName } from '@egressd/flow/protocol';
 import type { SeriesLabels } from '../../aggregate/snapshot.ts';
+import type { Frame } from '../delivery/frame.ts';
 import type { ItemFormat } from './item-encoder.ts';
 
 /** Labels that are strings, in the order of a line. */
@@ -34,15 +35,17 @@ export const JSON_LINES: ItemFormat = {
 
   maxBytes: (identity) => MAX_UTF8_BYTES * identity.length + MAX_OTHER_BYTES,
 
-  write(into, at, frame, row) {
-    const { values, width } = frame;
-    const [txBytes, txPackets, rxBytes, rxPackets] = values.subarray(row * width, (row + 1) * width);
-    const line =
-      `{"timestamp":"${new Date(frame.timeMs).toISOString()}","mode":"${frame.mode}",${frame.identities[row]},` +
-      `"tx_bytes":${txBytes},"tx_packets":${txPackets},"rx_bytes":${rxBytes},"rx_packets":${rxPackets}}\n`;
-    return at + into.write(line, at);
-  },
+  write: (into, at, frame, row) => at + into.write(`${jsonLine(frame, row)}\n`, at),
 };
+
+/** A row as a JSON object, without the end of the line. */
+export function jsonLine({ timeMs, mode, identities, values, width }: Frame, row: number): string {
+  const [txBytes, txPackets, rxBytes, rxPackets] = values.subarray(row * width, (row + 1) * width);
+  return (
+    `{"timestamp":"${new Date(timeMs).toISOString()}","mode":"${mode}",${identities[row]},` +
+    `"tx_bytes":${txBytes},"tx_packets":${txPackets},"rx_bytes":${rxBytes},"rx_packets":${rxPackets}}`
+  );
+}
 
 /** The labels of a series, always in the same order; empty ones are left out. */
 function knownLabels(labels: SeriesLabels): Record<string, string | boolean> {
