@@ -99,7 +99,10 @@ function textOf(issue: Issue): string {
     case 'invalid_type':
       return `expected ${kindName(issue.expected)}, found ${kindOf(issue.input)}`;
     case 'invalid_value':
-      return `expected ${issue.values.map(String).join(', ').replace(/, ([^,]*)$/, ' or $1')}`;
+      return `expected ${issue.values
+        .map(String)
+        .join(', ')
+        .replace(/, ([^,]*)$/, ' or $1')}`;
     case 'invalid_union':
       return `expected ${unionKinds(issue.errors)}, found ${kindOf(issue.input)}`;
     case 'too_small':

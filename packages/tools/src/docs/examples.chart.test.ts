@@ -19,11 +19,25 @@ const SINKS: Readonly<Record<string, object>> = {
       headers: { 'X-API-Key': '<API_KEY>' },
     }),
   },
+  'clickhouse.yaml': {
+    name: 'clickhouse',
+    kind: 'http',
+    settings: expect.objectContaining({
+      url: expect.stringContaining('?query=INSERT%20INTO%20egressd.flows%20FORMAT%20JSONEachRow&'),
+      encoding: 'json',
+      basicAuth: { username: 'egressd', passwordFile: '/etc/clickhouse/password' },
+    }),
+  },
   'cortex.yaml': remoteWrite('cortex', {
     url: 'https://cortex.example/api/v1/push',
     headers: { 'X-Scope-OrgID': 'network' },
     bearerTokenFile: '/etc/cortex/token',
   }),
+  'loki.yaml': {
+    name: 'loki',
+    kind: 'http',
+    settings: expect.objectContaining({ encoding: 'loki', labels: { cluster: 'blue' }, compression: 'gzip' }),
+  },
   'mimir-tenant.yaml': remoteWrite('mimir', { headers: { 'X-Scope-OrgID': 'network' }, maxSeries: 150_000 }),
   'otel-collector.yaml': {
     name: 'otel-collector',
@@ -40,6 +54,11 @@ const SINKS: Readonly<Record<string, object>> = {
     url: 'http://prometheus-server.monitoring.svc/api/v1/write',
     headers: {},
   }),
+  'vector.yaml': {
+    name: 'vector',
+    kind: 'http',
+    settings: expect.objectContaining({ url: 'http://vector.monitoring.svc:8080/egressd', encoding: 'json' }),
+  },
   'victoria-metrics.yaml': remoteWrite('victoria-metrics', { sendReceivedBytesMetric: true, regionLabels: true }),
 };
 
@@ -61,6 +80,27 @@ function environmentOf(objects: readonly KubeObject[]): Record<string, string> {
 function rendered(file: string): Promise<KubeObject[]> {
   return render({ values: parse(readFileSync(join(FOLDER, file), 'utf8')) });
 }
+
+/** Columns of examples/clickhouse/table.sql, each with its type. */
+function columnsOfTable(): string[] {
+  const sql = readFileSync(join(ROOT, 'examples/clickhouse/table.sql'), 'utf8');
+  return [...sql.matchAll(/^ {4}(\w+) +(\w+)/gm)].map(([, name = '']) => name);
+}
+
+test('the table for ClickHouse has every field of a line, and no other', () => {
+  const schema = JSON.parse(readFileSync(join(ROOT, 'packages/exporter/src/sinks/items/flow.schema.json'), 'utf8'));
+  expect(columnsOfTable().sort()).toEqual(Object.keys(schema.properties).sort());
+});
+
+test('Vector listens where the sink sends', () => {
+  const vector = parse(readFileSync(join(ROOT, 'examples/vector/vector.yaml'), 'utf8'));
+  const { address, path } = vector.sources.egressd;
+  expect(`http://vector.monitoring.svc${address.replace(/^.*:/, ':')}${path}`).toBe(
+    'http://vector.monitoring.svc:8080/egressd',
+  );
+  for (const { inputs } of [...Object.values<{ inputs: string[] }>(vector.transforms), vector.sinks.files])
+    for (const input of inputs) expect({ ...vector.sources, ...vector.transforms }).toHaveProperty(input);
+});
 
 describe('examples/values', () => {
   test('are all expected', () => {
