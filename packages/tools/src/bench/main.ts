@@ -7,7 +7,9 @@
  */
 import { release } from 'node:os';
 import { parseArgs } from 'node:util';
+import type { Snapshot } from '@egressd/exporter/aggregate/snapshot';
 import { textTable } from '../demo/text-table.ts';
+import type { BodyCost } from './bodies.ts';
 import { benchCheckpoint } from './checkpoint.ts';
 import { benchCilium } from './cilium.ts';
 import { type Connections, makeConnections } from './connections.ts';
@@ -16,6 +18,7 @@ import { benchDecoding } from './decoding.ts';
 import { benchKube } from './kube.ts';
 import { benchMemory } from './memory.ts';
 import { benchNodes } from './nodes.ts';
+import { benchOtlp } from './otlp.ts';
 import { benchPairs } from './pairs.ts';
 import { benchSeries } from './series.ts';
 import type { Compared } from './side-by-side.ts';
@@ -124,6 +127,7 @@ function pairs(): void {
       ['ratio', (series.encode / series.plain).toFixed(2), ''],
     ],
   );
+  otlp(result.snapshot, series);
   const checkpoint = benchCheckpoint(result.snapshot, result.image);
   say('A checkpoint of them, with one sink: how long it blocks the event loop');
   table(
@@ -132,6 +136,31 @@ function pairs(): void {
       ['totals, once an export interval', checkpoint.totals.toFixed(0), ''],
       ["the sink's state, once or twice", checkpoint.sinkState.toFixed(0), checkpoint.bytes.toFixed(0)],
       ['read at a start', checkpoint.read.toFixed(0), ''],
+    ],
+  );
+}
+
+function otlp(snapshot: Snapshot, remoteWrite: BodyCost): void {
+  const [conventions, labels] = [benchOtlp(snapshot, 'conventions'), benchOtlp(snapshot, 'labels')];
+  say(`The same series by OTLP, and as ratios to remote write`);
+  const row = (name: string, { encode, compress, bytes, compressedBytes }: BodyCost) => [
+    name,
+    ...[encode, compress, bytes, compressedBytes].map((value) => value.toFixed(0)),
+  ];
+  const ratios = (name: string, cost: BodyCost) => [
+    name,
+    ...(['encode', 'compress', 'bytes', 'compressedBytes'] as const).map((of) =>
+      (cost[of] / remoteWrite[of]).toFixed(2),
+    ),
+  ];
+  table(
+    ['', 'encode, ns a series', 'compress', 'bytes a series', 'compressed'],
+    [
+      row('remote write, snappy', remoteWrite),
+      row('OTLP, names of the conventions, gzip', conventions),
+      ratios('ratio', conventions),
+      row('OTLP, names of labels, gzip', labels),
+      ratios('ratio', labels),
     ],
   );
 }

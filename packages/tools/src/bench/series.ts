@@ -1,65 +1,38 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { Snapshot } from '@egressd/exporter/aggregate/snapshot';
 import { totalOf } from '@egressd/exporter/aggregate/totals';
-import { unitsOf } from '@egressd/exporter/sinks/delivery/frame';
-import { SinkState } from '@egressd/exporter/sinks/delivery/sink-state';
 import { WriteRequestEncoder } from '@egressd/exporter/sinks/remote-write/encode';
 import { LabelWriter } from '@egressd/exporter/sinks/remote-write/labels';
 import { WriteRequestSchema } from '@egressd/flow/gen/prometheus/v1/remote_pb';
 import { protocolName } from '@egressd/flow/protocol';
 import { compressSync } from 'snappy';
+import { type BodyCost, bodyMaker, measureBodies } from './bodies.ts';
 import { nsPerItem } from './numbers.ts';
 
 const COUNTERS = ['txBytes'] as const;
 
-interface SeriesResult {
+interface SeriesResult extends BodyCost {
   readonly series: number;
-  /** Nanoseconds a series: from a snapshot's totals to the bodies of its requests, and their compression. */
-  readonly encode: number;
-  readonly compress: number;
-  /** The same bodies by protobuf-es from objects. */
+  /** Nanoseconds a series: the same bodies by protobuf-es from objects. */
   readonly plain: number;
-  readonly bytes: number;
-  readonly compressedBytes: number;
 }
 
 /** Brings a snapshot into remote-write bodies, as every export interval does. */
 export function benchSeries(snapshot: Snapshot): SeriesResult {
-  const settings = { labels: {}, sendReceivedBytesMetric: false, sendPacketsMetric: false, regionLabels: false };
-  const labels = new LabelWriter(settings);
+  const labels = new LabelWriter({ labels: {}, regionLabels: false });
   const encoder = new WriteRequestEncoder(labels, COUNTERS);
-  const state = new SinkState({
+  const bodies = bodyMaker(snapshot, {
     counters: COUNTERS,
-    maxSeries: 1_000_000,
+    startTimes: false,
     identityOf: (series) => labels.identityOf(series),
-    startedMs: 0,
-    intervalMs: 60_000,
+    encode: (frame, from, to) => encoder.encode(frame, from, to),
   });
-  let now = snapshot.timeMs;
-  const bodies = () => {
-    now += 60_000;
-    state.absorb({ ...snapshot, timeMs: now });
-    const frame = state.freeze(now, 'counter', new Map());
-    const made: Uint8Array[] = [];
-    for (let from = 0; from < unitsOf(frame); ) {
-      const { bytes, end } = encoder.encode(frame, from, unitsOf(frame));
-      made.push(bytes.slice());
-      state.accepted(frame, from, end);
-      from = end;
-    }
-    return made;
-  };
-  bodies();
-  const made = bodies();
-  const size = (all: readonly Uint8Array[]) => all.reduce((sum, bytes) => sum + bytes.length, 0);
   const count = snapshot.series.length;
+  const compress = (bytes: Uint8Array) => compressSync(bytes, { copyOutputData: true });
   return {
     series: count,
-    encode: nsPerItem(count, bodies),
-    compress: nsPerItem(count, () => made.map((bytes) => compressSync(bytes, { copyOutputData: true }))),
+    ...measureBodies(count, bodies, compress),
     plain: nsPerItem(count, () => plainBody(snapshot)),
-    bytes: size(made) / count,
-    compressedBytes: size(made.map((bytes) => compressSync(bytes))) / count,
   };
 }
 

@@ -14,6 +14,8 @@ import { classifyMetricsResponse } from './response.ts';
 import type { OtlpSettings } from './settings.ts';
 
 const compress = promisify(gzip);
+/** Half the time of the default for a third more bytes, which still are fewer than snappy's (`npm run bench`). */
+const FAST = { level: 1 };
 
 /** What an `otlp` sink is made of. */
 interface OtlpOptions {
@@ -50,7 +52,7 @@ export function createOtlpSink(options: OtlpOptions): Sink {
     identityOf: (series: SeriesLabels) => attributes.identityOf(series),
     async encode(frame: Frame, from: number, to: number): Promise<FrozenRequest> {
       const { bytes, end, points } = encoder.encode(frame, from, to);
-      const body = points === 0 ? bytes : await compress(bytes);
+      const body = points === 0 ? bytes : await compress(bytes, FAST);
       return { body, key: requestKey(frame, from, end), end, samples: points };
     },
     async send(request: FrozenRequest, signal: AbortSignal): Promise<SendResult> {
