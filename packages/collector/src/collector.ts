@@ -4,6 +4,7 @@ import type { BlindSpot } from '@egressd/flow/node-health';
 import type { PodTraffic } from './conntrack/pod-traffic.ts';
 import type { ConnectionBlock } from './conntrack/record.ts';
 import type { ConntrackSource, EventLossReport, LosslessChange, ReadReport } from './conntrack/source.ts';
+import { IMAGE_WORDS } from './flow-table/flow-record.ts';
 import { FlowTable } from './flow-table/flow-table.ts';
 import { HandOver, type HandOverOptions } from './hand-over.ts';
 import type { CollectorMetrics } from './metrics.ts';
@@ -99,6 +100,7 @@ export class Collector {
     const last = images.at(-1)!;
     this.#table = new FlowTable(this.#options.seed, last.firstReadNs, last.baseline);
     for (const { words } of images) this.#table.restore(words);
+    if (this.#options.source.restore !== undefined) this.#options.source.restore(this.#table.image(true), IMAGE_WORDS);
     // The clock may have been set back while no collector ran.
     const now = this.#options.now();
     this.#table.baseline.lower(nanoseconds(now));

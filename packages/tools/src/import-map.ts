@@ -67,6 +67,42 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
     },
     'conntrack/ebpf/layout': { pure: true },
     'conntrack/ebpf/decode': { rooms: ['conntrack/record', 'conntrack/ebpf/layout'], pure: true },
+    'conntrack/ebpf/record-words': {
+      rooms: ['conntrack/record'],
+      types: ['conntrack/ebpf/nat-connections'],
+      pure: true,
+    },
+    'conntrack/ebpf/alias': { types: ['conntrack/ebpf/nat-connections'], pure: true },
+    'conntrack/ebpf/nat-connections': { rooms: ['word-table', 'conntrack/record'], pure: true },
+    'conntrack/ebpf/watched-pairs': {
+      rooms: ['word-table', 'conntrack/ebpf/decode'],
+      types: ['conntrack/ebpf/alias'],
+      pure: true,
+    },
+    'conntrack/ebpf/forwarded': {
+      rooms: ['conntrack/record', 'conntrack/ebpf/record-words'],
+      types: ['conntrack/ebpf/nat-connections'],
+      pure: true,
+    },
+    'conntrack/ebpf/past-records': {
+      rooms: ['conntrack/record', 'conntrack/ebpf/record-words'],
+      types: ['conntrack/ebpf/nat-connections'],
+      pure: true,
+    },
+    'conntrack/ebpf/pair-records': { rooms: ['conntrack/record', 'conntrack/ebpf/decode'], pure: true },
+    'conntrack/ebpf/translations': {
+      rooms: [
+        'conntrack/record',
+        'conntrack/ebpf/alias',
+        'conntrack/ebpf/decode',
+        'conntrack/ebpf/forwarded',
+        'conntrack/ebpf/nat-connections',
+        'conntrack/ebpf/past-records',
+        'conntrack/ebpf/record-words',
+        'conntrack/ebpf/watched-pairs',
+      ],
+      pure: true,
+    },
     'conntrack/ebpf': {
       packages: ['@egressd/flow'],
       rooms: [
@@ -79,6 +115,8 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
         'conntrack/map-reader',
         'conntrack/ebpf/layout',
         'conntrack/ebpf/decode',
+        'conntrack/ebpf/pair-records',
+        'conntrack/ebpf/translations',
       ],
     },
     'conntrack/netfilter': {

@@ -124,6 +124,10 @@ export class ChosenSource implements ConntrackSource {
     }
   }
 
+  restore(image: Uint32Array, width: number): void {
+    this.#current?.restore?.(image, width);
+  }
+
   subscribe(listener: DestroyListener): void {
     this.#listener = listener;
     this.#current?.subscribe?.(listener);

@@ -8,6 +8,7 @@ export interface RecordFields {
   readonly originalSource: string;
   readonly originalDestination: string;
   readonly replySource: string;
+  readonly replyDestination: string;
   /** As word 9 of a record has them: ports, or id, type and code of ICMP. */
   readonly originalPorts: readonly [high: number, low: number];
   readonly replyPorts: readonly [high: number, low: number];
@@ -15,7 +16,6 @@ export interface RecordFields {
   readonly originalBytes: bigint;
   readonly replyPackets: bigint;
   readonly replyBytes: bigint;
-  readonly id: number;
   readonly status: number;
   /** SNAT: the reply goes to another address than the original source. */
   readonly sourceNat: boolean;
@@ -39,13 +39,13 @@ export function recordFields({ words }: ConnectionBlock, index: number): RecordF
     originalSource: address(WORD.originalSource),
     originalDestination: address(WORD.originalDestination),
     replySource: address(WORD.replySource),
+    replyDestination: address(WORD.replyDestination),
     originalPorts: ports(WORD.originalPorts),
     replyPorts: ports(WORD.replyPorts),
     originalPackets: wide(WORD.originalPackets),
     originalBytes: wide(WORD.originalBytes),
     replyPackets: wide(WORD.replyPackets),
     replyBytes: wide(WORD.replyBytes),
-    id: word(WORD.id),
     status: word(WORD.status),
     sourceNat: (word(WORD.flags) & FLAG.sourceNat) !== 0,
     timeout: (word(WORD.flags) & FLAG.timeout) === 0 ? undefined : word(WORD.timeout),

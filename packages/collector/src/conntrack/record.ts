@@ -12,11 +12,10 @@
  *         16      reply ports, as word 9
  *         17..18  packets, original direction (low, high)     19..20  bytes, original direction
  *         21..22  packets, reply direction                    23..24  bytes, reply direction
- *         25      the kernel's id
+ *         25      flags, see below
  *         26      status (IPS_* of linux/netfilter/nf_conntrack_common.h)
  *         27      seconds until it expires
- *         28      flags, see below
- *         29..31  not used: a stride of 32 makes an index a shift
+ *         28..31  reply destination: as whom the one that answers sees the other, behind SNAT. 0 where the source does not know
  *
  * Addresses are bytes in network order, seen through a Uint8Array over the same buffer; all else is a number.
  */
@@ -35,13 +34,13 @@ export const WORD = {
   originalBytes: 19,
   replyPackets: 21,
   replyBytes: 23,
-  id: 25,
+  flags: 25,
   status: 26,
   timeout: 27,
-  flags: 28,
+  replyDestination: 28,
 } as const;
 
-/** Word 28. */
+/** Word 25. */
 export const FLAG = {
   /** All four counters are there. Without them the connection was opened before accounting was on. */
   counters: 1,
@@ -51,6 +50,8 @@ export const FLAG = {
   timeout: 4,
   /** SNAT: the reply goes to another address than the original source. */
   sourceNat: 8,
+  /** Other records count the same packets: their counters are kept, and give no flow. */
+  countedElsewhere: 16,
 } as const;
 
 /** A run of records: `count` of them from the first word on. The buffer may be larger. */

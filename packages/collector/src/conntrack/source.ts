@@ -165,6 +165,11 @@ export interface ConntrackSource {
    */
   read(onBlock: (block: ConnectionBlock) => void): Promise<ReadReport>;
   /**
+   * Takes what a process before has handed over: key and counters of each of its records, `width` words each. To be called before the
+   * first read. Missing: the source needs no more than its records have.
+   */
+  restore?(image: Uint32Array, width: number): void;
+  /**
    * Delivers DESTROY events from the first read on, during reads and between them. An event may come before a record of the same
    * connection that was read earlier, and, rarely, twice. Missing: this source has no such events.
    */

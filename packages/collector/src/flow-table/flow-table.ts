@@ -414,6 +414,10 @@ export class FlowTable {
     const { records } = this.#table;
     const base = index * RECORD_WORDS;
     if (records[base + PAIR]! >= ENDED && !this.#isAnother(index, words, at)) return;
+    if ((words[at + WORD.flags]! & FLAG.countedElsewhere) !== 0) {
+      this.#keepCounters(base, words, at);
+      return;
+    }
     const last = base + COUNTERS;
     const now = at + WORD.originalPackets;
     let txPackets = increase(records, last, words, now);

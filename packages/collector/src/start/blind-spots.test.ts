@@ -19,14 +19,16 @@ test.each([
   ['by its links', ['cilium_host'], 'of=cilium_host '],
 ])('what pods move past conntrack, with a data plane that is %s', async (_, dataPlanes, of) => {
   const lines: string[] = [];
+  const passesNetfilterBy = jest.fn();
   const { now, stop } = await followBlindSpots({
-    source: { blindSpots: async () => viewOf(NONE, dataPlanes) },
+    source: { name: 'netfilter', blindSpots: async () => viewOf(NONE, dataPlanes), passesNetfilterBy },
     podTraffic: { look: () => true },
     log: createLog('info', (line) => lines.push(line)),
     record: () => {},
   });
   stop();
   expect(now()).toEqual(['pods']);
+  expect(passesNetfilterBy.mock.calls).toEqual([["traffic passes netfilter's table by (pods)"]]);
   expect(lines).toEqual([expect.stringContaining(of)]);
 });
 
@@ -36,7 +38,7 @@ test('each change is logged once, and the metric shows what is known', async () 
   const lines: string[] = [];
   const looks = [NONE, BRIDGE, BRIDGE, undefined, BRIDGE, NONE].map((spots) => spots && viewOf(spots));
   const { stop } = await followBlindSpots({
-    source: { blindSpots: async () => looks.shift() },
+    source: { name: 'netfilter', blindSpots: async () => looks.shift() },
     podTraffic: { look: () => false },
     log: createLog('info', (line) => lines.push(line)),
     record: createBlindSpotMetrics(registry),
@@ -59,4 +61,15 @@ test('each change is logged once, and the metric shows what is known', async () 
     [6, '1'],
     [7, '0'],
   ]);
+});
+
+test('where sockets are counted nothing passes them by', async () => {
+  const { now, stop } = await followBlindSpots({
+    source: { name: 'ebpf', blindSpots: async () => viewOf(BRIDGE) },
+    podTraffic: { look: () => true },
+    log: createLog('info', () => {}),
+    record: (found) => expect(found).toEqual(NONE),
+  });
+  stop();
+  expect(now()).toEqual([]);
 });

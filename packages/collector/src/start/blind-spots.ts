@@ -1,9 +1,12 @@
 import type { Log } from '@egressd/daemon/log';
 import { BLIND_SPOTS, type BlindSpot } from '@egressd/flow/node-health';
+import type { ChosenSource } from '../conntrack/choose.ts';
 import type { PodTraffic } from '../conntrack/pod-traffic.ts';
 import type { BlindSpots, ConntrackSource, KernelView } from '../conntrack/source.ts';
 
 const INTERVAL_MS = 60_000;
+/** Sockets are counted whatever carries their packets. */
+const NONE: BlindSpots = { bridge: [], ipvs: [], flowtable: [], pods: [] };
 const UNKNOWN: BlindSpots = { bridge: undefined, ipvs: undefined, flowtable: undefined, pods: undefined };
 
 const WARNING: Readonly<Record<BlindSpot, { readonly message: string; readonly advice: string }>> = {
@@ -27,7 +30,7 @@ const WARNING: Readonly<Record<BlindSpot, { readonly message: string; readonly a
 };
 
 interface BlindSpotOptions {
-  readonly source: Pick<ConntrackSource, 'blindSpots'>;
+  readonly source: Pick<ConntrackSource, 'blindSpots' | 'name'> & Partial<Pick<ChosenSource, 'passesNetfilterBy'>>;
   readonly podTraffic: Pick<PodTraffic, 'look'>;
   readonly log: Log;
   readonly record: (found: BlindSpots) => void;
@@ -44,15 +47,21 @@ export async function followBlindSpots({
   const look = async () => {
     // A reading thread that died is logged by the read of connections.
     const view = await source.blindSpots?.().catch(() => undefined);
-    const found = view === undefined ? UNKNOWN : { ...view.spots, pods: uncountedPods(view, podTraffic) };
+    const found = source.name === 'ebpf' ? NONE : foundIn(view, podTraffic);
     for (const reason of BLIND_SPOTS) logChange(reason, before[reason], found[reason], log);
     before = found;
     record(found);
+    const spots = BLIND_SPOTS.filter((reason) => (found[reason]?.length ?? 0) > 0);
+    if (spots.length > 0) source.passesNetfilterBy?.(`traffic passes netfilter's table by (${spots.join(', ')})`);
   };
   await look();
   const timer = setInterval(look, INTERVAL_MS).unref();
   const now = () => BLIND_SPOTS.filter((reason) => (before[reason]?.length ?? 0) > 0);
   return { now, stop: () => clearInterval(timer) };
+}
+
+function foundIn(view: KernelView | undefined, podTraffic: Pick<PodTraffic, 'look'>): BlindSpots {
+  return view === undefined ? UNKNOWN : { ...view.spots, pods: uncountedPods(view, podTraffic) };
 }
 
 /** By what a data plane is known, where one is. */
@@ -70,5 +79,5 @@ function logChange(reason: BlindSpot, before: BlindSpots[BlindSpot], now: BlindS
     if (before !== undefined) log.warn('it is not known any more whether conntrack sees all traffic', { reason });
   } else if (now.length > 0) {
     if (now.join(' ') !== was) log.warn(message, { reason, of: now.join(' '), advice });
-  } else if (was !== '') log.info('conntrack sees this traffic now', { reason, of: was });
+  } else if (was !== '') log.info('this traffic is counted now', { reason, of: was });
 }

@@ -12,6 +12,10 @@ import type { CollectorFlags } from '../flags.ts';
 export function openSource(flags: CollectorFlags, events: EventsMode, log: Log): Promise<ChosenSource> {
   const { ctMode, hostPid, ciliumClockSource, conntrackZones } = flags;
   const folder = () => mapsFolder(hostPid);
+  const openNetfilter = async () => {
+    const source = await openNetfilterSource({ hostPid, events });
+    return conntrackZones.length === 0 ? source : selectZones(source, conntrackZones.map(Number));
+  };
   const ebpf = {
     hostPid,
     cgroup: flags.ebpfCgroup,
@@ -21,12 +25,9 @@ export function openSource(flags: CollectorFlags, events: EventsMode, log: Log):
   };
   return chooseSource({
     mode: ctMode,
-    openNetfilter: async () => {
-      const source = await openNetfilterSource({ hostPid, events });
-      return conntrackZones.length === 0 ? source : selectZones(source, conntrackZones.map(Number));
-    },
+    openNetfilter,
     openCilium: (forced) => openCiliumSource({ folder: folder(), hostPid, forced, clockSource: ciliumClockSource }),
-    openEbpf: () => openEbpfSource(ebpf),
+    openEbpf: () => openEbpfSource({ ...ebpf, openConnections: openNetfilter }),
     hasEbpfMaps: () => isCounting(ebpf),
     hasCiliumMaps: () => pinnedMaps(folder()).length > 0,
     log,

@@ -56,6 +56,20 @@ test.each(WORLD_KINDS.flatMap((kind) => OWNERS.map(([owners, flags]) => [kind, o
   LIMIT_MS,
 );
 
+test.each(WORLD_KINDS)(
+  'counted at the sockets of each node, exact but for what the kernel answers without one, in the world %s',
+  async (kind) => {
+    const demo = startDemo('--once', '--seed', '20261', '--world', kind, '--source', 'ebpf');
+    const [code] = await once(demo.child, 'close');
+    expect(code === 0 ? '' : demo.output()).toBe('');
+    expect(demo.output()).toMatch(/^EXACT: .* passed sockets by; beyond these every difference is zero$/m);
+    const named = demo.output().match(/(echo answered|connection refused) by the kernel: [\d,]+/g) ?? [];
+    expect(named.length).toBeGreaterThan(0);
+    expect(await traces(demo)).toEqual([]);
+  },
+  LIMIT_MS,
+);
+
 test.each(OWNERS)(
   'the live table shows pods and zones, and Ctrl-C leaves nothing, owners from %s',
   async (_, flags) => {

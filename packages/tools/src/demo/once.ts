@@ -1,8 +1,9 @@
 import { protocolName } from '@egressd/flow/protocol';
 import { isExact, type Row } from '@egressd/world/daemons/comparison';
 import type { Daemons } from '@egressd/world/daemons/daemons';
+import { withSocketless } from '@egressd/world/daemons/ebpf-exceptions';
 import { nameOf } from '@egressd/world/daemons/names';
-import { waitForStandstill } from '@egressd/world/daemons/standstill';
+import { readRows, waitForStandstill } from '@egressd/world/daemons/standstill';
 import type { World } from '@egressd/world/network/world';
 import { carryOut, wholePlan } from '@egressd/world/traffic/plan';
 import { seededRandom } from '@egressd/world/traffic/random';
@@ -10,6 +11,12 @@ import { type Column, readableBytes, readableCount, textTable } from './text-tab
 
 /** The traffic takes some seconds. */
 const DISTURB_MS = 700;
+
+interface OnceOptions {
+  readonly seed: number;
+  /** Where collectors count. */
+  readonly source: 'netfilter' | 'ebpf';
+}
 
 /**
  * Sends a fixed amount, waits until all of it is in the database, and compares that with the reference, pair by pair.
@@ -19,7 +26,7 @@ const DISTURB_MS = 700;
 export async function runOnce(
   world: World,
   daemons: Daemons,
-  seed: number,
+  { seed, source }: OnceOptions,
   print: (line: string) => void,
 ): Promise<boolean> {
   print(`sending a fixed amount of traffic, seed ${seed}`);
@@ -30,11 +37,15 @@ export async function runOnce(
   print(
     `done: ${readableBytes(sent)} one way, ${readableBytes(received)} the other. Waiting until the database has it all`,
   );
-  const rows = await Promise.race([daemons.failed, waitForStandstill(world, daemons)]);
+  const read = async () => {
+    const all = await readRows(world, daemons, true, '', source === 'netfilter');
+    return source === 'netfilter' ? all : withSocketless(all, plan, world.layout);
+  };
+  const rows = await Promise.race([daemons.failed, waitForStandstill(world, daemons, { read })]);
   for (const line of comparisonTable(rows)) print(line);
   print('');
-  const passes = world.layout.passedBy !== undefined;
-  print(closingLine(rows, passes));
+  const passes = source === 'ebpf' || world.layout.passedBy !== undefined;
+  print(closingLine(rows, passes, source));
   return isGood(rows, passes);
 }
 
@@ -80,7 +91,7 @@ function cells(row: Row): string[] {
 }
 
 function passedText({ passedBy }: Row): string {
-  return passedBy === undefined ? '' : `passed by: ${readableCount(passedBy.bytes)}`;
+  return passedBy === undefined ? '' : `${passedBy.why ?? 'passed by'}: ${readableCount(passedBy.bytes)}`;
 }
 
 /** @param passes whether the world lets something pass conntrack by */
@@ -93,7 +104,8 @@ function passedBy(rows: readonly Row[]) {
   return { bytes: sum('bytes'), packets: sum('packets') };
 }
 
-function closingLine(rows: readonly Row[], passes: boolean): string {
+function closingLine(rows: readonly Row[], passes: boolean, source: OnceOptions['source']): string {
+  const passedWhat = source === 'ebpf' ? 'sockets' : 'conntrack';
   const passed = passedBy(rows);
   const wrong = rows.filter((row) => !isExact(row)).length;
   const bytes = rows.reduce((sum, row) => sum + row.bytes.kernel, 0);
@@ -101,7 +113,7 @@ function closingLine(rows: readonly Row[], passes: boolean): string {
   const amount = `${rows.length / 2} pairs in both directions, ${readableCount(bytes)} bytes, ${readableCount(packets)} packets`;
   if (rows.length === 0) return 'FAILED: nothing was counted';
   if (wrong > 0) return `FAILED: ${amount}, ${wrong} of ${rows.length} rows differ`;
-  if (!isGood(rows, passes)) return `FAILED: ${amount}, nothing passed conntrack by`;
-  const bound = `${readableCount(passed.bytes)} bytes and ${readableCount(passed.packets)} packets passed conntrack by`;
+  if (!isGood(rows, passes)) return `FAILED: ${amount}, nothing passed by`;
+  const bound = `${readableCount(passed.bytes)} bytes and ${readableCount(passed.packets)} packets passed ${passedWhat} by`;
   return `EXACT: ${amount}${passes ? `, of which ${bound}; beyond these` : ','} every difference is zero`;
 }

@@ -18,7 +18,7 @@ export interface Row {
   readonly bytes: Compared;
   readonly packets: Compared;
   /** Of the kernel's, what passed conntrack by: the database has to lack exactly that. */
-  readonly passedBy?: { readonly bytes: number; readonly packets: number };
+  readonly passedBy?: { readonly bytes: number; readonly packets: number; readonly why?: string };
   /** Only one of the two knows the pair at all. */
   readonly missing?: 'in the kernel' | 'in the database';
 }

@@ -45,9 +45,16 @@ export async function waitForStandstill(world: World, daemons: Daemons, options:
 /**
  * Compares what both have now, every node that is in the world or in the database.
  * @param forwarded whether nodes also report what they forward to pods elsewhere: not where they read Cilium's maps, which lack it
+ * @param passing whether what passes conntrack by is missing: not where the sockets are counted
  * @param selector of the series in the database: `allSamples`
  */
-export async function readRows(world: World, daemons: Daemons, forwarded = true, selector = ''): Promise<Row[]> {
+export async function readRows(
+  world: World,
+  daemons: Daemons,
+  forwarded = true,
+  selector = '',
+  passing = true,
+): Promise<Row[]> {
   const references = new Map<string, Reference>();
   const { nodes } = world.layout;
   for (const { name } of nodes) references.set(name, await readReference(world, name));
@@ -59,7 +66,7 @@ export async function readRows(world: World, daemons: Daemons, forwarded = true,
       node: name,
       pods: node === undefined ? new Set() : podAddresses(node),
       reference: node === undefined ? new Map() : expectedOf(node, forwarded ? world.layout.nodes : [], references),
-      passedBy: references.get(name)?.passedBy ?? new Map(),
+      passedBy: (passing ? references.get(name)?.passedBy : undefined) ?? new Map(),
       database: totals.get(name) ?? new Map(),
     });
   });

@@ -89,7 +89,7 @@ describe('entries with a counter a direction', () => {
         originalBytes: 200n,
         replyPackets: 3n,
         replyBytes: 3000n,
-        id: 0,
+        replyDestination: '::',
         status: 0,
         sourceNat: false,
         timeout: 0,

@@ -100,4 +100,4 @@ export function isLocal(values: Uint32Array, entry: number, end: 'low' | 'high')
   return isSet(values, at + SENT) || isSet(values, at + RECEIVED);
 }
 
-export { KEY, KEY_WORDS };
+export { KEY, KEY_WORDS, VALUE_WORDS };

@@ -3,17 +3,14 @@ import { closeFd, openPinned } from '../../native/bpf-object.ts';
 import { sumOverCpus, takeEntry } from '../../native/bpf-values.ts';
 import { tickNanoseconds } from '../../native/library.ts';
 import { MapReader } from '../map-reader.ts';
-import { type ConnectionBlock, STRIDE } from '../record.ts';
 import type { ReadReport, UncountedTotals } from '../source.ts';
 import { SourceError } from '../source-error.ts';
 import type { Attachment } from './attachment.ts';
-import { decodeEntries, type Entries, lastTick, viewEntries } from './decode.ts';
+import { type Entries, lastTick, viewEntries } from './decode.ts';
 import { EVENTS, KEY_BYTES, VALUE_BYTES } from './layout.ts';
 
 /** A batch needs room for the fullest bucket of the map; below this the kernel would refuse it. */
 const BATCH_ENTRIES = 4096;
-/** Records that are decoded and delivered together: so few that they stay in the processor's cache. */
-const BLOCK_RECORDS = 1024;
 /** An entry without traffic for so long is removed once it was read; sooner where the map is nearly full. */
 const IDLE_SECONDS = 600;
 const IDLE_SECONDS_FULL = 30;
@@ -34,13 +31,14 @@ export class PairsReader {
   readonly #writable: number;
   readonly #events: number;
   readonly #reader: MapReader;
-  readonly #block = new Uint32Array(BLOCK_RECORDS * STRIDE);
   readonly #ticksASecond = 1e9 / tickNanoseconds();
   readonly #idleSeconds: number;
   /** The latest tick at which any entry counted, as of the last read: a node is never without traffic for long. */
   #latestTick = 0;
   /** Entries after the last read. */
   #pairs = 0;
+  /** Keys of those that were idle. */
+  #idle: Buffer[] = [];
 
   /** libbpf must be open. @throws SourceError where a map cannot be opened, or is not ours */
   constructor(
@@ -54,30 +52,24 @@ export class PairsReader {
     this.#reader = new MapReader(KEY_BYTES, VALUE_BYTES, { batchEntries });
   }
 
-  /** Reads all pairs once, while the event loop goes on. @param onBlock may not keep the block */
-  async read(onBlock: (block: ConnectionBlock) => void): Promise<ReadReport> {
+  /** Reads all entries once, while the event loop goes on. @param onEntries may not keep them */
+  async read(onEntries: (entries: Entries, count: number) => void): Promise<ReadReport> {
     const startedMs = Date.now();
     const started = performance.now();
     const idleBefore = this.#latestTick - this.#ticksASecond * this.#idleSecondsNow();
-    const idle: Buffer[] = [];
+    this.#idle = [];
     let pairs = 0;
     for await (const { keys, values, count } of this.#reader.read(this.#map)) {
       const entries = viewEntries(keys, values);
-      this.#deliver(entries, count, onBlock);
+      onEntries(entries, count);
       pairs += count;
-      for (let entry = 0; entry < count; entry++) {
-        const tick = lastTick(entries.values, entry);
-        if (tick > this.#latestTick) this.#latestTick = tick;
-        if (tick < idleBefore && idle.length < MAX_REMOVALS)
-          idle.push(Buffer.from(keys.subarray(entry * KEY_BYTES, (entry + 1) * KEY_BYTES)));
-      }
+      this.#noteIdle(entries, keys, count, idleBefore);
     }
-    const removed = this.#remove(idle, onBlock);
-    this.#pairs = pairs - removed;
+    this.#pairs = pairs;
     return {
       complete: this.#reader.whole,
       startedNs: BigInt(startedMs) * 1_000_000n,
-      entries: pairs + removed,
+      entries: pairs,
       skipped: { no_counters: 0, undecodable: 0 },
       interrupted: 0,
       overrun: 0,
@@ -86,17 +78,29 @@ export class PairsReader {
     };
   }
 
+  /** Takes the entries that were idle in the last read out of the map. @param onEntries gets once more what each has then */
+  removeIdle(onEntries: (entries: Entries, count: number) => void): void {
+    const value = Buffer.alloc(VALUE_BYTES);
+    for (const key of this.#idle) {
+      if (!takeEntry(this.#writable, key, value)) continue;
+      onEntries(viewEntries(Uint8Array.from(key), Uint8Array.from(value)), 1);
+      this.#pairs--;
+    }
+    this.#idle = [];
+  }
+
   close(): void {
     this.#reader.free();
     this.#map.close();
     for (const fd of [this.#writable, this.#events]) closeFd(fd);
   }
 
-  #deliver(entries: Entries, count: number, onBlock: (block: ConnectionBlock) => void): void {
-    for (let at = 0; at < count; at += BLOCK_RECORDS) {
-      const records = Math.min(BLOCK_RECORDS, count - at);
-      decodeEntries(entries, at, at + records, this.#block);
-      onBlock({ words: this.#block, count: records });
+  #noteIdle({ values }: Entries, keys: Uint8Array, count: number, idleBefore: number): void {
+    for (let entry = 0; entry < count; entry++) {
+      const tick = lastTick(values, entry);
+      if (tick > this.#latestTick) this.#latestTick = tick;
+      if (tick < idleBefore && this.#idle.length < MAX_REMOVALS)
+        this.#idle.push(Buffer.from(keys.subarray(entry * KEY_BYTES, (entry + 1) * KEY_BYTES)));
     }
   }
 
@@ -104,18 +108,6 @@ export class PairsReader {
     return this.#pairs > this.#map.maxEntries * NEARLY_FULL
       ? Math.min(IDLE_SECONDS_FULL, this.#idleSeconds)
       : this.#idleSeconds;
-  }
-
-  /** Takes entries out of the map, and delivers once more what they had then. @returns how many there were */
-  #remove(keys: readonly Buffer[], onBlock: (block: ConnectionBlock) => void): number {
-    const value = Buffer.alloc(VALUE_BYTES);
-    let removed = 0;
-    for (const key of keys) {
-      if (!takeEntry(this.#writable, key, value)) continue;
-      this.#deliver(viewEntries(Uint8Array.from(key), Uint8Array.from(value)), 1, onBlock);
-      removed++;
-    }
-    return removed;
   }
 
   #uncounted(): UncountedTotals {

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Bug } from '@egressd/flow/bug';
 import { openLibbpf } from '../../native/bpf.ts';
@@ -8,7 +9,10 @@ import { type ConntrackSource, type ReadReport, UNKNOWN_SYSCTLS } from '../sourc
 import { SourceError } from '../source-error.ts';
 import { attach, isAttached, type PacketUnit, removeAttachments } from './attachment.ts';
 import { checkRequirements, findBpfFolder, findCgroup } from './mounts.ts';
+import { readNamed } from './named-read.ts';
+import { PairRecords } from './pair-records.ts';
 import { PairsReader, type ReaderOptions } from './pairs-reader.ts';
+import { Translations } from './translations.ts';
 
 /** What clang makes of `count.bpf.c`, beside `src` and `dist`: see docs/development.md. */
 const OBJECT = fileURLToPath(new URL('../../../bpf/count.bpf.o', import.meta.url));
@@ -24,6 +28,8 @@ export interface EbpfOptions extends ReaderOptions {
   readonly maxPairs: number;
   /** What a super-packet counts as. */
   readonly unit: PacketUnit;
+  /** Opens netfilter's table, which names what is behind translated addresses; not set: nothing does. */
+  readonly openConnections?: () => Promise<ConntrackSource>;
   /** For tests: other programs. */
   readonly object?: string | undefined;
 }
@@ -41,11 +47,17 @@ export async function openEbpfSource(options: EbpfOptions): Promise<ConntrackSou
   const attachment = attach({ object, cgroup, bpfFolder, maxPairs, unit });
   const reader = new PairsReader(attachment, options);
   try {
-    return new EbpfSource(reader, await openHostAddresses(hostPid));
+    const connections = await options.openConnections?.().catch(noConnections);
+    return new EbpfSource(reader, await openHostAddresses(hostPid), connections);
   } catch (error) {
     reader.close();
     throw error;
   }
+}
+
+/** Without netfilter's table nothing is translated by it. */
+function noConnections(error: unknown): undefined {
+  if (!(error instanceof SourceError)) throw error;
 }
 
 /** Whether a collector has attached its programs before, as far as this one may see. */
@@ -66,17 +78,35 @@ export function cleanUp({ hostPid = false, bpfFolder }: Pick<EbpfOptions, 'hostP
 class EbpfSource implements ConntrackSource {
   readonly name = 'ebpf';
   readonly #reader: PairsReader;
+  readonly #records = new PairRecords();
   readonly #addresses: AddressSocket;
+  /** netfilter's table, which names what is behind translated addresses. */
+  readonly #connections: ConntrackSource | undefined;
+  readonly #translations: Translations;
   #reading: Promise<ReadReport> | undefined;
 
-  constructor(reader: PairsReader, addresses: AddressSocket) {
+  constructor(reader: PairsReader, addresses: AddressSocket, connections: ConntrackSource | undefined) {
     this.#reader = reader;
     this.#addresses = addresses;
+    this.#connections = connections;
+    this.#translations = new Translations({
+      seed: randomInt(2 ** 32),
+      sinceNs: BigInt(Date.now()) * 1_000_000n,
+      firstNumber: randomInt(1, 2 ** 31),
+    });
+    connections?.subscribe?.({
+      onDestroy: (block) => this.#translations.noteConnections(block),
+      onEventLoss: () => {},
+    });
+  }
+
+  restore(image: Uint32Array, width: number): void {
+    this.#translations.restore(image, width);
   }
 
   async read(onBlock: (block: ConnectionBlock) => void): Promise<ReadReport> {
     if (this.#reading !== undefined) throw new Bug('a read began before the one before it ended');
-    this.#reading = this.#reader.read(onBlock);
+    this.#reading = this.#read(onBlock);
     try {
       return await this.#reading;
     } finally {
@@ -97,5 +127,19 @@ class EbpfSource implements ConntrackSource {
     await this.#reading?.catch(() => undefined);
     this.#reader.close();
     this.#addresses.close();
+    await this.#connections?.close();
+  }
+
+  async #read(onBlock: (block: ConnectionBlock) => void): Promise<ReadReport> {
+    const [reader, records, connections] = [this.#reader, this.#records, this.#connections];
+    if (connections !== undefined)
+      return readNamed({ reader, records, connections, translations: this.#translations }, onBlock);
+    const report = await reader.read((entries, count) => records.deliver(entries, 0, count, onBlock));
+    let removed = 0;
+    reader.removeIdle((entries, count) => {
+      removed += count;
+      records.deliver(entries, 0, count, onBlock);
+    });
+    return { ...report, entries: report.entries + removed };
   }
 }

@@ -49,6 +49,7 @@ function addresses(shape: Shape): string[] {
     [WORD.originalSource, 0, 0],
     [WORD.originalDestination, 1, 0],
     [WORD.replySource, 0, REPLY],
+    [WORD.replyDestination, 1, REPLY],
   ] as const;
   const copies = ends.flatMap(([at, which, reply]) => {
     if (shape.family === 4) {
@@ -105,7 +106,6 @@ function rest(shape: Shape): string[] {
     ...(places[PLACE.start] === 0
       ? [put(WORD.identity, 'i'), put(WORD.identity + 1, '0')]
       : copy64(shape, WORD.identity, PLACE.start)),
-    put(WORD.id, 'i'),
     number('s', PLACE.status),
     put(WORD.status, 's'),
     number('t', PLACE.timeout),

@@ -78,7 +78,8 @@ function expectedOf(library: Recording['library']): unknown {
     originalBytes: BigInt(number('originalBytes')),
     replyPackets: BigInt(number('replyPackets')),
     replyBytes: BigInt(number('replyBytes')),
-    id: library.id,
+    // The library's parser was not asked: `source.kernel.test.ts` compares it with `conntrack -L`.
+    replyDestination: expect.any(String),
     status: library.status,
     // Each that was translated got another address, not only another port.
     sourceNat: (number('status') & IPS_SRC_NAT) !== 0,
@@ -92,7 +93,7 @@ describe('identity', () => {
   const identity = (name: string) => {
     const datagram = firstOf(name);
     decodeDatagram(startDump(), wordsOf(datagram), datagram.length, words);
-    return [words[WORD.identity]!, words[WORD.identity + 1]!, words[WORD.id]!];
+    return [words[WORD.identity]!, words[WORD.identity + 1]!];
   };
 
   test('is the start time where the kernel keeps it', () => {
@@ -100,8 +101,7 @@ describe('identity', () => {
     expect(((BigInt(high!) << 32n) | BigInt(low!)).toString()).toBe(named('tcp-v4').library.start);
   });
   test('is the id where it does not', () => {
-    const [low, high, id] = identity('no-timestamp');
-    expect([low, high]).toEqual([id, 0]);
+    expect(identity('no-timestamp')).toEqual([named('no-timestamp').library.id, 0]);
   });
 });
 

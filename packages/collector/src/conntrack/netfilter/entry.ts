@@ -52,10 +52,12 @@ export function decodeByShape(
     copyV4(datagram, first + places[PLACE.sourceV4]!, block, base + WORD.originalSource);
     copyV4(datagram, first + places[PLACE.destinationV4]!, block, base + WORD.originalDestination);
     copyV4(datagram, first + places[PLACE.sourceV4 + REPLY]!, block, base + WORD.replySource);
+    copyV4(datagram, first + places[PLACE.destinationV4 + REPLY]!, block, base + WORD.replyDestination);
   } else {
     copyV6(datagram, first + places[PLACE.sourceV6]!, block, base + WORD.originalSource);
     copyV6(datagram, first + places[PLACE.destinationV6]!, block, base + WORD.originalDestination);
     copyV6(datagram, first + places[PLACE.sourceV6 + REPLY]!, block, base + WORD.replySource);
+    copyV6(datagram, first + places[PLACE.destinationV6 + REPLY]!, block, base + WORD.replyDestination);
   }
   if (isLoopback(block, base + WORD.originalSource) && isLoopback(block, base + WORD.replySource)) return 'loopback';
   if (!counted) return 'no_counters';
@@ -88,7 +90,6 @@ export function decodeByShape(
     block[base + WORD.identity] = id;
     block[base + WORD.identity + 1] = 0;
   }
-  block[base + WORD.id] = id;
   block[base + WORD.status] = status;
   block[base + WORD.timeout] = timeout;
   block[base + WORD.flags] = flags;

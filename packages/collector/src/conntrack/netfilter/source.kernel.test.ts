@@ -81,7 +81,7 @@ function ofLine(line: string): string {
     all('dport')[0],
     ...all('packets'),
     ...all('bytes'),
-    ...all('id'),
+    all('dst')[1],
   ].join(' ');
 }
 function ofRecord(record: RecordFields): string {
@@ -89,9 +89,16 @@ function ofRecord(record: RecordFields): string {
   const ports = [originalPorts[0], replyPorts[0], originalPorts[1]];
   const packets = [record.originalPackets, record.replyPackets];
   const bytes = [record.originalBytes, record.replyBytes];
-  return [protocol, originalSource, replySource, originalDestination, ...ports, ...packets, ...bytes, record.id].join(
-    ' ',
-  );
+  return [
+    protocol,
+    originalSource,
+    replySource,
+    originalDestination,
+    ...ports,
+    ...packets,
+    ...bytes,
+    record.replyDestination,
+  ].join(' ');
 }
 
 test('a read is what conntrack -L says, for both families', async () => {

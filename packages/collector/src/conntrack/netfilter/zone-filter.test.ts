@@ -8,12 +8,13 @@ function block(...zones: readonly number[]): ConnectionBlock {
   const words = new Uint32Array(zones.length * STRIDE);
   for (const [i, zone] of zones.entries()) {
     words[i * STRIDE + WORD.zoneProtocol] = zone | (6 << 16);
-    words[i * STRIDE + WORD.id] = i;
+    words[i * STRIDE + WORD.identity] = i;
   }
   return { words, count: zones.length };
 }
 
-const ids = ({ words, count }: ConnectionBlock) => Array.from({ length: count }, (_, i) => words[i * STRIDE + WORD.id]);
+const ids = ({ words, count }: ConnectionBlock) =>
+  Array.from({ length: count }, (_, i) => words[i * STRIDE + WORD.identity]);
 
 let listener: DestroyListener | undefined;
 const SOURCE: ConntrackSource = {
