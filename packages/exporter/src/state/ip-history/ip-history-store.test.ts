@@ -151,7 +151,7 @@ test('a path that cannot be read or written is logged and counted, never fatal',
 
 test('a link is put aside and not followed', async () => {
   symlinkSync('/etc/hostname', join(folder, 'ip-history'));
-  const run = await begin(3000);
+  const run = await stopped(await begin(3000));
   expect(await counted(run, 'reads')).toEqual({ foreign: 1 });
   expect(lines).toContain('ip-history is a symbolic link, not a file: egressd did not make it');
   expect(existsSync(join(folder, 'ip-history.bad'))).toBe(true);
