@@ -24,6 +24,7 @@ What NOTES.txt warns of: the usual mistakes, as far as the values show them.
   give its prom_remote_write sinks the label yourself (labels: {cluster: {{ . }}}).
 {{- end }}
 {{- include "egressd.notes.delta" . }}
+{{- include "egressd.notes.start" . }}
 {{- end }}
 
 {{- define "egressd.notes.sinks" }}
@@ -50,7 +51,15 @@ What NOTES.txt warns of: the usual mistakes, as far as the values show them.
 - These look like secrets, and stand in plain text in the ConfigMap {{ include "egressd.exporter.configName" $ }}, for all who may read it: {{ . }}
   Put each into a Secret, the Secret into exporter.extraEnv, and ${VAR} in its place; or the whole configuration into exporter.existingSecretForConfig.
 {{- end }}
-{{- if $writes }}{{ include "egressd.notes.delta" . }}{{ end }}
+{{- if $writes }}{{ include "egressd.notes.delta" . }}{{ include "egressd.notes.start" . }}{{ end }}
+{{- end }}
+
+{{/* A new pod without the totals of the one before. */}}
+{{- define "egressd.notes.start" }}
+{{- if not (and .Values.exporter.state.enabled .Values.exporter.state.persistent) }}
+- With a new exporter pod counters start at zero. A database that deduplicates (VictoriaMetrics with -dedup.minScrapeInterval) may drop the
+  last sample before that: set exporter.state.persistent=true, and counters go on; or an interval there below half of exportInterval.
+{{- end }}
 {{- end }}
 
 {{/* Settings of sinks whose value looks like a secret that is none of ${VAR}. The exporter's literal-secrets.ts names the same ones. @param the configuration */}}

@@ -35,6 +35,18 @@ export function sinkDeliveries(
   );
 }
 
+/** Without a checkpoint counters start at zero: logged where a sink sends them, with what it may cost at a receiver that deduplicates. */
+export function logNewStart({ sinks }: ExporterConfig, log: Log): void {
+  const names = sinks.filter(({ kind }) => kind === 'prom_remote_write' || kind === 'otlp').map(({ name }) => name);
+  if (names.length === 0) return;
+  log.info('there is no checkpoint, counters start at zero', {
+    sinks: names.join(', '),
+    advice:
+      'a receiver that deduplicates (VictoriaMetrics with -dedup.minScrapeInterval) may drop the last sample of an exporter before for the ' +
+      'zero: keep -state-dir on a volume (chart: exporter.state.persistent), or set that interval below half of exportInterval',
+  });
+}
+
 /** Sinks resume from a checkpoint. One that it does not have gets what is counted from now on. */
 export function resumeSinks(
   sinks: ReadonlyMap<string, SinkDelivery>,

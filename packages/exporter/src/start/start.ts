@@ -22,7 +22,7 @@ import { TrafficExposition } from '../web/traffic-exposition.ts';
 import { memoryBudget } from './budget.ts';
 import { nodeClocks } from './clocks.ts';
 import { followOwners, ownerSources, watchNodes } from './owners.ts';
-import { resumeSinks, sinkDeliveries } from './sinks.ts';
+import { logNewStart, resumeSinks, sinkDeliveries } from './sinks.ts';
 import { checkpointStore, restoreIpHistory, stateDirectoryLock } from './state.ts';
 
 /** Of the time that a stop may take: for the sinks to take the last snapshot, and for the streams to end. A last checkpoint comes between. */
@@ -108,6 +108,7 @@ export async function startExporter({ flags, config, environment, log, lifecycle
   const checkpoint = await state?.load();
   const totals = checkpoint === undefined ? undefined : exporter.restore(checkpoint);
   if (totals !== undefined) exposition?.startFrom(totals);
+  else logNewStart(config, log);
 
   const kubernetes = await followOwners(config, access, owners, surroundings);
   const problems = watchNodes(streams, kubernetes, surroundings);

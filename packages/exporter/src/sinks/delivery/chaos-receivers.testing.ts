@@ -9,11 +9,21 @@ import { requestKey } from './request-key.ts';
 /** Receivers for tests that do everything that receivers do wrong. Nothing else imports this file. */
 
 /** What the receiver does with a request. */
-export const ANSWERS = ['stored', 'lost', 'answer lost', 'refused', 'too large', 'forbidden', 'partly stored'] as const;
+export const ANSWERS = [
+  'stored',
+  'lost',
+  'answer lost',
+  'refused',
+  'too large',
+  'forbidden',
+  'partly stored',
+  'partly refused',
+] as const;
 
 /**
  * A database that may fail in every way, and that does what one does: the newest sample may come again, older ones are refused,
- * a request with a refused one is thrown away whole, and what it has it does not refuse.
+ * and what it has it does not refuse. A request with a refused one is thrown away whole (Prometheus), or the others are stored (`keeps`:
+ * Cortex, Mimir); both answer the same.
  */
 export class ChaosDatabase implements Sink {
   readonly name = 'chaos';
@@ -23,12 +33,17 @@ export class ChaosDatabase implements Sink {
   readonly defaultMode = 'counter';
   readonly counters = ['txBytes', 'rxBytes'] as const;
   readonly maxSeries = 5;
+  readonly keeps: boolean;
   answers: (typeof ANSWERS)[number][] = [];
   /** Samples that it refused beside others that it stored, and that have not come since. */
   readonly #refused = new Map<string, number>();
   /** By series: its samples in order. NaN: the series ended. */
   readonly #stored = new Map<string, Map<number, number>>();
   readonly #bodies = new Map<string, [series: string, timeMs: number, value: number][]>();
+
+  constructor(keeps = false) {
+    this.keeps = keeps;
+  }
 
   identityOf(labels: { src_pod: string }): string {
     return labels.src_pod;
@@ -60,7 +75,14 @@ export class ChaosDatabase implements Sink {
     if (answer === 'too large' && samples > 1) return rejected('size');
     if (answer === 'forbidden') return rejected('request');
     if (answer === 'partly stored' && !this.#has(body.slice(0, 1))) return this.#storePart(body);
-    if (!this.#store(body)) return rejected('content');
+    if (answer === 'partly refused' && !this.#has(body.slice(0, 1))) {
+      if (this.keeps) for (const sample of body.slice(1)) this.#store([sample]);
+      return rejected('content');
+    }
+    if (!this.#store(body)) {
+      if (this.keeps) for (const sample of body) this.#store([sample]);
+      return rejected('content');
+    }
     return answer === 'answer lost' ? again : { outcome: 'ok', status: '200' };
   }
 

@@ -1,12 +1,21 @@
 import { type Log, LogLimiter } from '@egressd/daemon/log';
 import type { SendResult } from '../sink.ts';
+import { type RefusalReason, refusalReason } from './refusal-reason.ts';
 import type { Restored } from './sink-state.ts';
+
+const SERIES_LIMIT_ADVICE =
+  "the receiver's series limit is met: set maxSeries of the sink below it, so that what is beyond is folded into ~other, or raise the limit";
+
+function adviceFor(message: string): string | undefined {
+  return refusalReason(message) === 'series_limit' ? SERIES_LIMIT_ADVICE : undefined;
+}
 
 /** Log lines of a sink's delivery: a failure that repeats is logged less and less often, and once when it is over. */
 export class DeliveryLog {
   readonly #sink: string;
   readonly #log: Log;
   readonly #logLimiter: LogLimiter;
+  readonly #tooLarge = new Set<string>();
   #failing = false;
 
   constructor(sink: string, log: Log, now: () => number) {
@@ -48,8 +57,34 @@ export class DeliveryLog {
   rejected({ status, fault, message }: Extract<SendResult, { outcome: 'rejected' }>): void {
     this.#failing = true;
     this.#logLimiter.limit(`rejected ${status}`, (suppressed) =>
-      this.#log.warn('sink refused a request', { sink: this.#sink, status, fault, error: message, suppressed }),
+      this.#log.warn('sink refused a request', {
+        ...{ sink: this.#sink, status, fault, error: message, advice: adviceFor(message), suppressed },
+      }),
     );
+  }
+
+  /** Some series are refused now. @param series by what for */
+  refusing(series: ReadonlyMap<RefusalReason, number>): void {
+    this.#logLimiter.limit('refusing', (suppressed) =>
+      this.#log.warn('sink refuses series, their bytes stay in the totals', {
+        ...{ sink: this.#sink, ...Object.fromEntries(series) },
+        advice: series.has('series_limit') ? SERIES_LIMIT_ADVICE : undefined,
+        suppressed,
+      }),
+    );
+  }
+
+  /** A request was refused for its size; the next ones are smaller. Logged once for each status. */
+  tooLarge(status: string, error: string, samples: number): void {
+    if (this.#tooLarge.has(status)) return;
+    this.#tooLarge.add(status);
+    const advice =
+      status === '429'
+        ? 'fewer samples go at once from now on; if it has a burst size below that, raise it (Cortex, Mimir: ' +
+          '-distributor.ingestion-burst-size, or ingestion_burst_size of the tenant)'
+        : "smaller requests go from now on; the limit is the receiver's or a proxy's (Cortex, Mimir: " +
+          '-distributor.max-recv-msg-size; VictoriaMetrics: -maxInsertRequestSize; nginx: client_max_body_size)';
+    this.#log.warn('sink refused a request for its size', { sink: this.#sink, status, samples, error, advice });
   }
 
   /** A request was stored, and the receiver may have something to say beside. */
@@ -71,7 +106,7 @@ export class DeliveryLog {
     );
   }
 
-  /** A whole frame was accepted. */
+  /** A whole frame was accepted, and nothing is in backoff. */
   recovered(): void {
     if (!this.#failing) return;
     this.#failing = false;

@@ -12,6 +12,8 @@ interface FrameOptions {
   readonly timeMs: number;
   /** Time of zero samples; undefined: the receiver wants none. */
   readonly zeroSampleMs: number | undefined;
+  /** A started counter whose last sample is older has a gap before this frame. */
+  readonly gapBeforeMs: number;
   /** Whether the frame says since when each value counts. */
   readonly startTimes: boolean;
 }
@@ -23,6 +25,7 @@ export class FrameBuilder {
   readonly #mode: Mode;
   readonly #timeMs: number;
   readonly #zeroSampleMs: number | undefined;
+  readonly #gapBeforeMs: number;
   readonly #startsMs: Float64Array | undefined;
   readonly #identities: string[] = [];
   readonly #rowSlots: Uint32Array;
@@ -31,21 +34,28 @@ export class FrameBuilder {
   readonly #zeroKinds: Uint8Array;
   readonly #zeroValues: Float64Array;
   #hasZeroSamples = false;
+  #suspectsFrom = 0;
   #inBackoff = 0;
   #deferred = 0;
 
-  constructor(slots: SeriesSlots, { origin, mode, timeMs, zeroSampleMs, startTimes }: FrameOptions) {
+  constructor(slots: SeriesSlots, { origin, mode, timeMs, zeroSampleMs, gapBeforeMs, startTimes }: FrameOptions) {
     this.#slots = slots;
     this.#origin = origin;
     this.#mode = mode;
     this.#timeMs = timeMs;
     this.#zeroSampleMs = zeroSampleMs;
+    this.#gapBeforeMs = gapBeforeMs;
     this.#startsMs = startTimes ? new Float64Array(slots.size * slots.width) : undefined;
     this.#rowSlots = new Uint32Array(slots.size);
     this.#kinds = new Uint8Array(slots.size * slots.width);
     this.#values = new Float64Array(slots.size * slots.width);
     this.#zeroKinds = new Uint8Array(slots.size * slots.width);
     this.#zeroValues = new Float64Array(slots.size * slots.width);
+  }
+
+  /** What is added from now on was refused before. */
+  beginSuspects(): void {
+    this.#suspectsFrom = this.#identities.length;
   }
 
   /** Adds the samples of a slot, where it has any. @returns false: it has none, and never will */
@@ -91,11 +101,22 @@ export class FrameBuilder {
     } else {
       this.#kinds[at] = SAMPLE;
       this.#values[at] = slots.total(unit);
-      if (started || this.#zeroSampleMs === undefined) return;
+      if (this.#zeroSampleMs === undefined || (started && !this.#hasGap(unit, this.#zeroSampleMs))) return;
       this.#hasZeroSamples = true;
       this.#zeroKinds[at] = SAMPLE;
       this.#zeroValues[at] = slots.accepted(unit);
     }
+  }
+
+  /**
+   * Whether what a started counter increased by falls into a gap: no window of a query holds the samples on both sides of it. Its last
+   * value goes once more, after the gap.
+   */
+  #hasGap(unit: number, againMs: number): boolean {
+    const { acceptedMs } = this.#slots;
+    const lastMs = acceptedMs[unit]!;
+    if (lastMs === 0 || lastMs >= this.#gapBeforeMs || againMs >= this.#timeMs) return false;
+    return this.#slots.total(unit) !== this.#slots.accepted(unit);
   }
 
   /** Since when the next value of a unit counts. A counter that is to start does so with its zero sample. */
@@ -117,6 +138,7 @@ export class FrameBuilder {
       identities: this.#identities,
       slots: this.#rowSlots.subarray(0, rows),
       startsMs: this.#startsMs?.subarray(0, units),
+      suspectsFrom: this.#suspectsFrom,
       inBackoff: this.#inBackoff,
       deferred: this.#deferred,
       position,

@@ -1,9 +1,12 @@
 import type { FrozenRequest, Sink } from '../sink.ts';
 import type { DeliveryLog } from './delivery-log.ts';
-import { type Frame, unitsOf } from './frame.ts';
+import type { Frame } from './frame.ts';
 import type { DropReason, SinkMetrics } from './metrics.ts';
-import type { RequestSender, SentRequest, Settled } from './request-sender.ts';
-import { type Part, RequestSplitter } from './request-splitter.ts';
+import type { Part } from './part.ts';
+import { type RefusalReason, refusalReason } from './refusal-reason.ts';
+import { FAILING_MS, type RequestSender, type SentRequest, type Settled } from './request-sender.ts';
+import type { RequestSize } from './request-size.ts';
+import { RequestSplitter } from './request-splitter.ts';
 import type { SinkState } from './sink-state.ts';
 
 /**
@@ -12,10 +15,15 @@ import type { SinkState } from './sink-state.ts';
  */
 type FrameOutcome = 'accepted' | 'incomplete' | 'stopped';
 
+/** A request of which not all was accepted. */
+type Refused = Exclude<Settled, { outcome: 'ok' }>;
+
 /** A frame, or the zero samples of one, and what became of its parts. */
 interface SentFrame {
   readonly frame: Frame;
   readonly parts: RequestSplitter;
+  /** By unit that was refused by itself: what for. */
+  readonly reasons: Map<number, RefusalReason>;
 }
 
 interface FrameSenderOptions {
@@ -26,7 +34,15 @@ interface FrameSenderOptions {
   readonly durable: ((signal: AbortSignal) => Promise<boolean>) | undefined;
   readonly metrics: SinkMetrics;
   readonly log: DeliveryLog;
+  /** How much the receiver takes at once. */
+  readonly size: RequestSize;
 }
+
+/**
+ * So long a receiver may answer 5xx to one delta alone, before others that wait behind it go first: it may have been stored, and then
+ * counts twice (`ambiguous`).
+ */
+const FAILING_DELTA_MS = 30 * 60_000;
 
 /**
  * Sends one frame at a time, its zero samples first, part by part. What the receiver refuses is bisected, so that one series that it does
@@ -38,6 +54,8 @@ export class FrameSender {
   readonly #unitsPerItem: number;
   /** Of the frame in flight, or of its zero samples. */
   #parts: RequestSplitter | undefined;
+  /** Of the frame before nothing was accepted, and something refused. */
+  #tookNothing = false;
 
   constructor(options: FrameSenderOptions) {
     this.#options = options;
@@ -51,7 +69,7 @@ export class FrameSender {
 
   /** The first frame is one that a former process had in flight, with these parts not settled. */
   resume(remaining: readonly Part[]): void {
-    this.#parts = new RequestSplitter(0, remaining);
+    this.#parts = new RequestSplitter(0, { remaining });
   }
 
   /**
@@ -71,15 +89,26 @@ export class FrameSender {
 
   /** Sends a frame without its zero samples, or the zero samples of one, once it is durable. @returns undefined: go on */
   async #sendOne(frame: Frame, resumed: boolean, sent: SentFrame[]): Promise<FrameOutcome | undefined> {
-    const parts = (resumed ? this.#parts : undefined) ?? new RequestSplitter(unitsOf(frame) / this.#unitsPerItem);
+    const parts = (resumed ? this.#parts : undefined) ?? this.#split(frame);
     this.#parts = parts;
     if (!(await this.#untilDurable())) return 'stopped';
-    const open = await this.#sendParts(frame, parts, resumed);
+    const one: SentFrame = { frame, parts, reasons: new Map() };
+    const open = await this.#sendParts(one, resumed);
     if (open === undefined) return 'stopped';
-    sent.push({ frame, parts });
+    sent.push(one);
     if (open) return undefined;
     this.#drop('rejected', refusedIn(sent));
+    this.#countDoubtful(sent);
     return 'incomplete';
+  }
+
+  #split(frame: Frame): RequestSplitter {
+    const perRow = frame.width / this.#unitsPerItem;
+    const careful = frame.mode === 'delta' && this.#options.sink.form === 'samples';
+    return new RequestSplitter(frame.rows * perRow, {
+      ...{ suspectsFrom: frame.suspectsFrom * perRow, careful },
+      probeFirst: careful && this.#tookNothing,
+    });
   }
 
   /** @returns false: the exporter stops */
@@ -92,36 +121,75 @@ export class FrameSender {
    * @param resumed all of it may have been stored
    * @returns false: the receiver takes nothing, whatever it is; undefined: the exporter stops
    */
-  async #sendParts(frame: Frame, parts: RequestSplitter, resumed: boolean): Promise<boolean | undefined> {
+  async #sendParts(one: SentFrame, resumed: boolean): Promise<boolean | undefined> {
+    const { frame, parts } = one;
     const { sink, state, requests, metrics } = this.#options;
     const size = this.#unitsPerItem;
     let maybeStored = resumed;
     for (let part = parts.next; part !== undefined; part = parts.next) {
-      const request = await sink.encode(frame, part.from * size, part.to * size);
+      const to = Math.min(part.to, part.from + this.#options.size.limit);
+      const request = await sink.encode(frame, part.from * size, to * size);
       parts.cut(request.end / size);
-      const sent = await requests.send(request, maybeStored);
+      const sent = await requests.send(request, {
+        maybeStored,
+        partOfRefused: parts.mayBeStored(part),
+        patienceMs: patienceMs(frame, request, parts),
+      });
+      if (sent.failing) {
+        // Its pieces may have been stored as the whole may have been.
+        maybeStored ||= sent.maybeStored;
+        this.#failing(one, request, part.from);
+        continue;
+      }
       this.#countAmbiguous(frame, request, sent);
       const { result } = sent;
       if (result === undefined) return undefined;
       const lost = this.#lostOf(frame, request, result);
-      if (lost !== undefined) {
+      if (result.outcome === 'ok' || lost !== undefined) {
         state.accepted(frame, part.from * size, request.end);
         parts.accept(request.samples);
-        metrics.exported(sink.name, request.samples - lost);
+        this.#options.size.accepted(request.end / size - part.from);
+        metrics.exported(sink.name, request.samples - (lost ?? 0));
         continue;
       }
-      const fault = result.outcome === 'rejected' ? result.fault : 'content';
-      if (fault === 'request') {
-        parts.abandon();
-        return false;
-      }
+      if (!this.#refused(one, request, part.from, result)) return false;
       // Split by its size, its pieces may have been stored as the whole may have been.
-      maybeStored ||= fault === 'size' && sent.maybeStored;
-      parts.refuse(fault);
-      // The pieces have keys of their own: a process that knows only the whole would send it beside them.
-      if (frame.mode === 'delta' && !(await this.#untilDurable())) return undefined;
+      maybeStored ||= isTooLarge(result) && sent.maybeStored;
+      // The pieces of items have keys of their own: a process that knows only the whole would send it beside them.
+      if (frame.mode === 'delta' && sink.form === 'items' && !(await this.#untilDurable())) return undefined;
     }
     return true;
+  }
+
+  /** The receiver has failed with a request for long. */
+  #failing({ parts, reasons }: SentFrame, { samples }: FrozenRequest, from: number): void {
+    reasons.set(from, 'failure');
+    if (samples > 1 || parts.onTrial) {
+      parts.failing();
+    } else {
+      // Alone: what waits behind it goes first.
+      parts.refuse('content');
+      parts.failed++;
+    }
+  }
+
+  /** The next part was refused. @returns false: so would be anything else */
+  #refused({ parts, reasons }: SentFrame, request: FrozenRequest, from: number, result: Refused): boolean {
+    const fault = result.outcome === 'rejected' ? result.fault : 'content';
+    if (fault === 'request') {
+      parts.abandon();
+      return false;
+    }
+    const units = request.end / this.#unitsPerItem - from;
+    if (units === 1) reasons.set(from, refusalReason(result.message));
+    else if (fault === 'size') this.#tooLarge(request, units, result);
+    parts.refuse(fault);
+    return true;
+  }
+
+  #tooLarge({ samples }: FrozenRequest, units: number, { status, message }: Refused): void {
+    this.#options.size.refused(units);
+    this.#options.log.tooLarge(status, message, samples);
   }
 
   /**
@@ -150,19 +218,37 @@ export class FrameSender {
    */
   #settle({ inBackoff, deferred }: Frame, sent: readonly SentFrame[]): boolean {
     const accepted = sent.reduce((sum, { parts }) => sum + parts.accepted, 0);
+    const postponed = sent.reduce((sum, { parts }) => sum + parts.postponed, 0);
     const refused = refusedIn(sent);
-    if (refused === 0 && accepted > 0) this.#options.log.recovered();
-    if (refused > 0 && accepted === 0) this.#drop('rejected', refused);
+    this.#tookNothing = refused > 0 && accepted === 0;
+    if (accepted > 0 && refused + postponed + inBackoff === 0) this.#options.log.recovered();
+    if (postponed > 0) this.#drop('backoff', postponed);
+    if (this.#tookNothing) this.#drop('rejected', refused);
     else for (const each of sent) this.#settleRefused(each);
+    this.#countDoubtful(sent);
     return deferred === 0 && (accepted > 0 || (refused === 0 && inBackoff === 0));
   }
 
-  #settleRefused({ frame, parts }: SentFrame): void {
+  #settleRefused({ frame, parts, reasons }: SentFrame): void {
     for (const item of parts.isolated) {
-      const next = this.#options.state.refused(frame, item * this.#unitsPerItem);
+      const next = this.#options.state.refused(frame, item * this.#unitsPerItem, reasons.get(item) ?? 'other');
       this.#drop(next === 'series_ended' ? 'series_ended' : 'refused', 1);
     }
     if (parts.notIsolated > 0) this.#drop('not_isolated', parts.notIsolated);
+    if (parts.isolated.length > 0) this.#options.log.refusing(this.#options.state.refusedSeries());
+  }
+
+  /** What goes with a later frame, although the receiver may have stored it with this one: deltas may count twice. */
+  #countDoubtful(sent: readonly SentFrame[]): void {
+    const { metrics, sink, state } = this.#options;
+    const size = this.#unitsPerItem;
+    for (const { frame, parts } of sent) {
+      for (const { from, to } of parts.inDoubt) state.doubt(frame, from * size, to * size);
+      for (const item of parts.isolated) state.doubt(frame, item * size, (item + 1) * size);
+      const doubtful = parts.inDoubt.reduce((sum, { from, to }) => sum + to - from, parts.failed);
+      const counts = frame.mode === 'delta' && sink.form === 'samples' && doubtful > 0;
+      if (counts) metrics.ambiguous(sink.name, 'refused', doubtful);
+    }
   }
 
   /** Counters may be stored twice without harm, deltas may not: what only the receiver can know is counted. */
@@ -177,6 +263,16 @@ export class FrameSender {
   #drop(reason: DropReason, samples: number): void {
     this.#options.metrics.dropped(this.#options.sink.name, reason, samples);
   }
+}
+
+/** So long a receiver may answer 5xx to a request, before something in it may be the reason. */
+function patienceMs({ mode }: Frame, { samples }: FrozenRequest, { onTrial }: RequestSplitter): number {
+  if (onTrial) return 0;
+  return samples === 1 && mode === 'delta' ? FAILING_DELTA_MS : FAILING_MS;
+}
+
+function isTooLarge(result: Refused): boolean {
+  return result.outcome === 'rejected' && result.fault === 'size';
 }
 
 /** Samples or items that were not accepted. */

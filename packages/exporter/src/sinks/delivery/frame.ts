@@ -43,6 +43,8 @@ export interface Frame {
   readonly startsMs: Float64Array | undefined;
   /** By row: its slot in the sink state. */
   readonly slots: Uint32Array;
+  /** From this row on series were refused before, and are tried again. */
+  readonly suspectsFrom: number;
   /** Units left out: their series was refused a short while ago and is in backoff. */
   readonly inBackoff: number;
   /** Units deferred to the next frame: there is no room yet for a zero sample before theirs. */
@@ -50,7 +52,8 @@ export interface Frame {
   readonly position: Position;
   /**
    * What must be accepted before a unit of this frame: a sample where its counter starts (as a created timestamp's), with what was accepted
-   * of it before: zero, but for a change of mode. Its time lies before `timeMs`.
+   * of it before: zero, but for a change of mode. Its time lies before `timeMs`. Also the last value of a counter once more, where there
+   * is a gap before this frame; that one may be refused.
    */
   readonly zeroSamples: Frame | undefined;
 }

@@ -1,5 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { SendResult } from '../sink.ts';
+import type { RefusalReason } from './refusal-reason.ts';
 
 /** Why samples were not delivered in the frame that they were in. */
 export type DropReason =
@@ -20,7 +21,7 @@ export type DropReason =
 type AmbiguousOutcome =
   /** Accepted when it was sent again. */
   | 'repeated'
-  /** Refused when it was sent again: its bytes go with a later request. */
+  /** Refused, and perhaps stored in part: its bytes go with a later request. */
   | 'refused'
   /** The exporter stopped first: the collectors send its bytes again. */
   | 'stopped';
@@ -33,6 +34,8 @@ export interface SinkGauges {
   readonly unavailable: boolean;
   readonly series: number;
   readonly folded: number;
+  /** Series that it refuses now, by what for. */
+  readonly refused: () => ReadonlyMap<RefusalReason, number>;
 }
 
 /** Counters of all sinks, by the sink's name. */
@@ -63,8 +66,10 @@ export function createSinkMetrics(registry: Registry): SinkMetrics {
   );
   const ambiguous = counter(
     'egressd_exporter_sink_ambiguous_samples_total',
-    'Samples of deltas in requests of which an answer was lost (time-out, broken connection, 5xx), by outcome. A receiver that honours ' +
-      'Idempotency-Key, or drops a second sample of the same time, counts them once; another may have counted them twice.',
+    'Samples of deltas that may have been stored without an answer that says so, by outcome. repeated: accepted when they came again, the ' +
+      'same; a receiver that honours Idempotency-Key, or drops a second sample of the same time, counts them once. refused: they go ' +
+      'again with a later time, and count twice where the receiver had stored a part of the request that it refused. stopped: the exporter ' +
+      'stopped first.',
     ['sink', 'outcome'],
   );
   const requests = counter(
@@ -144,5 +149,22 @@ function registerGauges(registry: Registry): Map<string, () => SinkGauges> {
     'Live series beyond the cardinality limit of a sink, folded into ~other: raise maxSeries of the sink if they matter.',
     ({ folded }) => folded,
   );
+  registerRefused(registry, watched);
   return watched;
+}
+
+function registerRefused(registry: Registry, watched: ReadonlyMap<string, () => SinkGauges>): void {
+  new Gauge({
+    name: 'egressd_exporter_sink_refused_series',
+    help:
+      'Series that a sink refuses now, by the limit or rule that its answers name. They are tried again after a while; their bytes stay in ' +
+      "the totals. series_limit: lower maxSeries of the sink, or raise the receiver's limit.",
+    labelNames: ['sink', 'reason'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [sink, gauges] of watched)
+        for (const [reason, series] of gauges().refused()) this.set({ sink, reason }, series);
+    },
+  });
 }

@@ -26,6 +26,8 @@ const FIRST_CAPACITY = 1024;
  *   accepted               what the receiver has accepted of that
  *   started                1: the receiver has a sample of this counter that later ones continue
  *   startMs                since when the next sample counts; 0: not known, or the sink does not ask (`Frame.startsMs`)
+ *   acceptedMs             time of the last sample that the receiver has of a started counter, with the value `accepted`; 0: not known,
+ *                          because a later one may have been stored and counts as refused
  */
 export class SeriesSlots {
   readonly width: number;
@@ -35,6 +37,7 @@ export class SeriesSlots {
   refusals = new Uint8Array(FIRST_CAPACITY);
   started: Uint8Array;
   startMs: Float64Array;
+  acceptedMs: Float64Array;
   readonly #total: CumulativeTotals;
   readonly #accepted: CumulativeTotals;
   readonly #byIdentity = new Map<string, number>();
@@ -44,6 +47,7 @@ export class SeriesSlots {
     this.width = width;
     this.started = new Uint8Array(FIRST_CAPACITY * width);
     this.startMs = new Float64Array(FIRST_CAPACITY * width);
+    this.acceptedMs = new Float64Array(FIRST_CAPACITY * width);
     this.#total = zeroTotals(FIRST_CAPACITY * width);
     this.#accepted = zeroTotals(FIRST_CAPACITY * width);
   }
@@ -77,6 +81,7 @@ export class SeriesSlots {
     for (let unit = slot * this.width; unit < (slot + 1) * this.width; unit++) {
       this.started[unit] = 0;
       this.startMs[unit] = 0;
+      this.acceptedMs[unit] = 0;
       setTo(this.#total, unit, 0);
       setTo(this.#accepted, unit, 0);
     }
@@ -84,11 +89,15 @@ export class SeriesSlots {
   }
 
   /** Columns of the units, as long as there are slots. Valid until the next change. */
-  units(): Pick<SinkStateImage, 'started' | 'startMs' | 'totalLow' | 'totalHigh' | 'acceptedLow' | 'acceptedHigh'> {
+  units(): Pick<
+    SinkStateImage,
+    'started' | 'startMs' | 'acceptedMs' | 'totalLow' | 'totalHigh' | 'acceptedLow' | 'acceptedHigh'
+  > {
     const units = this.identities.length * this.width;
     return {
       started: this.started.subarray(0, units),
       startMs: this.startMs.subarray(0, units),
+      acceptedMs: this.acceptedMs.subarray(0, units),
       totalLow: this.#total.low.subarray(0, units),
       totalHigh: this.#total.high.subarray(0, units),
       acceptedLow: this.#accepted.low.subarray(0, units),
@@ -109,6 +118,7 @@ export class SeriesSlots {
     this.refusals.set(image.refusals);
     this.started.set(image.started);
     this.startMs.set(image.startMs);
+    this.acceptedMs.set(image.acceptedMs);
     this.#total.low.set(image.totalLow);
     this.#total.high.set(image.totalHigh);
     this.#accepted.low.set(image.acceptedLow);
@@ -130,6 +140,7 @@ export class SeriesSlots {
   forgetStarts(): void {
     this.started.fill(0);
     this.startMs.fill(0);
+    this.acceptedMs.fill(0);
   }
 
   /** The total as a double. */
@@ -168,6 +179,7 @@ export class SeriesSlots {
     this.refusals = grown(this.refusals, slots);
     this.started = grown(this.started, slots * this.width);
     this.startMs = grown(this.startMs, slots * this.width);
+    this.acceptedMs = grown(this.acceptedMs, slots * this.width);
     growTotals(this.#total, slots * this.width);
     growTotals(this.#accepted, slots * this.width);
   }

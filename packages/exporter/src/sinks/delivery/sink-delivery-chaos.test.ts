@@ -21,6 +21,8 @@ const step = fc.record({
 test.each<[string, Mode, () => ChaosDatabase | ChaosEndpoint]>([
   ['a database, counters', 'counter', () => new ChaosDatabase()],
   ['a database, deltas', 'delta', () => new ChaosDatabase()],
+  ['a database that keeps the good part, counters', 'counter', () => new ChaosDatabase(true)],
+  ['a database that keeps the good part, deltas', 'delta', () => new ChaosDatabase(true)],
   ['an endpoint, deltas', 'delta', () => new ChaosEndpoint()],
 ])('whatever a receiver does, it ends with every byte once: %s', async (_name, mode, receiver) => {
   await fc.assert(

@@ -259,20 +259,31 @@ describe('SinkDelivery', () => {
     '400 to everything: few requests, nothing committed, nothing lost: %s',
     async (mode) => {
       const { sink, accepted, offer, metric } = setUp(() => refuse('content'));
+      const rejectedOf = (samples: number) => [
+        `egressd_dropped_events_total{sink="text",reason="rejected"} ${samples}`,
+      ];
+      const rejected = async (samples: number) => {
+        const dropped = () => metric('egressd_dropped_events_total');
+        for (let found = await dropped(); `${found}` !== `${rejectedOf(samples)}`; found = await dropped())
+          await new Promise((resolve) => setImmediate(resolve));
+      };
       offer(60_000, Array(400).fill(5), mode);
-      await until(() => sink.seen.length >= 9);
+      await rejected(400);
+      const first = sink.seen.length;
+      expect(first).toBeLessThan(mode === 'counter' ? 10 : 70);
       offer(120_000, Array(400).fill(6), mode);
-      await until(() => sink.seen.length >= 18);
+      await rejected(800);
+      const tried = sink.seen.length;
+      expect(tried - first).toBeLessThan(10);
       expect(accepted).toEqual([]);
       sink.answer = () => OK;
       offer(180_000, Array(400).fill(7), mode);
       await until(() => accepted.length === 1);
-      expect(await metric('egressd_dropped_events_total')).toEqual([
-        'egressd_dropped_events_total{sink="text",reason="rejected"} 800',
-      ]);
-      const stored = sink.seen.slice(18).flatMap(({ samples }) => samples);
+      expect(await metric('egressd_dropped_events_total')).toEqual(rejectedOf(800));
+      const stored = sink.seen.slice(tried).flatMap(({ samples }) => samples);
       const zeroSamples = mode === 'counter' ? SERIES.map((_, id) => `pod-${id}=0@120001`) : [];
-      expect(stored).toEqual([...zeroSamples, ...SERIES.map((_, id) => `pod-${id}=7@180000`)]);
+      const values = SERIES.map((_, id) => `pod-${id}=7@180000`);
+      expect(stored.toSorted()).toEqual([...zeroSamples, ...values].toSorted());
     },
   );
 
@@ -376,6 +387,170 @@ describe('SinkDelivery', () => {
     expect(sink.seen.filter(({ samples }) => samples.length <= 30).flatMap(({ samples }) => samples)).toHaveLength(400);
   });
 
+  test('more samples than a receiver ever takes at once: fewer go, that many from then on, and it is logged once', async () => {
+    const burst = (samples: readonly string[]): SendResult =>
+      samples.length > 90 ? { ...AGAIN, status: '429', maybeStored: false } : OK;
+    const { sink, accepted, offer, lines, metric } = setUp(burst);
+    offer(60_000, Array(400).fill(5));
+    await until(() => accepted.length === 1);
+    offer(120_000, Array(400).fill(6));
+    await until(() => accepted.length === 2);
+    sink.seen.length = 0;
+    for (let minute = 3; minute < 9; minute++) {
+      offer(minute * 60_000, Array(400).fill(minute + 5));
+      await until(() => accepted.length === minute);
+    }
+    expect(sink.seen.filter(({ samples }) => samples.length > 90).length).toBeLessThan(12);
+    expect(Math.max(...sink.seen.slice(-5).map(({ samples }) => samples.length))).toBeGreaterThan(45);
+    expect(lines.filter((line) => line.includes('for its size'))).toHaveLength(1);
+    expect(lines.find((line) => line.includes('for its size'))).toContain('ingestion-burst-size');
+    expect(await metric('egressd_dropped_events_total')).toEqual([]);
+  });
+
+  test('a receiver that throttles everything for long is not sent single samples for ever', async () => {
+    const { sink, accepted, offer, timers } = setUp(() =>
+      timers.now() < 20 * 60_000 ? { ...AGAIN, status: '429', maybeStored: false } : OK,
+    );
+    offer(60_000, Array(400).fill(5));
+    await until(() => accepted.length === 1);
+    sink.seen.length = 0;
+    offer(120_000, Array(400).fill(6));
+    await until(() => accepted.length === 2);
+    expect(sink.seen.length).toBeLessThan(5);
+  });
+
+  test.each<Mode>(['counter', 'delta'])(
+    'one series that a receiver fails with for minutes is isolated, and goes later: %s',
+    async (mode) => {
+      const poison = (samples: readonly string[]) => samples.some((sample) => sample.startsWith('pod-7='));
+      const { sink, accepted, offer, metric } = setUp((samples) => (poison(samples) ? AGAIN : OK));
+      offer(60_000, Array(100).fill(5), mode);
+      await until(() => accepted.length === 1);
+      expect(await metric('egressd_dropped_events_total')).toEqual([
+        'egressd_dropped_events_total{sink="text",reason="refused"} 1',
+      ]);
+      expect(await metric('egressd_exporter_sink_refused_series')).toEqual([
+        'egressd_exporter_sink_refused_series{sink="text",reason="failure"} 1',
+      ]);
+      sink.answer = () => OK;
+      offer(180_000, Array(100).fill(6), mode);
+      await until(() => accepted.length === 2);
+      expect(sink.seen.at(-1)?.samples).toContain(mode === 'counter' ? 'pod-7=6@180000' : 'pod-7=6@180000');
+      expect(await metric('egressd_exporter_sink_refused_series')).toEqual([]);
+    },
+  );
+
+  test('a receiver that is down for an hour: nothing is isolated, the same bytes until it is back', async () => {
+    const { sink, accepted, offer, timers, metric } = setUp(() => (timers.now() < 60 * 60_000 ? AGAIN : OK));
+    offer(60_000, Array(100).fill(5));
+    await until(() => accepted.length === 1);
+    expect(await metric('egressd_dropped_events_total')).toEqual([]);
+    expect(await metric('egressd_exported_events_total')).toEqual(['egressd_exported_events_total{sink="text"} 100']);
+    expect(new Set(sink.seen.flatMap(({ samples }) => samples)).size).toBe(100);
+  });
+
+  test('a series over a limit is tried again alone: it does not make others fail', async () => {
+    const bad = (sample: string) => /^pod-[5-9]\d=/.test(sample);
+    const { sink, accepted, offer } = setUp((samples) => (samples.some(bad) ? refuse('content') : OK));
+    offer(60_000, Array(100).fill(5));
+    await until(() => accepted.length === 1);
+    sink.seen.length = 0;
+    offer(30 * 60_000, Array(100).fill(6));
+    await until(() => accepted.length === 2);
+    expect(sink.seen[0]!.samples).toHaveLength(50);
+    // Eight of the fifty, one by one; the others wait.
+    expect(sink.seen.slice(1).map(({ samples }) => samples.length)).toEqual(Array(8).fill(1));
+    sink.answer = () => OK;
+    offer(60 * 60_000, Array(100).fill(7));
+    await until(() => accepted.length === 3);
+    expect(sink.seen.slice(9).map(({ samples }) => samples.length)).toEqual([50, 1, 2, 4, 8, 16, 19]);
+  });
+
+  test('a series limit: the log and a metric say how many series, and what to set', async () => {
+    const limit: SendResult = {
+      ...{ outcome: 'rejected', status: '400', fault: 'content' },
+      message: 'db answered 400: per-user series limit of 3 exceeded, please contact administrator to raise it',
+    };
+    const { accepted, offer, lines, metric } = setUp((samples) =>
+      samples.some((sample) => /^pod-[78]=/.test(sample)) ? limit : OK,
+    );
+    offer(60_000, Array(20).fill(5));
+    await until(() => accepted.length === 1);
+    expect(await metric('egressd_exporter_sink_refused_series')).toEqual([
+      'egressd_exporter_sink_refused_series{sink="text",reason="series_limit"} 2',
+    ]);
+    expect(lines.at(-1)).toMatch(/sink refuses series.*series_limit=2.*maxSeries/);
+    // One is in backoff still.
+    offer(90_000, Array(20).fill(6));
+    await until(() => accepted.length === 2);
+    expect(lines.join()).not.toContain('sink recovered');
+  });
+
+  describe('a gap', () => {
+    test('the last value goes once more, one interval before the first new one', async () => {
+      const { sink, accepted, offer } = setUp();
+      offer(60_000, [5, 5], 'counter');
+      await until(() => accepted.length === 1);
+      sink.seen.length = 0;
+      // The second has not changed: there is nothing to find in the gap.
+      offer(600_000, [8, 5], 'counter');
+      await until(() => accepted.length === 2);
+      offer(660_000, [9, 9], 'counter');
+      await until(() => accepted.length === 3);
+      expect(sink.seen.map(({ samples }) => samples)).toEqual([
+        ['pod-0=5@540000'],
+        ['pod-0=8@600000', 'pod-1=5@600000'],
+        ['pod-0=9@660000', 'pod-1=9@660000'],
+      ]);
+    });
+
+    test('there is none after two intervals, nor with deltas', async () => {
+      for (const mode of ['counter', 'delta'] as const) {
+        const { sink, accepted, offer } = setUp();
+        offer(60_000, [5], mode);
+        await until(() => accepted.length === 1);
+        sink.seen.length = 0;
+        offer(mode === 'counter' ? 180_000 : 900_000, [8], mode);
+        await until(() => accepted.length === 2);
+        expect(sink.seen).toHaveLength(1);
+      }
+    });
+
+    test('after credentials were refused for long, too: the last accepted value counts', async () => {
+      const { sink, accepted, offer } = setUp();
+      offer(60_000, [5], 'counter');
+      await until(() => accepted.length === 1);
+      sink.answer = () => refuse('request');
+      for (let minute = 2; minute <= 5; minute++) {
+        const before = sink.seen.length;
+        offer(minute * 60_000, [minute + 5], 'counter');
+        await until(() => sink.seen.length > before);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      sink.answer = () => OK;
+      sink.seen.length = 0;
+      offer(360_000, [12], 'counter');
+      await until(() => accepted.length === 2);
+      expect(sink.seen.map(({ samples }) => samples)).toEqual([['pod-0=5@300001'], ['pod-0=12@360000']]);
+    });
+
+    test('where a later value may have been stored, an older one does not go after it: it would be a reset', async () => {
+      const { sink, accepted, offer } = setUp();
+      offer(60_000, [5], 'counter');
+      await until(() => accepted.length === 1);
+      // Stored, and refused.
+      sink.answer = () => refuse('content');
+      offer(120_000, [7], 'counter');
+      await until(() => sink.seen.length === 3);
+      await new Promise((resolve) => setImmediate(resolve));
+      sink.answer = () => OK;
+      sink.seen.length = 0;
+      offer(600_000, [9], 'counter');
+      await until(() => accepted.length === 2);
+      expect(sink.seen.map(({ samples }) => samples)).toEqual([['pod-0=9@600000']]);
+    });
+  });
+
   test('an unavailable sink holds no commits, until it is available again', async () => {
     const { sink, delivery, timers, accepted, offer, lines, metric } = setUp(() => AGAIN);
     offer(60_000, [1]);
@@ -391,7 +566,7 @@ describe('SinkDelivery', () => {
     expect(lines.filter((line) => line.includes('sink is unavailable'))).toHaveLength(1);
     expect(lines.length).toBeLessThan(sink.seen.length + 2);
     sink.answer = () => OK;
-    await until(() => accepted.length === 2);
+    await until(() => accepted.includes(120_000));
     expect(delivery.holdsCommit).toBe(true);
     expect(await metric('egressd_exporter_sink_pending_age_seconds')).toEqual([
       'egressd_exporter_sink_pending_age_seconds{sink="text"} 0',

@@ -9,6 +9,7 @@ import type { Frame, Mode } from './frame.ts';
 import { FrameSender } from './frame-sender.ts';
 import type { SinkGauges, SinkMetrics } from './metrics.ts';
 import { RequestSender } from './request-sender.ts';
+import { RequestSize } from './request-size.ts';
 import { SinkState } from './sink-state.ts';
 import { remainingOf, type SinkStateImage } from './sink-state-image.ts';
 import { REAL_TIMERS, type Timers } from './timers.ts';
@@ -80,7 +81,7 @@ export class SinkDelivery {
     this.#log = new DeliveryLog(sink.name, options.log, now);
     this.#availability = new SinkAvailability(now);
     this.#state = sinkStateOf(options);
-    const shared = { sink, metrics, log: this.#log };
+    const shared = { sink, metrics, log: this.#log, size: new RequestSize(now) };
     this.#requests = new RequestSender({ ...shared, timers, random });
     this.#frames = new FrameSender({ ...shared, state: this.#state, requests: this.#requests, durable });
     metrics.watch(sink.name, () => this.#gauges());
@@ -203,6 +204,7 @@ export class SinkDelivery {
       unavailable: !available,
       series: this.#state.size,
       folded: this.#state.folded,
+      refused: () => this.#state.refusedSeries(),
     };
   }
 }

@@ -1,7 +1,7 @@
 import type { Counter } from '../../aggregate/snapshot.ts';
 import { increaseOf } from '../../aggregate/totals.ts';
 import type { Frame, Mode } from './frame.ts';
-import type { Part } from './request-splitter.ts';
+import type { Part } from './part.ts';
 
 /** What a slot is, as a number, because it fills a column. */
 export const FREE_SLOT = 0;
@@ -37,7 +37,7 @@ export interface FrameImage {
  *
  *   row of the totals  -> slotOf
  *   slot               kinds    backoffUntilMs  refusals
- *   unit               started  startMs  total  accepted      (slot * counters + counter)
+ *   unit               started  startMs  acceptedMs  total  accepted      (slot * counters + counter)
  */
 export interface SinkStateImage {
   /** What the identities of its slots mean. */
@@ -58,6 +58,7 @@ export interface SinkStateImage {
   readonly started: Uint8Array;
   /** Zeros where the sink does not ask. */
   readonly startMs: Float64Array;
+  readonly acceptedMs: Float64Array;
   readonly totalLow: Float64Array;
   readonly totalHigh: Float64Array;
   readonly acceptedLow: Float64Array;
@@ -95,7 +96,8 @@ export function frameOf(
   const { zeroSamples, remaining: _, ...rest } = frame;
   const names = Array.from(frame.slots, (slot) => identities[slot]!);
   const of = { origin, width: counters.length, rows: frame.slots.length, identities: names, position: new Map() };
-  const same = { ...rest, ...of, startsMs: startTimes ? startsOf(image, frame.slots) : undefined };
+  const suspectsFrom = frame.slots.length;
+  const same = { ...rest, ...of, suspectsFrom, startsMs: startTimes ? startsOf(image, frame.slots) : undefined };
   return { ...same, zeroSamples: zeroSamples && { ...same, ...zeroSamples, zeroSamples: undefined } };
 }
 

@@ -3,7 +3,8 @@ import type { RestoredTotals } from '../../aggregate/image.ts';
 import type { Position, Series, Snapshot } from '../../aggregate/snapshot.ts';
 import { type Frame, type Mode, NO_SAMPLE, STALE } from './frame.ts';
 import { FrameBuilder } from './frame-builder.ts';
-import type { Part } from './request-splitter.ts';
+import type { Part } from './part.ts';
+import type { RefusalReason } from './refusal-reason.ts';
 import { SeriesTable, type SeriesTableOptions } from './series-table.ts';
 import { frameOf, imageOfFrame, OTHER_SLOT, type SinkStateImage, USED_SLOT } from './sink-state-image.ts';
 import { carryOverTable, restoreTable, startTableFrom } from './sink-state-restore.ts';
@@ -12,6 +13,9 @@ import { carryOverTable, restoreTable, startTableFrom } from './sink-state-resto
 const FIRST_BACKOFF_MS = 60_000;
 /** ... up to this. */
 const MAX_BACKOFF_MS = 16 * 60_000;
+
+/** A counter without a sample for longer than so many intervals has a gap. */
+const GAP_INTERVALS = 2;
 
 /** After so many refusals in a row a series that has ended is abandoned: a quarter of an hour. */
 const TRIES_AFTER_END = 5;
@@ -63,6 +67,9 @@ export interface Restored {
  *   the sum that went as deltas, so that nothing is counted twice.
  * - Series that look the same to the receiver share a slot, and their totals are added; so are those folded into `~other`. A slot
  *   outlives its series: its total never falls.
+ * - Where a counter has a gap (the receiver or the exporter was away for more than two intervals), its last value goes once more, one
+ *   interval before the first new one: otherwise no window of a query holds both sides of the gap, and `increase` does not find
+ *   what was counted in it. Only where that value is the receiver's last one for sure: a lower one would look like a reset.
  * - A counter ends with a stale marker, in a frame after the one in which its last value was accepted. Deltas need
  *   neither a zero sample nor a stale marker: a sum over time does not ask what was before.
  */
@@ -76,6 +83,8 @@ export class SinkState {
   #origin: string;
   /** The frame in flight; its zero samples are taken off it once they are settled. */
   #inFlight: Frame | undefined;
+  /** By slot that was refused, and not accepted since: what for. Not kept over a restart. */
+  readonly #refusedFor = new Map<number, RefusalReason>();
 
   constructor(options: SinkStateOptions) {
     this.#options = options;
@@ -97,6 +106,18 @@ export class SinkState {
   /** Live series beyond the cardinality limit, folded into `~other`. */
   get folded(): number {
     return this.#table.folded;
+  }
+
+  /** Series that are refused now, by what for. */
+  refusedSeries(): Map<RefusalReason, number> {
+    const counts = new Map<RefusalReason, number>();
+    const { refusals, identities } = this.#table.slots;
+    for (let slot = 0; slot < identities.length; slot++) {
+      if (refusals[slot] === 0 || identities[slot] === undefined) continue;
+      const reason = this.#refusedFor.get(slot) ?? 'other';
+      counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    }
+    return counts;
   }
 
   /** The clock was set: the start, as long as no sample has a time. */
@@ -123,13 +144,20 @@ export class SinkState {
     const builder = new FrameBuilder(slots, {
       ...{ origin: this.#origin, mode, timeMs },
       zeroSampleMs: this.#options.zeroSamples === false ? undefined : zeroSampleMs,
+      gapBeforeMs: timeMs - GAP_INTERVALS * this.#options.intervalMs,
       startTimes: this.#options.startTimes === true,
     });
-    for (let slot = 0; slot < slots.identities.length; slot++) {
-      if (slots.identities[slot] !== undefined && !builder.add(slot)) this.#table.free(slot);
-    }
+    this.#addTo(builder, (slot) => slots.refusals[slot] === 0);
+    builder.beginSuspects();
+    this.#addTo(builder, (slot) => slots.refusals[slot]! > 0);
     this.#inFlight = builder.build(position);
     return this.#inFlight;
+  }
+
+  #addTo(builder: FrameBuilder, wanted: (slot: number) => boolean): void {
+    const { identities } = this.#table.slots;
+    for (let slot = 0; slot < identities.length; slot++)
+      if (identities[slot] !== undefined && wanted(slot) && !builder.add(slot)) this.#table.free(slot);
   }
 
   /** The frame is accepted, refused or abandoned: it is never sent again. */
@@ -145,7 +173,9 @@ export class SinkState {
       if (kind === NO_SAMPLE) continue;
       const slot = frame.slots[Math.floor(i / frame.width)]!;
       const unit = slot * frame.width + (i % frame.width);
+      if (slots.refusals[slot] !== 0) this.#refusedFor.delete(slot);
       slots.refusals[slot] = 0;
+      slots.acceptedMs[unit] = kind === STALE || frame.mode === 'delta' ? 0 : frame.timeMs;
       if (kind === STALE) slots.started[unit] = 0;
       else if (frame.mode === 'delta') {
         slots.acceptIncrease(unit, frame.values[i]!);
@@ -173,13 +203,20 @@ export class SinkState {
     return this.#inFlight;
   }
 
+  /** The receiver may have stored units that were not accepted: what its last sample of them is is not known. */
+  doubt({ slots, width }: Frame, from: number, to: number): void {
+    const { acceptedMs } = this.#table.slots;
+    for (let i = from; i < to; i++) acceptedMs[slots[Math.floor(i / width)]! * width + (i % width)] = 0;
+  }
+
   /**
    * The receiver takes others, but refuses this unit. Its series goes into backoff, so that it does not make every request fail; one that
    * has ended is abandoned after some tries.
    */
-  refused(frame: Frame, unit: number): 'backoff' | 'series_ended' {
+  refused(frame: Frame, unit: number, reason: RefusalReason = 'other'): 'backoff' | 'series_ended' {
     const { slots } = this.#table;
     const slot = frame.slots[Math.floor(unit / frame.width)]!;
+    this.#refusedFor.set(slot, reason);
     // Another counter of the same series was refused already.
     if (slots.backoffUntilMs[slot]! > this.#lastMs) return 'backoff';
     const times = slots.refusals[slot]!;

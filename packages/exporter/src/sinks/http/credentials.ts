@@ -35,7 +35,9 @@ export async function readCredentials(settings: HttpSettings): Promise<Credentia
     readOptional('bearerTokenFile', bearerTokenFile),
   ]);
   const url = new URL(settings.url);
-  const secrets = [...headerSecrets(settings.headers), ...urlSecrets(url), ...(settings.written?.secrets ?? [])];
+  const tenants = new Set(Object.entries(settings.headers).flatMap(([name, value]) => (isTenant(name) ? [value] : [])));
+  const variables = (settings.written?.secrets ?? []).filter((value) => !tenants.has(value));
+  const secrets = [...headerSecrets(settings.headers), ...urlSecrets(url), ...variables];
   if (token !== undefined) {
     const bearer = checkHeaderValue('bearerTokenFile', token.trim());
     return { authorization: `Bearer ${bearer}`, ca, cert, key, secrets: [...secrets, bearer] };
@@ -49,9 +51,15 @@ export async function readCredentials(settings: HttpSettings): Promise<Credentia
   return { authorization: `Basic ${basic}`, ca, cert, key, secrets: [...secrets, secret, basic] };
 }
 
-/** The values of headers, also without the scheme before them: `Bearer SECRET`, and what Basic encodes. */
+/** Whether a header names a tenant: no secret, and what a receiver says of its limits is of no use without it. */
+function isTenant(name: string): boolean {
+  return /^(x-scope-orgid|thanos-tenant|x-(\w+-)*tenant(-\w+)*|accountid|projectid)$/i.test(name);
+}
+
+/** The values of headers, but for tenants, also without the scheme before them: `Bearer SECRET`, and what Basic encodes. */
 function headerSecrets(headers: Readonly<Record<string, string>>): string[] {
-  return Object.values(headers).flatMap((value) => {
+  return Object.entries(headers).flatMap(([name, value]) => {
+    if (isTenant(name)) return [];
     const [, scheme = '', secret = ''] = /^\s*(\S+)\s+(\S.*)$/.exec(value) ?? [];
     const basic = /^basic$/i.test(scheme) ? Buffer.from(secret, 'base64').toString() : '';
     return [value, secret, basic, basic.slice(basic.indexOf(':') + 1)];

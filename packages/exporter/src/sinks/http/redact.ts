@@ -1,8 +1,8 @@
 import { printable } from '@egressd/daemon/printable';
 import type { SecretMask } from './secret-mask.ts';
 
-/** Longest quote of what a peer wrote. */
-const MAX_QUOTE = 300;
+/** So much of the beginning and of the end of what a peer wrote is quoted: what to do about a refusal often stands last. */
+const QUOTED = 1000;
 
 /** A response body, fit for one log line: no control characters, no markup, no secret that it gave back, short. */
 export function quoteAnswer(text: string, mask: SecretMask): string {
@@ -15,7 +15,7 @@ export function quoteAnswer(text: string, mask: SecretMask): string {
 export function quoteText(text: string, mask: SecretMask): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
   const quote = printable(mask.apply(text).replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ')).trim();
-  return quote.length > MAX_QUOTE ? `${quote.slice(0, MAX_QUOTE)}...` : quote;
+  return quote.length > 2 * QUOTED ? `${quote.slice(0, QUOTED)} ... ${quote.slice(-QUOTED)}` : quote;
 }
 
 /** In one pass each, whatever is left open. */

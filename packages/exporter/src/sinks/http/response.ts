@@ -8,6 +8,9 @@ import type { HttpFailureKind } from './failure.ts';
  * samples, some 422.
  */
 const CONTENT_STATUSES = new Set([400, 409, 422]);
+/** A 400 for the size of the request: Cortex, Mimir (`received message larger than max`), VictoriaMetrics (`too big ...`). */
+const TOO_LARGE =
+  /larger than max|(message|request|body|entity|packet|data|block)( size)?( is)? too (large|big)|too (large|big) (message|request|body|packed|unpacked|compressed|snappy)|max(imum)? (message|request|body) size|max-recv-msg-size|maxInsertRequestSize/i;
 /** Retryable statuses below 500: request time-out, too early, too many requests. */
 const RETRYABLE_STATUSES = new Set([408, 425, 429]);
 /** Failures before the request was on its way. */
@@ -35,6 +38,7 @@ export function classifyResponse(response: HttpResponse | HttpFailure, displayUr
     const retryAfterMs = parseRetryAfter(single(retryAfter), Date.parse(single(date) ?? '') || nowMs);
     return { outcome: 'retryable', status: String(status), maybeStored: status !== 429, retryAfterMs, message };
   }
+  if (status === 400 && TOO_LARGE.test(response.text)) return rejected('size', '400', message);
   if (CONTENT_STATUSES.has(status)) return rejected('content', String(status), message);
   if (status === 413) return rejected('size', '413', message);
   return rejected('request', String(status), `${message} (${adviceFor(status, response)})`);

@@ -50,6 +50,14 @@ describe('a secret is taken out of an answer', () => {
   });
 });
 
+test('of a long answer the beginning and the end are quoted', () => {
+  const advice = 'adjust -distributor.max-recv-msg-size';
+  const quote = quoteAnswer(`refused: ${'x'.repeat(10_000)} to fix this, ${advice}`, new SecretMask([]));
+  expect(quote).toHaveLength(2005);
+  expect(quote).toMatch(/^refused: x/);
+  expect(quote.endsWith(advice)).toBe(true);
+});
+
 test('what is no secret stays', () => {
   const text = 'remote write: out of order sample, {"code": 7}';
   expect(quoteAnswer(text, mask)).toBe(text);

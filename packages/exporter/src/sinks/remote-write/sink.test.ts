@@ -54,11 +54,17 @@ function setUp(changes: Partial<RemoteWriteSettings> = {}) {
   const registry = createRegistry();
   const accepted: number[] = [];
   const lines: string[] = [];
+  let rejected = 0;
   delivery = new SinkDelivery({
     sink: createRemoteWriteSink({ name: 'db', settings, version: '1.2.3', environment: {} }),
     startedMs: STARTED_MS,
     intervalMs: 60_000,
-    metrics: createSinkMetrics(registry),
+    metrics: {
+      ...createSinkMetrics(registry),
+      dropped: (_sink, reason, samples) => {
+        if (reason === 'rejected') rejected += samples;
+      },
+    },
     log: createLog('debug', (line) => lines.push(line)),
     onAccepted: ({ timeMs }: Accepted) => accepted.push(timeMs - STARTED_MS),
     timers: NO_BACKOFF,
@@ -70,7 +76,7 @@ function setUp(changes: Partial<RemoteWriteSettings> = {}) {
         /outcome="(\w+)",status="(\w+)"/g,
       ),
     ].map(([, outcome, code]) => `${outcome} ${code}`);
-  return { accepted, lines, requests };
+  return { accepted, lines, requests, rejected: () => rejected };
 }
 
 /** Offers one snapshot of some series with five bytes each. */
@@ -230,6 +236,71 @@ describe('retryable failures', () => {
   });
 });
 
+describe('202 is not said to be stored', () => {
+  test('by a receiver that confirms what it stores: sent again until it does', async () => {
+    const { accepted, requests } = setUp();
+    offer(60_000);
+    await until(() => accepted.length === 1);
+    receiver.requests.length = 0;
+    receiver.answer = first(...Array(10).fill(status(202)));
+    offer(120_000);
+    await until(() => accepted.length === 2);
+    expect(new Set(receiver.requests.map(({ body }) => body.toString('hex'))).size).toBe(1);
+    expect(receiver.requests).toHaveLength(11);
+    expect(await requests()).toEqual(['ok 204', 'retryable 202']);
+  });
+
+  test('by an HA tracker: sent again, and how to avoid it is logged', async () => {
+    const { accepted, lines } = setUp();
+    receiver.answer = first(...Array(10).fill(status(202, {}, 'replicas did not mach, rejecting sample: replica=a')));
+    offer(60_000);
+    await until(() => accepted.length === 1);
+    expect(receiver.requests).toHaveLength(11);
+    expect(lines[0]).toContain('HA tracker');
+  });
+
+  test('by one that never says anything else: believed after a while', async () => {
+    const { accepted, lines } = setUp();
+    receiver.answer = status(202);
+    offer(60_000);
+    await until(() => accepted.length === 1);
+    expect(receiver.requests).toHaveLength(4);
+    offer(120_000);
+    await until(() => accepted.length === 2);
+    expect(receiver.requests).toHaveLength(5);
+    expect(lines.join('\n')).toContain('not said to be stored');
+  });
+});
+
+test('a 400 for the size is split until it fits, and later requests are as small', async () => {
+  const { accepted } = setUp();
+  const sizes: number[] = [];
+  receiver.answer = (received, response) => {
+    const samples = decodeWrite(received).timeseries.length;
+    sizes.push(samples);
+    if (samples > 30) return status(400, {}, 'received message larger than max (123 vs 100)')(received, response);
+    status(204)(received, response);
+  };
+  for (let minute = 1; minute <= 3; minute++) {
+    offer(minute * 60_000, 100);
+    await until(() => accepted.length === minute);
+  }
+  expect(sizes.slice(0, 3)).toEqual([100, 50, 25]);
+  expect(sizes.slice(-4)).toEqual(expect.arrayContaining([28]));
+  expect(sizes.slice(-4).every((samples) => samples <= 30)).toBe(true);
+});
+
+test('the tenant that a receiver names is shown', async () => {
+  const { accepted, lines } = setUp({
+    headers: { 'X-Scope-OrgID': 'shop-tenant', 'X-Api-Key': 's3cret-of-mine' },
+    written: { url: receiver.url, proxyUrl: undefined, secrets: ['shop-tenant', 's3cret-of-mine'] },
+  });
+  receiver.answer = first(status(500, {}, 'tenant shop-tenant: s3cret-of-mine'));
+  offer(60_000);
+  await until(() => accepted.length === 1);
+  expect(lines[0]).toContain('tenant shop-tenant: ***');
+});
+
 describe('refusals', () => {
   test.each<[string, Answer, string, string]>([
     ['401', status(401, {}, 'no token'), 'rejected 401', 'credentials'],
@@ -280,12 +351,16 @@ describe('refusals', () => {
   });
 
   test('400 to everything: a few requests an interval', async () => {
-    const { accepted, lines } = setUp();
+    const { accepted, lines, rejected } = setUp();
     receiver.answer = status(400, {}, 'unknown path');
     offer(60_000, 500);
-    await until(() => receiver.requests.length === 9);
+    await until(() => rejected() === 500);
+    // Deltas: a part may have been stored, so it takes some more to say that nothing was.
+    expect(receiver.requests.length).toBeLessThan(70);
+    receiver.requests.length = 0;
     offer(120_000, 500);
-    await until(() => receiver.requests.length === 18);
+    await until(() => rejected() === 1000);
+    expect(receiver.requests).toHaveLength(8);
     expect(accepted).toEqual([]);
     expect(lines.length).toBeLessThan(5);
   });

@@ -8,6 +8,7 @@ import type { Environment } from '../http/proxy.ts';
 import { receiverIdOf } from '../http/receiver-id.ts';
 import { classifyResponse } from '../http/response.ts';
 import type { FrozenRequest, SendResult, Sink } from '../sink.ts';
+import { AcceptedAnswers } from './accepted.ts';
 import { WriteRequestEncoder } from './encode.ts';
 import { LabelWriter } from './labels.ts';
 import type { RemoteWriteSettings } from './settings.ts';
@@ -42,6 +43,7 @@ export function createRemoteWriteSink(options: RemoteWriteOptions): Sink {
   const counters = countersOf(settings);
   const labels = new LabelWriter(settings);
   const encoder = new WriteRequestEncoder(labels, counters);
+  const accepted = new AcceptedAnswers();
   const headers = { ...PROTOCOL_HEADERS, 'user-agent': `egressd/${options.version}` };
   return {
     name: options.name,
@@ -59,7 +61,8 @@ export function createRemoteWriteSink(options: RemoteWriteOptions): Sink {
     },
     async send(request: FrozenRequest, signal: AbortSignal): Promise<SendResult> {
       const response = await client.send('POST', { ...headers, 'idempotency-key': request.key }, request.body, signal);
-      return classifyResponse(response, client.displayUrl, Date.now());
+      const result = classifyResponse(response, client.displayUrl, Date.now());
+      return 'failure' in response ? result : accepted.judge(response, result);
     },
     close: () => client.close(),
   };

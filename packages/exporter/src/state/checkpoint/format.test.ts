@@ -5,7 +5,7 @@ import { Aggregate } from '../../aggregate/aggregate.ts';
 import type { Endpoint } from '../../enrich/endpoint.ts';
 import type { Enriched } from '../../enrich/enriched.ts';
 import { KEPT } from '../../enrich/verdict.ts';
-import type { Part } from '../../sinks/delivery/request-splitter.ts';
+import type { Part } from '../../sinks/delivery/part.ts';
 import { SinkState } from '../../sinks/delivery/sink-state.ts';
 import { BatchOffsets } from '../batch-offsets.ts';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, encodeCounted } from './format.ts';

@@ -27,6 +27,7 @@ export function writeSinkState(into: Writer, image: SinkStateImage): void {
   into.column(image.refusals);
   into.column(image.started);
   into.column(image.startMs);
+  into.column(image.acceptedMs);
   for (const column of [image.totalLow, image.totalHigh, image.acceptedLow, image.acceptedHigh]) into.column(column);
   into.number(image.frame === undefined ? 0 : 1);
   if (image.frame !== undefined) writeFrame(into, image.frame);
@@ -52,10 +53,10 @@ function writeFrame(into: Writer, frame: FrameImage): void {
 /**
  * Reads what `writeSinkState` wrote.
  * @param rows number of series in the totals
- * @param startTimes false: an older version wrote it, without them
+ * @param times false: an older version wrote it, without start times and times of last samples
  * @throws Malformed
  */
-export function readSinkState(from: Reader, rows: number, startTimes: boolean): SinkStateImage {
+export function readSinkState(from: Reader, rows: number, times: boolean): SinkStateImage {
   const [identityScheme, receiverId, counters] = [from.text(), from.text(), readCounters(from)];
   const [origin, mode, lastMs] = [from.text(), MODES[from.number(MODES.length - 1)], from.number(MAX_TIME_MS)];
   const slotOf = new Uint32Array(from.column(rows, 2 ** 32 - 1));
@@ -66,9 +67,11 @@ export function readSinkState(from: Reader, rows: number, startTimes: boolean): 
   const refusals = new Uint8Array(from.column(slots, 255));
   const units = slots * counters.length;
   const started = new Uint8Array(from.column(units, 1));
-  const startMs = startTimes ? from.column(units, MAX_TIME_MS) : new Float64Array(units);
+  const [startMs, acceptedMs] = [0, 1].map(() => (times ? from.column(units, MAX_TIME_MS) : new Float64Array(units)));
   const [totalLow, totalHigh, acceptedLow, acceptedHigh] = [0, 1, 2, 3].map(() => from.column(units, MAX_TOTAL));
   const columns = {
+    startMs: startMs!,
+    acceptedMs: acceptedMs!,
     totalLow: totalLow!,
     totalHigh: totalHigh!,
     acceptedLow: acceptedLow!,
@@ -78,7 +81,7 @@ export function readSinkState(from: Reader, rows: number, startTimes: boolean): 
   const frame = from.number(1) === 0 ? undefined : readFrame(from, kinds, counters.length);
   return {
     ...{ identityScheme, receiverId, counters, origin, mode, lastMs },
-    ...{ slotOf, kinds, ended, backoffUntilMs, refusals, started, startMs, ...columns, frame },
+    ...{ slotOf, kinds, ended, backoffUntilMs, refusals, started, ...columns, frame },
   };
 }
 
