@@ -1,5 +1,7 @@
 import { expect, test } from '@jest/globals';
+import { Counter } from 'prom-client';
 import { createRegistry } from './metrics.ts';
+import { toOpenMetrics } from './openmetrics.ts';
 import { VERSION, versionLine } from './version.ts';
 
 test('a registry says what runs and what it costs', async () => {
@@ -25,4 +27,16 @@ test('registries are apart: two daemons may live in one process', async () => {
 test('the version is that of the package', () => {
   expect(VERSION).toMatch(/^\d+\.\d+\.\d+/);
   expect(versionLine('egressd-exporter')).toMatch(/^egressd-exporter \d+\.\d+\.\d+ \(commit unknown, Node\.js v\d+/);
+});
+
+test('labels are escaped as both text formats want it: no value can end its line or its quotation', async () => {
+  const registry = createRegistry();
+  const labels = { name: 'a"} 1\n# EOF\nforged_total{x="\\' };
+  new Counter({ name: 'egressd_test_total', help: 'x', labelNames: ['name'], registers: [registry] }).inc(labels, 7);
+  const text = await registry.metrics();
+  const line = 'egressd_test_total{name="a\\"} 1\\n# EOF\\nforged_total{x=\\"\\\\"} 7';
+  for (const page of [text, toOpenMetrics(text)]) {
+    expect(page.split('\n').filter((it) => it.includes('forged'))).toEqual([line]);
+    expect(page.split('\n')).not.toContain('# EOF');
+  }
 });

@@ -33,6 +33,7 @@ export function createExporterMetrics(
   for (const reason of VERDICTS) if (reason !== 'kept') dropped({ reason }, { pairs: 0, bytes: 0, packets: 0 });
   gauges(registry, aggregate, owners);
   pendingMetrics(registry, pending);
+  ownerDrops(registry, owners);
   return {
     count(enriched, added) {
       pairs.inc(enriched.parts.reduce((sum, { flows }) => sum + flows.rows, 0));
@@ -105,6 +106,28 @@ function pendingMetrics(registry: Registry, pending: PendingBatches): void {
     },
   });
   for (const outcome of OUTCOMES) held.inc({ outcome }, 0);
+}
+
+/** What limits of the owners did not let in, or pushed out. The first that is collected takes the counts of both. */
+function ownerDrops(registry: Registry, owners: OwnerRegistry): void {
+  const ignored = new Counter({
+    name: 'egressd_exporter_node_addresses_ignored_total',
+    help: 'What was ignored of the addresses that nodes report of themselves, by reason. changes: a report of a node whose addresses had come and gone more than 1,024 times since the last export; undeclared: an address, beyond 16, of a node that neither Kubernetes nor the inventory has. Find out what runs there as a collector.',
+    labelNames: ['reason'],
+    registers: [registry],
+    collect() {
+      const { pastOwners, changedReports, undeclaredAddresses } = owners.takeDrops();
+      this.inc({ reason: 'changes' }, changedReports);
+      this.inc({ reason: 'undeclared' }, undeclaredAddresses);
+      past.inc(pastOwners);
+    },
+  });
+  const past = new Counter({
+    name: 'egressd_exporter_ip_history_dropped_total',
+    help: 'Past owners of an address that were dropped before their hour was over, since it had more than 256: late batches of that time are given to a later owner or to none. Find what makes so many pods with one address.',
+    registers: [registry],
+  });
+  for (const reason of ['changes', 'undeclared']) ignored.inc({ reason }, 0);
 }
 
 function gauges(registry: Registry, aggregate: Aggregate, owners: OwnerRegistry): void {

@@ -67,6 +67,8 @@ const NO_OWNER: Ownership = { known: 'none' };
  */
 export class IpHistory {
   readonly #byAddress = new Map<string, OwnershipSpan[]>();
+  /** Past spans that were dropped since the registry last counted them: an address had more than `MAX_SPANS`. */
+  dropped = 0;
 
   /** Addresses that have or had an owner. */
   get size(): number {
@@ -81,7 +83,7 @@ export class IpHistory {
     const list = this.#byAddress.get(key);
     const span = { ipOwner, evidence, fromMs, toMs: Number.POSITIVE_INFINITY, byNodeMs };
     if (list === undefined) this.#byAddress.set(key, [span]);
-    else if (indexOfLasting(list, ipOwner, evidence) === -1) append(list, span);
+    else if (indexOfLasting(list, ipOwner, evidence) === -1) this.#append(list, span);
   }
 
   /** The ipOwner has the address no more. */
@@ -102,7 +104,7 @@ export class IpHistory {
   restore(key: string, span: OwnershipSpan): void {
     const list = this.#byAddress.get(key);
     if (list === undefined) this.#byAddress.set(key, [{ ...span }]);
-    else append(list, { ...span });
+    else this.#append(list, { ...span });
   }
 
   /** A node's clock is known now, and so is when pods on it began. */
@@ -187,6 +189,16 @@ export class IpHistory {
       others.length === 0 ? first : { known: 'several', owners: [first, ...others].map((it) => it.owner) };
     return list.some((it) => it.fromMs < end && end <= it.toMs) ? ownership : { ...ownership, ended: true };
   }
+
+  /** Keeps an address's past short: every look-up goes through it. Those that last stay, whatever their number. */
+  #append(list: OwnershipSpan[], span: OwnershipSpan): void {
+    list.push(span);
+    if (list.length <= MAX_SPANS) return;
+    const ended = list.findIndex(({ toMs }) => toMs !== Number.POSITIVE_INFINITY);
+    if (ended === -1) return;
+    list.splice(ended, 1);
+    this.dropped++;
+  }
 }
 
 /** What counts for a node: of other nodes' kernels only what all believe. */
@@ -194,14 +206,6 @@ function believedBy(list: readonly OwnershipSpan[], node: string | undefined): r
   const counts = ({ evidence, believed, ipOwner }: OwnershipSpan) =>
     evidence === 'declared' || believed === true || (ipOwner.kind === 'node' && ipOwner.name === node);
   return list.every(counts) ? list : list.filter(counts);
-}
-
-/** Keeps an address's past short: every look-up goes through it. Those that last stay, whatever their number. */
-function append(list: OwnershipSpan[], span: OwnershipSpan): void {
-  list.push(span);
-  if (list.length <= MAX_SPANS) return;
-  const ended = list.findIndex(({ toMs }) => toMs !== Number.POSITIVE_INFINITY);
-  if (ended !== -1) list.splice(ended, 1);
 }
 
 /** A plain loop: hundreds of nodes may have the same address, and each begins and ends. */

@@ -220,6 +220,7 @@ describe('over time', () => {
     const history = owners.history(200_000);
     expect(history.pods.flatMap(({ times }) => times)).toHaveLength(MAX_SPANS);
     expect(who(owners, '10.1.0.1', 10_000 + 10 * (20 * MAX_SPANS - 1))).toBe(`p${20 * MAX_SPANS - 1}`);
+    expect([owners.takeDrops(), owners.takeDrops()].map(({ pastOwners }) => pastOwners)).toEqual([19 * MAX_SPANS, 0]);
   });
 
   test('the past is evicted, with nodes that are not needed any more', () => {
@@ -336,6 +337,7 @@ describe("addresses from the node's own kernel", () => {
     owners.source('file').upsertNode(node('n2', ['192.168.0.2']), 3000);
     const taken = (n: number) => owners.ownerBetween(many[n]!, 0, 4000, 4001, 'n2').known;
     expect([taken(MAX_UNDECLARED_ADDRESSES - 1), taken(MAX_UNDECLARED_ADDRESSES)]).toEqual(['owner', 'none']);
+    expect(owners.takeDrops().undeclaredAddresses).toBe(100 - MAX_UNDECLARED_ADDRESSES);
   });
 
   test('that come and go without end leave a bounded past', () => {
@@ -346,6 +348,7 @@ describe("addresses from the node's own kernel", () => {
     for (let round = 0; round < 5000; round++) report(round);
     const after = owners.counts.addresses - before;
     expect(after).toBeLessThan(MAX_CHANGED_ADDRESSES);
+    expect(owners.takeDrops().changedReports).toBeGreaterThan(5000 - MAX_CHANGED_ADDRESSES);
     owners.evict(3000);
     report(9000);
     expect(owners.counts.addresses - before).toBe(after + 1);

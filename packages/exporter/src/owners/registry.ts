@@ -30,11 +30,22 @@ interface OwnerCounts {
   readonly addresses: number;
 }
 
+/** What was not kept of what is reported, by why: each has a named limit. */
+export interface OwnerDrops {
+  /** Past owners of an address that had more than `MAX_SPANS`. */
+  pastOwners: number;
+  /** Reports of a node's own addresses that were ignored: more had come and gone than `MAX_CHANGED_ADDRESSES`. */
+  changedReports: number;
+  /** Addresses of undeclared nodes beyond `MAX_UNDECLARED_ADDRESSES`. */
+  undeclaredAddresses: number;
+}
+
 /** Who has which address, and had it, from any number of sources. */
 export class OwnerRegistry implements Owners {
   readonly #tables: OwnerTables;
   /** By node: addresses that its kernel has reported to have come or gone since the last `evict`. */
   readonly #changed = new Map<string, number>();
+  #drops: Omit<OwnerDrops, 'pastOwners'> = { changedReports: 0, undeclaredAddresses: 0 };
 
   /** @param sources names of all sources: synced once each has delivered its state. */
   constructor(sources: readonly string[]) {
@@ -53,6 +64,15 @@ export class OwnerRegistry implements Owners {
     const pods = [...this.#tables.sources.values()].reduce((sum, source) => sum + source.pods.size, 0);
     const nodes = [...this.#tables.nodes.values()].reduce((sum, node) => sum + (node.record === undefined ? 0 : 1), 0);
     return { nodes, pods, addresses: this.#tables.ipHistory.size };
+  }
+
+  /** What was dropped since this was last asked. */
+  takeDrops(): OwnerDrops {
+    const { ipHistory } = this.#tables;
+    const drops = { ...this.#drops, pastOwners: ipHistory.dropped };
+    ipHistory.dropped = 0;
+    this.#drops = { changedReports: 0, undeclaredAddresses: 0 };
+    return drops;
   }
 
   ownerBetween(bytes: Uint8Array, at: number, fromMs: number, toMs: number, seenBy?: string): Ownership {
@@ -79,10 +99,15 @@ export class OwnerRegistry implements Owners {
   addNodeAddresses(node: string, addresses: readonly Uint8Array[], atMs: number): void {
     const { kernelAddresses } = this.#tables;
     const changed = this.#changed.get(node) ?? 0;
-    if (changed > MAX_CHANGED_ADDRESSES) return;
+    if (changed > MAX_CHANGED_ADDRESSES) {
+      this.#drops.changedReports++;
+      return;
+    }
     const fromMs = kernelAddresses.has(node) ? atMs : ALWAYS;
     const most = this.node(node) === undefined ? MAX_UNDECLARED_ADDRESSES : addresses.length;
-    const taken = addresses.filter((bytes) => isHostAddress(bytes)).slice(0, most);
+    const own = addresses.filter((bytes) => isHostAddress(bytes));
+    const taken = own.slice(0, most);
+    this.#drops.undeclaredAddresses += own.length - taken.length;
     const changes = kernelAddresses.set(
       node,
       taken.map((bytes) => addressKey(bytes)),

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { filesForConnections, shareFiles } from './open-files.ts';
+import { streamLimit } from './stream-limit.ts';
 
 const LIMITS: ConnectionLimits = { all: 4, perAddress: 3, graceMs: 1_000, idleMs: 10_000 };
 
@@ -118,4 +119,12 @@ test.each([
   [1_048_576, { untrusted: 1024, streams: 1_046_528 }],
 ])('with %d descriptors some are left for untrusted connections and for streams', (limit, expected) =>
   expect(shareFiles(1024, limit)).toEqual(expected),
+);
+
+test.each([
+  [7000, 1024, { streams: 384, by: 'open_files' }],
+  [7000, 1_048_576, { streams: 7000, by: 'memory' }],
+  [384, 1024, { streams: 384, by: 'memory' }],
+])('memory for %d streams and %d descriptors: the lesser of both, and which', (byMemory, files, expected) =>
+  expect(streamLimit(byMemory, shareFiles(1024, files))).toEqual(expected),
 );

@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { StreamLimit } from './stream-limit.ts';
 
 /** Why a stream ended: the `reason` of `egressd_exporter_receiver_streams_ended_total`. */
 export type StreamEnd =
@@ -79,11 +80,13 @@ export interface ReceiverMetrics {
 /**
  * Registers them.
  * @param streams how many streams have said Hello and are open
+ * @param limit of streams
  * @param connections how many connections are open
  */
 export function createReceiverMetrics(
   registry: Registry,
   streams: () => number,
+  limit: StreamLimit,
   nodes: () => number,
   connections: () => number,
 ): ReceiverMetrics {
@@ -104,6 +107,12 @@ export function createReceiverMetrics(
     'Collectors whose stream is open. Fewer than nodes: see their logs.',
     streams,
   );
+  new Gauge({
+    name: 'egressd_exporter_receiver_streams_limit',
+    help: 'Streams that there may be at a time, by what bounds them: memory, or open_files, of which each stream may need one (ulimit -n). More collectors are refused: give the exporter more of it.',
+    labelNames: ['by'],
+    registers,
+  }).set({ by: limit.by }, limit.streams);
   gauge(
     'egressd_exporter_receiver_connections',
     'Connections to the stream port, with and without a stream.',

@@ -13,7 +13,7 @@ function openFilesLimit(): number {
 const UNTRUSTED_SHARE = 0.25;
 
 /** How the descriptors are shared out. */
-interface FileShares {
+export interface FileShares {
   /** Connections without an accepted stream. */
   readonly untrusted: number;
   readonly streams: number;

@@ -8,16 +8,16 @@ import type { BatchOffsets } from '../state/batch-offsets.ts';
 import { CONNECTION_LIMITS, type ConnectionLimits, Connections } from './connections.ts';
 import { hookListener } from './listener.ts';
 import { createReceiverMetrics } from './metrics.ts';
-import { shareFiles } from './open-files.ts';
 import type { OpenStreams } from './open-streams.ts';
 import type { Collector, ReceivedBatch } from './received.ts';
 import { type Call, Session, type SessionHost } from './session.ts';
+import { FILES, STREAM_ADVICE, type StreamLimit, streamLimit } from './stream-limit.ts';
 import { StreamReport } from './stream-report.ts';
 import { boundUnfinished } from './unfinished-messages.ts';
 
 /** Limits of the receiver. */
 interface ReceiverLimits {
-  /** Streams at a time, those without a Hello included. */
+  /** Streams at a time that memory has room for, those without a Hello included. Fewer where there are few descriptors. */
   readonly streams: number;
   /** Bytes of messages, over all streams, that have begun and not ended. */
   readonly unfinishedMessageBytes: number;
@@ -28,11 +28,8 @@ interface ReceiverLimits {
   readonly connections: ConnectionLimits;
 }
 
-/** Each stream may be on a connection of its own, with a descriptor. */
-const FILES = shareFiles(CONNECTION_LIMITS.all);
-
 const RECEIVER_LIMITS: ReceiverLimits = {
-  streams: Math.min(20_000, FILES.streams),
+  streams: 20_000,
   unfinishedMessageBytes: 64 * 1024 * 1024,
   unfinishedBytes: 64 * 1024 * 1024,
   helloMs: 10_000,
@@ -95,6 +92,7 @@ export class Receiver {
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
   });
   readonly #limits: ReceiverLimits;
+  readonly #streamLimit: StreamLimit;
   readonly #sessions = new Set<Session>();
   readonly #streams: OpenStreams;
   readonly #connections: Connections;
@@ -107,12 +105,13 @@ export class Receiver {
 
   constructor(options: ReceiverOptions) {
     const { offsets, log, registry, now = Date.now, clocks = UNKNOWN_CLOCKS } = options;
-    const streams = Math.min(options.limits?.streams ?? RECEIVER_LIMITS.streams, RECEIVER_LIMITS.streams);
-    this.#limits = { ...RECEIVER_LIMITS, ...options.limits, streams };
+    this.#limits = { ...RECEIVER_LIMITS, ...options.limits };
+    this.#streamLimit = streamLimit(this.#limits.streams);
     this.#streams = options.streams;
     const metrics = createReceiverMetrics(
       registry,
       () => this.#streams.size,
+      this.#streamLimit,
       () => offsets.size,
       () => this.#connections.size,
     );
@@ -209,8 +208,11 @@ export class Receiver {
   #open(call: Call): void {
     const session = new Session(call, this.#host);
     this.#sessions.add(session);
-    if (this.#sessions.size > this.#limits.streams)
-      session.end({ reason: 'limit', text: `the exporter has ${this.#limits.streams} streams, its limit` });
+    const { streams, by } = this.#streamLimit;
+    if (this.#sessions.size <= streams) return;
+    const bound = by === 'memory' ? 'memory' : 'limit of open files';
+    const text = `the exporter has as many streams (${streams}) as its ${bound} has room for: ${STREAM_ADVICE[by]}`;
+    session.end({ reason: 'limit', text });
   }
 
   #opened(node: string, session: Session): void {

@@ -22,7 +22,7 @@ test('a batch number that jumps is counted as a jump, and missing batches as mis
   const log = createLog('info', (line) => {
     lines += line;
   });
-  const report = new StreamReport(log, createReceiverMetrics(registry, none, none, none));
+  const report = new StreamReport(log, createReceiverMetrics(registry, none, { streams: 1, by: 'memory' }, none, none));
   report.missing(COLLECTOR, 3, 10);
   report.missing(COLLECTOR, 9e15, 9e15 + 11);
   const metrics = await registry.metrics();

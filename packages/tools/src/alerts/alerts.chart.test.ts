@@ -106,6 +106,7 @@ const CASES: readonly Case[] = [
   one('EgressdSinkBytesLost', 'egressd_dropped_events_total{sink="a",reason="series_ended"}', RISES, ROSE),
   one('EgressdCollectorBatchesRejected', 'egressd_collector_batches_rejected_total', RISES, ROSE),
   one('EgressdSinkCardinalityLimit', 'egressd_exporter_sink_folded_series{sink="a"}', '9x120', '0x120'),
+  one('EgressdExporterFlowsFolded', 'egressd_exporter_flows_folded_total{reason="pod"}', RISES, ROSE),
   one('EgressdCollectorCardinalityLimit', 'egressd_collector_pairs_folded_total{into="public"}', RISES, ROSE),
   one('EgressdCertificateExpiresSoon', `egressd_collector_${EXPIRES}`, SOON, LATER),
   one('EgressdCertificateExpiresSoon', `egressd_exporter_${EXPIRES}`, SOON, '0x120'),

@@ -51,6 +51,7 @@ export function exporterRegistry(): Registry {
   createReceiverMetrics(
     registry,
     () => 0,
+    { streams: 0, by: 'memory' },
     () => 0,
     () => 0,
   );

@@ -100,7 +100,11 @@ describe('the exporter does not let in', () => {
     using first = new RawStream(exporter.port, helloBytes());
     await until('a Welcome', () => first.answers.length === 1);
     using second = new RawStream(exporter.port, helloBytes({ node: 'node-b' }));
-    expect((await endOf(second)).code).toBe(status.RESOURCE_EXHAUSTED);
+    const { code, details } = await endOf(second);
+    expect(code).toBe(status.RESOURCE_EXHAUSTED);
+    expect(details).toBe(
+      'the exporter has as many streams (1) as its memory has room for: give the exporter more memory',
+    );
     expect(first.end).toBeUndefined();
   });
 });
