@@ -16,6 +16,8 @@ import { defineFlags, type Environment, type ParsedFlags, parseFlags, type Value
 /** A read takes most of a second on a full table; an hour is longer than a figure may be late. */
 const READ_INTERVAL = { min: 100, max: 3_600_000 };
 const CLEANUP_INTERVAL = { min: 1000, max: 86_400_000 };
+/** As long as an uninstall may take. */
+const CLEANUP_WAIT = { min: 0, max: 3_600_000 };
 /** The kernel's memory is taken at once: at the upper bound some 190 MB. */
 const EBPF_PAIRS = { min: 64, max: 1024 * 1024 };
 /** A pair takes about 100 bytes: at the upper bound some 1.6 GB. */
@@ -103,6 +105,7 @@ export const COLLECTOR_FLAGS = defineFlags({
     false,
     'Remove what counting by eBPF leaves on the node for the next collector (programs, maps, counts), and exit.',
   ),
+  'cleanup-wait': duration(0, CLEANUP_WAIT, 'With -cleanup: how long to stay afterwards.'),
   'config-check': boolean(false, 'Say whether the flags are right, and exit.'),
   version: boolean(false, 'Print the version and exit.'),
 });
@@ -124,6 +127,7 @@ function checkTogether(flags: CollectorFlags): string[] {
       mistakes.push(
         `-conntrack-zones: ${JSON.stringify(zone)} is no zone: numbers from 0 to ${MAX_ZONE}, separated by commas`,
       );
+  if (flags.cleanupWait > 0 && !flags.cleanup) mistakes.push('-cleanup-wait: works only together with -cleanup');
   if (flags.initCgroupv2 && !flags.init) mistakes.push('-init-cgroupv2: works only together with -init');
   return mistakes;
 }

@@ -24,7 +24,7 @@ if (flags.configCheck) {
 }
 const log = createLog(flags.logLevel, (line) => process.stderr.write(line));
 if (flags.init) exitAtOnce(runInit({ cgroupv2: flags.initCgroupv2, log }));
-if (flags.cleanup) process.exit(cleanUpNode(flags, log));
+if (flags.cleanup) process.exit(await cleanUpNode(flags, log));
 if (flags.dumpCt) process.exit(await printConnections(flags, log));
 const lifecycle = new Lifecycle(log);
 log.info('egressd collector', { version: VERSION, commit: COMMIT, ...effective(COLLECTOR_FLAGS, flags) });

@@ -127,6 +127,7 @@ collector:
   - hostNetwork
   - hostPID
   - ctMode
+  - allowEbpf
   - skipInit
   - initSecurityContext
   - state

@@ -14,6 +14,12 @@ What the collector may do on its node, from what it has to do there.
 {{ or (eq $mode "cilium") (and (eq $mode "") (.Capabilities.APIVersions.Has "cilium.io/v2")) }}
 {{- end }}
 
+{{/* "true" where sockets may have to be counted: with programs in the kernel that outlive the pod. */}}
+{{- define "egressd.collector.countsSockets" -}}
+{{- $mode := include "egressd.collector.ctMode" . -}}
+{{ or (eq $mode "ebpf") (and (eq $mode "") (or .Values.collector.allowEbpf (.Capabilities.APIVersions.Has "cilium.io/v2"))) }}
+{{- end }}
+
 {{/* "true" where the node's network is entered through process 1. */}}
 {{- define "egressd.collector.hostPID" -}}
 {{- $args := default dict .Values.collector.extraArgs -}}
@@ -43,7 +49,7 @@ may not. @param ours, theirs
 
 {{- define "egressd.collector.securityContext" -}}
 {{- $add := list "NET_ADMIN" -}}
-{{- if eq (include "egressd.collector.readsMaps" .) "true" }}{{ $add = append $add "BPF" }}{{ end -}}
+{{- if or (eq (include "egressd.collector.readsMaps" .) "true") (eq (include "egressd.collector.countsSockets" .) "true") }}{{ $add = append $add "BPF" }}{{ end -}}
 {{- if eq (include "egressd.collector.hostPID" .) "true" }}{{ $add = concat $add (list "SYS_ADMIN" "SYS_PTRACE") }}{{ end -}}
 {{- $ours := include "egressd.rootWithout" . | fromYaml -}}
 {{- $_ := set $ours.capabilities "add" $add -}}

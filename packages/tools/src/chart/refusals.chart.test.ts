@@ -16,7 +16,11 @@ async function refusal(values: unknown): Promise<string> {
 
 describe('what is wrong in itself: the schema says where, and what would do', () => {
   test.each<[string, unknown, string[]]>([
-    ['an unknown mode', { collector: { ctMode: 'ebpf' } }, ['/collector/ctMode', "one of '', 'netfilter', 'cilium'"]],
+    [
+      'an unknown mode',
+      { collector: { ctMode: 'pcap' } },
+      ['/collector/ctMode', "one of '', 'netfilter', 'cilium', 'ebpf'"],
+    ],
     ['a port out of range', { collector: { httpListenPort: 70_000 } }, ['/collector/httpListenPort', 'want 65,535']],
     ['a port as a text', { exporter: { httpListenPort: '6060' } }, ['/exporter/httpListenPort', 'want integer']],
     [

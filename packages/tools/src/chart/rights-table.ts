@@ -9,7 +9,12 @@ import { podsOf } from './references.ts';
 
 /** Every object of the chart with its defaults, as it is written down. */
 export function defaultObjects(): KubeObject[] {
-  const text = readFileSync(join(import.meta.dirname, 'testdata/rendered/default.yaml'), 'utf8');
+  return renderedObjects('default');
+}
+
+/** The objects of another values file that differ from those, likewise. @param name of the file, without its end */
+export function renderedObjects(name: string): KubeObject[] {
+  const text = readFileSync(join(import.meta.dirname, `testdata/rendered/${name}.yaml`), 'utf8');
   return parseAllDocuments(text).map((document) => document.toJS() as KubeObject);
 }
 

@@ -8,9 +8,22 @@ describe('what the collector may do, by how it reads', () => {
   const CILIUM = ['cilium.io/v2'];
   const OWN_NETWORK = { hostNetwork: false };
 
-  test.each<[string, object, string[], { caps: string; hostPID: boolean; maps: boolean; init: boolean }]>([
+  test.each<[string, object, string[], { caps: string; hostPID: boolean; maps: boolean | 'write'; init: boolean }]>([
     ['the defaults', {}, [], { caps: 'NET_ADMIN', hostPID: false, maps: false, init: true }],
-    ['a cluster with Cilium', {}, CILIUM, { caps: 'NET_ADMIN BPF', hostPID: false, maps: true, init: true }],
+    ['a cluster with Cilium', {}, CILIUM, { caps: 'NET_ADMIN BPF', hostPID: false, maps: 'write', init: true }],
+    ['eBPF', { ctMode: 'ebpf' }, [], { caps: 'NET_ADMIN BPF', hostPID: false, maps: 'write', init: true }],
+    [
+      'eBPF where it helps',
+      { allowEbpf: true },
+      [],
+      { caps: 'NET_ADMIN BPF', hostPID: false, maps: 'write', init: true },
+    ],
+    [
+      'netfilter, whatever is allowed',
+      { allowEbpf: true, ctMode: 'netfilter' },
+      CILIUM,
+      { caps: 'NET_ADMIN', hostPID: false, maps: false, init: true },
+    ],
     ['netfilter', { ctMode: 'netfilter' }, CILIUM, { caps: 'NET_ADMIN', hostPID: false, maps: false, init: true }],
     ['Cilium', { ctMode: 'cilium' }, [], { caps: 'NET_ADMIN BPF', hostPID: false, maps: true, init: false }],
     [
@@ -45,7 +58,7 @@ describe('what the collector may do, by how it reads', () => {
       { caps: 'NET_ADMIN SYSLOG', hostPID: false, maps: false, init: true },
     ],
   ])('%s', async (_, collector, apiVersions, { caps, hostPID, maps, init }) => {
-    const daemonSet = find(await render({ values: { collector }, apiVersions }), 'DaemonSet');
+    const daemonSet = find(await render({ values: { collector }, apiVersions }), 'DaemonSet', 'egressd');
     const [spec, { securityContext, args = [], volumeMounts }] = [podSpec(daemonSet), container(daemonSet)];
     expect(securityContext).toMatchObject({
       capabilities: { add: caps.split(' '), drop: ['ALL'] },
@@ -56,7 +69,10 @@ describe('what the collector may do, by how it reads', () => {
     expect(spec.hostPID).toBe(hostPID);
     // Reading through process 1 takes both the flag and the right.
     expect(args.some((arg) => /^-host-pid(=true)?$/.test(arg))).toBe(hostPID);
-    expect(volumeMounts!.some(({ mountPath }) => mountPath === '/sys/fs/bpf')).toBe(maps);
+    const mountOf = (path: string) => volumeMounts!.find(({ mountPath }) => mountPath === path);
+    expect(mountOf('/sys/fs/bpf') !== undefined && (mountOf('/sys/fs/bpf')!.readOnly || 'write')).toBe(maps);
+    // A program is attached to a folder that is opened for reading.
+    expect(mountOf('/host/cgroup')?.readOnly).toBe(maps === 'write' ? true : undefined);
     expect(spec.initContainers?.length ?? 0).toBe(init ? 1 : 0);
     expect(spec.automountServiceAccountToken).toBe(false);
     expect(spec.hostIPC ?? false).toBe(false);
@@ -77,6 +93,30 @@ describe('what the collector may do, by how it reads', () => {
     const [privileged] = podSpec(find(await render({ values }), 'DaemonSet')).initContainers!;
     expect(privileged!.securityContext).not.toHaveProperty('allowPrivilegeEscalation');
   });
+});
+
+test('what counting by eBPF leaves on nodes is removed by an uninstall: on each node, without any capability', async () => {
+  const cleanup = (await render({ values: { collector: { ctMode: 'ebpf' } } })).filter(({ metadata }) =>
+    metadata.name.endsWith('-cleanup'),
+  );
+  expect(cleanup.map(({ kind }) => kind).sort()).toEqual(['DaemonSet', 'Job']);
+  const collector = podSpec(find(await render({ values: { collector: { ctMode: 'ebpf' } } }), 'DaemonSet', 'egressd'));
+  for (const one of cleanup) {
+    expect(one.metadata.annotations).toMatchObject({
+      'helm.sh/hook': 'pre-delete',
+      'helm.sh/hook-delete-policy': 'before-hook-creation,hook-succeeded',
+    });
+    const { containers, volumes, tolerations, nodeSelector, affinity } = podsOf(one)!;
+    expect(containers[0]).toMatchObject({ args: ['-cleanup', expect.stringMatching(/^-cleanup-wait=/)] });
+    expect(containers[0]!.securityContext!.capabilities).toEqual({ drop: ['ALL'] });
+    expect(volumes).toEqual([{ name: 'bpf', hostPath: { path: '/sys/fs/bpf', type: 'DirectoryOrCreate' } }]);
+    expect({ tolerations, nodeSelector, affinity }).toEqual({
+      tolerations: collector.tolerations,
+      nodeSelector: collector.nodeSelector,
+      affinity: collector.affinity,
+    });
+  }
+  expect((await render()).filter(({ metadata }) => metadata.name.endsWith('-cleanup'))).toEqual([]);
 });
 
 /** What the restricted Pod Security Standard forbids in a pod (https://kubernetes.io/docs/concepts/security/pod-security-standards/). */

@@ -4,7 +4,7 @@ import { COLLECTOR_FLAGS } from '@egressd/collector/flags';
 import { renderMarkdown } from '@egressd/daemon/flag-help';
 import { CERTIFICATES_FLAGS } from '@egressd/exporter/certificates/flags';
 import { EXPORTER_FLAGS } from '@egressd/exporter/flags';
-import { defaultObjects, rightsTable } from '../chart/rights-table.ts';
+import { defaultObjects, renderedObjects, rightsTable } from '../chart/rights-table.ts';
 import { alertTable } from './alert-table.ts';
 import { importTables } from './import-table.ts';
 import { selfMetrics } from './self-metrics.ts';
@@ -26,7 +26,10 @@ export async function generatedTables(): Promise<Readonly<Record<string, Tables>
     'docs/metrics.md': await selfMetrics(),
     'docs/operations.md': { alerts: alertTable() },
     'docs/architecture.md': { 'import map': importTables() },
-    'deploy/THREAT-MODEL.md': { rights: rightsTable(defaultObjects()) },
+    'deploy/THREAT-MODEL.md': {
+      rights: rightsTable(defaultObjects()),
+      'rights of ebpf': rightsTable(renderedObjects('ebpf')),
+    },
   };
 }
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /*
  * Counts bytes and packets of every pair of addresses, at the sockets of a node: attached to ingress and egress of a cgroup (v2), it
  * sees what these sockets send and receive, whatever carries it between them. Uses the stable context alone (struct __sk_buff), so that
@@ -8,7 +8,8 @@
  *           value  | low's end | high's end | born | last |          9 and 1 words of 64 bits
  *           end    | sent: bytes, packets | received: bytes, packets |   what that address's sockets sent and received, 0 where the
  *                                                                     address is not one of this node's sockets
- *           born   ns since boot, when the entry was made: tells it from one before or after with the same key
+ *           born   ns since boot, when the entry was made: tells it from one before or after with the same key. Its lowest bit is 1 where
+ *                  the high end was the one with a socket then
  *           last   jiffies of the last packet: an entry that is idle may be removed
  *   events  per processor, by EVENT_*: what could not be counted
  *
@@ -190,14 +191,14 @@ static __always_inline __u64 bytes_on_wire(struct __sk_buff *skb, const struct p
 	return skb->len + (__u64)(skb->gso_segs - 1) * headers;
 }
 
-static __always_inline struct pair *pair_of(const struct pair_key *key)
+static __always_inline struct pair *pair_of(const struct pair_key *key, int local_is_high)
 {
 	struct pair *pair = bpf_map_lookup_elem(&pairs, key);
 	struct pair fresh = {};
 
 	if (pair)
 		return pair;
-	fresh.born = bpf_ktime_get_ns();
+	fresh.born = (bpf_ktime_get_ns() & ~1ull) | local_is_high;
 	bpf_map_update_elem(&pairs, key, &fresh, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&pairs, key);
 }
@@ -214,7 +215,7 @@ static __always_inline int count(struct __sk_buff *skb, int sends, int wire)
 	struct pair *pair;
 	struct end *local;
 	__u64 bytes, packets = 1, now;
-	int skip = read_packet(skb, &packet), source_is_low;
+	int skip = read_packet(skb, &packet), source_is_low, local_is_high;
 
 	if (skip) {
 		if (skip < 0)
@@ -228,13 +229,14 @@ static __always_inline int count(struct __sk_buff *skb, int sends, int wire)
 	bytes = wire ? bytes_on_wire(skb, &packet) : skb->len;
 	if (wire && skb->gso_segs > 1)
 		packets = skb->gso_segs;
-	pair = pair_of(&key);
+	local_is_high = source_is_low != sends;
+	pair = pair_of(&key, local_is_high);
 	if (!pair) {
 		note(EVENT_FULL_PACKETS, packets);
 		note(EVENT_FULL_BYTES, bytes);
 		return 1;
 	}
-	local = source_is_low == sends ? &pair->low : &pair->high;
+	local = local_is_high ? &pair->high : &pair->low;
 	if (sends) {
 		__sync_fetch_and_add(&local->sent_bytes, bytes);
 		__sync_fetch_and_add(&local->sent_packets, packets);

@@ -6,6 +6,7 @@ const RECORD = STRIDE;
 const KEY_WORDS = KEY_BYTES / 4;
 const VALUE_WORDS = VALUE_BYTES / 4;
 const { low: LOW, high: HIGH, born: BORN, last: LAST } = VALUE;
+const { low: KEY_LOW, high: KEY_HIGH } = KEY;
 const { sentBytes: SENT_BYTES, sentPackets: SENT, receivedBytes: RECEIVED_BYTES, receivedPackets: RECEIVED } = END;
 const { zoneProtocol, originalSource, originalDestination, replySource, identity } = WORD;
 const { originalPackets, replyPackets, flags } = WORD;
@@ -27,39 +28,41 @@ export function viewEntries(keys: Uint8Array, values: Uint8Array): Entries {
 }
 
 /**
- * Decodes entries into records: the low address is the original source, the high one the reply source, always, so that a pair keeps its
- * key. The time at which an entry was made is its identity: one that comes back after it was removed is another.
+ * Decodes entries into records. The original source is the end that had a socket here first, always, so that a pair keeps its key. The
+ * time at which an entry was made is its identity: one that comes back after it was removed is another.
  *
  * What one end sent the other was sent by its sockets, or received by the other's, or both where both are on this node: then the larger
  * number has what the kernel sent or took without a socket on the other side (a reset, the last packets of a connection). Only of echoes
  * what was sent goes first: every process that pings hears the answers to all.
  *
- * @param from first entry
+ * @param first entry
  * @param to behind the last entry
  * @param block has room for all of them; what is not written here is 0
  */
-export function decodeEntries({ keys, values }: Entries, from: number, to: number, block: Uint32Array): void {
-  for (let entry = from, base = 0; entry < to; entry++, base += RECORD) {
+export function decodeEntries({ keys, values }: Entries, first: number, to: number, block: Uint32Array): void {
+  for (let entry = first, base = 0; entry < to; entry++, base += RECORD) {
     const key = entry * KEY_WORDS;
     const value = entry * VALUE_WORDS;
     block[base + zoneProtocol] = keys[key + KEY.protocol]! << 16;
+    const isHighFirst = (values[value + BORN]! & 1) !== 0;
+    const from = key + (isHighFirst ? KEY_HIGH : KEY_LOW);
+    const far = key + (isHighFirst ? KEY_LOW : KEY_HIGH);
     for (let word = 0; word < 4; word++) {
-      const high = keys[key + 4 + word]!;
-      block[base + originalSource + word] = keys[key + word]!;
-      block[base + originalDestination + word] = high;
-      block[base + replySource + word] = high;
+      block[base + originalSource + word] = keys[from + word]!;
+      block[base + originalDestination + word] = keys[far + word]!;
+      block[base + replySource + word] = keys[far + word]!;
     }
     block[base + identity] = values[value + BORN]!;
     block[base + identity + 1] = values[value + BORN + 1]!;
-    const low = value + LOW;
-    const high = value + HIGH;
+    const own = value + (isHighFirst ? HIGH : LOW);
+    const other = value + (isHighFirst ? LOW : HIGH);
     const isEcho = keys[key + KEY.protocol] === ICMP || keys[key + KEY.protocol] === ICMPV6;
     const original = base + originalPackets;
     const reply = base + replyPackets;
-    copyOne(values, low + SENT, high + RECEIVED, isEcho, block, original);
-    copyOne(values, low + SENT_BYTES, high + RECEIVED_BYTES, isEcho, block, original + 2);
-    copyOne(values, high + SENT, low + RECEIVED, isEcho, block, reply);
-    copyOne(values, high + SENT_BYTES, low + RECEIVED_BYTES, isEcho, block, reply + 2);
+    copyOne(values, own + SENT, other + RECEIVED, isEcho, block, original);
+    copyOne(values, own + SENT_BYTES, other + RECEIVED_BYTES, isEcho, block, original + 2);
+    copyOne(values, other + SENT, own + RECEIVED, isEcho, block, reply);
+    copyOne(values, other + SENT_BYTES, own + RECEIVED_BYTES, isEcho, block, reply + 2);
     block[base + flags] = FLAG.counters;
   }
 }

@@ -32,12 +32,12 @@ export function pastOf(past: readonly Uint32Array[], record: Uint32Array): Uint3
   return past.filter((words) => words[identity] === record[identity] && words[identity + 1] === record[identity + 1]);
 }
 
-/** What was handed over of an entry in all, and what of it was the alias's own; from the local end. @param isLow it has the low address */
-export function restOfPast(past: readonly Uint32Array[], isLow: boolean): { sum: Amounts; rest: Amounts } {
+/** What was handed over of an entry in all, and what of it was the alias's own; from the local end. @param isSource it is the records' source */
+export function restOfPast(past: readonly Uint32Array[], isSource: boolean): { sum: Amounts; rest: Amounts } {
   const sum: [number, number, number, number] = [0, 0, 0, 0];
   let rest: Amounts = [0, 0, 0, 0];
   for (const words of past) {
-    const counters = isPartRecord(words, 0) || isLow ? countersOf(words) : swapped(countersOf(words));
+    const counters = isPartRecord(words, 0) || isSource ? countersOf(words) : swapped(countersOf(words));
     if (!isPartRecord(words, 0)) rest = counters;
     for (let i = 0; i < 4; i++) sum[i]! += counters[i]!;
   }

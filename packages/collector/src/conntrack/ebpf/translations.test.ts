@@ -45,7 +45,7 @@ interface Connection {
 function entriesOf(pairs: readonly Pair[]) {
   const keys = Buffer.alloc(pairs.length * KEY_BYTES);
   const values = Buffer.alloc(pairs.length * VALUE_BYTES);
-  for (const [i, { local, remote, sent, received, born = 7n, bothLocal = false }] of pairs.entries()) {
+  for (const [i, { local, remote, sent, received, born = 6n, bothLocal = false }] of pairs.entries()) {
     const [own, far] = [Buffer.from(parseAddress(local)!), Buffer.from(parseAddress(remote)!)];
     const isLow = own.readBigUInt64LE(8) < far.readBigUInt64LE(8);
     keys.set(isLow ? own : far, i * KEY_BYTES);
@@ -55,7 +55,7 @@ function entriesOf(pairs: readonly Pair[]) {
     const farEnd = bothLocal ? [received, received / 100, sent, sent / 100] : [0, 0, 0, 0];
     const words = isLow ? [...ownEnd, ...farEnd] : [...farEnd, ...ownEnd];
     for (const [w, word] of words.entries()) values.writeBigUInt64LE(BigInt(word), i * VALUE_BYTES + 8 * w);
-    values.writeBigUInt64LE(born, i * VALUE_BYTES + 64);
+    values.writeBigUInt64LE((born & ~1n) | (isLow ? 0n : 1n), i * VALUE_BYTES + 64);
   }
   return viewEntries(keys, values);
 }
@@ -172,7 +172,7 @@ describe('a client of a Service', () => {
   });
 
   test('whose pod is here: its own sockets count it, once', () => {
-    const served = { local: POD, remote: CLIENT, sent: 900, received: 500, born: 201n };
+    const served = { local: POD, remote: CLIENT, sent: 900, received: 500, born: 202n };
     node.read([toService(500, 900), served], [connection(POD, 500, 900)]);
     expect(node.result).toEqual({ [`${CLIENT} > ${POD}`]: 500, [`${POD} > ${CLIENT}`]: 900 });
   });
@@ -233,7 +233,7 @@ describe('a pod that sees the node in place of a client', () => {
   });
 
   test('a client that reaches itself: once', () => {
-    const seenHere = { local: CLIENT, remote: NODE, sent: 900, received: 600, born: 201n };
+    const seenHere = { local: CLIENT, remote: NODE, sent: 900, received: 600, born: 202n };
     node.read([toService(600, 900), seenHere], [connection(CLIENT, 600, 900, { seenAs: NODE })]);
     expect(node.result).toEqual({ [`${CLIENT} > ${CLIENT}`]: 1500 });
   });
@@ -264,8 +264,8 @@ describe('another process goes on', () => {
   test('what began before the first process is nothing of its own', () => {
     node = new Process();
     const old = { start: EPOCH - 1n };
-    node.read([toService(500, 900, { born: 5n })], [connection(OTHER_POD, 500, 900, old)]);
-    node.read([toService(700, 900, { born: 5n })], [connection(OTHER_POD, 700, 900, old)]);
+    node.read([toService(500, 900, { born: 4n })], [connection(OTHER_POD, 500, 900, old)]);
+    node.read([toService(700, 900, { born: 4n })], [connection(OTHER_POD, 700, 900, old)]);
     expect(node.result).toEqual({ [`${CLIENT} > ${OTHER_POD}`]: 200 });
   });
 });

@@ -120,16 +120,16 @@ export class Translations {
     const record = this.#record;
     decodeEntries(entries, entry, entry + 1, record);
     const alias = this.#pairs.find(entries.keys, entry)?.alias;
-    const isLow = alias !== undefined && isSameAddress(alias.local, 0, record, WORD.originalSource);
-    const isHigh = alias !== undefined && isSameAddress(alias.local, 0, record, WORD.replySource);
-    if (alias === undefined || isLow === isHigh) {
+    const isSource = alias !== undefined && isSameAddress(alias.local, 0, record, WORD.originalSource);
+    const isDestination = alias !== undefined && isSameAddress(alias.local, 0, record, WORD.replySource);
+    if (alias === undefined || isSource === isDestination) {
       onBlock({ words: record, count: 1 });
       return 1;
     }
     const totals = countersOf(record);
-    this.#goOn(alias, record, isLow);
-    alias.assign(isLow ? totals : swapped(totals), this.#read);
-    return this.#deliverRest(alias, isLow, onBlock) + this.#deliverParts(alias, isLow, onBlock);
+    this.#goOn(alias, record, isSource);
+    alias.assign(isSource ? totals : swapped(totals), this.#read);
+    return this.#deliverRest(alias, isSource, onBlock) + this.#deliverParts(alias, isSource, onBlock);
   }
 
   /** Delivers what this node forwards for others; comes after all entries were scanned. */
@@ -138,34 +138,34 @@ export class Translations {
   }
 
   /** The entry may be another than before. */
-  #goOn(alias: Alias, record: Uint32Array, isLow: boolean): void {
+  #goOn(alias: Alias, record: Uint32Array, isSource: boolean): void {
     const born = (BigInt(record[WORD.identity + 1]!) << 32n) | BigInt(record[WORD.identity]!);
     if (alias.born === born) return;
     const past = alias.born === undefined ? pastOf(alias.past, record) : [];
     alias.past = past.filter((words) => isPartRecord(words, 0));
     if (past.length > 0) {
-      const { sum, rest } = restOfPast(past, isLow);
+      const { sum, rest } = restOfPast(past, isSource);
       alias.begin(born, sum, rest);
       return;
     }
     // What had been an entry without an alias was delivered as it was.
-    const totals = isLow ? countersOf(record) : swapped(countersOf(record));
+    const totals = isSource ? countersOf(record) : swapped(countersOf(record));
     const isNew = this.#readBeforeNs !== undefined && born >= this.#readBeforeNs;
     alias.begin(born, isNew ? NONE : totals, isNew ? NONE : totals);
   }
 
-  #deliverRest({ rest }: Alias, isLow: boolean, onBlock: Deliver): number {
+  #deliverRest({ rest }: Alias, isSource: boolean, onBlock: Deliver): number {
     if (rest.every((amount) => amount === 0)) return 0;
-    writeCounters(this.#record, isLow ? rest : swapped(rest));
+    writeCounters(this.#record, isSource ? rest : swapped(rest));
     onBlock({ words: this.#record, count: 1 });
     return 1;
   }
 
-  #deliverParts({ local, past, parts }: Alias, isLow: boolean, onBlock: Deliver): number {
+  #deliverParts({ local, past, parts }: Alias, isSource: boolean, onBlock: Deliver): number {
     for (const words of past) onBlock({ words, count: 1 });
     const words = this.#partRecord;
     words.set(this.#record);
-    if (!isLow) words.copyWithin(WORD.originalDestination, WORD.originalSource, WORD.originalSource + 4);
+    if (!isSource) words.copyWithin(WORD.originalDestination, WORD.originalSource, WORD.originalSource + 4);
     words.set(local, WORD.originalSource);
     let records = past.length;
     for (const { remote, number, totals, hasSourceNat, isCountedElsewhere } of parts.values()) {
