@@ -439,6 +439,8 @@ describe('labels', () => {
       protocol: 6,
       cross_zone: true,
       scope: 'cross_zone',
+      source: A,
+      destination: C,
     });
   });
 

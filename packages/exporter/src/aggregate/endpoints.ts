@@ -1,5 +1,5 @@
 import { Bug } from '@egressd/flow/bug';
-import type { Endpoint } from '../enrich/endpoint.ts';
+import type { EndOwner, Endpoint } from '../enrich/endpoint.ts';
 import { formatKey, type LabelledEnd } from './labels.ts';
 
 /** No endpoint: ids start at 1. */
@@ -95,5 +95,9 @@ function same(a: Endpoint, b: Endpoint): boolean {
   const [left, right] = [a.owner, b.owner];
   if (left === right) return true;
   const who = left.pod === right.pod && left.namespace === right.namespace && left.node === right.node;
-  return who && left.zone === right.zone && left.region === right.region;
+  return who && left.zone === right.zone && left.region === right.region && sameWorkload(left.workload, right.workload);
+}
+
+function sameWorkload(a: EndOwner['workload'], b: EndOwner['workload']): boolean {
+  return a === b || (a?.kind === b?.kind && a?.name === b?.name);
 }

@@ -28,6 +28,8 @@ export function labelsOf(source: LabelledEnd, destination: LabelledEnd, protocol
     protocol,
     cross_zone: src.zone !== '' && dst.zone !== '' && src.zone !== dst.zone,
     scope: scopeOf(source.end, destination.end),
+    source: source.end,
+    destination: destination.end,
   };
 }
 

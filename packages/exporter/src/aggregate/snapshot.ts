@@ -1,3 +1,4 @@
+import type { Endpoint } from '../enrich/endpoint.ts';
 import type { Totals } from './totals.ts';
 
 /** Labels of a series by name. Sinks leave out empty values. */
@@ -20,6 +21,9 @@ export interface SeriesLabels {
   /** Both zones are known and differ. */
   readonly cross_zone: boolean;
   readonly scope: Scope;
+  /** The ends themselves, which many series share: where labels are read from that few sinks ask for. */
+  readonly source: Endpoint;
+  readonly destination: Endpoint;
 }
 
 /** How far the bytes went. */
@@ -58,6 +62,13 @@ export type Position = ReadonlyMap<string, { readonly epoch: string; readonly nu
 /** The pod and namespace of folded series: no name in Kubernetes can begin so. */
 export const OTHER = '~other';
 
+/** An end of a `~other` series. */
+const OTHER_END: Endpoint = {
+  key: '',
+  place: 'unknown',
+  owner: { namespace: OTHER, pod: OTHER, node: '', zone: '', region: '' },
+};
+
 /**
  * Labels of the `~other` series that a series beyond the cardinality limit is folded into. Pods, namespaces and addresses are lost, but
  * not what a bill depends on: protocol, type of the destination, whether zones differ and scope stay, so that sums over them stay
@@ -86,5 +97,7 @@ export function otherLabels({
     protocol,
     cross_zone,
     scope,
+    source: OTHER_END,
+    destination: OTHER_END,
   };
 }

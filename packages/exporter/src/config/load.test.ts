@@ -32,6 +32,9 @@ function configOf(text: string, environment = {}) {
   return loaded.config;
 }
 
+/** What every sink has where nothing is set. */
+const LABELS = { labelSet: 'pods', addLabels: [], omitLabels: [] };
+
 /** `UPDATE_GOLDEN=1` writes what is found instead of comparing. */
 function expectGolden(name: string, text: string): void {
   const path = join(TESTDATA, name);
@@ -84,6 +87,7 @@ describe('what is read', () => {
               regionLabels: false,
               timeoutMs: 30_000,
               maxSeries: 100_000,
+              ...LABELS,
             },
           },
         ],
@@ -117,6 +121,7 @@ describe('what is read', () => {
             regionLabels: true,
             timeoutMs: 10_000,
             maxSeries: 5000,
+            ...LABELS,
             proxyUrl: 'http://proxy:s3cret@10.0.0.1:3128',
             tls: {
               caFile: '/etc/egressd/tls/ca.crt',
@@ -143,7 +148,7 @@ describe('what is read', () => {
           },
         },
         { name: 'log', kind: 'file', settings: { path: '/etc/egressd/log/flows.jsonl', maxSizeMB: 10, maxFiles: 2 } },
-        { name: 'output', kind: 'stdout', settings: { maxSeries: 100_000 } },
+        { name: 'output', kind: 'stdout', settings: { maxSeries: 100_000, ...LABELS } },
       ],
     });
   });
@@ -163,6 +168,7 @@ describe('what is read', () => {
           labels: {},
           headers: { 'X-API-Key': 'k' },
           maxSeries: 100_000,
+          ...LABELS,
           timeoutMs: 30_000,
           written: {
             url: 'https://api.cast.ai/v1/kubernetes/clusters/${CLUSTER_ID}/egressd-metrics',
@@ -182,10 +188,10 @@ describe('what is read', () => {
       {
         name: 'a',
         kind: 'file',
-        settings: { path: '/etc/egressd/flows.jsonl', maxSizeMB: 1, maxFiles: 5, maxSeries: 100_000 },
+        settings: { path: '/etc/egressd/flows.jsonl', maxSizeMB: 1, maxFiles: 5, maxSeries: 100_000, ...LABELS },
       },
-      { name: 'b', kind: 'stdout', settings: { maxSeries: 100_000 } },
-      { name: 'c', kind: 'stdout', settings: { maxSeries: 100_000 } },
+      { name: 'b', kind: 'stdout', settings: { maxSeries: 100_000, ...LABELS } },
+      { name: 'c', kind: 'stdout', settings: { maxSeries: 100_000, ...LABELS } },
     ]);
   });
 
@@ -252,6 +258,49 @@ test('attributes of a resource take variables, and are shown as they are written
     attributeNames: 'conventions',
   });
   expect(loaded.ok && loaded.shown).toContain('k8s.cluster.name: ${CLUSTER_ID}');
+});
+
+describe('label sets', () => {
+  const read = (sinks: string) => readConfig(`sinks: { ${sinks} }`, 'c.yaml', {});
+  const url = 'url: "http://a/write"';
+
+  test('of every kind', () => {
+    const set = 'labelSet: workloads, addLabels: [proto], omitLabels: [src_region]';
+    const loaded = read(`a: { prom_remote_write: { ${url}, ${set} } }, b: { otlp: { ${url}, ${set} } },
+      c: { http: { ${url}, encoding: json, ${set} } }, d: { file: { path: f, ${set} } }, e: { stdout: { ${set} } }`);
+    expect(loaded.ok ? loaded.config.sinks : loaded.mistakes).toHaveLength(5);
+    for (const { settings } of loaded.ok ? loaded.config.sinks : [])
+      expect(settings).toMatchObject({ labelSet: 'workloads', addLabels: ['proto'], omitLabels: ['src_region'] });
+  });
+
+  test.each([
+    ['stdout: { labelSet: pod }', 'labelSet: expected pods, workloads, namespaces or zones'],
+    ['stdout: { addLabels: [team] }', 'addLabels[0]: expected src_ip'],
+    ['stdout: { omitLabels: [src_workload] }', 'omitLabels: the label set pods has no label src_workload'],
+    [`prom_remote_write: { ${url}, omitLabels: [scope] }`, 'omitLabels: the label set pods has no label scope'],
+    [`http: { ${url}, labelSet: zones }`, 'encoding: protobuf has fields for the labels of pods only'],
+    [
+      `prom_remote_write: { ${url}, labelSet: workloads, labels: { src_workload: a } }`,
+      'labels.src_workload: egressd sets this label itself',
+    ],
+  ])('mistakes: %s', (sink, mistake) => {
+    const loaded = read(`a: { ${sink} }`);
+    expect(loaded.ok ? [] : loaded.mistakes).toEqual([expect.stringContaining(mistake)]);
+  });
+
+  test('a label that only other sets have may be a custom one, as it could be before there were sets', () => {
+    expect(read(`a: { prom_remote_write: { ${url}, labels: { src_workload: a } } }`).ok).toBe(true);
+  });
+
+  test('two sinks of one database that count the same bytes are warned of', () => {
+    const sink = (name: string, more: string) => `${name}: { prom_remote_write: { ${url}, ${more} } }`;
+    const warnings = (second: string) => {
+      const loaded = read(`${sink('a', 'labelSet: pods')}, ${sink('b', second)}`);
+      return loaded.ok ? loaded.warnings : loaded.mistakes;
+    };
+    expect(warnings('labelSet: zones')).toEqual([expect.stringContaining('c.yaml: sinks a and b send to the same')]);
+    expect(warnings('labelSet: zones, labels: { labels: zones }')).toEqual([]);
+  });
 });
 
 test('the configuration in a line', () => {

@@ -4,6 +4,7 @@ import type { Environment } from '@egressd/daemon/flags';
 import { DEFAULT_CONFIG_PATH } from '../flags.ts';
 import type { SinkSettings } from '../sinks/settings.ts';
 import type { ExporterConfig, LoadedConfig } from './config.ts';
+import { doubleCounting } from './double-counting.ts';
 import { expandSinks } from './expand.ts';
 import { check, formatPath, type Mistake, mistakeLine } from './issues.ts';
 import { literalSecrets } from './literal-secrets.ts';
@@ -78,6 +79,7 @@ export function readConfig(text: string, file: string, environment: Environment)
   const unused = Object.entries(UNUSED).filter(([key]) => (value[key as keyof typeof UNUSED] ?? null) !== null);
   const warnings = [
     ...unused.map(([key, why]) => `${key} ${why}`),
+    ...doubleCounting(sinks),
     ...sinks.filter(lacksPath).map(({ name, kind }) => `${formatPath(['sinks', name, kind, 'url'])} ${NO_PATH[kind]}`),
   ];
   return {

@@ -2,6 +2,16 @@ import { z } from 'zod';
 import { DEFAULT_MAX_FILES, DEFAULT_MAX_SIZE_MB, type FileSinkSettings } from '../sinks/file/settings.ts';
 import { DEFAULT_TIMEOUT_MS, type HttpSettings, type SettingIssue } from '../sinks/http/settings.ts';
 import { checkHttpPostSettings, ENCODINGS, type HttpSinkSettings } from '../sinks/http-post/settings.ts';
+import {
+  checkLabelChoice,
+  DEFAULT_LABEL_SET,
+  LABEL_NAMES,
+  LABEL_SETS,
+  type LabelChoice,
+  type LabelName,
+  type LabelSetName,
+  REGION_LABELS,
+} from '../sinks/label-sets/settings.ts';
 import { ATTRIBUTE_NAMES, checkOtlpSettings, type OtlpSettings } from '../sinks/otlp/settings.ts';
 import {
   checkRemoteWriteSettings,
@@ -25,6 +35,17 @@ type OneSink = SinkSettings extends infer Each ? (Each extends SinkSettings ? Om
 const ALWAYS = { when: () => true };
 
 const maxSeries = orElse(z.int().min(1), DEFAULT_MAX_SERIES);
+
+const labelNames = orElse(z.array(z.enum(LABEL_NAMES)), [] as LabelName[]);
+/** Where nothing is set. */
+const DEFAULT_LABELS = { labelSet: DEFAULT_LABEL_SET, addLabels: [], omitLabels: [] };
+
+/** What every sink says of its labels. */
+const labelFields = {
+  labelSet: orElse(z.enum(Object.keys(LABEL_SETS) as LabelSetName[]), DEFAULT_LABELS.labelSet),
+  addLabels: labelNames,
+  omitLabels: labelNames,
+};
 
 /** All sinks, by name. */
 export function sinksSchema(path: PathSchema) {
@@ -64,7 +85,7 @@ function sinkSchema(path: PathSchema) {
       if (sink.prom_remote_write !== undefined) return { kind: 'prom_remote_write', settings: sink.prom_remote_write };
       if (sink.otlp !== undefined) return { kind: 'otlp', settings: sink.otlp };
       if (sink.file !== undefined) return { kind: 'file', settings: sink.file };
-      return { kind: 'stdout', settings: sink.stdout ?? { maxSeries: DEFAULT_MAX_SERIES } };
+      return { kind: 'stdout', settings: sink.stdout ?? { maxSeries: DEFAULT_MAX_SERIES, ...DEFAULT_LABELS } };
     });
 }
 
@@ -95,13 +116,20 @@ function httpSchema(path: PathSchema) {
     compression: orElse(z.enum(['gzip', '']), ''),
     headers: stringMap,
     maxSeries,
+    ...labelFields,
     ...httpFields(path),
   });
   return fields
     .superRefine((settings: unknown, context) => {
       const given = isMap(settings) ? settings : {};
       const encoding = ENCODINGS.find((name) => name === given.encoding) ?? ENCODINGS[0];
-      const typed = { ...wellTyped(settings), ...HTTP_CHECKED_BY_TYPE, encoding, labels: stringsOf(given.labels) };
+      const typed = {
+        ...wellTyped(settings),
+        ...labelChoiceOf(settings),
+        ...HTTP_CHECKED_BY_TYPE,
+        encoding,
+        labels: stringsOf(given.labels),
+      };
       addIssues(checkHttpPostSettings(typed), context);
     }, ALWAYS)
     .transform(({ timeout, ...rest }): HttpSinkSettings => ({ ...rest, timeoutMs: timeout }));
@@ -116,12 +144,23 @@ function remoteWriteSchema(path: PathSchema) {
     sendPacketsMetric: offByDefault,
     regionLabels: offByDefault,
     maxSeries,
+    ...labelFields,
     ...httpFields(path),
   });
   return fields
     .superRefine((settings: unknown, context) => {
       const labels = stringsOf(isMap(settings) ? settings.labels : undefined);
-      addIssues(checkRemoteWriteSettings({ ...wellTyped(settings), ...CHECKED_BY_TYPE, labels }), context);
+      const regions = regionsOf(settings);
+      addIssues(
+        checkRemoteWriteSettings({
+          ...wellTyped(settings),
+          ...labelChoiceOf(settings),
+          ...CHECKED_BY_TYPE,
+          ...regions,
+          labels,
+        }),
+        context,
+      );
     }, ALWAYS)
     .transform(({ timeout, ...rest }): RemoteWriteSettings => ({ ...rest, timeoutMs: timeout }));
 }
@@ -136,6 +175,7 @@ function otlpSchema(path: PathSchema) {
     sendPacketsMetric: offByDefault,
     regionLabels: offByDefault,
     maxSeries,
+    ...labelFields,
     ...httpFields(path),
   });
   return fields
@@ -143,7 +183,9 @@ function otlpSchema(path: PathSchema) {
       const resourceAttributes = stringsOf(isMap(settings) ? settings.resourceAttributes : undefined);
       const typed = {
         ...wellTyped(settings),
+        ...labelChoiceOf(settings),
         ...CHECKED_BY_TYPE,
+        ...regionsOf(settings),
         attributeNames: ATTRIBUTE_NAMES[0],
         resourceAttributes,
       };
@@ -152,17 +194,27 @@ function otlpSchema(path: PathSchema) {
     .transform(({ timeout, ...rest }): OtlpSettings => ({ ...rest, timeoutMs: timeout }));
 }
 
+/** Checks of a label choice where that is all that there is to check. */
+function checkLabels(settings: unknown, context: z.core.$RefinementCtx): void {
+  addIssues(checkLabelChoice(labelChoiceOf(settings), REGION_LABELS), context);
+}
+
 function fileSchema(path: PathSchema) {
-  return z.strictObject({
-    path,
-    maxSizeMB: orElse(z.int().min(1), DEFAULT_MAX_SIZE_MB),
-    maxFiles: orElse(z.int().min(1), DEFAULT_MAX_FILES),
-    maxSeries,
-  }) satisfies z.ZodType<FileSinkSettings>;
+  return z
+    .strictObject({
+      path,
+      maxSizeMB: orElse(z.int().min(1), DEFAULT_MAX_SIZE_MB),
+      maxFiles: orElse(z.int().min(1), DEFAULT_MAX_FILES),
+      maxSeries,
+      ...labelFields,
+    })
+    .superRefine(checkLabels, ALWAYS) satisfies z.ZodType<FileSinkSettings>;
 }
 
 function stdoutSchema() {
-  return z.strictObject({ maxSeries }) satisfies z.ZodType<StdoutSinkSettings>;
+  return z
+    .strictObject({ maxSeries, ...labelFields })
+    .superRefine(checkLabels, ALWAYS) satisfies z.ZodType<StdoutSinkSettings>;
 }
 
 const HTTP_CHECKED_BY_TYPE = { method: 'POST', compression: '', maxSeries: DEFAULT_MAX_SERIES } as const;
@@ -190,6 +242,18 @@ function wellTyped(settings: unknown): HttpSettings {
     tls: isMap(given.tls) ? given.tls : undefined,
     timeoutMs: TIMEOUT.default,
   };
+}
+
+/** A label choice as far as its types are right. */
+function labelChoiceOf(settings: unknown): LabelChoice {
+  const given = isMap(settings) ? settings : {};
+  const names = (value: unknown) => (Array.isArray(value) ? LABEL_NAMES.filter((name) => value.includes(name)) : []);
+  const labelSet = (Object.keys(LABEL_SETS) as LabelSetName[]).find((name) => name === given.labelSet);
+  return { labelSet, addLabels: names(given.addLabels), omitLabels: names(given.omitLabels) };
+}
+
+function regionsOf(settings: unknown): { regionLabels: boolean } {
+  return { regionLabels: isMap(settings) && settings.regionLabels === true };
 }
 
 function stringsOf(value: unknown): Record<string, string> {

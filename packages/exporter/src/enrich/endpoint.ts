@@ -17,7 +17,10 @@ export interface Endpoint {
 }
 
 /** Empty: not known, or it has none. */
-export type EndOwner = Pick<Owner, 'namespace' | 'pod' | 'node' | 'zone' | 'region'>;
+export type EndOwner = Pick<Owner, 'namespace' | 'pod' | 'node' | 'zone' | 'region' | 'workload'>;
+
+/** What an owner is known by, in words. */
+type OwnerText = Exclude<keyof EndOwner, 'workload'>;
 
 const NO_OWNER: EndOwner = { namespace: '', pod: '', node: '', zone: '', region: '' };
 
@@ -59,17 +62,27 @@ export function endpointAt(bytes: Uint8Array, at: number, ownership: Ownership, 
 
 /** What is true of each of them: it is true of the one whom it was. */
 function agreed(owners: readonly Owner[]): EndOwner {
-  const of = (field: keyof EndOwner): string => {
+  const of = (field: OwnerText): string => {
     const value = owners[0]?.[field] ?? '';
     return owners.every((owner) => owner[field] === value) ? value : '';
   };
   // A pod's name means nothing without its namespace and node.
   const [namespace, node] = [of('namespace'), of('node')];
+  const workload = agreedWorkload(owners);
   return {
     namespace,
     node,
     pod: namespace === '' || node === '' ? '' : of('pod'),
     zone: of('zone'),
     region: of('region'),
+    ...(namespace === '' || workload === undefined ? {} : { workload }),
   };
+}
+
+/** An address that goes from one pod of a Deployment to the next is that Deployment's all the time. */
+function agreedWorkload(owners: readonly Owner[]): Owner['workload'] {
+  const first = owners[0]?.workload;
+  return owners.every(({ workload }) => workload?.kind === first?.kind && workload?.name === first?.name)
+    ? first
+    : undefined;
 }

@@ -28,6 +28,11 @@ function stateOf({ nodes, pods, clusterRanges }: Inventory): OwnersState {
   return {
     clusterRanges,
     nodes,
-    pods: pods.map(({ ips, ...pod }) => ({ ...pod, key: `${pod.namespace}/${pod.name}`, addresses: ips })),
+    pods: pods.map(({ ips, workload, ...pod }) => ({
+      ...pod,
+      ...(workload === undefined ? {} : { workload }),
+      key: `${pod.namespace}/${pod.name}`,
+      addresses: ips,
+    })),
   };
 }

@@ -64,6 +64,8 @@ export const INVENTORY_SCHEMA = z.strictObject({
         ips: z.array(address).default([]),
         /** It is on the host network: its traffic is the node's. */
         hostNetwork: z.boolean().default(false),
+        /** What made it, such as { kind: Deployment, name: web }. */
+        workload: z.strictObject({ kind: name, name }).optional(),
       }),
     )
     .default([]),

@@ -27,7 +27,18 @@ function testLabels(changes: Partial<SeriesLabels> = {}): SeriesLabels {
     protocol: 6,
     cross_zone: true,
     scope: 'cross_zone',
+    source: testEnd({ pod: changes.src_pod }),
+    destination: testEnd({ pod: changes.dst_pod }),
     ...changes,
+  };
+}
+
+/** An end of a flow, with changes of its owner. */
+export function testEnd({ pod = 'pod' }: { readonly pod?: string | undefined } = {}): SeriesLabels['source'] {
+  return {
+    key: '',
+    place: 'owned',
+    owner: { namespace: 'shop', pod, node: 'node-a', zone: 'zone-a', region: 'region' },
   };
 }
 

@@ -10,6 +10,11 @@ import { HIGH_UNIT } from '../aggregate/totals.ts';
 import { formatLabels } from './exposition.ts';
 import { TrafficExposition } from './traffic-exposition.ts';
 
+const END: SeriesLabels['source'] = {
+  key: '',
+  place: 'owned',
+  owner: { namespace: 'shop', pod: 'web', node: 'n1', zone: 'a', region: 'r' },
+};
 const WEB: SeriesLabels = {
   src_ip: '10.0.0.1',
   src_pod: 'web',
@@ -27,6 +32,8 @@ const WEB: SeriesLabels = {
   protocol: 6,
   cross_zone: true,
   scope: 'cross_zone',
+  source: END,
+  destination: END,
 };
 
 let nextId = 1;

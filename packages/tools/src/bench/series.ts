@@ -38,20 +38,22 @@ export function benchSeries(snapshot: Snapshot): SeriesResult {
 
 /** What a program without any thought of its cost would do. */
 function plainBody({ series, totals, timeMs }: Snapshot): Uint8Array {
-  const timeseries = series.map(({ labels: { protocol, cross_zone, src_region, dst_region, scope, ...rest } }, row) => {
-    const pairs = {
-      ...rest,
-      __name__: 'egressd_transmit_bytes_total',
-      proto: protocolName(protocol),
-      cross_zone: String(cross_zone),
-    };
-    return {
-      labels: Object.entries(pairs)
-        .filter(([, value]) => value !== '')
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([name, value]) => ({ name, value })),
-      samples: [{ value: totalOf(totals.txBytes, row), timestamp: BigInt(timeMs) }],
-    };
-  });
+  const timeseries = series.map(
+    ({ labels: { protocol, cross_zone, src_region, dst_region, scope, source, destination, ...rest } }, row) => {
+      const pairs = {
+        ...rest,
+        __name__: 'egressd_transmit_bytes_total',
+        proto: protocolName(protocol),
+        cross_zone: String(cross_zone),
+      };
+      return {
+        labels: Object.entries(pairs)
+          .filter(([, value]) => value !== '')
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([name, value]) => ({ name, value })),
+        samples: [{ value: totalOf(totals.txBytes, row), timestamp: BigInt(timeMs) }],
+      };
+    },
+  );
   return toBinary(WriteRequestSchema, create(WriteRequestSchema, { timeseries }));
 }

@@ -1,5 +1,7 @@
+import type { LabelChoice } from '../label-sets/settings.ts';
+
 /** Settings of a `file` sink, under the names of the configuration file. */
-export interface FileSinkSettings {
+export interface FileSinkSettings extends LabelChoice {
   /** Absolute. Rotated files are beside it: `PATH.1` is the newest of them. */
   readonly path: string;
   /** Size in MiB at which a file is full and rotated. */

@@ -20,11 +20,15 @@ const ADVICE: Readonly<Record<string, string>> = {
  * Writes JSON lines into a rotating file. Accepted means on the disk: every request ends with fdatasync, because the collectors
  * delete what every sink has accepted. Any failure is retried with the same bytes.
  */
-export function createFileSink(name: string, { path, maxSizeMB, maxFiles, maxSeries }: FileSinkSettings): Sink {
+export function createFileSink(
+  name: string,
+  { path, maxSizeMB, maxFiles, maxSeries, ...labels }: FileSinkSettings,
+): Sink {
   const file = new RotatingFile(path, maxSizeMB * MIB, maxFiles);
   return createLineSink({
     name,
     maxSeries,
+    labels,
     receiverId: `file ${path}`,
     write: (lines) => write(file, path, lines),
     timeoutMessage: `${path}: the disk is slow or hangs; nothing is lost while the sink waits`,

@@ -1,7 +1,8 @@
 import { checkHttpSettings, type HttpSettings, type SettingIssue } from '../http/settings.ts';
+import { checkLabelChoice, isDefaultChoice, type LabelChoice, REGION_LABELS } from '../label-sets/settings.ts';
 
 /** Settings of an `http` sink, under the names of the configuration file. */
-export interface HttpSinkSettings extends HttpSettings {
+export interface HttpSinkSettings extends HttpSettings, LabelChoice {
   readonly method: 'POST' | 'PUT';
   /** `Content-Encoding` of a body; empty: none. */
   readonly compression: 'gzip' | '';
@@ -31,5 +32,11 @@ export function checkHttpPostSettings(settings: HttpSinkSettings): SettingIssue[
         path: ['labels', name],
         message: 'not the name of a label, expected letters, digits and _, no digit first',
       });
+  if (settings.encoding === 'protobuf' && !isDefaultChoice(settings))
+    issues.push({
+      path: ['encoding'],
+      message: 'protobuf has fields for the labels of pods only: set encoding to json, or leave the label set as it is',
+    });
+  issues.push(...checkLabelChoice(settings, REGION_LABELS));
   return issues;
 }

@@ -7,21 +7,22 @@ import type { Environment } from '../http/proxy.ts';
 import { receiverIdOf } from '../http/receiver-id.ts';
 import { classifyResponse } from '../http/response.ts';
 import { ITEM_COUNTERS, ItemEncoder, type ItemFormat } from '../items/item-encoder.ts';
-import { JSON_LINES } from '../items/json-lines.ts';
+import { jsonLines } from '../items/json-lines.ts';
 import { lokiPush } from '../items/loki.ts';
 import { PROTOBUF_ITEMS } from '../items/protobuf.ts';
+import { schemeEnd } from '../label-sets/settings.ts';
 import type { FrozenRequest, SendResult, Sink } from '../sink.ts';
 import type { HttpSinkSettings } from './settings.ts';
 
 /** How a body is written, and what it is called. */
-function formatOf({ encoding, labels }: HttpSinkSettings): { format: ItemFormat; contentType: string } {
+function formatOf({ encoding, labels, ...choice }: HttpSinkSettings): { format: ItemFormat; contentType: string } {
   switch (encoding) {
     case 'protobuf':
       return { format: PROTOBUF_ITEMS, contentType: 'application/protobuf' };
     case 'json':
-      return { format: JSON_LINES, contentType: 'application/x-ndjson' };
+      return { format: jsonLines(choice), contentType: 'application/x-ndjson' };
     case 'loki':
-      return { format: lokiPush(labels), contentType: 'application/json' };
+      return { format: lokiPush(labels, choice), contentType: 'application/json' };
   }
 }
 
@@ -57,7 +58,7 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
     defaultMode: 'delta',
     counters: ITEM_COUNTERS,
     maxSeries: settings.maxSeries,
-    identityScheme: `items ${settings.encoding} 1`,
+    identityScheme: `items ${settings.encoding} 1${schemeEnd(settings)}`,
     receiverId: receiverIdOf(settings),
     identityOf: (labels) => format.identityOf(labels),
     async encode(frame: Frame, from: number, to: number): Promise<FrozenRequest> {

@@ -10,11 +10,12 @@ import { SinkState } from '../delivery/sink-state.ts';
 import { MAX_REQUEST_BYTES } from '../sink.ts';
 import { STARTED_MS, testSeries, testSnapshot } from '../testing.ts';
 import { ITEM_COUNTERS, ItemEncoder, type ItemFormat, MAX_REQUEST_ITEMS } from './item-encoder.ts';
-import { JSON_LINES } from './json-lines.ts';
+import { jsonLines } from './json-lines.ts';
 import { lokiPush } from './loki.ts';
 import { PROTOBUF_ITEMS } from './protobuf.ts';
 import { decodeBatch, type Item } from './testing.ts';
 
+const JSON_LINES = jsonLines();
 const SCHEMA = JSON.parse(readFileSync(new URL('./flow.schema.json', import.meta.url), 'utf8'));
 const validate = new Ajv2020({ strict: true }).compile(SCHEMA);
 

@@ -1,8 +1,9 @@
 import type { Frame } from '../delivery/frame.ts';
 import { requestKey } from '../delivery/request-key.ts';
+import { type LabelChoice, schemeEnd } from '../label-sets/settings.ts';
 import type { FrozenRequest, SendResult, Sink } from '../sink.ts';
 import { ITEM_COUNTERS, ItemEncoder } from './item-encoder.ts';
-import { JSON_LINES } from './json-lines.ts';
+import { jsonLines } from './json-lines.ts';
 
 /** How long an attempt waits for a disk or a reader that hangs. */
 const TIMEOUT_MS = 30_000;
@@ -11,6 +12,7 @@ const TIMEOUT_MS = 30_000;
 interface LineSinkOptions {
   readonly name: string;
   readonly maxSeries: number;
+  readonly labels?: LabelChoice;
   /** Where the lines go. */
   readonly receiverId: string;
   /** Writes whole lines. It may hang, and never throws. */
@@ -29,8 +31,9 @@ interface PendingWrite {
 
 /** A sink of JSON lines. While a write hangs only this sink waits, with one request in memory, and nothing is written twice. */
 export function createLineSink(options: LineSinkOptions): Sink {
-  const { name, maxSeries, receiverId, timeoutMessage, timeoutMs = TIMEOUT_MS } = options;
-  const encoder = new ItemEncoder(JSON_LINES);
+  const { name, maxSeries, receiverId, timeoutMessage, timeoutMs = TIMEOUT_MS, labels: choice = {} } = options;
+  const format = jsonLines(choice);
+  const encoder = new ItemEncoder(format);
   let pending: PendingWrite | undefined;
   return {
     name,
@@ -38,9 +41,9 @@ export function createLineSink(options: LineSinkOptions): Sink {
     defaultMode: 'delta',
     counters: ITEM_COUNTERS,
     maxSeries,
-    identityScheme: 'items json 1',
+    identityScheme: `items json 1${schemeEnd(choice)}`,
     receiverId,
-    identityOf: (labels) => JSON_LINES.identityOf(labels),
+    identityOf: (labels) => format.identityOf(labels),
     async encode(frame: Frame, from: number, to: number): Promise<FrozenRequest> {
       const { bytes, end, items } = encoder.encode(frame, from, to);
       return { body: Uint8Array.from(bytes), key: requestKey(frame, from, end), end, samples: items };

@@ -1,5 +1,6 @@
+import type { LabelChoice } from '../label-sets/settings.ts';
 import type { ItemFormat } from './item-encoder.ts';
-import { JSON_LINES, jsonLine } from './json-lines.ts';
+import { jsonLine, jsonLines } from './json-lines.ts';
 
 /** The most bytes of an entry beside its line: the timestamp, brackets, quotation marks. */
 const MAX_OTHER_BYTES = 40;
@@ -8,17 +9,18 @@ const MAX_ESCAPED = 2;
 
 /**
  * A push of Loki (https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs): one stream, each item a log line, the same
- * JSON object that `JSON_LINES` writes.
+ * JSON object that `jsonLines` writes.
  *
  *   {"streams":[{"stream":{"service_name":"egressd"},"values":[["1769860800000000000","{...}"],["1769860800000000000","{...}"]]}]}
  *
  * Labels of a stream are what Loki indexes: few, and the same for all. What a line holds is found by `| json`.
  */
-export function lokiPush(labels: Readonly<Record<string, string>>): ItemFormat {
+export function lokiPush(labels: Readonly<Record<string, string>>, choice: LabelChoice = {}): ItemFormat {
+  const lines = jsonLines(choice);
   const stream = JSON.stringify({ service_name: 'egressd', ...labels });
   return {
-    identityOf: (of) => JSON_LINES.identityOf(of),
-    maxBytes: (identity) => MAX_ESCAPED * JSON_LINES.maxBytes(identity) + MAX_OTHER_BYTES,
+    identityOf: (of) => lines.identityOf(of),
+    maxBytes: (identity) => MAX_ESCAPED * lines.maxBytes(identity) + MAX_OTHER_BYTES,
     // Nanoseconds, as text.
     write: (into, at, frame, row) =>
       at + into.write(`["${frame.timeMs}000000",${JSON.stringify(jsonLine(frame, row))}]`, at),

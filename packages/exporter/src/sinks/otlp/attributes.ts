@@ -1,6 +1,7 @@
-import { protocolName } from '@egressd/flow/protocol';
 import { varintLength, writeVarint } from '@egressd/flow/varint';
 import type { SeriesLabels } from '../../aggregate/snapshot.ts';
+import { labelReaders } from '../label-sets/read-labels.ts';
+import { chosenLabels, type LabelChoice, type LabelName, REGION_LABELS } from '../label-sets/settings.ts';
 import type { OtlpSettings } from './settings.ts';
 
 /** `NumberDataPoint.attributes` and `Resource.attributes` (proto/opentelemetry/v1/otlp.proto): fields 7 and 1, with their wire type. */
@@ -18,38 +19,34 @@ const MAX_UTF8_BYTES = 3;
 
 type Value = string | boolean;
 
-/** One attribute: where it comes from, and its names. */
-interface Attribute {
-  readonly read: (labels: SeriesLabels) => Value;
-  /**
-   * https://opentelemetry.io/docs/specs/semconv/: names of a resource, behind the end that they are about (`source`, `destination`, as in
-   * `source.address`); ours begin with `egressd`.
-   */
-  readonly conventions: string;
-  /** Of remote write. */
-  readonly labels: string;
-  /** Only with `regionLabels`. */
-  readonly region?: true;
-}
-
-const ATTRIBUTES: readonly Attribute[] = [
+/**
+ * Names of the attributes (https://opentelemetry.io/docs/specs/semconv/), by label of remote write: those of a resource, behind the end that
+ * they are about (`source`, `destination`, as in `source.address`); ours begin with `egressd`.
+ */
+const CONVENTIONS: readonly (readonly [LabelName, string])[] = [
   ...ofEnd('src', 'source'),
   ...ofEnd('dst', 'destination'),
-  { read: (of) => of.dst_ip_type, conventions: 'egressd.destination.ip_type', labels: 'dst_ip_type' },
-  { read: (of) => of.cross_zone, conventions: 'egressd.cross_zone', labels: 'cross_zone' },
-  { read: (of) => of.scope, conventions: 'egressd.scope', labels: 'scope', region: true },
+  ['dst_ip_type', 'egressd.destination.ip_type'],
+  ['cross_zone', 'egressd.cross_zone'],
+  ['scope', 'egressd.scope'],
+  ['proto', 'network.transport'],
 ];
 
-function ofEnd(end: 'src' | 'dst', name: string): Attribute[] {
+function ofEnd(end: 'src' | 'dst', name: string): [LabelName, string][] {
   return [
-    { read: (of) => of[`${end}_ip`], conventions: `${name}.address`, labels: `${end}_ip` },
-    { read: (of) => of[`${end}_pod`], conventions: `${name}.k8s.pod.name`, labels: `${end}_pod` },
-    { read: (of) => of[`${end}_namespace`], conventions: `${name}.k8s.namespace.name`, labels: `${end}_namespace` },
-    { read: (of) => of[`${end}_node`], conventions: `${name}.k8s.node.name`, labels: `${end}_node` },
-    { read: (of) => of[`${end}_zone`], conventions: `${name}.cloud.availability_zone`, labels: `${end}_zone` },
-    { read: (of) => of[`${end}_region`], conventions: `${name}.cloud.region`, labels: `${end}_region`, region: true },
+    [`${end}_ip`, `${name}.address`],
+    [`${end}_pod`, `${name}.k8s.pod.name`],
+    [`${end}_namespace`, `${name}.k8s.namespace.name`],
+    [`${end}_node`, `${name}.k8s.node.name`],
+    [`${end}_zone`, `${name}.cloud.availability_zone`],
+    [`${end}_region`, `${name}.cloud.region`],
+    [`${end}_workload_kind`, `egressd.${name}.workload.kind`],
+    [`${end}_workload`, `egressd.${name}.workload.name`],
   ];
 }
+
+/** Settings that attributes depend on. */
+type AttributeOptions = LabelChoice & Pick<OtlpSettings, 'attributeNames' | 'regionLabels'>;
 
 /**
  * Writes the attributes of series as the encoded fields of a data point, once a series: a Latin-1 string with one character a byte.
@@ -58,20 +55,18 @@ function ofEnd(end: 'src' | 'dst', name: string): Attribute[] {
  * only, and would take two pods for one series.
  */
 export class AttributeWriter {
-  readonly #attributes: readonly { readonly key: Buffer; readonly read: Attribute['read'] }[];
+  readonly #attributes: readonly { readonly key: Buffer; readonly read: (labels: SeriesLabels) => Value }[];
   #scratch = Buffer.allocUnsafe(2048);
 
-  constructor({ attributeNames, regionLabels }: Pick<OtlpSettings, 'attributeNames' | 'regionLabels'>) {
-    const protocol = (of: SeriesLabels) => protocolName(of.protocol);
-    // The conventions have protocols in lower case.
-    const transport: Attribute = {
-      read: attributeNames === 'labels' ? protocol : (of) => protocol(of).toLowerCase(),
-      conventions: 'network.transport',
-      labels: 'proto',
-    };
-    this.#attributes = [...ATTRIBUTES, transport]
-      .filter(({ region = false }) => regionLabels || !region)
-      .map((attribute) => ({ key: Buffer.from(attribute[attributeNames]), read: attribute.read }));
+  constructor({ attributeNames, regionLabels, ...choice }: AttributeOptions) {
+    const readers = labelReaders(chosenLabels(choice, regionLabels ? REGION_LABELS : []));
+    const conventions = attributeNames === 'conventions';
+    this.#attributes = CONVENTIONS.flatMap(([label, convention]) => {
+      const read = readers.find(({ name }) => name === label)?.read;
+      return read === undefined
+        ? []
+        : [{ key: Buffer.from(conventions ? convention : label), read: readerOf(label, read, conventions) }];
+    });
   }
 
   /** The encoded attributes; empty ones are left out. */
@@ -86,6 +81,17 @@ export class AttributeWriter {
     }
     return this.#scratch.toString('latin1', 0, end);
   }
+}
+
+/** The flag is one; the conventions have protocols in lower case. */
+function readerOf(
+  label: LabelName,
+  read: (labels: SeriesLabels) => string,
+  conventions: boolean,
+): (labels: SeriesLabels) => Value {
+  if (label === 'cross_zone') return (labels) => labels.cross_zone;
+  if (label === 'proto' && conventions) return (labels) => read(labels).toLowerCase();
+  return read;
 }
 
 /** Attributes of a resource, encoded as its fields; empty ones are left out. */

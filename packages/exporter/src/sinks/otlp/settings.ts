@@ -1,8 +1,9 @@
 import type { CounterSettings } from '../counters.ts';
 import { checkHttpSettings, type HttpSettings, type SettingIssue } from '../http/settings.ts';
+import { checkLabelChoice, type LabelChoice, REGION_LABELS } from '../label-sets/settings.ts';
 
 /** Settings of an `otlp` sink, under the names of the configuration file. */
-export interface OtlpSettings extends HttpSettings, CounterSettings {
+export interface OtlpSettings extends HttpSettings, CounterSettings, LabelChoice {
   /**
    * Attributes of the resource, beside `service.name` and `service.instance.id`, over which they win. One with an empty value is left
    * out.
@@ -21,7 +22,8 @@ export const ATTRIBUTE_NAMES = ['conventions', 'labels'] as const;
 
 /** What is wrong with the settings beyond their types, everything at once. */
 export function checkOtlpSettings(settings: OtlpSettings): SettingIssue[] {
-  const issues = checkHttpSettings(settings);
+  const always = settings.regionLabels ? REGION_LABELS : [];
+  const issues = [...checkHttpSettings(settings), ...checkLabelChoice(settings, always)];
   for (const name of Object.keys(settings.resourceAttributes))
     if (!/^[\x21-\x7e]+$/.test(name))
       issues.push({

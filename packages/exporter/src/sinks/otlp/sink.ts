@@ -7,6 +7,7 @@ import { requestKey } from '../delivery/request-key.ts';
 import { HttpClient } from '../http/client.ts';
 import type { Environment } from '../http/proxy.ts';
 import { receiverIdOf } from '../http/receiver-id.ts';
+import { schemeEnd } from '../label-sets/settings.ts';
 import type { FrozenRequest, SendResult, Sink } from '../sink.ts';
 import { AttributeWriter } from './attributes.ts';
 import { MetricsEncoder } from './encode.ts';
@@ -47,7 +48,7 @@ export function createOtlpSink(options: OtlpOptions): Sink {
     counters,
     maxSeries: settings.maxSeries,
     // Some receivers make labels of the resource too.
-    identityScheme: `otlp 1 ${JSON.stringify([attributeNames, regionLabels, Object.entries(resourceAttributes).sort()])}`,
+    identityScheme: `otlp 1 ${JSON.stringify([attributeNames, regionLabels, Object.entries(resourceAttributes).sort()])}${schemeEnd(settings)}`,
     receiverId: receiverIdOf(settings),
     identityOf: (series: SeriesLabels) => attributes.identityOf(series),
     async encode(frame: Frame, from: number, to: number): Promise<FrozenRequest> {

@@ -1,14 +1,15 @@
-import { protocolName } from '@egressd/flow/protocol';
 import { varintLength, writeVarint } from '@egressd/flow/varint';
 import type { Counter, SeriesLabels } from '../../aggregate/snapshot.ts';
 import { METRIC_NAMES } from '../counters.ts';
+import { labelReaders } from '../label-sets/read-labels.ts';
+import { chosenLabels, type LabelChoice, REGION_LABELS } from '../label-sets/settings.ts';
 
 const METRIC_NAME_LABEL = '__name__';
 /** `TimeSeries.labels`, field 1. */
 const LABELS_TAG = 0x0a;
 
 /** Settings that labels depend on. */
-export interface LabelOptions {
+export interface LabelOptions extends LabelChoice {
   /** Custom labels, added to every series. */
   readonly labels: Readonly<Record<string, string>>;
   readonly regionLabels: boolean;
@@ -37,7 +38,8 @@ export class LabelWriter {
     const constant = custom
       .filter(([name]) => name > METRIC_NAME_LABEL)
       .map(([name, value]): [string, ReadLabel] => [name, () => value]);
-    const own = Object.entries(ownLabels(options.regionLabels));
+    const names = chosenLabels(options, options.regionLabels ? REGION_LABELS : []);
+    const own = labelReaders(names).map(({ name, read }): [string, ReadLabel] => [name, read]);
     this.#after = [...own, ...constant].sort(byName).map(([name, read]) => ({ name, read, head: headOf(name) }));
   }
 
@@ -94,31 +96,6 @@ interface OneLabel {
 /** The encoded label that names the metric of a counter. */
 export function metricNameLabel(counter: Counter): Uint8Array {
   return encodeLabel(METRIC_NAME_LABEL, METRIC_NAMES[counter]);
-}
-
-function ownLabels(regions: boolean): Readonly<Record<string, ReadLabel>> {
-  return {
-    cross_zone: (labels) => String(labels.cross_zone),
-    dst_ip: (labels) => labels.dst_ip,
-    dst_ip_type: (labels) => labels.dst_ip_type,
-    dst_namespace: (labels) => labels.dst_namespace,
-    dst_node: (labels) => labels.dst_node,
-    dst_pod: (labels) => labels.dst_pod,
-    dst_zone: (labels) => labels.dst_zone,
-    proto: (labels) => protocolName(labels.protocol),
-    src_ip: (labels) => labels.src_ip,
-    src_namespace: (labels) => labels.src_namespace,
-    src_node: (labels) => labels.src_node,
-    src_pod: (labels) => labels.src_pod,
-    src_zone: (labels) => labels.src_zone,
-    ...(regions
-      ? {
-          src_region: (labels: SeriesLabels) => labels.src_region,
-          dst_region: (labels: SeriesLabels) => labels.dst_region,
-          scope: (labels: SeriesLabels) => labels.scope,
-        }
-      : {}),
-  };
 }
 
 /** By UTF-16 units: the names are ASCII, so it is the order of bytes that receivers ask for. */

@@ -1,7 +1,8 @@
 import { checkHttpSettings, type HttpSettings, type SettingIssue } from '../http/settings.ts';
+import { checkLabelChoice, chosenLabels, LABEL_SETS, type LabelChoice, REGION_LABELS } from '../label-sets/settings.ts';
 
 /** Settings of a `prom_remote_write` sink, under the names of the configuration file. */
-export interface RemoteWriteSettings extends HttpSettings {
+export interface RemoteWriteSettings extends HttpSettings, LabelChoice {
   /** Added to every series. One with an empty value is left out. */
   readonly labels: Readonly<Record<string, string>>;
   /** Also `egressd_received_bytes_total`. */
@@ -17,29 +18,14 @@ export interface RemoteWriteSettings extends HttpSettings {
 /** `maxSeries` where none is set. */
 export const DEFAULT_MAX_SERIES = 100_000;
 
-/** Labels that egressd sets, also where they are switched off: a custom label may not have their names. */
-const OWN_LABELS: ReadonlySet<string> = new Set([
-  'cross_zone',
-  'dst_ip',
-  'dst_ip_type',
-  'dst_namespace',
-  'dst_node',
-  'dst_pod',
-  'dst_region',
-  'dst_zone',
-  'proto',
-  'scope',
-  'src_ip',
-  'src_namespace',
-  'src_node',
-  'src_pod',
-  'src_region',
-  'src_zone',
-]);
+/** Labels of every release, also where they are switched off: a custom label may not have their names. */
+const RESERVED: readonly string[] = [...LABEL_SETS.pods, ...REGION_LABELS];
 
 /** What is wrong with the settings beyond their types, everything at once. */
 export function checkRemoteWriteSettings(settings: RemoteWriteSettings): SettingIssue[] {
-  const issues = checkHttpSettings(settings);
+  const always = settings.regionLabels ? REGION_LABELS : [];
+  const issues = [...checkHttpSettings(settings), ...checkLabelChoice(settings, always)];
+  const own = new Set<string>([...RESERVED, ...chosenLabels(settings, always)]);
   for (const name of Object.keys(settings.labels)) {
     const path = ['labels', name];
     // https://prometheus.io/docs/concepts/data_model/: names that begin with __ are the database's own.
@@ -47,8 +33,7 @@ export function checkRemoteWriteSettings(settings: RemoteWriteSettings): Setting
       issues.push({ path, message: 'not the name of a label, expected letters, digits and _, no digit first' });
     else if (name.startsWith('__'))
       issues.push({ path, message: 'names that begin with __ are reserved to the database' });
-    else if (OWN_LABELS.has(name))
-      issues.push({ path, message: 'egressd sets this label itself: choose another name' });
+    else if (own.has(name)) issues.push({ path, message: 'egressd sets this label itself: choose another name' });
   }
   if (!Number.isSafeInteger(settings.maxSeries) || settings.maxSeries < 1)
     issues.push({ path: ['maxSeries'], message: 'expected a whole number from 1' });

@@ -7,6 +7,7 @@ import { HttpClient } from '../http/client.ts';
 import type { Environment } from '../http/proxy.ts';
 import { receiverIdOf } from '../http/receiver-id.ts';
 import { classifyResponse } from '../http/response.ts';
+import { schemeEnd } from '../label-sets/settings.ts';
 import type { FrozenRequest, SendResult, Sink } from '../sink.ts';
 import { AcceptedAnswers } from './accepted.ts';
 import { WriteRequestEncoder } from './encode.ts';
@@ -51,7 +52,7 @@ export function createRemoteWriteSink(options: RemoteWriteOptions): Sink {
     defaultMode: 'counter',
     counters,
     maxSeries: settings.maxSeries,
-    identityScheme: `remote-write 1 ${JSON.stringify([Object.entries(settings.labels).sort(), settings.regionLabels])}`,
+    identityScheme: `remote-write 1 ${JSON.stringify([Object.entries(settings.labels).sort(), settings.regionLabels])}${schemeEnd(settings)}`,
     receiverId: receiverIdOf(settings),
     identityOf: (series: SeriesLabels) => labels.identityOf(series),
     async encode(frame: Frame, from: number, to: number): Promise<FrozenRequest> {

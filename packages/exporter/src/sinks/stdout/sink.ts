@@ -23,6 +23,7 @@ export function createStdoutSink({ name, settings, stream, ...options }: StdoutS
     ...options,
     name,
     maxSeries: settings.maxSeries,
+    labels: settings,
     receiverId: 'stdout',
     write: (lines) => write(stream, lines),
     timeoutMessage: 'standard output: its reader is slow or hangs; nothing is lost while the sink waits',

@@ -32,6 +32,16 @@ const VERSION_1 = Buffer.from(
   'base64',
 );
 
+/** A checkpoint of version 2, without workloads: one sink, a > b 1500 bytes, accepted, and b > a 3000. */
+const VERSION_2 = Buffer.from(
+  'ZWdyZXNzZCBjaGVja3BvaW50CgIAAADivZLhAAAAAAAwdEAAAAAAAKBlQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACEhC5BAAAAAAAA' +
+    'CEAAAAAAAAAYQAECAQEBAQBuc2FibnoAAAAAAAAAQAEAAAAAAAAAAAAA//8KAAABAAAAAAAAAAAAAP//CgAAAgAAAQECAQMDAQQEAQUFAAAAAAAAAEAB' +
+    'AQEBAgIBAQIBAgEBBgYC3AW4CwABAQIAArgL3AUAAQIBAAAAAAAAAAAAAAAAAAAA8D8BBmEgc2luawAAAAAAABBAdGVzdAAAAAAAABBAaGVyZQEBAAAA' +
+    'AAAAAAAAGEBvcmlnaW4AAAAAAADwPwAAAACEhC5BAQABAAAAAAAAAEABAQEAAAAAAAAAAAAAAAAAAAAAAAAAAAEBAAAEQkIPAAAAAAAC3AW4CwAC3AUA' +
+    'AAAAAAAAAAAAAA==',
+  'base64',
+);
+
 function endpoint(number: number): Endpoint {
   const place = (['owned', 'public', 'private', 'unknown'] as const)[number % 4]!;
   const owner = {
@@ -40,6 +50,7 @@ function endpoint(number: number): Endpoint {
     node: '',
     zone: `z${number % 2}`,
     region: '',
+    ...(number === 4 ? { workload: { kind: 'Deployment', name: 'web' } } : {}),
   };
   return { key: String.fromCharCode(0, 0, 0, 0, 0, 0xffff, 0x0a00, number), place, owner };
 }
@@ -167,6 +178,29 @@ describe('a checkpoint', () => {
     const restored = new Aggregate().restore(totals);
     expect(state.restore(image, restored)).toEqual({ outcome: 'resumed', lost: 0 });
     expect(state.inFlight).toMatchObject({ timeMs: 1_000_000, startsMs: undefined, values: Float64Array.of(1500) });
+  });
+
+  test('one of version 2, which had no workloads, goes on: the same pods are the same series at a sink of pods', () => {
+    const { totals, sinks } = decode(VERSION_2);
+    const aggregate = new Aggregate();
+    const restored = aggregate.restore(totals);
+    const state = new SinkState({ ...OPTIONS, counters: ['txBytes'], startTimes: false });
+    expect(state.restore(sinks.get('a sink')!, restored)).toEqual({ outcome: 'resumed', lost: 0 });
+    const [a, b] = totals.endpoints.map((end, at) => ({
+      ...end,
+      owner: { ...end.owner, workload: { kind: 'Deployment', name: `of-${at}` } },
+    }));
+    const again = flow(0, 1, 500);
+    aggregate.add({ ...again, parts: [{ ...again.parts[0]!, endpoints: [a!, b!] }] }, 2_000_000);
+    const snapshot = aggregate.snapshot(2_000_000, new Map());
+    expect(snapshot.series.map(({ labels }) => labels.source.owner.workload?.name)).toContain('of-0');
+    state.absorb(snapshot);
+    const frame = state.freeze(snapshot.timeMs, 'counter', new Map());
+    expect(frame.zeroSamples?.identities ?? []).not.toContain('a>10.0.0.1');
+    expect(Object.fromEntries(frame.identities.map((name, at) => [name, frame.values[at]]))).toMatchObject({
+      'a>10.0.0.2': 2000,
+    });
+    expect(state.size).toBe(2);
   });
 
   test('any changed bit is detected', () => {

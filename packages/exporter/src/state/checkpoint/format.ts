@@ -11,7 +11,9 @@ import { readSinkState, writeSinkState } from './sink-states.ts';
 import { readTotals, writeTotals } from './totals.ts';
 
 const MAGIC = Buffer.from('egressd checkpoint\n');
-const VERSION = 2;
+const VERSION = 3;
+/** Version 2 had no workloads: series of then have none, and those of the same pods that come now are others, alike to a sink of pods. */
+const WITHOUT_WORKLOADS = 2;
 /** Version 1 had no start times in the states of sinks, and no times of last samples. */
 const WITHOUT_TIMES = 1;
 /** Version, checksum of what follows the header, its length. */
@@ -75,25 +77,26 @@ export function decodeCheckpoint(bytes: Buffer): DecodedCheckpoint {
   if (!begin.equals(MAGIC.subarray(0, begin.length))) return { ok: false, reason: 'foreign' };
   if (bytes.length < HEADER_BYTES) return { ok: false, reason: 'damaged' };
   const version = bytes.readUInt32LE(MAGIC.length);
-  if (version !== VERSION && version !== WITHOUT_TIMES) return { ok: false, reason: 'version' };
+  if (version > VERSION || version < WITHOUT_TIMES) return { ok: false, reason: 'version' };
   const body = bytes.subarray(HEADER_BYTES);
   const sound =
     bytes.readDoubleLE(MAGIC.length + 8) === body.length && bytes.readUInt32LE(MAGIC.length + 4) === crc32(body);
   if (!sound) return { ok: false, reason: 'damaged' };
   try {
-    return { ok: true, checkpoint: decodeBody(body, version !== WITHOUT_TIMES) };
+    return { ok: true, checkpoint: decodeBody(body, version) };
   } catch (error) {
     if (error instanceof Malformed) return { ok: false, reason: 'damaged' };
     throw error;
   }
 }
 
-function decodeBody(body: Buffer, times: boolean): Checkpoint {
+function decodeBody(body: Buffer, version: number): Checkpoint {
+  const times = version > WITHOUT_TIMES;
   const length = new Reader(body).count();
   const counted = body.subarray(8, 8 + length);
   const [of, from] = [new Reader(counted), new Reader(body.subarray(8 + length))];
   const mode = MODES[of.number(MODES.length - 1)];
-  const [nodes, totals] = [readEpochs(of), readTotals(of)];
+  const [nodes, totals] = [readEpochs(of), readTotals(of, version > WITHOUT_WORKLOADS)];
   const sinks = new Map(from.texts().map((name) => [name, readSinkState(from, totals.ids.length, times)]));
   if (!of.atEnd || !from.atEnd) throw new Malformed('bytes after the end');
   return { mode, nodes, totals, sinks, counted };

@@ -7,6 +7,7 @@ import { COUNTERS, MAX_TIME_MS } from './constants.ts';
 const PLACES: readonly Endpoint['place'][] = ['owned', 'public', 'private', 'unknown'];
 const SCOPES: readonly Scope[] = ['same_zone', 'cross_zone', 'cross_region', 'internet', 'private', 'unknown'];
 const OWNER_FIELDS = ['namespace', 'pod', 'node', 'zone', 'region'] as const;
+const WORKLOAD_FIELDS = ['kind', 'name'] as const;
 /** Length of an `addressKey`: it has two bytes of the address in a character. */
 const KEY_CHARACTERS = 8;
 /** Ids and low halves of totals: 2^53, exact as doubles. */
@@ -34,11 +35,15 @@ export function writeTotals(into: Writer, image: AggregateImage): void {
   }
 }
 
-/** Reads what `writeTotals` wrote. @throws Malformed */
-export function readTotals(from: Reader): AggregateImage {
+/**
+ * Reads what `writeTotals` wrote.
+ * @param workloads false: an older version wrote it, without them
+ * @throws Malformed
+ */
+export function readTotals(from: Reader, workloads: boolean): AggregateImage {
   const timeMs = from.number(MAX_TIME_MS);
   const nextId = from.number(MAX_EXACT);
-  const endpoints = readEndpoints(from);
+  const endpoints = readEndpoints(from, workloads);
   const rows = from.count();
   const ids = from.column(rows, MAX_EXACT);
   for (let row = 1; row < rows; row++) ids[row] = ids[row]! + ids[row - 1]!;
@@ -97,6 +102,9 @@ function writeEndpoints(into: Writer, endpoints: readonly Endpoint[]): void {
     return known;
   };
   const owners = OWNER_FIELDS.map((field) => Uint32Array.from(endpoints, ({ owner }) => numberOf(owner[field])));
+  const workloads = WORKLOAD_FIELDS.map((field) =>
+    Uint32Array.from(endpoints, ({ owner }) => numberOf(owner.workload?.[field] ?? '')),
+  );
   const keys = new Uint8Array(endpoints.length * KEY_CHARACTERS * 2);
   for (const [at, { key }] of endpoints.entries()) {
     for (let i = 0; i < KEY_CHARACTERS; i++) {
@@ -108,24 +116,32 @@ function writeEndpoints(into: Writer, endpoints: readonly Endpoint[]): void {
   into.number(endpoints.length);
   into.column(keys);
   into.column(Uint8Array.from(endpoints, ({ place }) => PLACES.indexOf(place)));
-  for (const column of owners) into.column(column);
+  for (const column of [...owners, ...workloads]) into.column(column);
 }
 
-function readEndpoints(from: Reader): Endpoint[] {
+function readEndpoints(from: Reader, withWorkloads: boolean): Endpoint[] {
   const texts = from.texts();
   const length = from.count();
   const keys = from.column(length * KEY_CHARACTERS * 2, 255);
   const places = from.column(length, PLACES.length - 1);
   const owners = OWNER_FIELDS.map(() => from.column(length, texts.length - 1));
+  const [kinds, names] = withWorkloads ? WORKLOAD_FIELDS.map(() => from.column(length, texts.length - 1)) : [];
   return Array.from(places, (place, at) => ({
     key: String.fromCharCode(
       ...Array.from({ length: KEY_CHARACTERS }, (_, i) => codeAt(keys, at * KEY_CHARACTERS + i)),
     ),
     place: PLACES[place]!,
-    owner: Object.fromEntries(
-      OWNER_FIELDS.map((field, i) => [field, texts[owners[i]![at]!]]),
-    ) as unknown as Endpoint['owner'],
+    owner: {
+      ...(Object.fromEntries(
+        OWNER_FIELDS.map((field, i) => [field, texts[owners[i]![at]!]]),
+      ) as unknown as Endpoint['owner']),
+      ...workloadAt(texts[kinds?.[at] ?? -1], texts[names?.[at] ?? -1]),
+    },
   }));
+}
+
+function workloadAt(kind = '', name = ''): Pick<Endpoint['owner'], 'workload'> {
+  return kind === '' || name === '' ? {} : { workload: { kind, name } };
 }
 
 function codeAt(keys: Float64Array, character: number): number {
