@@ -1,6 +1,7 @@
 /**
  * What one turn of the collector costs up to the rows of a batch: reading, decoding, flow table, reducer. Reads the conntrack table of its
- * namespace, or with a folder as argument the maps of Cilium that are pinned there. For each line on stdin one turn; for each turn one
+ * namespace, or with a folder as argument the maps of Cilium that are pinned there, or with `ebpf CGROUP BPF_FOLDER` what the sockets of
+ * a cgroup move. For each line on stdin one turn; for each turn one
  * line on stdout:
  *     wall_ns cpu_ns connections_that_moved rows bytes_of_the_batch bytes_that_the_sources_sent
  * CPU is that of all threads. Encoding the batch is not in the times.
@@ -9,13 +10,14 @@ import { createInterface } from 'node:readline';
 import { encodeBatch } from '@egressd/flow/batch-encode';
 import { MESSAGE_BYTES } from '@egressd/flow/service';
 import { openCiliumSource } from '../conntrack/cilium/source.ts';
+import { openEbpfSource } from '../conntrack/ebpf/source.ts';
 import { openNetfilterSource } from '../conntrack/netfilter/source.ts';
 import { FlowTable } from '../flow-table/flow-table.ts';
 import { Reducer } from '../reducer/reducer.ts';
 
 const SEED = 1;
-const folder = process.argv[2];
-const source = folder === undefined ? await openNetfilterSource() : await openCiliumSource({ folder, forced: true });
+const [, , folder, cgroup, bpfFolder] = process.argv;
+const source = await open();
 const table = new FlowTable(SEED, 0n);
 const reducer = new Reducer({ maxPairs: 262_144, seed: SEED, originalDestination: false });
 
@@ -36,3 +38,9 @@ for await (const _ of createInterface({ input: process.stdin })) {
   console.log(`${wall} ${(user + system) * 1000} ${moved} ${rows.rows} ${bytes} ${sent}`);
 }
 await source.close();
+
+function open() {
+  if (folder === undefined) return openNetfilterSource();
+  if (folder !== 'ebpf') return openCiliumSource({ folder, forced: true });
+  return openEbpfSource({ cgroup, bpfFolder, maxPairs: 131_072, unit: 'super' });
+}

@@ -5,8 +5,8 @@ import { runCommand } from '@egressd/world/network/commands';
 import { makeRunFolder, newRunName, removeNamespaces, sweep } from '@egressd/world/network/runs';
 
 /** Sources and destinations of the connections: 50 pods that talk to 1,000 others, on as many ports as it takes. */
-const SOURCES = 50;
-const DESTINATIONS = 1000;
+export const SOURCES = 50;
+export const DESTINATIONS = 1000;
 const TIMEOUT_SECONDS = 3600;
 /** No host has it: the packets end at the other end of the wire. */
 const GATEWAY = '10.64.255.254';

@@ -4,6 +4,7 @@
  *   npm run bench                  50,000 and 250,000 connections
  *   npm run bench -- --seed 7      other pairs
  *   npm run bench -- --count 1000  another number of connections
+ *   npm run bench -- --only ebpf   counting by eBPF alone
  */
 import { release } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -15,6 +16,7 @@ import { benchCilium } from './cilium.ts';
 import { type Connections, makeConnections } from './connections.ts';
 import { benchConntrack } from './conntrack.ts';
 import { benchDecoding } from './decoding.ts';
+import { benchEbpf } from './ebpf.ts';
 import { benchKube } from './kube.ts';
 import { benchMemory } from './memory.ts';
 import { benchNodes } from './nodes.ts';
@@ -25,10 +27,17 @@ import type { Compared } from './side-by-side.ts';
 import { benchState } from './state.ts';
 
 const SIZES = [50_000, 250_000];
+/** Of our own map. */
+const EBPF_PAIRS = 50_000;
 /** Of Cilium's maps. */
 const CILIUM_ENTRIES = 250_000;
 
-const { values } = parseArgs({ options: { seed: { type: 'string', default: '1' }, count: { type: 'string' } } });
+const options = {
+  seed: { type: 'string', default: '1' },
+  count: { type: 'string' },
+  only: { type: 'string' },
+} as const;
+const { values } = parseArgs({ options });
 const seed = Number(values.seed);
 const sizes = values.count === undefined ? SIZES : [Number(values.count)];
 
@@ -82,6 +91,33 @@ async function cilium(): Promise<void> {
     comparedRow('batches, decode, flow table, reducer; a tenth moved', busy),
     comparedRow('the same; every entry moved', all),
   ]);
+}
+
+async function ebpf(): Promise<void> {
+  const { read, memory, packets } = await benchEbpf(EBPF_PAIRS);
+  const [, , pairs = 0] = read.last;
+  say(
+    `Reading ${grouped(pairs)} pairs that eBPF has counted; the floor is netlink's dump of as many connections, in C`,
+  );
+  table(COMPARED_TITLES, [
+    comparedRow('batches, decode, flow table, reducer; a tenth moved', read.busy),
+    comparedRow('the same; every pair moved', read.all),
+  ]);
+  say(
+    `  resident memory of the collector: ${memory.residentMiB.toFixed(0)} MiB after 12 reads, ${memory.peakMiB.toFixed(0)} MiB at the most`,
+  );
+  say();
+  say('Sending a packet of 64 bytes to another namespace, by turns');
+  const ns = (value: number) => value.toFixed(0);
+  table(
+    ['', 'ns a packet'],
+    [
+      ['no program', ns(packets.none)],
+      ['an empty program where it is sent and where it is received', ns(packets.empty)],
+      ['ours', ns(packets.ours)],
+      ['own work of ours, each time', ns(packets.ownWork)],
+    ],
+  );
 }
 
 function decoding(): void {
@@ -209,18 +245,25 @@ async function nodes(): Promise<void> {
   );
 }
 
-say(`egressd bench: Node.js ${process.version}, kernel ${release()}\n`);
-for (const size of sizes) {
-  const connections = await makeConnections(size);
-  try {
-    await conntrack(connections);
-  } finally {
-    await connections.remove();
+async function everything(): Promise<void> {
+  for (const size of sizes) {
+    const connections = await makeConnections(size);
+    try {
+      await conntrack(connections);
+    } finally {
+      await connections.remove();
+    }
   }
+  await cilium();
+  await ebpf();
+  decoding();
+  pairs();
+  for (const size of sizes) await state(size);
+  await kube();
+  await nodes();
 }
-await cilium();
-decoding();
-pairs();
-for (const size of sizes) await state(size);
-await kube();
-await nodes();
+
+say(`egressd bench: Node.js ${process.version}, kernel ${release()}\n`);
+if (values.only === 'ebpf') await ebpf();
+else if (values.only === undefined) await everything();
+else throw new Error('--only: expected ebpf');

@@ -12,7 +12,7 @@ const START_LIMIT_MS = 20_000;
 const PRINT_METRICS = "fetch('http://127.0.0.1:8008/metrics').then((answer) => answer.text()).then(console.log)";
 
 /** Resident memory of a collector, MiB. */
-interface MemoryResult {
+export interface MemoryResult {
   readonly residentMiB: number;
   readonly peakMiB: number;
 }
@@ -21,16 +21,23 @@ interface MemoryResult {
  * A real collector with a real exporter reads the connections a dozen times, every counter moving before each. It is started once
  * before: sources are compiled at their first start, and kept so, as they are in an image.
  */
-export async function benchMemory(connections: Connections): Promise<MemoryResult> {
-  await runCollector(connections, 1);
-  return runCollector(connections, READS);
+export async function benchMemory(
+  connections: Pick<Connections, 'namespace' | 'send'>,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<MemoryResult> {
+  await runCollector(connections, environment, 1);
+  return runCollector(connections, environment, READS);
 }
 
-async function runCollector(connections: Connections, count: number): Promise<MemoryResult> {
+async function runCollector(
+  connections: Pick<Connections, 'namespace' | 'send'>,
+  environment: Readonly<Record<string, string>>,
+  count: number,
+): Promise<MemoryResult> {
   const run = (name: 'collector' | 'exporter', ...flags: string[]) =>
     spawn('ip', ['netns', 'exec', connections.namespace, ...daemonCommand(name), ...flags], {
       stdio: ['ignore', 'ignore', 'inherit'],
-      env: { ...process.env, NODE_NAME: 'bench' },
+      env: { ...process.env, NODE_NAME: 'bench', ...environment },
     });
   const exporter = run('exporter', '-log-level=error');
   const collector = run('collector', '-log-level=error', `-read-interval=${READ_INTERVAL_MS}ms`);

@@ -29,6 +29,8 @@ describe('which rows, with which seeds', () => {
       ['--world', 'offloaded'],
       /--world offloaded: .*npm run demo -- --once --world offloaded/,
     ],
+    ['a row of conntrack alone', ['one', '--source', 'ebpf'], /one makes no sense with --source ebpf/],
+    ['a source that is not there', ['--source', 'pcap'], /--source: expected/],
     ['a seed that is no number', ['--seed', 'x'], /--seed: expected/],
     ['no seed at all', ['--seeds', '0'], /--seeds: expected/],
     ['another option', ['--fast'], /--fast/],

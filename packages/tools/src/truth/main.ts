@@ -6,15 +6,15 @@
  *   npm run truth                      all rows
  *   npm run truth -- collector-killed  one of them
  *   npm run truth -- --world NAME      those that make sense in another kind of world
+ *   npm run truth -- --source ebpf     those that make sense where sockets are counted
  */
-import type { WorldKind } from '@egressd/world/network/kinds';
 import { textTable } from '../demo/text-table.ts';
 import { EXIT_INTERRUPTED, interruptSignal } from '../interrupt.ts';
 import { readArguments, USAGE } from './arguments.ts';
 import { resultLines, titleLine } from './report.ts';
 import type { Row } from './row.ts';
 import { ROWS } from './rows/table.ts';
-import { Interrupted, runRow } from './run-row.ts';
+import { Interrupted, runRow, type Where } from './run-row.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -28,10 +28,10 @@ function print(line: string): void {
 }
 
 /** Runs one row with one seed and prints its line. @returns whether it holds @throws Interrupted */
-async function hold(row: Row, kind: WorldKind, seed: number, stop: AbortSignal): Promise<boolean> {
+async function hold(row: Row, where: Where, seed: number, stop: AbortSignal): Promise<boolean> {
   say(`${row.name}: ${row.does}`);
   try {
-    const result = await runRow(row, kind, seed, stop);
+    const result = await runRow(row, where, seed, stop);
     for (const line of resultLines(result)) print(line);
     return result.verdict.outcome !== 'failed';
   } catch (error) {
@@ -47,7 +47,7 @@ async function main(): Promise<number> {
     say(options === '' ? USAGE : `truth: ${options}\n${USAGE}`);
     return options === '' ? 0 : EXIT_USAGE;
   }
-  const { kind, rows, seeds, list } = options;
+  const { kind, source, rows, seeds, list } = options;
   if (list) {
     const columns = ['ROW', 'WHAT HAPPENS'].map((title) => ({ title, align: 'left' as const }));
     for (const line of textTable(
@@ -60,7 +60,7 @@ async function main(): Promise<number> {
   const stop = interruptSignal();
   print(titleLine());
   let broken = 0;
-  for (const row of rows) for (const seed of seeds) if (!(await hold(row, kind, seed, stop))) broken++;
+  for (const row of rows) for (const seed of seeds) if (!(await hold(row, { kind, source }, seed, stop))) broken++;
   const runs = rows.length * seeds.length;
   print(broken === 0 ? `EXACT: ${runs} of ${runs} runs` : `FAILED: ${broken} of ${runs} runs`);
   return broken === 0 ? 0 : EXIT_FAILED;

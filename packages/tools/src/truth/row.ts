@@ -65,6 +65,11 @@ export interface Row {
   readonly quick?: boolean;
   /** Where it makes sense; not set: in every kind of world. */
   readonly worlds?: readonly WorldKind[];
+  /**
+   * It holds too where sockets are counted (`--source ebpf`). `direct`: with traffic between pods alone, since who was behind a Service is
+   * not known of connections that end while no collector runs. Not set: its bound is of conntrack.
+   */
+  readonly ebpf?: 'all' | 'direct';
   readonly daemons?: Partial<DaemonsOptions>;
   readonly traffic?: TrafficOptions;
   /** What is to stand between or below the daemons. */

@@ -1,11 +1,16 @@
 import { once } from 'node:events';
 import { type Daemons, type DaemonsOptions, startDaemons } from '@egressd/world/daemons/daemons';
+import { ebpfEnvironment } from '@egressd/world/daemons/ebpf-flags';
 import { waitForStandstill } from '@egressd/world/daemons/standstill';
 import type { WorldKind } from '@egressd/world/network/kinds';
+import type { Layout } from '@egressd/world/network/layout';
 import { openWorld, type World } from '@egressd/world/network/world';
 import { loadReference } from '@egressd/world/reference/reference';
+import { anyStep, directStep } from '@egressd/world/traffic/plan';
+import type { Random } from '@egressd/world/traffic/random';
+import type { Source } from './arguments.ts';
 import { RECEIVER_PORT } from './faults/receiver.ts';
-import { LiveTraffic } from './live-traffic.ts';
+import { LiveTraffic, type TrafficOptions } from './live-traffic.ts';
 import { type HighestMemory, watchMemory } from './memory.ts';
 import type { Context, Expectation, Row } from './row.ts';
 import { makeContext, type Scene, type Stage, setStage } from './stage.ts';
@@ -17,6 +22,12 @@ const AROUND_MS = 3000;
 const LEAST_PAIRS = 4;
 /** A sink that failed for a while may back off for half a minute. */
 const LATE_MS = 45_000;
+
+/** In what the rows are run. */
+export interface Where {
+  readonly kind: WorldKind;
+  readonly source: Source;
+}
 
 /** What came of a row. */
 export interface Result {
@@ -34,17 +45,17 @@ export class Interrupted extends Error {
 
 /**
  * Runs a row in a world of its own.
- * @param kind of the world
+ * @param where which world, and where its collectors count
  * @param stop aborted: the row is abandoned, and nothing is left of it
  * @throws Interrupted
  * @throws Error where something failed that was not the fault
  */
-export async function runRow(row: Row, kind: WorldKind, seed: number, stop: AbortSignal): Promise<Result> {
-  const world = await openWorld({ kind });
+export async function runRow(row: Row, { kind, source }: Where, seed: number, stop: AbortSignal): Promise<Result> {
+  const world = await openWorld({ kind, cgroups: source === 'ebpf' });
   try {
     for (const { name } of world.layout.nodes) await loadReference(world, name);
     const stage = await setStage(world, row);
-    const daemons = await startDaemons(world, daemonsOf(row, stage));
+    const daemons = await startDaemons(world, daemonsOf(row, stage, world));
     try {
       return await perform(row, seed, world, daemons, stage, stop);
     } finally {
@@ -55,14 +66,17 @@ export async function runRow(row: Row, kind: WorldKind, seed: number, stop: Abor
   }
 }
 
-function daemonsOf(row: Row, { receiver, clock }: Stage): DaemonsOptions {
+function daemonsOf(row: Row, { receiver, clock }: Stage, world: World): DaemonsOptions {
   const { clockOf } = row.with ?? {};
   const url = receiver && { url: `http://127.0.0.1:${RECEIVER_PORT}/api/v1/write` };
   return {
     owners: 'inventory',
     ...row.daemons,
     sink: { ...url, ...row.daemons?.sink },
-    ...(clock && { environment: (daemon) => (clockOf === undefined || clockOf === daemon ? clock.environment : {}) }),
+    environment: (daemon) => ({
+      ...(clock && (clockOf === undefined || clockOf === daemon) ? clock.environment : {}),
+      ...(world.cgroups === undefined ? {} : ebpfEnvironment(world, daemon)),
+    }),
   };
 }
 
@@ -76,7 +90,7 @@ async function perform(
   stop: AbortSignal,
 ): Promise<Result> {
   const memory = watchMemory(daemons);
-  const traffic = new LiveTraffic(world, seed, row.traffic);
+  const traffic = new LiveTraffic(world, seed, world.cgroups === undefined ? row.traffic : trafficAtSockets(row));
   const ended = interrupted(stop);
   const good: Scene['good'] = (work) => Promise.race([work, daemons.failed, traffic.broken, ended]);
   const context = makeContext({ world, daemons, traffic, stage, seed, good });
@@ -91,6 +105,19 @@ async function perform(
   } finally {
     memory.stop();
   }
+}
+
+/** What the row's traffic is where sockets are counted: none that a kernel answers without one. */
+function trafficAtSockets({ traffic, ebpf }: Row): TrafficOptions {
+  const draw = traffic?.step ?? ((random: Random, _: number, layout: Layout) => anyStep(random, layout));
+  const step: TrafficOptions['step'] = (random, row, layout) => {
+    if (ebpf === 'direct') return directStep(random, layout);
+    for (;;) {
+      const drawn = draw(random, row, layout);
+      if (drawn.order.do !== 'ping' && drawn.order.do !== 'refused') return drawn;
+    }
+  };
+  return { ...traffic, step };
 }
 
 async function inItsMidst(row: Row, context: Context): Promise<Expectation | undefined> {

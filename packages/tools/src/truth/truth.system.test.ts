@@ -9,7 +9,7 @@ const SEED = 20_261;
 test.each(ROWS.filter(({ quick }) => quick).map((row) => [row.does, row] as const))(
   `%s Seed ${SEED}`,
   async (_, row) => {
-    const result = await runRow(row, 'routed', SEED, new AbortController().signal);
+    const result = await runRow(row, { kind: 'routed', source: 'netfilter' }, SEED, new AbortController().signal);
     // The line goes with a failure, and below it every pair that differs.
     expect(result.verdict.outcome === 'failed' ? resultLines(result).join('\n') : '').toBe('');
   },

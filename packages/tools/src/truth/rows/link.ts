@@ -30,6 +30,7 @@ function broken(fault: LinkFault, ms: number, times = 1): Row['fault'] {
 export const LINK_ROWS: readonly Row[] = [
   {
     name: 'link-cut',
+    ebpf: 'all',
     does: 'All packets between collectors and exporter are dropped, twice for twelve seconds.',
     fault: broken('cut', CUT_MS, 2),
   },

@@ -99,6 +99,7 @@ const BOTH_FAMILIES = { worlds: ['routed', 'overlay', 'zones'] } as const;
 export const LOAD_ROWS: readonly Row[] = [
   {
     name: 'short-connections',
+    ebpf: 'all',
     does: "Two thousand connections a second come and go between two reads: only the kernel's DESTROY events report them.",
     ...BOTH_FAMILIES,
     daemons: { readInterval: SELDOM },
@@ -108,6 +109,7 @@ export const LOAD_ROWS: readonly Row[] = [
   },
   {
     name: 'same-tuple',
+    ebpf: 'all',
     does: 'Connections with the same addresses and ports follow each other, faster than they are read.',
     ...BOTH_FAMILIES,
     quick: true,

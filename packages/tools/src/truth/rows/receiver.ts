@@ -82,6 +82,7 @@ export const RECEIVER_ROWS: readonly Row[] = [
   },
   {
     name: 'receiver-fickle',
+    ebpf: 'all',
     does: 'The receiver behaves differently every second, for half a minute.',
     with: { receiver: true },
     daemons: { sink: TIMEOUT },

@@ -58,6 +58,7 @@ async function collectorDown({ world, daemons, traffic, random, pause, metric }:
 export const RESTART_ROWS: readonly Row[] = [
   {
     name: 'exporter-killed',
+    ebpf: 'all',
     does: 'The exporter is killed (SIGKILL) at twenty random moments.',
     ...WITH_STATE,
     fault: (context) => killOften(context.daemons.exporter, 20, context),
@@ -70,6 +71,7 @@ export const RESTART_ROWS: readonly Row[] = [
   },
   {
     name: 'collector-killed',
+    ebpf: 'direct',
     does: 'A collector is killed (SIGKILL) at ten random moments, one or the other.',
     ...WITH_STATE,
     async fault(context) {
@@ -81,6 +83,7 @@ export const RESTART_ROWS: readonly Row[] = [
   },
   {
     name: 'both-killed',
+    ebpf: 'direct',
     does: 'All collectors and the exporter are killed (SIGKILL) at the same moment, five times.',
     ...WITH_STATE,
     async fault(context) {
@@ -93,6 +96,7 @@ export const RESTART_ROWS: readonly Row[] = [
   },
   {
     name: 'collector-upgraded',
+    ebpf: 'direct',
     does: 'Each collector is ended (SIGTERM) and a new process goes on with its state, as in a rollout, twice.',
     ...WITH_STATE,
     async fault({ daemons, pause }) {
@@ -106,6 +110,7 @@ export const RESTART_ROWS: readonly Row[] = [
   },
   {
     name: 'collector-down',
+    ebpf: 'direct',
     does: 'A node has no collector for a while: what was opened and left the table meanwhile is missing, the rest is exact.',
     ...WITH_STATE,
     with: SHORT_TIMEOUTS,
