@@ -16,6 +16,7 @@ import { ATTRIBUTE_NAMES, checkOtlpSettings, type OtlpSettings } from '../sinks/
 import {
   checkRemoteWriteSettings,
   DEFAULT_MAX_SERIES,
+  PROTOBUF_MESSAGES,
   type RemoteWriteSettings,
 } from '../sinks/remote-write/settings.ts';
 import type { SinkSettings } from '../sinks/settings.ts';
@@ -143,6 +144,7 @@ function remoteWriteSchema(path: PathSchema) {
     sendReceivedBytesMetric: offByDefault,
     sendPacketsMetric: offByDefault,
     regionLabels: offByDefault,
+    protobufMessage: orElse(z.enum(PROTOBUF_MESSAGES), PROTOBUF_MESSAGES[0]),
     maxSeries,
     ...labelFields,
     ...httpFields(path),

@@ -47,6 +47,8 @@ export type Fault =
   | 'content'
   /** The body's size: a part of it may be accepted. */
   | 'size'
+  /** How it is written: the sink writes the same part in another way from now on. Nothing was stored. */
+  | 'format'
   /** Whatever is sent: credentials, address, a method that is not allowed. */
   | 'request';
 

@@ -163,6 +163,7 @@ function pairs(): void {
       ['ratio', (series.encode / series.plain).toFixed(2), ''],
     ],
   );
+  remoteWrite2(series);
   otlp(result.snapshot, series);
   const checkpoint = benchCheckpoint(result.snapshot, result.image);
   say('A checkpoint of them, with one sink: how long it blocks the event loop');
@@ -174,6 +175,20 @@ function pairs(): void {
       ['read at a start', checkpoint.read.toFixed(0), ''],
     ],
   );
+}
+
+/** Fails where 2.0 does not halve the bytes: what it is for. */
+function remoteWrite2({ second, ...first }: ReturnType<typeof benchSeries>): void {
+  say('The same series by remote write 2.0, with metadata and start times, and as ratios to 1.0');
+  const kinds = ['encode', 'compress', 'bytes', 'compressedBytes'] as const;
+  table(
+    ['', 'encode, ns a series', 'compress', 'bytes a series', 'compressed'],
+    [
+      ['2.0', ...kinds.map((kind) => second[kind].toFixed(0))],
+      ['ratio', ...kinds.map((kind) => (second[kind] / first[kind]).toFixed(2))],
+    ],
+  );
+  if (second.bytes > first.bytes / 2) throw new Error('remote write 2.0 takes more than half of the bytes of 1.0');
 }
 
 function otlp(snapshot: Snapshot, remoteWrite: BodyCost): void {

@@ -2,6 +2,7 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import type { Snapshot } from '@egressd/exporter/aggregate/snapshot';
 import { totalOf } from '@egressd/exporter/aggregate/totals';
 import { WriteRequestEncoder } from '@egressd/exporter/sinks/remote-write/encode';
+import { RequestEncoder } from '@egressd/exporter/sinks/remote-write/encode-v2';
 import { LabelWriter } from '@egressd/exporter/sinks/remote-write/labels';
 import { WriteRequestSchema } from '@egressd/flow/gen/prometheus/v1/remote_pb';
 import { protocolName } from '@egressd/flow/protocol';
@@ -15,6 +16,8 @@ interface SeriesResult extends BodyCost {
   readonly series: number;
   /** Nanoseconds a series: the same bodies by protobuf-es from objects. */
   readonly plain: number;
+  /** The same series by remote write 2.0, with metadata and start times. */
+  readonly second: BodyCost;
 }
 
 /** Brings a snapshot into remote-write bodies, as every export interval does. */
@@ -27,11 +30,19 @@ export function benchSeries(snapshot: Snapshot): SeriesResult {
     identityOf: (series) => labels.identityOf(series),
     encode: (frame, from, to) => encoder.encode(frame, from, to),
   });
+  const encoder2 = new RequestEncoder(labels, COUNTERS);
+  const bodies2 = bodyMaker(snapshot, {
+    counters: COUNTERS,
+    startTimes: true,
+    identityOf: (series) => labels.identityOf(series),
+    encode: (frame, from, to) => encoder2.encode(frame, from, to),
+  });
   const count = snapshot.series.length;
   const compress = (bytes: Uint8Array) => compressSync(bytes, { copyOutputData: true });
   return {
     series: count,
     ...measureBodies(count, bodies, compress),
+    second: measureBodies(count, bodies2, compress),
     plain: nsPerItem(count, () => plainBody(snapshot)),
   };
 }

@@ -55,6 +55,10 @@ export class DeliveryLog {
 
   /** A request was refused. */
   rejected({ status, fault, message }: Extract<SendResult, { outcome: 'rejected' }>): void {
+    if (fault === 'format') {
+      this.#log.warn(message, { sink: this.#sink });
+      return;
+    }
     this.#failing = true;
     this.#logLimiter.limit(`rejected ${status}`, (suppressed) =>
       this.#log.warn('sink refused a request', {

@@ -176,6 +176,7 @@ export class FrameSender {
   /** The next part was refused. @returns false: so would be anything else */
   #refused({ parts, reasons }: SentFrame, request: FrozenRequest, from: number, result: Refused): boolean {
     const fault = result.outcome === 'rejected' ? result.fault : 'content';
+    if (fault === 'format') return true;
     if (fault === 'request') {
       parts.abandon();
       return false;

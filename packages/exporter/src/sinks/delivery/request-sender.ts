@@ -136,5 +136,5 @@ function tooLarge({ status, message }: FailedResult): Rejected {
 
 /** Whether a refusal decides about a request that may have been stored before. One that is only too large is sent in pieces. */
 function isConclusive({ fault }: Rejected, request: FrozenRequest): boolean {
-  return fault === 'content' || (fault === 'size' && request.samples > 1);
+  return fault === 'content' || fault === 'format' || (fault === 'size' && request.samples > 1);
 }

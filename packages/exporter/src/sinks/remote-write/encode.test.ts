@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { WriteRequestSchema } from '@egressd/flow/gen/prometheus/v1/remote_pb';
+import { RequestSchema } from '@egressd/flow/gen/prometheus/v2/remote_pb';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Counter, Series } from '../../aggregate/snapshot.ts';
@@ -9,6 +10,7 @@ import { SinkState } from '../delivery/sink-state.ts';
 import { MAX_REQUEST_BYTES } from '../sink.ts';
 import { STARTED_MS, testSeries, testSnapshot } from '../testing.ts';
 import { MAX_REQUEST_SERIES, WriteRequestEncoder } from './encode.ts';
+import { RequestEncoder } from './encode-v2.ts';
 import { type LabelOptions, LabelWriter } from './labels.ts';
 
 const GOLDEN = new URL('./testdata/write-request.txt', import.meta.url);
@@ -121,6 +123,56 @@ describe('WriteRequestEncoder', () => {
           expect(again.length).toBe(bytes.length - 9 * (decoded.timeseries.length / 2));
         },
       ),
+      { numRuns: 50 },
+    );
+  });
+
+  test('2.0 has the same samples as 1.0, whatever the labels, and the same bytes when it is encoded again', () => {
+    const name = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ minLength: 100, maxLength: 300 }));
+    fc.assert(
+      fc.property(fc.array(fc.record({ src_pod: name, dst_zone: name }), { minLength: 1, maxLength: 9 }), (changes) => {
+        const labels = new LabelWriter({ labels: { a: 'x'.repeat(300), B: 'y' }, regionLabels: true });
+        const identityOf: LabelWriter['identityOf'] = (of) => labels.identityOf(of);
+        const state = new SinkState({
+          counters: ALL,
+          maxSeries: 1e6,
+          identityOf,
+          startedMs: STARTED_MS,
+          intervalMs: 60_000,
+        });
+        const series = changes.map((change, id) => testSeries(id, change));
+        state.absorb(
+          testSnapshot(
+            60_000,
+            series,
+            series.map((_, i) => i + 1),
+          ),
+        );
+        const frame = state.freeze(STARTED_MS + 60_000, 'counter', new Map());
+        const first = fromBinary(
+          WriteRequestSchema,
+          new WriteRequestEncoder(labels, ALL).encode(frame, 0, unitsOf(frame)).bytes,
+        );
+        const encoder = new RequestEncoder(labels, ALL);
+        const bytes = Buffer.from(encoder.encode(frame, 0, unitsOf(frame)).bytes);
+        const { symbols, timeseries } = fromBinary(RequestSchema, bytes);
+        const samples = timeseries.map(({ labelsRefs, samples: [sample] }) => ({
+          labels: Array.from({ length: labelsRefs.length / 2 }, (_, i) =>
+            [labelsRefs[2 * i]!, labelsRefs[2 * i + 1]!].map((ref) => symbols[ref]),
+          ),
+          value: sample!.value,
+          timestamp: sample!.timestamp,
+        }));
+        expect(samples).toEqual(
+          first.timeseries.map(({ labels: pairs, samples: [sample] }) => ({
+            labels: pairs.map((pair) => [pair.name, pair.value]),
+            value: sample!.value,
+            timestamp: sample!.timestamp,
+          })),
+        );
+        encoder.encode(frame, 1, 3);
+        expect(bytes.equals(encoder.encode(frame, 0, unitsOf(frame)).bytes)).toBe(true);
+      }),
       { numRuns: 50 },
     );
   });

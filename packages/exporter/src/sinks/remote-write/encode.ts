@@ -8,6 +8,8 @@ import { type LabelWriter, metricNameLabel } from './labels.ts';
 /** Series in one request. */
 export const MAX_REQUEST_SERIES = 10_000;
 
+const NONE: Uint8Array = new Uint8Array(0);
+
 /** Tag and eight bytes of `Sample.value`, tag and six bytes of `Sample.timestamp`: milliseconds from 2004 to 2109. */
 const SAMPLE_BODY_BYTES = 16;
 const TIMESTAMP_BYTES = 6;
@@ -20,10 +22,10 @@ const MAX_TIME_MS = 2 ** 42 - 1;
  * Prometheus's stale marker: a NaN with these bits, least byte first
  * (https://prometheus.io/docs/specs/prw/remote_write_spec/, "Stale Markers": 0x7ff0000000000002).
  */
-const STALE_MARKER = Uint8Array.of(0x02, 0, 0, 0, 0, 0, 0xf0, 0x7f);
+export const STALE_MARKER = Uint8Array.of(0x02, 0, 0, 0, 0, 0, 0xf0, 0x7f);
 
-/** The uncompressed `WriteRequest` of some units. */
-interface EncodedUnits {
+/** The uncompressed message of some units. */
+export interface EncodedUnits {
   /** Valid until the encoder is used again. */
   readonly bytes: Uint8Array;
   /** First unit that found no room. */
@@ -44,8 +46,11 @@ export class WriteRequestEncoder {
     this.#names = counters.map(metricNameLabel);
   }
 
-  /** Encodes units from `from` to at most `to`, at least one, as far as the limits allow. */
-  encode(frame: Frame, from: number, to: number): EncodedUnits {
+  /**
+   * Encodes units from `from` to at most `to`, at least one, as far as the limits allow.
+   * @param metadata encoded fields of the message that go behind them
+   */
+  encode(frame: Frame, from: number, to: number, metadata = NONE): EncodedUnits {
     const before = this.#before;
     const names = this.#names;
     const { kinds, identities, width } = frame;
@@ -74,6 +79,12 @@ export class WriteRequestEncoder {
       length = writeSample(buffer, length, kind === STALE ? STALE_MARKER : frame.values[unit]!, timestamp);
       series++;
     }
+    if (series > 0 && metadata.length > 0) {
+      const buffer =
+        length + metadata.length > this.#buffer.length ? this.#grow(length + metadata.length) : this.#buffer;
+      buffer.set(metadata, length);
+      length += metadata.length;
+    }
     return { bytes: this.#buffer.subarray(0, length), end: unit, series };
   }
 
@@ -97,7 +108,8 @@ function writeSample(into: Buffer, at: number, value: number | Uint8Array, times
   return at + SAMPLE_BYTES;
 }
 
-function encodeTimestamp(timeMs: number): Uint8Array {
+/** A varint of six bytes. @param timeMs Unix milliseconds from 2004 to 2109 */
+export function encodeTimestamp(timeMs: number): Uint8Array {
   if (!(timeMs >= MIN_TIME_MS && timeMs <= MAX_TIME_MS)) throw new Bug(`${timeMs} ms is not a current time`);
   const bytes = new Uint8Array(TIMESTAMP_BYTES);
   writeVarint(bytes, 0, timeMs);

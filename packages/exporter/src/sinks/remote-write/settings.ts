@@ -13,7 +13,12 @@ export interface RemoteWriteSettings extends HttpSettings, LabelChoice {
   readonly regionLabels: boolean;
   /** Cardinality limit: series at the receiver; those beyond are folded into `~other`. */
   readonly maxSeries: number;
+  /** The message that is sent, by its name in Prometheus's configuration; not set: the first. */
+  readonly protobufMessage?: (typeof PROTOBUF_MESSAGES)[number];
 }
+
+/** Remote write 1.0 and 2.0. */
+export const PROTOBUF_MESSAGES = ['prometheus.WriteRequest', 'io.prometheus.write.v2.Request'] as const;
 
 /** `maxSeries` where none is set. */
 export const DEFAULT_MAX_SERIES = 100_000;

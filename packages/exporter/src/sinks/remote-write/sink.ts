@@ -11,15 +11,11 @@ import { schemeEnd } from '../label-sets/settings.ts';
 import type { FrozenRequest, SendResult, Sink } from '../sink.ts';
 import { AcceptedAnswers } from './accepted.ts';
 import { WriteRequestEncoder } from './encode.ts';
+import { RequestEncoder } from './encode-v2.ts';
 import { LabelWriter } from './labels.ts';
+import { encodeMetadata } from './metadata.ts';
+import { PROTOCOL_HEADERS, ProtocolChoice } from './protocol.ts';
 import type { RemoteWriteSettings } from './settings.ts';
-
-/** Headers of remote write 1.0 (https://prometheus.io/docs/specs/prw/remote_write_spec/). */
-const PROTOCOL_HEADERS = {
-  'content-type': 'application/x-protobuf',
-  'content-encoding': 'snappy',
-  'x-prometheus-remote-write-version': '0.1.0',
-};
 
 /**
  * Snappy's library has an allocator of its own, which keeps memory for each thread that uses it and returns little of it: in the
@@ -37,34 +33,55 @@ interface RemoteWriteOptions {
   readonly environment: Environment;
 }
 
-/** Sends to a Prometheus-compatible database: remote write 1.0, snappy in block format. */
+/** Sends to a Prometheus-compatible database: remote write, snappy in block format. */
 export function createRemoteWriteSink(options: RemoteWriteOptions): Sink {
   const { settings } = options;
   const client = new HttpClient(settings, options.environment);
   const counters = countersOf(settings);
   const labels = new LabelWriter(settings);
-  const encoder = new WriteRequestEncoder(labels, counters);
+  const encoders = { 1: new WriteRequestEncoder(labels, counters), 2: new RequestEncoder(labels, counters) } as const;
+  const protocol = new ProtocolChoice(settings);
   const accepted = new AcceptedAnswers();
-  const headers = { ...PROTOCOL_HEADERS, 'user-agent': `egressd/${options.version}` };
+  /** Requests of 2.0. */
+  const second = new WeakSet<FrozenRequest>();
+  /** Until a receiver refuses a request because of it. */
+  let metadata = true;
+
+  function encode(frame: Frame, from: number, to: number): FrozenRequest {
+    const { version } = protocol;
+    const more = version === 1 && metadata && from === 0 ? encodeMetadata(counters, frame.mode) : undefined;
+    const { bytes, end, series } = encoders[version].encode(frame, from, to, more);
+    const body = series === 0 ? bytes.subarray(0, 0) : compressSync(bytes, OWN_OUTPUT);
+    // The same part in another version is another request.
+    const of = version === 1 ? frame : { ...frame, origin: `${frame.origin} 2` };
+    const request = { body, key: requestKey(of, from, end), end, samples: series };
+    if (version === 2) second.add(request);
+    return request;
+  }
+
+  async function send(request: FrozenRequest, signal: AbortSignal): Promise<SendResult> {
+    const own = PROTOCOL_HEADERS[second.has(request) ? 2 : 1];
+    const headers = { ...own, 'user-agent': `egressd/${options.version}`, 'idempotency-key': request.key };
+    const response = await client.send('POST', headers, request.body, signal);
+    const result = classifyResponse(response, client.displayUrl, Date.now());
+    if ('failure' in response) return result;
+    if (result.outcome === 'rejected' && /metadata/i.test(response.text)) metadata = false;
+    const judged = second.has(request) ? protocol.judge(response, request.samples, result, client.displayUrl) : result;
+    return accepted.judge(response, judged);
+  }
+
   return {
     name: options.name,
     form: 'samples',
     defaultMode: 'counter',
+    startTimes: protocol.version === 2,
     counters,
     maxSeries: settings.maxSeries,
     identityScheme: `remote-write 1 ${JSON.stringify([Object.entries(settings.labels).sort(), settings.regionLabels])}${schemeEnd(settings)}`,
     receiverId: receiverIdOf(settings),
     identityOf: (series: SeriesLabels) => labels.identityOf(series),
-    async encode(frame: Frame, from: number, to: number): Promise<FrozenRequest> {
-      const { bytes, end, series } = encoder.encode(frame, from, to);
-      const body = series === 0 ? bytes.subarray(0, 0) : compressSync(bytes, OWN_OUTPUT);
-      return { body, key: requestKey(frame, from, end), end, samples: series };
-    },
-    async send(request: FrozenRequest, signal: AbortSignal): Promise<SendResult> {
-      const response = await client.send('POST', { ...headers, 'idempotency-key': request.key }, request.body, signal);
-      const result = classifyResponse(response, client.displayUrl, Date.now());
-      return 'failure' in response ? result : accepted.judge(response, result);
-    },
+    encode: async (frame, from, to) => encode(frame, from, to),
+    send,
     close: () => client.close(),
   };
 }

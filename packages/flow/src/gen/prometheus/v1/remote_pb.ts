@@ -5,15 +5,15 @@
 // @generated from file prometheus/v1/remote.proto (package prometheus.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Message } from "@bufbuild/protobuf";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file prometheus/v1/remote.proto.
  */
 export const file_prometheus_v1_remote: GenFile = /*@__PURE__*/
-  fileDesc("Chpwcm9tZXRoZXVzL3YxL3JlbW90ZS5wcm90bxINcHJvbWV0aGV1cy52MSI9CgxXcml0ZVJlcXVlc3QSLQoKdGltZXNlcmllcxgBIAMoCzIZLnByb21ldGhldXMudjEuVGltZVNlcmllcyJaCgpUaW1lU2VyaWVzEiQKBmxhYmVscxgBIAMoCzIULnByb21ldGhldXMudjEuTGFiZWwSJgoHc2FtcGxlcxgCIAMoCzIVLnByb21ldGhldXMudjEuU2FtcGxlIiQKBUxhYmVsEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiKgoGU2FtcGxlEg0KBXZhbHVlGAEgASgBEhEKCXRpbWVzdGFtcBgCIAEoA2IGcHJvdG8z");
+  fileDesc("Chpwcm9tZXRoZXVzL3YxL3JlbW90ZS5wcm90bxINcHJvbWV0aGV1cy52MSJuCgxXcml0ZVJlcXVlc3QSLQoKdGltZXNlcmllcxgBIAMoCzIZLnByb21ldGhldXMudjEuVGltZVNlcmllcxIvCghtZXRhZGF0YRgDIAMoCzIdLnByb21ldGhldXMudjEuTWV0cmljTWV0YWRhdGEiWgoKVGltZVNlcmllcxIkCgZsYWJlbHMYASADKAsyFC5wcm9tZXRoZXVzLnYxLkxhYmVsEiYKB3NhbXBsZXMYAiADKAsyFS5wcm9tZXRoZXVzLnYxLlNhbXBsZSIkCgVMYWJlbBIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIioKBlNhbXBsZRINCgV2YWx1ZRgBIAEoARIRCgl0aW1lc3RhbXAYAiABKAMi2wEKDk1ldHJpY01ldGFkYXRhEjYKBHR5cGUYASABKA4yKC5wcm9tZXRoZXVzLnYxLk1ldHJpY01ldGFkYXRhLk1ldHJpY1R5cGUSGgoSbWV0cmljX2ZhbWlseV9uYW1lGAIgASgJEgwKBGhlbHAYBCABKAkSDAoEdW5pdBgFIAEoCSJZCgpNZXRyaWNUeXBlEhsKF01FVFJJQ19UWVBFX1VOU1BFQ0lGSUVEEAASFwoTTUVUUklDX1RZUEVfQ09VTlRFUhABEhUKEU1FVFJJQ19UWVBFX0dBVUdFEAJiBnByb3RvMw");
 
 /**
  * @generated from message prometheus.v1.WriteRequest
@@ -23,6 +23,13 @@ export type WriteRequest = Message<"prometheus.v1.WriteRequest"> & {
    * @generated from field: repeated prometheus.v1.TimeSeries timeseries = 1;
    */
   timeseries: TimeSeries[];
+
+  /**
+   * Experimental in the specification: what Prometheus's own prompb/remote.proto and types.proto have.
+   *
+   * @generated from field: repeated prometheus.v1.MetricMetadata metadata = 3;
+   */
+  metadata: MetricMetadata[];
 };
 
 /**
@@ -101,4 +108,67 @@ export type Sample = Message<"prometheus.v1.Sample"> & {
  */
 export const SampleSchema: GenMessage<Sample> = /*@__PURE__*/
   messageDesc(file_prometheus_v1_remote, 3);
+
+/**
+ * @generated from message prometheus.v1.MetricMetadata
+ */
+export type MetricMetadata = Message<"prometheus.v1.MetricMetadata"> & {
+  /**
+   * @generated from field: prometheus.v1.MetricMetadata.MetricType type = 1;
+   */
+  type: MetricMetadata_MetricType;
+
+  /**
+   * @generated from field: string metric_family_name = 2;
+   */
+  metricFamilyName: string;
+
+  /**
+   * @generated from field: string help = 4;
+   */
+  help: string;
+
+  /**
+   * @generated from field: string unit = 5;
+   */
+  unit: string;
+};
+
+/**
+ * Describes the message prometheus.v1.MetricMetadata.
+ * Use `create(MetricMetadataSchema)` to create a new message.
+ */
+export const MetricMetadataSchema: GenMessage<MetricMetadata> = /*@__PURE__*/
+  messageDesc(file_prometheus_v1_remote, 4);
+
+/**
+ * @generated from enum prometheus.v1.MetricMetadata.MetricType
+ */
+export const MetricMetadata_MetricType = {
+  /**
+   * @generated from enum value: METRIC_TYPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: METRIC_TYPE_COUNTER = 1;
+   */
+  COUNTER: 1,
+
+  /**
+   * @generated from enum value: METRIC_TYPE_GAUGE = 2;
+   */
+  GAUGE: 2,
+} as const;
+
+/**
+ * @generated from enum prometheus.v1.MetricMetadata.MetricType
+ */
+export type MetricMetadata_MetricType = (typeof MetricMetadata_MetricType)[keyof typeof MetricMetadata_MetricType] | UnknownEnum;
+
+/**
+ * Describes the enum prometheus.v1.MetricMetadata.MetricType.
+ */
+export const MetricMetadata_MetricTypeSchema: GenEnum<MetricMetadata_MetricType> = /*@__PURE__*/
+  enumDesc(file_prometheus_v1_remote, 4, 0);
 
