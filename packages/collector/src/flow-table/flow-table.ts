@@ -84,6 +84,8 @@ export class FlowTable {
   #ends = 0;
   #endsSinceRead = 0;
   #tombstones = 0;
+  /** Those that the last sweep has left. */
+  #tombstonesLeft = 0;
 
   /**
    * @param seed of the hash, random
@@ -109,7 +111,7 @@ export class FlowTable {
 
   /** A sweep is worth its cost: there are many tombstones, also compared with the rest. */
   get wantsSweep(): boolean {
-    return this.#tombstones > Math.max(MIN_TOMBSTONES, this.size / 2);
+    return this.#tombstones - this.#tombstonesLeft > Math.max(MIN_TOMBSTONES, this.size / 2);
   }
 
   /** Entries that are set aside because an entry of another conntrack zone counts the same packets. */
@@ -251,6 +253,12 @@ export class FlowTable {
     return (this.#ends - tombstone) & (ENDED - 1);
   }
 
+  /** One half of a connection has ended and counts for both: the other's DESTROY event would be a new connection's if this were forgotten. */
+  #awaitsTwin(index: number): boolean {
+    if (this.#twins?.isAlone(index) !== true || this.#seen[index]! + TWIN_END_READS < this.#read) return false;
+    return this.#endedAgo(this.#table.records[index * RECORD_WORDS + PAIR]!) <= MAX_AWAITING_TWIN;
+  }
+
   #revive(index: number): void {
     this.#table.records[index * RECORD_WORDS + PAIR] = 0;
     this.#tombstones--;
@@ -286,8 +294,8 @@ export class FlowTable {
   }
 
   /**
-   * Evicts connections that the last `reads` whole reads did not see, and tombstones but the last `KEPT_TOMBSTONES`. Not while a read
-   * is under way: it may still deliver connections that have ended.
+   * Evicts connections that the last `reads` whole reads did not see, and tombstones but the last `KEPT_TOMBSTONES` and those whose other
+   * half may still end. Not while a read is under way: it may still deliver connections that have ended.
    * @param use is called with the pair of every connection that is kept
    * @returns number of connections evicted, tombstones not counted
    */
@@ -303,7 +311,7 @@ export class FlowTable {
     const renumbered = this.#table.retain((index) => {
       const pair = records[index * RECORD_WORDS + PAIR]!;
       if (pair >= ENDED) {
-        if (this.#endedAgo(pair) > KEPT_TOMBSTONES) return false;
+        if (this.#endedAgo(pair) > KEPT_TOMBSTONES && !this.#awaitsTwin(index)) return false;
         tombstones++;
       } else if (seen[index]! < oldest) return false;
       else use(pair);
@@ -318,6 +326,7 @@ export class FlowTable {
     this.#twins?.renumber(renumbered);
     this.#twins?.usePairs(use);
     this.#tombstones = tombstones;
+    this.#tombstonesLeft = tombstones;
     return before - this.size;
   }
 
@@ -463,5 +472,12 @@ const NO_ZONE = 0x1_0000;
  * of its table yet.
  */
 const KEPT_TOMBSTONES = 4096;
+/**
+ * Entries of the same packets expire at the same time, and a read ends all that have expired: the event of the last half comes in the
+ * read after the first's, or soon after that.
+ */
+const TWIN_END_READS = 2;
+/** Tombstones that wait for their other half: at 4,000 ends a second, those of a minute; 30 MB. */
+const MAX_AWAITING_TWIN = 262_144;
 /** Fewer tombstones are not worth a sweep: at 2,000 ends a second that is one every eight seconds. */
 const MIN_TOMBSTONES = 16_384;

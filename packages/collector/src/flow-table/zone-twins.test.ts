@@ -386,6 +386,41 @@ describe('after a restart, where a dump had met one twin alone', () => {
   });
 });
 
+describe('many short connections, each ended in one zone first', () => {
+  const MANY = 20_000;
+  const half = (zone: number) =>
+    Array.from({ length: MANY }, (_, i) => one(zone, 100, { tuple: 1 + (i >> 14), port: i & 16_383 }));
+  const ended = () => {
+    const reading = new Reading().read([one(10, 5), one(20, 5)]).destroy(...half(10));
+    expect(reading.table.wantsSweep).toBe(true);
+    reading.table.sweep(2, () => {});
+    return reading;
+  };
+
+  test('the other half counts nothing, after a sweep and a read too', () => {
+    const reading = ended().read([]);
+    reading.table.sweep(2, () => {});
+    expect(reading.destroy(...half(20)).sums.total).toBe(5 + MANY * 100);
+  });
+
+  test('what is kept for it does not ask for sweep after sweep, and goes', () => {
+    const reading = ended();
+    expect([reading.table.tombstones, reading.table.wantsSweep]).toEqual([MANY, false]);
+    reading
+      .read([])
+      .read([])
+      .read([])
+      .table.sweep(2, () => {});
+    expect(reading.table.tombstones).toBe(4096);
+  });
+
+  test('one that both halves have left goes at once', () => {
+    const reading = ended().destroy(...half(20));
+    reading.table.sweep(2, () => {});
+    expect(reading.table.tombstones).toBe(4096);
+  });
+});
+
 test('what is set aside is shown, as long as it is there', () => {
   const reading = new Reading().read([]).read([one(10, 500), one(20, 500), one(0, 500), one(0, 7, { tuple: 2 })]);
   expect(reading.table.zoneDuplicates).toBe(2);

@@ -159,6 +159,11 @@ export class ZoneTwins {
     this.#twinsOf(index, read);
   }
 
+  /** No other zone's entry of the same packets is known. */
+  isAlone(index: number): boolean {
+    return (this.#twins[index]?.zones.length ?? 1) === 1;
+  }
+
   /** Whether the record has twins. */
   has(index: number): boolean {
     return this.#twins[index] !== undefined;
