@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-/** Where the set-up unpacks Debian's binaries. */
+/** Where the set-up unpacks Debian's binaries, and where `otlp-receivers.sh` of the set-up puts what it builds. */
 const BINARIES = fileURLToPath(new URL('../../../../.lab/debian/usr/bin/', import.meta.url));
+const BUILT = fileURLToPath(new URL('../../../../.lab/receivers/', import.meta.url));
 const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 10_000;
 /** Another process may take the port between our look and the database's start. */
@@ -16,7 +17,42 @@ const ASK_AGAIN_MS = 50;
 
 /** Databases that take remote write, by the names of their Debian packages. */
 export const DATABASES = ['prometheus', 'victoria-metrics'] as const;
-type DatabaseKind = (typeof DATABASES)[number];
+/** Newer ones that take OTLP too, where they were built. */
+export const OTLP_DATABASES = ['prometheus-3', 'prometheus-3-zeroes', 'victoria-metrics-1.151'] as const;
+type DatabaseKind = (typeof DATABASES)[number] | (typeof OTLP_DATABASES)[number];
+
+/** What runs of a kind, and with what beside the usual flags. */
+interface Product {
+  readonly name: (typeof DATABASES)[number];
+  readonly folder: string;
+  /** Takes OTLP there; not set: it does not. */
+  readonly otlpPath?: string;
+  readonly flags?: readonly string[];
+}
+
+const PROMETHEUS_3: Product = {
+  name: 'prometheus',
+  folder: BUILT,
+  otlpPath: '/api/v1/otlp/v1/metrics',
+  flags: ['--web.enable-otlp-receiver'],
+};
+const PRODUCTS: Readonly<Record<DatabaseKind, Product>> = {
+  prometheus: { name: 'prometheus', folder: BINARIES },
+  'victoria-metrics': { name: 'victoria-metrics', folder: BINARIES },
+  'prometheus-3': PROMETHEUS_3,
+  // It makes a zero of a start time.
+  'prometheus-3-zeroes': {
+    ...PROMETHEUS_3,
+    flags: [...PROMETHEUS_3.flags!, '--enable-feature=created-timestamp-zero-ingestion'],
+  },
+  'victoria-metrics-1.151': { name: 'victoria-metrics', folder: BUILT, otlpPath: '/opentelemetry/v1/metrics' },
+};
+
+/** Whether the binary of a kind is there. */
+export function hasDatabase(kind: DatabaseKind): boolean {
+  const { name, folder } = PRODUCTS[kind];
+  return existsSync(join(folder, name));
+}
 
 /** A series that a query answered with. */
 export interface QueryRow {
@@ -30,6 +66,8 @@ export interface Database {
   readonly kind: DatabaseKind;
   /** Takes remote write. */
   readonly writeUrl: string;
+  /** Takes OTLP metrics; empty: it does not. */
+  readonly otlpUrl: string;
   /** Evaluates a PromQL expression at one moment. @throws Error with what the database says */
   query(expression: string, timeMs: number): Promise<QueryRow[]>;
   /** Ends it and removes its folder. */
@@ -38,12 +76,13 @@ export interface Database {
 
 /** Starts a database, empty. @throws Error that says why not */
 export async function startDatabase(kind: DatabaseKind): Promise<Database> {
-  const binary = join(BINARIES, kind);
+  const { name, folder: binaries, otlpPath, flags = [] } = PRODUCTS[kind];
+  const binary = join(binaries, name);
   if (!existsSync(binary)) throw new Error(`${binary} is missing: \`npm test\` fetches it from Debian`);
   for (let attempt = 1; ; attempt++) {
     const folder = mkdtempSync(join(tmpdir(), `egressd-${kind}-`));
     const port = await freePort();
-    const child = spawn(binary, flagsOf(kind, folder, port), { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(binary, [...flagsOf(name, folder, port), ...flags], { stdio: ['ignore', 'ignore', 'pipe'] });
     let lastLines = '';
     child.stderr.on('data', (chunk: Buffer) => {
       lastLines = `${lastLines}${chunk.toString('utf8')}`.slice(-2000);
@@ -53,11 +92,12 @@ export async function startDatabase(kind: DatabaseKind): Promise<Database> {
       rmSync(folder, { recursive: true, force: true });
     };
     const url = `http://127.0.0.1:${port}`;
-    if (await becomesReady(child, `${url}${kind === 'prometheus' ? '/-/ready' : '/health'}`))
+    if (await becomesReady(child, `${url}${name === 'prometheus' ? '/-/ready' : '/health'}`))
       return {
         kind,
         writeUrl: `${url}/api/v1/write`,
-        query: (expression, at) => query(url, kind, expression, at),
+        otlpUrl: otlpPath === undefined ? '' : `${url}${otlpPath}`,
+        query: (expression, at) => query(url, name, expression, at),
         stop,
       };
     await stop();
@@ -65,7 +105,7 @@ export async function startDatabase(kind: DatabaseKind): Promise<Database> {
   }
 }
 
-function flagsOf(kind: DatabaseKind, folder: string, port: number): string[] {
+function flagsOf(kind: Product['name'], folder: string, port: number): string[] {
   if (kind === 'prometheus') {
     const config = join(folder, 'prometheus.yml');
     writeFileSync(config, '');
@@ -87,7 +127,8 @@ function flagsOf(kind: DatabaseKind, folder: string, port: number): string[] {
   ];
 }
 
-async function freePort(): Promise<number> {
+/** A port of loopback that nothing uses now. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -128,7 +169,7 @@ interface QueryAnswer {
   };
 }
 
-async function query(url: string, kind: DatabaseKind, expression: string, timeMs: number): Promise<QueryRow[]> {
+async function query(url: string, kind: Product['name'], expression: string, timeMs: number): Promise<QueryRow[]> {
   // VictoriaMetrics shows new samples within a second, or after a flush.
   if (kind === 'victoria-metrics') await (await fetch(`${url}/internal/force_flush`)).text();
   const search = new URLSearchParams({ query: expression, time: String(timeMs / 1000) });
