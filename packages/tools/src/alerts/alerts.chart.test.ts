@@ -68,6 +68,7 @@ const CASES: readonly Case[] = [
   one('EgressdNoCollectorStreams', 'egressd_exporter_receiver_streams', '0x120', '1x120'),
   one('EgressdConntrackSysctlOff', 'egressd_collector_conntrack_sysctl{name="nf_conntrack_acct"}', '0x120', '1x120'),
   one('EgressdTrafficNotCounted', 'egressd_collector_blind_spot{reason="bridge"}', '1x120', '0x120'),
+  one('EgressdEbpfMapFull', 'egressd_collector_ebpf_uncounted_packets{reason="full"}', '0+10x120', '10x120'),
   {
     alert: 'EgressdConntrackCountersZeroed',
     daemon: 'collector',
