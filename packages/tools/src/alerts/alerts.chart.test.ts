@@ -105,6 +105,7 @@ const CASES: readonly Case[] = [
   one('EgressdExporterCheckpointDegraded', 'egressd_exporter_checkpoint_degraded', '1x120', '0x120'),
   one('EgressdSinkBehind', 'egressd_exporter_sink_pending_age_seconds{sink="a"}', '700x120', '60x120'),
   one('EgressdSinkBytesLost', 'egressd_dropped_events_total{sink="a",reason="series_ended"}', RISES, ROSE),
+  one('EgressdSinkBytesLost', 'egressd_dropped_events_total{sink="a",reason="partly_stored"}', RISES, ROSE),
   one('EgressdCollectorBatchesRejected', 'egressd_collector_batches_rejected_total', RISES, ROSE),
   one('EgressdSinkCardinalityLimit', 'egressd_exporter_sink_folded_series{sink="a"}', '9x120', '0x120'),
   one('EgressdExporterFlowsFolded', 'egressd_exporter_flows_folded_total{reason="pod"}', RISES, ROSE),

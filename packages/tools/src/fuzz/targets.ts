@@ -6,6 +6,7 @@ import { BATCH_FILE, CONNECTIONS_FILE } from './targets/collector-state.ts';
 import { IP_HISTORY } from './targets/ip-history.ts';
 import { KUBERNETES_LIST, KUBERNETES_OBJECT, KUBERNETES_WATCH } from './targets/kubernetes.ts';
 import { NETLINK } from './targets/netlink.ts';
+import { OTLP_ANSWER } from './targets/otlp.ts';
 import { CONFIG, INVENTORY } from './targets/text.ts';
 
 /** Every decoder of what others make. */
@@ -19,6 +20,7 @@ export const TARGETS: readonly Target[] = [
   CHECKPOINT,
   IP_HISTORY,
   CONFIG,
+  OTLP_ANSWER,
   INVENTORY,
   KUBERNETES_LIST,
   KUBERNETES_OBJECT,

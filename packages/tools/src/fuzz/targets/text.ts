@@ -42,6 +42,8 @@ sinks:
       maxSeries: 1000
   saas:
     http: { url: "https://x/v1", method: POST, compression: gzip, encoding: protobuf, timeout: 30s, headers: { A: "\${KEY}" } }
+  otel:
+    otlp: { url: "http://x/v1/metrics", resourceAttributes: { a.b: "\${KEY}" }, attributeNames: labels }
   disk:
     file: { path: /tmp/flows.json }
 `;
