@@ -90,6 +90,11 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
       types: ['conntrack/ebpf/nat-connections'],
       pure: true,
     },
+    'conntrack/ebpf/kept-entries': {
+      rooms: ['conntrack/ebpf/layout'],
+      types: ['conntrack/ebpf/decode'],
+      pure: true,
+    },
     'conntrack/ebpf/pair-records': { rooms: ['conntrack/record', 'conntrack/ebpf/decode'], pure: true },
     'conntrack/ebpf/translations': {
       rooms: [
@@ -116,6 +121,7 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
         'conntrack/map-reader',
         'conntrack/ebpf/layout',
         'conntrack/ebpf/decode',
+        'conntrack/ebpf/kept-entries',
         'conntrack/ebpf/pair-records',
         'conntrack/ebpf/translations',
       ],

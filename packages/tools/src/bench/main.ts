@@ -110,7 +110,7 @@ async function ebpf(): Promise<void> {
   say('Sending a packet of 64 bytes to another namespace, by turns');
   const ns = (value: number) => value.toFixed(0);
   table(
-    ['', 'ns a packet'],
+    ['', 'CPU ns a packet'],
     [
       ['no program', ns(packets.none)],
       ['an empty program where it is sent and where it is received', ns(packets.empty)],

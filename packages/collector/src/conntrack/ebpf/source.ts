@@ -8,6 +8,7 @@ import type { ConnectionBlock } from '../record.ts';
 import { type ConntrackSource, type ReadReport, UNKNOWN_SYSCTLS } from '../source.ts';
 import { SourceError } from '../source-error.ts';
 import { attach, isAttached, type PacketUnit, removeAttachments } from './attachment.ts';
+import { KeptEntries } from './kept-entries.ts';
 import { checkRequirements, findBpfFolder, findCgroup } from './mounts.ts';
 import { readNamed } from './named-read.ts';
 import { PairRecords } from './pair-records.ts';
@@ -79,6 +80,7 @@ class EbpfSource implements ConntrackSource {
   readonly name = 'ebpf';
   readonly #reader: PairsReader;
   readonly #records = new PairRecords();
+  readonly #kept = new KeptEntries();
   readonly #addresses: AddressSocket;
   /** netfilter's table, which names what is behind translated addresses. */
   readonly #connections: ConntrackSource | undefined;
@@ -133,7 +135,7 @@ class EbpfSource implements ConntrackSource {
   async #read(onBlock: (block: ConnectionBlock) => void): Promise<ReadReport> {
     const [reader, records, connections] = [this.#reader, this.#records, this.#connections];
     if (connections !== undefined)
-      return readNamed({ reader, records, connections, translations: this.#translations }, onBlock);
+      return readNamed({ reader, records, connections, translations: this.#translations, kept: this.#kept }, onBlock);
     const report = await reader.read((entries, count) => records.deliver(entries, 0, count, onBlock));
     let removed = 0;
     reader.removeIdle((entries, count) => {
