@@ -6,9 +6,11 @@ import type { SinkSettings } from '../sinks/settings.ts';
  * every byte twice.
  */
 export function doubleCounting(sinks: readonly SinkSettings[]): string[] {
-  const senders = sinks.flatMap((sink) =>
-    sink.kind === 'prom_remote_write' ? [{ name: sink.name, ...sink.settings }] : [],
-  );
+  const senders = sinks.flatMap((sink) => {
+    if (sink.kind === 'prom_remote_write') return [{ name: sink.name, ...sink.settings, by: 'labels' }];
+    if (sink.kind !== 'otlp') return [];
+    return [{ name: sink.name, ...sink.settings, labels: sink.settings.resourceAttributes, by: 'resourceAttributes' }];
+  });
   return senders.flatMap((one, at) =>
     senders
       .slice(at + 1)
@@ -16,7 +18,7 @@ export function doubleCounting(sinks: readonly SinkSettings[]): string[] {
       .map(
         (other) =>
           `sinks ${one.name} and ${other.name} send to the same database: a query over both counts twice; ` +
-          'give one of them a label of its own (labels), and ask for it in queries',
+          `give one of them a label of its own (${one.by}), and ask for it in queries`,
       ),
   );
 }

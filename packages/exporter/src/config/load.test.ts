@@ -292,6 +292,16 @@ describe('label sets', () => {
     expect(read(`a: { prom_remote_write: { ${url}, labels: { src_workload: a } } }`).ok).toBe(true);
   });
 
+  test('so are two of OTLP, unless their resources differ', () => {
+    const warnings = (attributes: string) => {
+      const sink = `otlp: { url: "http://a/", resourceAttributes: {`;
+      const loaded = readConfig(`sinks: { a: { ${sink}} } }, b: { ${sink}${attributes}} } } }`, 'c.yaml', {});
+      return loaded.ok ? loaded.warnings : loaded.mistakes;
+    };
+    expect(warnings('')).toEqual([expect.stringContaining('a label of its own (resourceAttributes)')]);
+    expect(warnings('x: y')).toEqual([]);
+  });
+
   test('two sinks of one database that count the same bytes are warned of', () => {
     const sink = (name: string, more: string) => `${name}: { prom_remote_write: { ${url}, ${more} } }`;
     const warnings = (second: string) => {
