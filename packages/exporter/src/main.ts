@@ -8,6 +8,7 @@ import { loadConfig } from './config/load.ts';
 import { describeConfig } from './config/show.ts';
 import { EXPORTER_FLAGS, parseExporterFlags } from './flags.ts';
 import { inventoryMistakes } from './inventory/load.ts';
+import { networkMistakes } from './networks/load.ts';
 import { startExporter } from './start/start.ts';
 
 const flags = commandLineOrExit(
@@ -20,7 +21,10 @@ const flags = commandLineOrExit(
 );
 const loaded = loadConfig(flags.configPath, process.env);
 if (flags.configCheck) {
-  const { text, code } = configCheck(loaded, await inventoryMistakes(loaded.ok ? loaded.config.inventory : undefined));
+  const inFiles = loaded.ok
+    ? [...(await inventoryMistakes(loaded.config.inventory)), ...(await networkMistakes(loaded.config))]
+    : [];
+  const { text, code } = configCheck(loaded, inFiles);
   process.stdout.write(text);
   process.exit(code);
 }

@@ -169,6 +169,7 @@ export const VERBS = {
     if (args.length > 0) throw new SetupError('docs takes no arguments', 2);
     return { steps: [program('tools/src/docs/write.ts', [])] };
   },
+  'cloud-ranges': (args) => ({ steps: [program('tools/src/cloud-ranges/main.ts', args)] }),
   picture: (args) => {
     if (args.length > 0) throw new SetupError('picture takes no arguments', 2);
     return {

@@ -174,7 +174,8 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
     'config/yaml': { packages: ['yaml'], rooms: ['config/issues', 'config/yaml-structure'] },
     config: {
       packages: ['zod', 'yaml', '@egressd/daemon', '@egressd/flow'],
-      rooms: ['flags', ...SINK_SETTINGS, 'config/issues', 'config/yaml'],
+      rooms: ['flags', ...SINK_SETTINGS, 'config/issues', 'config/yaml', 'networks/schema'],
+      types: ['networks'],
     },
     'clock/node-clocks': { pure: true },
     clock: { packages: ['@egressd/daemon', 'prom-client'], rooms: ['clock/node-clocks'] },
@@ -200,7 +201,7 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
     // What it holds is fed to it by the rooms whose state it is, as plain columns.
     'state/checkpoint': {
       packages: ['@egressd/daemon', 'prom-client'],
-      rooms: ['state', 'state/file'],
+      rooms: ['state', 'state/file', 'networks/network'],
       types: ['aggregate', 'enrich', 'sinks'],
     },
     owners: { packages: ['@egressd/flow'], pure: true },
@@ -222,8 +223,31 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
     'budget/budget': { pure: true },
     budget: { types: ['budget/budget'] },
     pending: { packages: ['@egressd/flow'], types: ['receiver', 'owners', 'aggregate'], pure: true },
+    'networks/network': { pure: true },
+    'networks/network-index': { packages: ['@egressd/flow'], types: ['networks/network'], pure: true },
+    'networks/range-file': {
+      packages: ['@egressd/flow'],
+      types: ['networks/network', 'networks/network-index'],
+      pure: true,
+    },
+    'networks/schema': {
+      packages: ['@egressd/flow', '@egressd/daemon', 'zod'],
+      rooms: ['networks/network', 'config/issues'],
+      types: ['networks/network-index'],
+      pure: true,
+    },
+    networks: {
+      packages: ['@egressd/daemon', 'prom-client'],
+      rooms: ['networks/network-index', 'networks/range-file', 'networks/schema', 'config/issues', 'config/yaml'],
+      types: ['networks/network'],
+    },
     'enrich/verdict': { pure: true },
-    enrich: { packages: ['@egressd/flow'], rooms: ['enrich/verdict'], types: ['receiver', 'owners'], pure: true },
+    enrich: {
+      packages: ['@egressd/flow'],
+      rooms: ['enrich/verdict'],
+      types: ['receiver', 'owners', 'networks/network'],
+      pure: true,
+    },
     aggregate: {
       packages: ['@egressd/flow'],
       rooms: ['enrich/verdict', 'aggregate/shares', 'aggregate/snapshot', 'aggregate/totals'],

@@ -95,7 +95,13 @@ function same(a: Endpoint, b: Endpoint): boolean {
   const [left, right] = [a.owner, b.owner];
   if (left === right) return true;
   const who = left.pod === right.pod && left.namespace === right.namespace && left.node === right.node;
-  return who && left.zone === right.zone && left.region === right.region && sameWorkload(left.workload, right.workload);
+  const where = left.zone === right.zone && left.region === right.region;
+  return who && where && sameWorkload(left.workload, right.workload) && sameNetwork(left.network, right.network);
+}
+
+/** After a reload a network may be another object. */
+function sameNetwork(a: EndOwner['network'], b: EndOwner['network']): boolean {
+  return a === b || (a?.name === b?.name && a?.kind === b?.kind && a?.service === b?.service);
 }
 
 function sameWorkload(a: EndOwner['workload'], b: EndOwner['workload']): boolean {

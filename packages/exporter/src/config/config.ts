@@ -1,7 +1,8 @@
+import type { NetworkSettings } from '../networks/load.ts';
 import type { SinkSettings } from '../sinks/settings.ts';
 
 /** The exporter's configuration: file, then environment. Paths are absolute. */
-export interface ExporterConfig {
+export interface ExporterConfig extends NetworkSettings {
   /** Time between two snapshots, in milliseconds. */
   readonly exportIntervalMs: number;
   /** Path of the inventory, a file of nodes and pods; undefined: none. */

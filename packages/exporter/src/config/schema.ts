@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { parseRange } from '@egressd/flow/address';
 import { z } from 'zod';
+import { NETWORKS_SCHEMA, type WrittenNetworks } from '../networks/schema.ts';
 import { quoted } from './issues.ts';
 import { sinksSchema } from './sink-schema.ts';
 import { durationSchema, orElse } from './values.ts';
@@ -27,6 +28,9 @@ export function configSchema(folder: string) {
     inventory: orElse(path, undefined),
     clusterRanges: orElse(z.array(range), [] as string[]),
     privateRanges: orElse(z.array(range), [] as string[]),
+    networks: orElse(NETWORKS_SCHEMA, [] as WrittenNetworks),
+    networkFiles: orElse(z.array(path), [] as string[]),
+    cloudRanges: orElse(path, undefined),
     keepUnlisted: orElse(z.boolean(), true),
     metrics: orElse(z.strictObject({ flows: orElse(z.boolean(), undefined) }), { flows: undefined }),
     sinks: orElse(sinksSchema(path), {}),

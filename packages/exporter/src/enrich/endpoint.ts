@@ -1,4 +1,5 @@
 import { ANY_V4, ANY_V6, addressKey, inRange, isPublic, isV4, type Range } from '@egressd/flow/address';
+import type { Network, Networks } from '../networks/network.ts';
 import type { Owner, Ownership } from '../owners/owners.ts';
 
 /**
@@ -17,10 +18,13 @@ export interface Endpoint {
 }
 
 /** Empty: not known, or it has none. */
-export type EndOwner = Pick<Owner, 'namespace' | 'pod' | 'node' | 'zone' | 'region' | 'workload'>;
+export type EndOwner = Pick<Owner, 'namespace' | 'pod' | 'node' | 'zone' | 'region' | 'workload'> & {
+  /** Of an address without an owner, where one is configured; zone and region are then its own. */
+  readonly network?: Network;
+};
 
 /** What an owner is known by, in words. */
-type OwnerText = Exclude<keyof EndOwner, 'workload'>;
+type OwnerText = Exclude<keyof EndOwner, 'workload' | 'network'>;
 
 const NO_OWNER: EndOwner = { namespace: '', pod: '', node: '', zone: '', region: '' };
 
@@ -42,7 +46,9 @@ interface AddressRules {
   readonly clusterRanges: readonly Range[];
   /** Private, whatever their numbers, and not the cluster's. */
   readonly privateRanges: readonly Range[];
-  /** All public addresses count as one. */
+  /** Networks of the user's and of clouds. */
+  readonly networks: Networks;
+  /** All public addresses count as one, or as one of each network. */
   readonly groupPublicIps: boolean;
 }
 
@@ -54,10 +60,29 @@ export function endpointAt(bytes: Uint8Array, at: number, ownership: Ownership, 
   if (isFolded(bytes, at)) return isV4(bytes, at) ? FOLDED_V4 : FOLDED_V6;
   if (rules.clusterRanges.some((range) => inRange(range, bytes, at)))
     return { key: addressKey(bytes, at), place: 'unknown', owner: NO_OWNER };
-  if (!isPublic(bytes, at) || rules.privateRanges.some((range) => inRange(range, bytes, at)))
-    return { key: addressKey(bytes, at), place: 'private', owner: NO_OWNER };
-  if (rules.groupPublicIps) return isV4(bytes, at) ? FOLDED_V4 : FOLDED_V6;
-  return { key: addressKey(bytes, at), place: 'public', owner: NO_OWNER };
+  const network = rules.networks.find(bytes, at);
+  const owner = network === undefined ? NO_OWNER : ownerOfNetwork(network);
+  if (isPrivate(bytes, at, network, rules)) return { key: addressKey(bytes, at), place: 'private', owner };
+  if (!rules.groupPublicIps) return { key: addressKey(bytes, at), place: 'public', owner };
+  const folded = isV4(bytes, at) ? FOLDED_V4 : FOLDED_V6;
+  return network === undefined ? folded : { ...folded, owner };
+}
+
+function isPrivate(bytes: Uint8Array, at: number, network: Network | undefined, rules: AddressRules): boolean {
+  const kind = network?.kind ?? '';
+  if (kind !== '') return kind === 'private';
+  return !isPublic(bytes, at) || rules.privateRanges.some((range) => inRange(range, bytes, at));
+}
+
+const NETWORK_OWNERS = new WeakMap<Network, EndOwner>();
+
+/** The same object for a network, so that ends of it are compared fast. */
+function ownerOfNetwork(network: Network): EndOwner {
+  const known = NETWORK_OWNERS.get(network);
+  if (known !== undefined) return known;
+  const owner = { ...NO_OWNER, zone: network.zone, region: network.region, network };
+  NETWORK_OWNERS.set(network, owner);
+  return owner;
 }
 
 /** What is true of each of them: it is true of the one whom it was. */

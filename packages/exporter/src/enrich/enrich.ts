@@ -1,5 +1,6 @@
 import { ADDRESS_BYTES, type Range } from '@egressd/flow/address';
 import type { FlowColumns } from '@egressd/flow/columns';
+import type { Networks } from '../networks/network.ts';
 import type { Owner, Owners, Ownership } from '../owners/owners.ts';
 import type { ReceivedBatch } from '../receiver/received.ts';
 import { type Endpoint, endpointAt, isFolded } from './endpoint.ts';
@@ -8,10 +9,14 @@ import { keepForwarded } from './forwarded.ts';
 import { giveToNode, giveToOwnPods, nodeOwner } from './local-ends.ts';
 import { type DropReason, KEPT, NUMBER_OF, VERDICTS, type Verdict } from './verdict.ts';
 
+const NO_NETWORKS: Networks = { find: () => undefined };
+
 /** What the configuration says of addresses without an owner. */
 export interface EnrichOptions {
   /** Ranges outside the cluster that are not the internet either, whatever their numbers. */
   readonly privateRanges?: readonly Range[];
+  /** Networks of the user's and of clouds. */
+  readonly networks?: Networks;
   /** Traffic of addresses that no source lists is dropped (`unknown_source`) instead of given to the node that saw it. */
   readonly dropUnlisted?: boolean;
 }
@@ -42,7 +47,7 @@ function resolve(
   flows: FlowColumns,
   { collector, span }: ReceivedBatch,
   owners: Owners,
-  { privateRanges = [] }: EnrichOptions,
+  { privateRanges = [], networks = NO_NETWORKS }: EnrichOptions,
 ): EnrichedPart {
   const { addresses } = flows;
   const size = addresses.length / ADDRESS_BYTES;
@@ -52,6 +57,7 @@ function resolve(
     clusterRanges: owners.clusterRanges,
     groupPublicIps: collector.settings.groupPublicIps,
     privateRanges,
+    networks,
   };
   const excluded = new Set(collector.settings.excludeNamespaces);
   for (let i = 0, at = 0; i < size; i++, at += ADDRESS_BYTES) {

@@ -13,6 +13,7 @@ import type { ExporterConfig } from '../config/config.ts';
 import { Exporter } from '../exporter.ts';
 import type { ExporterFlags } from '../flags.ts';
 import { findAccess } from '../kube/access.ts';
+import { watchNetworks } from '../networks/watch.ts';
 import { OwnerRegistry } from '../owners/registry.ts';
 import { OpenStreams } from '../receiver/open-streams.ts';
 import { startReceiver } from '../receiver/receiver.ts';
@@ -70,7 +71,10 @@ export async function startExporter({ flags, config, environment, log, lifecycle
   const onAccepted = (sink: string, accepted: Accepted) => progress.emit('accepted', sink, accepted);
   const sinks = sinkDeliveries(config, { environment, registry, log, durable, onAccepted, now });
   const waitForOwners = access !== undefined;
+  const networks = await watchNetworks({ settings: config, registry, log });
+  lifecycle.onStop('networks', () => networks.close());
   const enrich = {
+    networks,
     privateRanges: config.privateRanges.map((text) => parseRange(text)!),
     dropUnlisted: !config.keepUnlisted,
   };

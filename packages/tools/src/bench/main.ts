@@ -19,6 +19,7 @@ import { benchDecoding } from './decoding.ts';
 import { benchEbpf } from './ebpf.ts';
 import { benchKube } from './kube.ts';
 import { benchMemory } from './memory.ts';
+import { benchNetworks } from './networks.ts';
 import { benchNodes } from './nodes.ts';
 import { benchOtlp } from './otlp.ts';
 import { benchPairs } from './pairs.ts';
@@ -216,6 +217,18 @@ function otlp(snapshot: Snapshot, remoteWrite: BodyCost): void {
   );
 }
 
+function networks(): void {
+  const { ranges, find, buildMs } = benchNetworks(seed);
+  say(`The network of an address among ${grouped(ranges)} ranges, seed ${seed}`);
+  table(
+    ['', ''],
+    [
+      ['a look-up, ns', find.toFixed(0)],
+      ['the index is made, ms', buildMs.toFixed(0)],
+    ],
+  );
+}
+
 async function state(count: number): Promise<void> {
   const { copyMs, writeMs, bytesAMinute, restoreMs } = await benchState(count);
   say(`A collector's state directory with ${grouped(count)} connections, a tenth moves between two reads`);
@@ -273,6 +286,7 @@ async function everything(): Promise<void> {
   await ebpf();
   decoding();
   pairs();
+  networks();
   for (const size of sizes) await state(size);
   await kube();
   await nodes();

@@ -11,6 +11,7 @@ import { clockReport } from '@egressd/exporter/clock/report';
 import { createInventoryMetrics } from '@egressd/exporter/inventory/metrics';
 import { createKubeMetrics } from '@egressd/exporter/kube/metrics';
 import { createExporterMetrics } from '@egressd/exporter/metrics';
+import { createNetworkMetrics } from '@egressd/exporter/networks/metrics';
 import { createNodeProblemMetrics } from '@egressd/exporter/node-problems/watch';
 import { OwnerRegistry } from '@egressd/exporter/owners/registry';
 import { PendingBatches } from '@egressd/exporter/pending/pending-batches';
@@ -58,6 +59,7 @@ export function exporterRegistry(): Registry {
   createExporterMetrics(registry, new Aggregate(), owners, new PendingBatches(owners));
   createSinkMetrics(registry);
   createInventoryMetrics(registry);
+  createNetworkMetrics(registry, () => ({ ranges: 0, cloudRangesMadeMs: undefined }));
   clockReport(SILENT, registry);
   createKubeMetrics(registry, []);
   createNodeProblemMetrics(registry, () => new Map());

@@ -14,7 +14,7 @@ interface YamlBlock {
 }
 
 const KEYS: Readonly<Record<string, YamlKind>> = {
-  ...{ sinks: 'configuration', inventory: 'configuration', exportInterval: 'configuration' },
+  ...{ sinks: 'configuration', inventory: 'configuration', exportInterval: 'configuration', networks: 'configuration' },
   ...{ nodes: 'inventory', pods: 'inventory' },
   ...{
     global: 'values',

@@ -200,7 +200,7 @@ describe('how many series', () => {
 describe('choices', () => {
   test('labels are added and left out', () => {
     expect(chosenLabels({ labelSet: 'zones', addLabels: ['proto'], omitLabels: ['src_region', 'dst_region'] })).toEqual(
-      ['src_zone', 'dst_ip_type', 'dst_zone', 'proto', 'cross_zone', 'scope'],
+      ['src_zone', 'dst_ip_type', 'dst_zone', 'dst_network', 'proto', 'cross_zone', 'scope'],
     );
   });
 

@@ -1,5 +1,6 @@
 import { protocolName } from '@egressd/flow/protocol';
 import { OTHER, type SeriesLabels } from '../../aggregate/snapshot.ts';
+import { distanceOf } from './distance.ts';
 import type { LabelName } from './settings.ts';
 
 /** Reads a label of a series; empty: it has none. */
@@ -26,9 +27,12 @@ const READERS: Readonly<Record<LabelName, ReadLabel>> = {
   dst_region: (labels) => labels.dst_region,
   dst_workload_kind: ({ destination }) => workloadKind(destination),
   dst_workload: ({ destination }) => workloadName(destination),
+  dst_network: ({ destination }) => destination.owner.network?.name ?? '',
+  dst_cloud_service: ({ destination }) => destination.owner.network?.service ?? '',
   proto: (labels) => protocolName(labels.protocol),
   cross_zone: (labels) => String(labels.cross_zone),
   scope: (labels) => labels.scope,
+  distance: distanceOf,
 };
 
 /** Labels in which `~other` stands where a series was folded. */

@@ -18,20 +18,26 @@ type End = 'src' | 'dst';
 /** Every label that a series can have, in the order of a JSON line. A source has no `ip_type`: it is never public. */
 export type LabelName =
   | Exclude<`${End}_${(typeof END_LABELS)[number]}`, 'src_ip_type'>
+  | 'dst_network'
+  | 'dst_cloud_service'
   | 'proto'
   | 'cross_zone'
-  | 'scope';
+  | 'scope'
+  | 'distance';
 
 /** All of them. */
 export const LABEL_NAMES: readonly LabelName[] = [
   ...ofBothEnds(...END_LABELS).filter((name) => name !== ('src_ip_type' as LabelName)),
+  'dst_network',
+  'dst_cloud_service',
   'proto',
   'cross_zone',
   'scope',
+  'distance',
 ];
 
-/** Labels that say how far bytes went: each is a function of both ends, so they make no series of their own. */
-const DISTANCE: readonly LabelName[] = ['dst_ip_type', 'cross_zone', 'scope'];
+/** Labels that say how far bytes went, and where to outside the cluster. */
+const DISTANCE: readonly LabelName[] = ['dst_ip_type', 'dst_network', 'cross_zone', 'scope'];
 
 /** What `regionLabels` adds. */
 export const REGION_LABELS: readonly LabelName[] = ['src_region', 'dst_region', 'scope'];

@@ -27,8 +27,11 @@ const CONVENTIONS: readonly (readonly [LabelName, string])[] = [
   ...ofEnd('src', 'source'),
   ...ofEnd('dst', 'destination'),
   ['dst_ip_type', 'egressd.destination.ip_type'],
+  ['dst_network', 'egressd.destination.network'],
+  ['dst_cloud_service', 'egressd.destination.cloud_service'],
   ['cross_zone', 'egressd.cross_zone'],
   ['scope', 'egressd.scope'],
+  ['distance', 'egressd.distance'],
   ['proto', 'network.transport'],
 ];
 

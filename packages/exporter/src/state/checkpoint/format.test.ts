@@ -51,6 +51,9 @@ function endpoint(number: number): Endpoint {
     zone: `z${number % 2}`,
     region: '',
     ...(number === 4 ? { workload: { kind: 'Deployment', name: 'web' } } : {}),
+    ...(number === 5
+      ? { network: { name: 'aws', kind: 'cloud' as const, zone: 'z1', region: '', service: 'S3' } }
+      : {}),
   };
   return { key: String.fromCharCode(0, 0, 0, 0, 0, 0xffff, 0x0a00, number), place, owner };
 }

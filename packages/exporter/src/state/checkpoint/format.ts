@@ -11,7 +11,9 @@ import { readSinkState, writeSinkState } from './sink-states.ts';
 import { readTotals, writeTotals } from './totals.ts';
 
 const MAGIC = Buffer.from('egressd checkpoint\n');
-const VERSION = 3;
+const VERSION = 4;
+/** Version 3 had no networks. */
+const WITHOUT_NETWORKS = 3;
 /** Version 2 had no workloads: series of then have none, and those of the same pods that come now are others, alike to a sink of pods. */
 const WITHOUT_WORKLOADS = 2;
 /** Version 1 had no start times in the states of sinks, and no times of last samples. */
@@ -96,7 +98,10 @@ function decodeBody(body: Buffer, version: number): Checkpoint {
   const counted = body.subarray(8, 8 + length);
   const [of, from] = [new Reader(counted), new Reader(body.subarray(8 + length))];
   const mode = MODES[of.number(MODES.length - 1)];
-  const [nodes, totals] = [readEpochs(of), readTotals(of, version > WITHOUT_WORKLOADS)];
+  const [nodes, totals] = [
+    readEpochs(of),
+    readTotals(of, { workloads: version > WITHOUT_WORKLOADS, networks: version > WITHOUT_NETWORKS }),
+  ];
   const sinks = new Map(from.texts().map((name) => [name, readSinkState(from, totals.ids.length, times)]));
   if (!of.atEnd || !from.atEnd) throw new Malformed('bytes after the end');
   return { mode, nodes, totals, sinks, counted };

@@ -1,6 +1,7 @@
 import type { AggregateImage, OtherKind } from '../../aggregate/image.ts';
 import type { Scope, Snapshot } from '../../aggregate/snapshot.ts';
 import type { Endpoint } from '../../enrich/endpoint.ts';
+import { NETWORK_KINDS } from '../../networks/network.ts';
 import { Malformed, type Reader, type Writer } from './columns.ts';
 import { COUNTERS, MAX_TIME_MS } from './constants.ts';
 
@@ -8,11 +9,18 @@ const PLACES: readonly Endpoint['place'][] = ['owned', 'public', 'private', 'unk
 const SCOPES: readonly Scope[] = ['same_zone', 'cross_zone', 'cross_region', 'internet', 'private', 'unknown'];
 const OWNER_FIELDS = ['namespace', 'pod', 'node', 'zone', 'region'] as const;
 const WORKLOAD_FIELDS = ['kind', 'name'] as const;
+const NETWORK_FIELDS = ['name', 'kind', 'service'] as const;
 /** Length of an `addressKey`: it has two bytes of the address in a character. */
 const KEY_CHARACTERS = 8;
 /** Ids and low halves of totals: 2^53, exact as doubles. */
 const MAX_EXACT = Number.MAX_SAFE_INTEGER;
 const MAX_U32 = 2 ** 32 - 1;
+
+/** Which parts of owners a version of the file has. */
+interface OwnerParts {
+  readonly workloads: boolean;
+  readonly networks: boolean;
+}
 
 /** Writes the totals of all series. Times are written as time before the image's, ids as difference from the one before. */
 export function writeTotals(into: Writer, image: AggregateImage): void {
@@ -37,13 +45,13 @@ export function writeTotals(into: Writer, image: AggregateImage): void {
 
 /**
  * Reads what `writeTotals` wrote.
- * @param workloads false: an older version wrote it, without them
+ * @param has what the version that wrote it wrote of owners
  * @throws Malformed
  */
-export function readTotals(from: Reader, workloads: boolean): AggregateImage {
+export function readTotals(from: Reader, has: OwnerParts): AggregateImage {
   const timeMs = from.number(MAX_TIME_MS);
   const nextId = from.number(MAX_EXACT);
-  const endpoints = readEndpoints(from, workloads);
+  const endpoints = readEndpoints(from, has);
   const rows = from.count();
   const ids = from.column(rows, MAX_EXACT);
   for (let row = 1; row < rows; row++) ids[row] = ids[row]! + ids[row - 1]!;
@@ -105,6 +113,9 @@ function writeEndpoints(into: Writer, endpoints: readonly Endpoint[]): void {
   const workloads = WORKLOAD_FIELDS.map((field) =>
     Uint32Array.from(endpoints, ({ owner }) => numberOf(owner.workload?.[field] ?? '')),
   );
+  const networks = NETWORK_FIELDS.map((field) =>
+    Uint32Array.from(endpoints, ({ owner }) => numberOf(owner.network?.[field] ?? '')),
+  );
   const keys = new Uint8Array(endpoints.length * KEY_CHARACTERS * 2);
   for (const [at, { key }] of endpoints.entries()) {
     for (let i = 0; i < KEY_CHARACTERS; i++) {
@@ -116,32 +127,46 @@ function writeEndpoints(into: Writer, endpoints: readonly Endpoint[]): void {
   into.number(endpoints.length);
   into.column(keys);
   into.column(Uint8Array.from(endpoints, ({ place }) => PLACES.indexOf(place)));
-  for (const column of [...owners, ...workloads]) into.column(column);
+  for (const column of [...owners, ...workloads, ...networks]) into.column(column);
 }
 
-function readEndpoints(from: Reader, withWorkloads: boolean): Endpoint[] {
+function readEndpoints(from: Reader, has: OwnerParts): Endpoint[] {
   const texts = from.texts();
   const length = from.count();
   const keys = from.column(length * KEY_CHARACTERS * 2, 255);
   const places = from.column(length, PLACES.length - 1);
   const owners = OWNER_FIELDS.map(() => from.column(length, texts.length - 1));
-  const [kinds, names] = withWorkloads ? WORKLOAD_FIELDS.map(() => from.column(length, texts.length - 1)) : [];
+  const columns = (fields: readonly string[]) => fields.map(() => from.column(length, texts.length - 1));
+  const workloads = has.workloads ? columns(WORKLOAD_FIELDS) : [];
+  const networks = has.networks ? columns(NETWORK_FIELDS) : [];
+  const textAt = (column: Float64Array | undefined, at: number) => texts[column?.[at] ?? -1] ?? '';
   return Array.from(places, (place, at) => ({
     key: String.fromCharCode(
       ...Array.from({ length: KEY_CHARACTERS }, (_, i) => codeAt(keys, at * KEY_CHARACTERS + i)),
     ),
     place: PLACES[place]!,
-    owner: {
-      ...(Object.fromEntries(
-        OWNER_FIELDS.map((field, i) => [field, texts[owners[i]![at]!]]),
-      ) as unknown as Endpoint['owner']),
-      ...workloadAt(texts[kinds?.[at] ?? -1], texts[names?.[at] ?? -1]),
-    },
+    owner: ownerAt(
+      Object.fromEntries(
+        OWNER_FIELDS.map((field, i) => [field, textAt(owners[i], at)]),
+      ) as unknown as Endpoint['owner'],
+      workloads.map((column) => textAt(column, at)),
+      networks.map((column) => textAt(column, at)),
+    ),
   }));
 }
 
-function workloadAt(kind = '', name = ''): Pick<Endpoint['owner'], 'workload'> {
-  return kind === '' || name === '' ? {} : { workload: { kind, name } };
+function ownerAt(
+  owner: Endpoint['owner'],
+  [workloadKind = '', workloadName = '']: readonly string[],
+  [network = '', networkKind = '', service = '']: readonly string[],
+): Endpoint['owner'] {
+  const { zone, region } = owner;
+  const kind = NETWORK_KINDS.find((known) => known === networkKind) ?? '';
+  return {
+    ...owner,
+    ...(workloadName === '' ? {} : { workload: { kind: workloadKind, name: workloadName } }),
+    ...(network === '' ? {} : { network: { name: network, kind, zone, region, service } }),
+  };
 }
 
 function codeAt(keys: Float64Array, character: number): number {
