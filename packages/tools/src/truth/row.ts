@@ -83,6 +83,10 @@ export interface Row {
 /** What is set up before the daemons start. */
 interface Staging {
   readonly receiver?: boolean;
+  /** The receiver keeps samples of remote write itself, as databases do that drop what they have (`WriteLedger`). */
+  readonly ledger?: boolean;
+  /** It takes remote write 2.0, too. */
+  readonly second?: boolean;
   readonly clock?: boolean;
   /** Whose clock it is: `exporter`, or a node. Not set: that of all daemons. */
   readonly clockOf?: string;

@@ -21,10 +21,10 @@ export interface Stage {
 
 /** Sets up what a row asks for, before the daemons start. */
 export async function setStage(world: World, row: Row): Promise<Stage> {
-  const { receiver, clock, clockOffBy = 0, disks, sysctls = {} } = row.with ?? {};
+  const { receiver, ledger = false, second = false, clock, clockOffBy = 0, disks, sysctls = {} } = row.with ?? {};
   for (const { name } of NODES) await setSysctls(world, name, sysctls);
   return {
-    receiver: receiver ? await startReceiver(world) : undefined,
+    receiver: receiver ? await startReceiver(world, { ledger, second }) : undefined,
     clock: clock ? await makeClock(world, clockOffBy) : undefined,
     disks: disks ? await mountDisks(world) : undefined,
   };

@@ -40,6 +40,8 @@ export interface DaemonsOptions {
   /** A command that starts the exporter, likewise. */
   readonly exporterStarter?: readonly string[];
   readonly exporterFlags?: readonly string[];
+  /** More flags of the database. */
+  readonly databaseFlags?: readonly string[];
   /** Of the exporter's sink, beside and instead of the usual ones. */
   readonly sink?: Readonly<Record<string, unknown>>;
   /** Of the exporter's configuration, beside the usual ones. */
@@ -156,7 +158,11 @@ async function describeDaemons(
         )
       : undefined;
   return {
-    database: daemon(['the database', OPS.name], databaseCommand(world), answers(OPS.name, `${DATABASE_URL}/health`)),
+    database: daemon(
+      ['the database', OPS.name],
+      [...databaseCommand(world), ...(options.databaseFlags ?? [])],
+      answers(OPS.name, `${DATABASE_URL}/health`),
+    ),
     apiServer,
     prepare: async () => {
       if (apiServer !== undefined) await installed?.prepare(apiServer, kubeconfig);

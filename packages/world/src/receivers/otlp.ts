@@ -104,7 +104,7 @@ export function keyOf({ labels }: Point): string {
 }
 
 /** The points as a body of remote write 1.0. */
-export function toRemoteWrite(points: readonly Point[]): Buffer {
+export function toRemoteWrite(points: readonly Pick<Point, 'labels' | 'timeMs' | 'value'>[]): Buffer {
   const timeseries = points.map(({ labels, timeMs, value }) => ({
     labels: Object.entries(labels)
       .filter(([, text]) => text !== '')

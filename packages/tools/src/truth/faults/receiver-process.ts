@@ -12,9 +12,11 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import { crc32 } from 'node:zlib';
 import { DATABASE_URL } from '@egressd/world/daemons/daemons';
 import { decodeMetrics, PointLedger, partialSuccess, pointsOf, toRemoteWrite } from '@egressd/world/receivers/otlp';
 import { decodeWrite, labelsOf } from '@egressd/world/receivers/test-receiver';
+import { isWrite2, WriteLedger } from '@egressd/world/receivers/write-ledger';
 import { BEHAVIOURS, type Behaviour, OTLP_PATH, PICKY_ABOUT, RECEIVER_PORT } from './receiver.ts';
 
 interface Request {
@@ -34,14 +36,22 @@ function reset(socket: Socket): void {
 interface Answer {
   readonly status: number;
   readonly text: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** Most samples that a bursting receiver ever takes in one request. */
+const MAX_BURST = 7;
+const NOT_ELECTED = 'replicas did not match, rejecting sample: replica=a, elected=b';
 const PROTOBUF = { 'Content-Type': 'application/x-protobuf' };
 const ledger = new PointLedger();
+/** Of remote write; undefined: what comes is handed on as it is. */
+const writes = process.argv.includes('ledger') ? new WriteLedger() : undefined;
+const SECOND = process.argv.includes('second');
 
 /** Stores a request. @returns the response of the database, or of the receiver where it does not reach that */
 function store(request: Request): Promise<Answer> {
-  return isOtlp(request) ? storePoints(pointsOf(decodeMetrics(request))) : handOn(request);
+  if (isOtlp(request)) return storePoints(pointsOf(decodeMetrics(request)));
+  return writes === undefined ? handOn(request) : keep(writes, request);
 }
 
 function isOtlp({ incoming }: Request): boolean {
@@ -51,10 +61,49 @@ function isOtlp({ incoming }: Request): boolean {
 async function storePoints(points: ReturnType<typeof pointsOf>): Promise<Answer> {
   const refused = ledger.take(points);
   if (refused !== undefined) return { status: refused.status, text: refused.message };
+  return write(points);
+}
+
+/** Writes samples into the database. */
+async function write(samples: Parameters<typeof toRemoteWrite>[0]): Promise<Answer> {
   const headers = { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' };
-  const body = new Uint8Array(toRemoteWrite(points));
+  const body = new Uint8Array(toRemoteWrite(samples));
   const answer = await fetch(`${DATABASE_URL}/api/v1/write`, { method: 'POST', headers, body });
   return { status: answer.ok ? 200 : answer.status, text: await answer.text() };
+}
+
+/** Stores the good samples of a request of remote write, as Cortex and Mimir do. */
+async function keep(writes: WriteLedger, request: Request, refuses?: Refuses): Promise<Answer> {
+  const { headers } = request.incoming;
+  // A receiver that knows only 1.0.
+  if (isWrite2(headers) && !SECOND) return { status: 204, text: '' };
+  const { fresh, stored, refused } = writes.take(writes.read({ headers, body: request.body }), true, refuses);
+  // One sample of a series in a request: the zero before a first delta goes alone.
+  for (const part of [fresh.filter(({ value }) => value === 0), fresh.filter(({ value }) => value !== 0)]) {
+    const answer = part.length === 0 ? undefined : await write(part);
+    if (answer !== undefined && answer.status >= 300) return answer;
+  }
+  const written = isWrite2(headers) ? { 'X-Prometheus-Remote-Write-Samples-Written': `${stored}` } : {};
+  return { status: refused === undefined ? 200 : 400, text: refused ?? '', headers: written };
+}
+
+type Refuses = (labels: Readonly<Record<string, string>>) => string | undefined;
+
+const refusesOne: Refuses = ({ dst_ip }) => (dst_ip === PICKY_ABOUT ? 'one destination is not liked' : undefined);
+
+/** Half of the series, always the same. */
+const refusesHalf: Refuses = (labels) =>
+  crc32(JSON.stringify(Object.entries(labels).sort())) % 2 === 1
+    ? 'per-user series limit of 20 exceeded, please contact administrator to raise it'
+    : undefined;
+
+async function keepPart(request: Request, refuses: Refuses): Promise<void> {
+  if (writes === undefined) throw new Error('the row has not asked for a ledger');
+  respond(request, await keep(writes, request, refuses));
+}
+
+function samplesIn(request: Request): number {
+  return writes?.count({ headers: request.incoming.headers, body: request.body }) ?? 0;
 }
 
 /** Refuses some points, and stores the others. */
@@ -83,8 +132,11 @@ async function handOn({ incoming, body }: Request): Promise<Answer> {
 }
 
 async function forward(request: Request): Promise<void> {
-  const { status, text } = await store(request);
-  request.response.writeHead(status).end(text);
+  respond(request, await store(request));
+}
+
+function respond({ response }: Request, { status, text, headers = {} }: Answer): void {
+  response.writeHead(status, { ...headers }).end(text);
 }
 
 function refuse({ response }: Request, status: number, headers: Record<string, string> = {}): void {
@@ -105,6 +157,11 @@ const BEHAVE: Record<Exclude<Behaviour, 'down'>, (request: Request) => unknown> 
   failing: (request) => refuse(request, 500),
   picky: (request) => (holdsRefused(request) ? refuse(request, 400) : forward(request)),
   'partly-picky': (request) => (isOtlp(request) ? storePart(request) : forward(request)),
+  keeping: (request) => keepPart(request, refusesOne),
+  limited: (request) => keepPart(request, refusesHalf),
+  bursting: (request) => (samplesIn(request) > MAX_BURST ? refuse(request, 429) : forward(request)),
+  poisoned: (request) => (holdsRefused(request) ? refuse(request, 500) : forward(request)),
+  replica: ({ response }) => response.writeHead(202).end(NOT_ELECTED),
   hanging: () => {},
   mute: store,
   'closing-early': ({ socket }) => reset(socket),

@@ -20,6 +20,16 @@ export const BEHAVIOURS = [
   'picky',
   /** The same by a partial success, which only OTLP has: the others are stored. */
   'partly-picky',
+  /** Stores the others, and answers 400 to the whole request (Cortex, Mimir). */
+  'keeping',
+  /** The same for half of all series, by a limit of series. */
+  'limited',
+  /** 429 to more than seven samples, for ever. */
+  'bursting',
+  /** 500 where a certain destination is in it. */
+  'poisoned',
+  /** Throws it away, and answers 202, as to a replica that was not elected. */
+  'replica',
   /** Takes it, and never responds. */
   'hanging',
   /** Stores it, and never responds. */
@@ -47,10 +57,21 @@ export interface FaultyReceiver {
   behave(behaviour: Behaviour): Promise<Readonly<Record<Behaviour, number>>>;
 }
 
+/** What kind of receiver it is: see `Staging` of `row.ts`. */
+interface ReceiverKind {
+  readonly ledger: boolean;
+  readonly second: boolean;
+}
+
 /** Starts it, behaving well. */
-export async function startReceiver(world: World): Promise<FaultyReceiver> {
+export async function startReceiver(world: World, { ledger, second }: ReceiverKind): Promise<FaultyReceiver> {
   const [command = '', ...args] = NODE;
-  const child = world.spawn(OPS.name, command, [...args, PROGRAM], { stdio: 'pipe' });
+  const child = world.spawn(
+    OPS.name,
+    command,
+    [...args, PROGRAM, ...(ledger ? ['ledger'] : []), ...(second ? ['second'] : [])],
+    { stdio: 'pipe' },
+  );
   const { stdin, stdout, stderr } = child;
   if (stdin === null || stdout === null) throw new Bug('a receiver without pipes');
   let lastLines = '';

@@ -9,12 +9,14 @@ import { LOAD_ROWS } from './load.ts';
 import { OTLP_ROWS } from './otlp.ts';
 import { OWNER_ROWS } from './owners.ts';
 import { RECEIVER_ROWS } from './receiver.ts';
+import { WRITE_ROWS } from './remote-write.ts';
 import { RESTART_ROWS } from './restarts.ts';
 
 /** Every fault, in the order in which they run. */
 export const ROWS: readonly Row[] = [
   ...LINK_ROWS,
   ...RECEIVER_ROWS,
+  ...WRITE_ROWS,
   ...OTLP_ROWS,
   ...RESTART_ROWS,
   ...LOAD_ROWS,
