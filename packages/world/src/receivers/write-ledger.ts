@@ -54,13 +54,17 @@ export class WriteLedger {
     if (isWrite2(request.headers)) {
       const samples = decodeWrite2(request);
       if (samples[0] !== undefined) this.#deltas = samples[0].type === GAUGE;
-      return samples.map((sample) => ({ ...sample, value: valueOf(sample.value) }));
+      return samples.map((sample) => ({ ...sample, value: numberOf(sample.value) }));
     }
     const decoded = decodeWrite(request);
     if (decoded.metadata[0] !== undefined) this.#deltas = decoded.metadata[0].type === GAUGE;
     const labels = labelsOf(decoded);
     return decoded.timeseries.flatMap(({ samples }, i) =>
-      samples.map(({ value, timestamp }) => ({ labels: labels[i]!, timeMs: Number(timestamp), value: valueOf(value) })),
+      samples.map(({ value, timestamp }) => ({
+        labels: labels[i]!,
+        timeMs: Number(timestamp),
+        value: numberOf(value),
+      })),
     );
   }
 
@@ -105,7 +109,7 @@ export class WriteLedger {
   }
 }
 
-function valueOf(value: number): number | undefined {
+function numberOf(value: number): number | undefined {
   return Number.isNaN(value) ? undefined : value;
 }
 

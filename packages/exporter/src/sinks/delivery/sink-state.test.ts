@@ -121,6 +121,16 @@ describe('counters', () => {
     expect(step(sinkState(), 30_000, [A], [100])).toEqual(['pod-1 0@1 100@30000']);
   });
 
+  test("after a gap over a restart the last value goes once more, never before the series' own last one", () => {
+    const of = sinkState();
+    step(of, 60_000, [A, B], [100, 7]);
+    step(of, 120_000, [A, B], [150, 7]);
+    const again = sinkState();
+    again.restore(of.image([A, B], []), { series: [A, B], totals: testSnapshot(120_000, [A, B], [150, 7]).totals });
+    expect(step(again, 900_000, [A, B], [180, 7])).toEqual(['pod-1 150@840000 180@900000', 'pod-2 7@900000']);
+    expect(step(again, 960_000, [A, B], [190, 9])).toEqual(['pod-1 190@960000', 'pod-2 9@960000']);
+  });
+
   test('no room for a zero: the series waits', () => {
     const of = sinkState();
     expect(step(of, 1, [A], [100])).toEqual(['pod-1 -']);

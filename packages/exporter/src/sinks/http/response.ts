@@ -13,6 +13,8 @@ const TOO_LARGE =
   /larger than max|(message|request|body|entity|packet|data|block)( size)?( is)? too (large|big)|too (large|big) (message|request|body|packed|unpacked|compressed|snappy)|max(imum)? (message|request|body) size|max-recv-msg-size|maxInsertRequestSize/i;
 /** Retryable statuses below 500: request time-out, too early, too many requests. */
 const RETRYABLE_STATUSES = new Set([408, 425, 429]);
+/** A clock that differs by more is off: answers take time, and `Date` has whole seconds. */
+const CLOCK_OFF_MS = 60_000;
 /** Failures before the request was on its way. */
 const BEFORE_SENDING: ReadonlySet<HttpFailureKind> = new Set(['dns', 'connect', 'tls', 'credentials']);
 
@@ -27,9 +29,12 @@ export function classifyResponse(response: HttpResponse | HttpFailure, displayUr
     return { outcome: 'retryable', status: response.failure, maybeStored, message: response.message };
   }
   const { status } = response;
-  const message = `${displayUrl} answered ${status}${response.text === '' ? '' : `: ${response.text}`}`;
+  const clocks = clockDifference(response, nowMs);
+  const answered = `${displayUrl} answered ${status}${response.text === '' ? '' : `: ${response.text}`}`;
+  const message = clocks === undefined ? answered : `${answered} (${clocks})`;
   if (status >= 200 && status < 300) {
-    if (!response.isHtml) return { outcome: 'ok', status: String(status) };
+    if (!response.isHtml)
+      return { outcome: 'ok', status: String(status), ...(clocks && { warning: `${displayUrl}: ${clocks}` }) };
     return rejected('request', 'html', `${message} (an HTML page: the URL is not an endpoint that takes data)`);
   }
   if (status >= 500 || RETRYABLE_STATUSES.has(status)) {
@@ -42,6 +47,14 @@ export function classifyResponse(response: HttpResponse | HttpFailure, displayUr
   if (CONTENT_STATUSES.has(status)) return rejected('content', String(status), message);
   if (status === 413) return rejected('size', '413', message);
   return rejected('request', String(status), `${message} (${adviceFor(status, response)})`);
+}
+
+/** What to say where the receiver's time is another one: it refuses samples for that, and the clock to look at is ours. */
+function clockDifference({ headers }: HttpResponse, nowMs: number): string | undefined {
+  const aheadMs = Date.parse(single(headers.date) ?? '') - nowMs;
+  if (!(Math.abs(aheadMs) > CLOCK_OFF_MS)) return undefined;
+  const seconds = Math.round(Math.abs(aheadMs) / 1000);
+  return `its clock is ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the exporter's: check the clock of the exporter's node`;
 }
 
 function rejected(fault: Fault, status: string, message: string): SendResult {

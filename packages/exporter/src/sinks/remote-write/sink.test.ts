@@ -290,6 +290,18 @@ test('a 400 for the size is split until it fits, and later requests are as small
   expect(sizes.slice(-4).every((samples) => samples <= 30)).toBe(true);
 });
 
+test("a receiver whose Date is another: the clock to look at is the exporter's", async () => {
+  const { accepted, lines } = setUp();
+  const date = (byMs: number) => ({ date: new Date(Date.now() + byMs).toUTCString() });
+  receiver.answer = first(status(204, date(3_600_000)), status(204, date(-10_000)));
+  offer(60_000);
+  await until(() => accepted.length === 1);
+  offer(120_000);
+  await until(() => accepted.length === 2);
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatch(/its clock is 3(600|599) s ahead of the exporter's/);
+});
+
 test('the tenant that a receiver names is shown', async () => {
   const { accepted, lines } = setUp({
     headers: { 'X-Scope-OrgID': 'shop-tenant', 'X-Api-Key': 's3cret-of-mine' },
