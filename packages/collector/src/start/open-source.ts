@@ -6,10 +6,20 @@ import { isCounting, openEbpfSource } from '../conntrack/ebpf/source.ts';
 import { openNetfilterSource } from '../conntrack/netfilter/source.ts';
 import type { EventsMode } from '../conntrack/netfilter/worker-messages.ts';
 import { selectZones } from '../conntrack/netfilter/zone-filter.ts';
+import { SourceError } from '../conntrack/source-error.ts';
 import type { CollectorFlags } from '../flags.ts';
 
-/** Opens the source that `-ct-mode` asks for, or the best that there is. @throws SourceError where none can be read */
-export function openSource(flags: CollectorFlags, events: EventsMode, log: Log): Promise<ChosenSource> {
+/**
+ * Opens the source that `-ct-mode` asks for, or the best that there is.
+ * @param mayAttach eBPF programs may be attached where none are, though they were not asked for
+ * @throws SourceError where none can be read
+ */
+export function openSource(
+  flags: CollectorFlags,
+  events: EventsMode,
+  log: Log,
+  mayAttach = true,
+): Promise<ChosenSource> {
   const { ctMode, hostPid, ciliumClockSource, conntrackZones } = flags;
   const folder = () => mapsFolder(hostPid);
   const openNetfilter = async () => {
@@ -27,7 +37,14 @@ export function openSource(flags: CollectorFlags, events: EventsMode, log: Log):
     mode: ctMode,
     openNetfilter,
     openCilium: (forced) => openCiliumSource({ folder: folder(), hostPid, forced, clockSource: ciliumClockSource }),
-    openEbpf: () => openEbpfSource({ ...ebpf, openConnections: openNetfilter }),
+    openEbpf: async () => {
+      if (mayAttach || ctMode === 'ebpf' || isCounting(ebpf))
+        return openEbpfSource({ ...ebpf, openConnections: openNetfilter });
+      throw new SourceError(
+        'absent',
+        'no collector counts by eBPF here, and -dump-ct attaches nothing unless asked for',
+      );
+    },
     hasEbpfMaps: () => isCounting(ebpf),
     hasCiliumMaps: () => pinnedMaps(folder()).length > 0,
     log,

@@ -8,7 +8,7 @@ import { openSource } from './open-source.ts';
 /** `-dump-ct`: prints all connections to stdout. @returns the exit code */
 export async function printConnections(flags: CollectorFlags, log: Log): Promise<ExitCode> {
   try {
-    const source = await openSource(flags, 'off', log);
+    const source = await openSource(flags, 'off', log, false);
     await dumpConnections(source, writeOut);
     await source.close();
     return EXIT.ok;
