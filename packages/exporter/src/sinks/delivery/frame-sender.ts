@@ -1,6 +1,6 @@
 import type { FrozenRequest, Sink } from '../sink.ts';
 import type { DeliveryLog } from './delivery-log.ts';
-import type { Frame } from './frame.ts';
+import type { Frame, Mode } from './frame.ts';
 import type { DropReason, SinkMetrics } from './metrics.ts';
 import type { Part } from './part.ts';
 import { type RefusalReason, refusalReason } from './refusal-reason.ts';
@@ -68,8 +68,12 @@ export class FrameSender {
   }
 
   /** The first frame is one that a former process had in flight, with these parts not settled. */
-  resume(remaining: readonly Part[]): void {
-    this.#parts = new RequestSplitter(0, { remaining });
+  resume(mode: Mode, remaining: readonly Part[]): void {
+    this.#parts = new RequestSplitter(0, { remaining, careful: this.#isCareful(mode) });
+  }
+
+  #isCareful(mode: Mode): boolean {
+    return mode === 'delta' && this.#options.sink.form === 'samples';
   }
 
   /**
@@ -104,7 +108,7 @@ export class FrameSender {
 
   #split(frame: Frame): RequestSplitter {
     const perRow = frame.width / this.#unitsPerItem;
-    const careful = frame.mode === 'delta' && this.#options.sink.form === 'samples';
+    const careful = this.#isCareful(frame.mode);
     return new RequestSplitter(frame.rows * perRow, {
       ...{ suspectsFrom: frame.suspectsFrom * perRow, careful },
       probeFirst: careful && this.#tookNothing,
@@ -247,8 +251,7 @@ export class FrameSender {
       for (const { from, to } of parts.inDoubt) state.doubt(frame, from * size, to * size);
       for (const item of parts.isolated) state.doubt(frame, item * size, (item + 1) * size);
       const doubtful = parts.inDoubt.reduce((sum, { from, to }) => sum + to - from, parts.failed);
-      const counts = frame.mode === 'delta' && sink.form === 'samples' && doubtful > 0;
-      if (counts) metrics.ambiguous(sink.name, 'refused', doubtful);
+      if (this.#isCareful(frame.mode) && doubtful > 0) metrics.ambiguous(sink.name, 'refused', doubtful);
     }
   }
 

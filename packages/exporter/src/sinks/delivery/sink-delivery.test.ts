@@ -466,6 +466,25 @@ describe('SinkDelivery', () => {
     expect(sink.seen.slice(9).map(({ samples }) => samples.length)).toEqual([50, 1, 2, 4, 8, 16, 19]);
   });
 
+  test('deltas that a former process had in flight are isolated to the end, too', async () => {
+    const series = SERIES.slice(0, 100);
+    const former = setUp(
+      (_samples, signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve(AGAIN))),
+    );
+    former.offer(60_000, Array(100).fill(5));
+    await until(() => former.sink.seen.length === 1);
+    const image = former.delivery.image(series);
+    await former.delivery.close(0);
+    const bad = (sample: string) => /^pod-[2-7]\d=/.test(sample);
+    const { delivery, accepted, metric } = setUp((samples) => (samples.some(bad) ? refuse('content') : OK));
+    delivery.resume(image, { series, totals: testSnapshot(60_000, series, Array(100).fill(5)).totals });
+    await until(() => accepted.length === 1);
+    expect(await metric('egressd_exported_events_total')).toEqual(['egressd_exported_events_total{sink="text"} 40']);
+    expect(await metric('egressd_dropped_events_total')).toEqual([
+      'egressd_dropped_events_total{sink="text",reason="refused"} 60',
+    ]);
+  });
+
   test('a series limit: the log and a metric say how many series, and what to set', async () => {
     const limit: SendResult = {
       ...{ outcome: 'rejected', status: '400', fault: 'content' },

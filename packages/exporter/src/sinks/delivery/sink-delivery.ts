@@ -109,7 +109,7 @@ export class SinkDelivery {
     if (lost > 0) this.#metrics.dropped(this.#sink.name, 'series_ended', lost);
     const { frame } = image;
     if (this.#state.inFlight === undefined || frame === undefined) return;
-    this.#frames.resume(remainingOf(frame));
+    this.#frames.resume(frame.mode, remainingOf(frame));
     this.#availability.resumed();
     this.#running = this.#run();
   }
