@@ -39,6 +39,7 @@ test('the defaults are those that users know', () => {
     stateEphemeral: false,
     kubeconfig: undefined,
     configCheck: false,
+    seriesCheck: false,
     version: false,
   });
 });
@@ -46,6 +47,7 @@ test('the defaults are those that users know', () => {
 test.each<[string[], string]>([
   [['-tls-key-file=a'], '-tls-cert-file and -tls-key-file: only one is set, a certificate needs both'],
   [['-http-listen-port=70000'], '-http-listen-port: is "70000", expected a whole number from 0 to 65535'],
+  [['-series-check'], '-series-check: needs -state-dir, which is not set'],
   [['-state-ephemeral'], '-state-ephemeral: needs -state-dir, which is not set'],
   [['-config=a'], '-config: unknown flag (did you mean -config-path?)'],
 ])('%j is a mistake', (argv, mistake) => {

@@ -36,6 +36,10 @@ export const EXPORTER_FLAGS = defineFlags({
     false,
     'Print the configuration as it was read, without secrets, or the mistakes in it, and exit.',
   ),
+  'series-check': boolean(
+    false,
+    'Print how many series each label set and each sink would have, by what is in -state-dir, and exit.',
+  ),
   version: boolean(false, 'Print the version and exit.'),
 });
 
@@ -57,5 +61,7 @@ function checkTogether(flags: ExporterFlags): string[] {
     );
   if (flags.stateEphemeral && flags.stateDir === undefined)
     mistakes.push('-state-ephemeral: needs -state-dir, which is not set');
+  if (flags.seriesCheck && flags.stateDir === undefined)
+    mistakes.push('-series-check: needs -state-dir, which is not set');
   return mistakes;
 }

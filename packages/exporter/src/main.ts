@@ -9,6 +9,7 @@ import { describeConfig } from './config/show.ts';
 import { EXPORTER_FLAGS, parseExporterFlags } from './flags.ts';
 import { inventoryMistakes } from './inventory/load.ts';
 import { networkMistakes } from './networks/load.ts';
+import { seriesCheck } from './start/series-check.ts';
 import { startExporter } from './start/start.ts';
 
 const flags = commandLineOrExit(
@@ -33,6 +34,11 @@ if (!loaded.ok) {
   process.exit(EXIT.failed);
 }
 const { config, warnings, literalSecrets } = loaded;
+if (flags.seriesCheck && flags.stateDir !== undefined) {
+  const { text, code } = await seriesCheck(flags.stateDir, config, process.env);
+  process.stdout.write(text);
+  process.exit(code);
+}
 const log = createLog(flags.logLevel, (line) => process.stderr.write(line));
 const lifecycle = new Lifecycle(log);
 log.info('egressd exporter', {

@@ -267,9 +267,14 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
     'sinks/http/settings': { pure: true },
     'sinks/label-sets/settings': { types: ['sinks/http/settings'], pure: true },
     'sinks/counters': { types: ['aggregate/snapshot'], pure: true },
+    'sinks/label-sets': {
+      packages: ['@egressd/flow'],
+      rooms: ['sinks/label-sets/settings', 'aggregate/snapshot'],
+      pure: true,
+    },
     sinks: {
       packages: ['@egressd/flow', '@egressd/daemon', '@bufbuild/protobuf', 'undici', 'snappy', 'prom-client'],
-      rooms: ['aggregate/snapshot', 'aggregate/totals', 'sinks/counters', ...SINK_SETTINGS],
+      rooms: ['aggregate/snapshot', 'aggregate/totals', 'sinks/counters', 'sinks/label-sets', ...SINK_SETTINGS],
       types: ['aggregate'],
     },
     'aggregate/shares': { types: ['enrich'], pure: true },
@@ -285,6 +290,7 @@ export const IMPORT_MAP: Readonly<Record<string, Readonly<Record<string, Room>>>
       rooms: ['enrich/verdict', 'aggregate/shares', 'pending'],
       types: ['enrich', 'aggregate', 'owners', 'receiver'],
     },
+    'series-check': { rooms: ['sinks/label-sets', 'sinks/label-sets/settings'], types: ['aggregate'], pure: true },
     'check-install/sample': { pure: true },
     'check-install': { packages: ['@egressd/daemon'], rooms: ['check-install/sample'] },
     exporter: { packages: ['@egressd/flow', '@egressd/daemon', 'prom-client'], rooms: EVERY_ROOM },

@@ -9,6 +9,8 @@ import { type CapturedCheckpoint, CheckpointFile, type SavedSnapshot } from './c
 import { type Checkpoint, type CountedImage, encodeCheckpoint, encodeCounted } from './format.ts';
 import { createCheckpointMetrics } from './metrics.ts';
 
+/** Its file in the state directory. */
+export const CHECKPOINT_NAME = 'checkpoint';
 /** A longer file is neither written nor read. `npm run bench` measures how many bytes a series takes: this is room for millions. */
 const MAX_CHECKPOINT_BYTES = 1024 * 1024 * 1024;
 /** The disk may fail for so long before the state is degraded: until then nothing is sent or committed. */
@@ -79,7 +81,7 @@ export class CheckpointStore {
     this.#options = options;
     this.ephemeral = options.ephemeral;
     const { folder, log, registry, graceMs = GRACE_MS } = options;
-    const file = options.file ?? new StateFile(folder, 'checkpoint', MAX_CHECKPOINT_BYTES);
+    const file = options.file ?? new StateFile(folder, CHECKPOINT_NAME, MAX_CHECKPOINT_BYTES);
     this.#file = new CheckpointFile({ file, metrics: createCheckpointMetrics(registry), log, graceMs });
   }
 
