@@ -11,7 +11,7 @@ export interface Content {
 const KINDS: readonly (readonly [what: string, path: RegExp])[] = [
   ['Node.js', /^usr\/local\/bin\/node$/],
   ['libraries of Debian', /\.so(\.[^/]*)?$|^usr\/lib\/|^lib/],
-  ['the daemon', /^app\/(dist\/|node_modules\/@egressd\/|package\.json$)/],
+  ['the daemon', /^app\/(bpf\/|dist\/|node_modules\/@egressd\/|package\.json$)/],
   ['packages of npm', /^app\/node_modules\//],
   ['licences, bill of materials', /^usr\/share\/|^var\/lib\/dpkg\//],
   ['the rest', /./],

@@ -125,6 +125,7 @@ describe.each(DAEMONS)('the image of the %s', (daemon) => {
     // What the build was given to reach npm stays out, and so does what only developers read.
     expect(files.filter((path) => /npmrc|ca-certificates|\.[cm]?ts$|\.map$|\.test\./.test(path))).toEqual([]);
     expect(files).toContain('app/dist/main.js');
+    expect(files.includes('app/bpf/count.bpf.o')).toBe(daemon === 'collector');
     expect(files).toContain('usr/share/doc/libc6/copyright');
   });
 
