@@ -8,6 +8,8 @@ interface BodyWriter {
   readonly counters: readonly Counter[];
   readonly startTimes: boolean;
   readonly identityOf: (labels: SeriesLabels) => string;
+  /** The bytes are a copy already; not set: they are valid until the next. */
+  readonly copies?: true;
   /** Of units from `from` to at most `to`. */
   readonly encode: (frame: Frame, from: number, to: number) => { readonly bytes: Uint8Array; readonly end: number };
 }
@@ -22,7 +24,7 @@ export interface BodyCost {
 }
 
 /** Makes the bodies of the next interval each time it is called; the zero samples are sent already. */
-export function bodyMaker(snapshot: Snapshot, { encode, ...writer }: BodyWriter): () => Uint8Array[] {
+export function bodyMaker(snapshot: Snapshot, { encode, copies, ...writer }: BodyWriter): () => Uint8Array[] {
   const state = new SinkState({ ...writer, maxSeries: 1_000_000, startedMs: 0, intervalMs: 60_000 });
   let now = snapshot.timeMs;
   const bodies = () => {
@@ -32,7 +34,7 @@ export function bodyMaker(snapshot: Snapshot, { encode, ...writer }: BodyWriter)
     const made: Uint8Array[] = [];
     for (let from = 0; from < unitsOf(frame); ) {
       const { bytes, end } = encode(frame, from, unitsOf(frame));
-      made.push(bytes.slice());
+      made.push(copies ? bytes : bytes.slice());
       state.accepted(frame, from, end);
       from = end;
     }

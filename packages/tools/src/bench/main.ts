@@ -193,27 +193,27 @@ function remoteWrite2({ second, ...first }: ReturnType<typeof benchSeries>): voi
 }
 
 function otlp(snapshot: Snapshot, remoteWrite: BodyCost): void {
-  const [conventions, labels] = [benchOtlp(snapshot, 'conventions'), benchOtlp(snapshot, 'labels')];
-  say(`The same series by OTLP, and as ratios to remote write`);
-  const row = (name: string, { encode, compress, bytes, compressedBytes }: BodyCost) => [
-    name,
-    ...[encode, compress, bytes, compressedBytes].map((value) => value.toFixed(0)),
+  const columns = ({ encode, compress, bytes, compressedBytes }: BodyCost) => [
+    encode,
+    compress,
+    encode + compress,
+    bytes,
+    compressedBytes,
   ];
-  const ratios = (name: string, cost: BodyCost) => [
+  const floor = columns(remoteWrite);
+  const row = (name: string, values: readonly number[], digits = 0) => [
     name,
-    ...(['encode', 'compress', 'bytes', 'compressedBytes'] as const).map((of) =>
-      (cost[of] / remoteWrite[of]).toFixed(2),
-    ),
+    ...values.map((value) => value.toFixed(digits)),
   ];
+  const compared = (['conventions', 'labels'] as const).flatMap((names) => {
+    const values = columns(benchOtlp(snapshot, names));
+    const ratios = values.map((value, i) => value / floor[i]!);
+    return [row(`OTLP, names of ${names}, gzip`, values), row('ratio', ratios, 2)];
+  });
+  say('The same series by OTLP, and as ratios to remote write');
   table(
-    ['', 'encode, ns a series', 'compress', 'bytes a series', 'compressed'],
-    [
-      row('remote write, snappy', remoteWrite),
-      row('OTLP, names of the conventions, gzip', conventions),
-      ratios('ratio', conventions),
-      row('OTLP, names of labels, gzip', labels),
-      ratios('ratio', labels),
-    ],
+    ['', 'encode, ns a series', 'compress', 'together', 'bytes a series', 'compressed'],
+    [row('remote write, snappy', floor), ...compared],
   );
 }
 

@@ -13,6 +13,7 @@ export function benchOtlp(snapshot: Snapshot, attributeNames: 'conventions' | 'l
   const bodies = bodyMaker(snapshot, {
     counters: COUNTERS,
     startTimes: true,
+    copies: true,
     identityOf: (series) => attributes.identityOf(series),
     encode: (frame, from, to) => encoder.encode(frame, from, to),
   });
