@@ -23,6 +23,9 @@ const SUMS: Readonly<Record<string, number>> = {
   'All that pods sent': ACROSS + INSIDE + OUTSIDE,
   'Pods, to the internet': OUTSIDE,
   'Pods, across zones': ACROSS,
+  'Workloads, to the internet': OUTSIDE,
+  'Workloads, across zones': ACROSS,
+  'Outside, by network': OUTSIDE,
   'Who to whom, across zones': ACROSS,
   'Who to whom': ACROSS + INSIDE,
   'From zone to zone': ACROSS + INSIDE,
@@ -44,14 +47,19 @@ async function show(database: Database, { query }: Panel): Promise<number> {
 }
 
 describe.each(DATABASES)('%s', (kind) => {
-  describe.each(['counter', 'delta'] as const)('%s', (mode) => {
-    const panels = overview(mode).flatMap((section) => section.panels);
+  describe.each([
+    ['counter', 'pods'],
+    ['delta', 'pods'],
+    ['counter', 'workloads'],
+    ['delta', 'workloads'],
+  ] as const)('%s, %s', (mode, set) => {
+    const panels = overview(mode, set).flatMap((section) => section.panels);
     const ofTraffic = panels.filter(({ query }) => query.includes('egressd_transmit_bytes_total'));
     let database: Database;
 
     beforeAll(async () => {
       database = await startDatabase(kind);
-      await fill(database, mode);
+      await fill(database, mode, set);
     });
     afterAll(() => database.stop());
 

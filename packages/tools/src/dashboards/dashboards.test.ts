@@ -12,8 +12,13 @@ test.each([...dashboardFiles()].map(([path, text]) => [basename(path), path, tex
   },
 );
 
-describe.each(['counter', 'delta'] as const)('%s', (mode) => {
-  const panels = overview(mode).flatMap((section) => section.panels);
+describe.each([
+  ['counter', 'pods'],
+  ['delta', 'pods'],
+  ['counter', 'workloads'],
+  ['delta', 'workloads'],
+] as const)('%s, %s', (mode, set) => {
+  const panels = overview(mode, set).flatMap((section) => section.panels);
 
   test('every panel has a title of its own, and says what it shows', () => {
     const titles = panels.map(({ title }) => title);

@@ -7,7 +7,9 @@ const FOLDER = fileURLToPath(new URL('../../../../deploy/chart/egressd/dashboard
 export function dashboardFiles(): Map<string, string> {
   const text = (object: object) => `${JSON.stringify(object, undefined, 2)}\n`;
   return new Map([
-    [`${FOLDER}egressd-overview.json`, text(dashboard('counter'))],
-    [`${FOLDER}egressd-overview-delta.json`, text(dashboard('delta'))],
+    [`${FOLDER}egressd-overview.json`, text(dashboard('counter', 'pods'))],
+    [`${FOLDER}egressd-overview-delta.json`, text(dashboard('delta', 'pods'))],
+    [`${FOLDER}egressd-workloads.json`, text(dashboard('counter', 'workloads'))],
+    [`${FOLDER}egressd-workloads-delta.json`, text(dashboard('delta', 'workloads'))],
   ]);
 }

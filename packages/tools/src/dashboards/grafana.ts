@@ -1,4 +1,4 @@
-import { type DeliveryMode, overview, type Panel, type Section } from './panels.ts';
+import { type DashboardSet, type DeliveryMode, overview, type Panel, type Section } from './panels.ts';
 
 /** https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/ */
 const SCHEMA_VERSION = 39;
@@ -9,25 +9,31 @@ const COLUMNS = 24;
 const LEAST_STEP = '1m';
 const DATASOURCE = { type: 'prometheus', uid: '$datasource' };
 
-/** What differs between the two dashboards. */
-const TITLES: Readonly<Record<DeliveryMode, { uid: string; title: string; description: string }>> = {
-  counter: {
-    uid: 'egressd-overview',
-    title: 'egressd: overview',
-    description: 'Which pod sends what to whom, across which zones, and what leaves the cluster.',
-  },
-  delta: {
-    uid: 'egressd-overview-delta',
-    title: 'egressd: overview (deltas)',
-    description:
-      'The overview where collectors run with send-traffic-delta: true, as charts of the Go version did by default.',
-  },
+/** What is said of each delivery mode, and of each label set. */
+const OF_MODE: Readonly<Record<DeliveryMode, string>> = {
+  counter: '',
+  delta: 'The overview where collectors run with send-traffic-delta: true, as charts of the Go version did by default.',
+};
+const OF_SET: Readonly<Record<DashboardSet, string>> = {
+  pods: 'Which pod sends what to whom, across which zones, and what leaves the cluster.',
+  workloads: 'Which workload sends what to whom, of a sink with labelSet: workloads.',
 };
 
-/** The overview as Grafana imports it. */
-export function dashboard(mode: DeliveryMode): object {
+function heading(mode: DeliveryMode, set: DashboardSet): { uid: string; title: string; description: string } {
+  const [uid, title] =
+    set === 'pods' ? ['egressd-overview', 'egressd: overview'] : ['egressd-workloads', 'egressd: workloads'];
+  if (mode === 'counter') return { uid, title, description: OF_SET[set] };
   return {
-    ...TITLES[mode],
+    uid: `${uid}-delta`,
+    title: `${title} (deltas)`,
+    description: set === 'pods' ? OF_MODE[mode] : `${OF_SET[set]} ${OF_MODE[mode]}`,
+  };
+}
+
+/** The overview as Grafana imports it. */
+export function dashboard(mode: DeliveryMode, set: DashboardSet): object {
+  return {
+    ...heading(mode, set),
     tags: ['egressd'],
     schemaVersion: SCHEMA_VERSION,
     editable: true,
@@ -36,7 +42,7 @@ export function dashboard(mode: DeliveryMode): object {
     time: { from: 'now-6h', to: 'now' },
     timezone: 'browser',
     templating: { list: variables() },
-    panels: layOut(overview(mode)),
+    panels: layOut(overview(mode, set)),
   };
 }
 

@@ -63,14 +63,55 @@ function byOf(by: string): string {
 
 const INTERNET = 'dst_ip_type="public"';
 const ACROSS_ZONES = 'cross_zone="true"';
-const PODS = 'src_namespace,src_pod';
-const BOTH_ENDS = 'src_namespace,src_pod,dst_namespace,dst_pod';
 const ZONES = 'src_zone,dst_zone';
 
+/** Which label set the sink has: docs/series.md. */
+export type DashboardSet = 'pods' | 'workloads';
+
+/** What the tables of a set are about. */
+interface Names {
+  /** In a title, and in a sentence. */
+  readonly many: string;
+  readonly one: string;
+  readonly source: string;
+  readonly destination: string;
+  /** That the other end is one of them. */
+  readonly known: string;
+  readonly outside: Pick<Panel, 'title' | 'description'> & { readonly by: string };
+}
+
+const NAMES: Readonly<Record<DashboardSet, Names>> = {
+  pods: {
+    many: 'Pods',
+    one: 'pods',
+    source: 'src_namespace,src_pod',
+    destination: 'dst_namespace,dst_pod',
+    known: 'dst_pod!=""',
+    outside: {
+      title: 'Public addresses',
+      description: 'Where it went. 0.0.0.0 and :: stand for all, where group-public-ips is set.',
+      by: 'dst_ip',
+    },
+  },
+  workloads: {
+    many: 'Workloads',
+    one: 'workloads',
+    source: 'src_namespace,src_workload_kind,src_workload',
+    destination: 'dst_namespace,dst_workload_kind,dst_workload',
+    known: 'dst_workload!=""',
+    outside: {
+      title: 'Outside, by network',
+      description:
+        'Networks and clouds of the configuration, with their region; without a name: the rest of the internet.',
+      by: 'dst_network,dst_region',
+    },
+  },
+};
+
 /** All sections of the overview. */
-export function overview(mode: DeliveryMode): Section[] {
+export function overview(mode: DeliveryMode, set: DashboardSet = 'pods'): Section[] {
   const queries = new Queries(mode);
-  return [sums(queries), overTime(queries), largest(queries), HEALTH];
+  return [sums(queries), overTime(queries), largest(queries, NAMES[set]), HEALTH];
 }
 
 function sums(queries: Queries): Section {
@@ -121,31 +162,28 @@ function overTime(queries: Queries): Section {
   };
 }
 
-function largest(queries: Queries): Section {
+function largest(queries: Queries, { many, one, source, destination, known, outside }: Names): Section {
+  const both = `${source},${destination}`;
   const table = (title: string, description: string, query: string): Panel => ({
     ...{ title, description, query, kind: 'table', unit: 'bytes', width: 12 },
   });
   return {
     title: 'Largest in the time shown',
     panels: [
-      table('Pods, to the internet', 'Who sent most to public addresses.', queries.top(PODS, INTERNET)),
-      table('Pods, across zones', 'Who sent most to another zone.', queries.top(PODS, ACROSS_ZONES)),
+      table(`${many}, to the internet`, 'Who sent most to public addresses.', queries.top(source, INTERNET)),
+      table(`${many}, across zones`, 'Who sent most to another zone.', queries.top(source, ACROSS_ZONES)),
       table(
         'Who to whom, across zones',
-        'Pairs of pods; no destination: a node, or not known.',
-        queries.top(BOTH_ENDS, ACROSS_ZONES),
+        `Pairs of ${one}; no destination: a node, or not known.`,
+        queries.top(both, ACROSS_ZONES),
       ),
-      table('Who to whom', 'Pairs of pods, wherever they are.', queries.top(BOTH_ENDS, 'dst_pod!=""')),
+      table('Who to whom', `Pairs of ${one}, wherever they are.`, queries.top(both, known)),
       table(
         'From zone to zone',
         'All that was sent between zones that are known.',
         queries.top(ZONES, 'src_zone!="",dst_zone!=""'),
       ),
-      table(
-        'Public addresses',
-        'Where it went. 0.0.0.0 and :: stand for all, where group-public-ips is set.',
-        queries.top('dst_ip', INTERNET),
-      ),
+      table(outside.title, outside.description, queries.top(outside.by, INTERNET)),
     ],
   };
 }

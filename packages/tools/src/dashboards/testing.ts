@@ -7,7 +7,7 @@ import type { RemoteWriteSettings } from '@egressd/exporter/sinks/remote-write/s
 import { createRemoteWriteSink } from '@egressd/exporter/sinks/remote-write/sink';
 import { STARTED_MS, testSeries, testSnapshot, until } from '@egressd/exporter/sinks/testing';
 import type { Database } from '@egressd/world/receivers/database';
-import type { DeliveryMode } from './panels.ts';
+import type { DashboardSet, DeliveryMode } from './panels.ts';
 
 /** Traffic in a database, for tests of queries. */
 
@@ -33,10 +33,10 @@ export const SERIES: readonly { readonly series: Series; readonly perMinute: num
   { series: testSeries(3, { ...OUT }), perMinute: 600 },
 ];
 /** Writes the series as an exporter does, a snapshot a minute. */
-export async function fill({ writeUrl }: Database, mode: DeliveryMode): Promise<void> {
+export async function fill({ writeUrl }: Database, mode: DeliveryMode, labelSet: DashboardSet = 'pods'): Promise<void> {
   const settings: RemoteWriteSettings = {
     ...{ url: writeUrl, headers: {}, labels: {}, timeoutMs: 20_000, maxSeries: 1000 },
-    ...{ sendReceivedBytesMetric: false, sendPacketsMetric: false, regionLabels: false },
+    ...{ sendReceivedBytesMetric: false, sendPacketsMetric: false, regionLabels: false, labelSet },
   };
   let acceptedMs = 0;
   const delivery = new SinkDelivery({
