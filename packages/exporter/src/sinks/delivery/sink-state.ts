@@ -147,17 +147,22 @@ export class SinkState {
       gapBeforeMs: timeMs - GAP_INTERVALS * this.#options.intervalMs,
       startTimes: this.#options.startTimes === true,
     });
-    this.#addTo(builder, (slot) => slots.refusals[slot] === 0);
-    builder.beginSuspects();
-    this.#addTo(builder, (slot) => slots.refusals[slot]! > 0);
+    this.#addAll(builder);
     this.#inFlight = builder.build(position);
     return this.#inFlight;
   }
 
-  #addTo(builder: FrameBuilder, wanted: (slot: number) => boolean): void {
-    const { identities } = this.#table.slots;
-    for (let slot = 0; slot < identities.length; slot++)
-      if (identities[slot] !== undefined && wanted(slot) && !builder.add(slot)) this.#table.free(slot);
+  /** Adds all series, those that were refused before last. */
+  #addAll(builder: FrameBuilder): void {
+    const { identities, refusals } = this.#table.slots;
+    const suspects: number[] = [];
+    for (let slot = 0; slot < identities.length; slot++) {
+      if (identities[slot] === undefined) continue;
+      if (refusals[slot] !== 0) suspects.push(slot);
+      else if (!builder.add(slot)) this.#table.free(slot);
+    }
+    builder.beginSuspects();
+    for (const slot of suspects) if (!builder.add(slot)) this.#table.free(slot);
   }
 
   /** The frame is accepted, refused or abandoned: it is never sent again. */
