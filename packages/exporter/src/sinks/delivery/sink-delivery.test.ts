@@ -333,9 +333,13 @@ describe('SinkDelivery', () => {
     });
 
     test('the exporter stopped', async () => {
-      const { sink, delivery, offer, metric } = setUp(() => AGAIN);
+      const { sink, delivery, offer, metric } = setUp((_samples, signal) =>
+        sink.seen.length === 1
+          ? AGAIN
+          : new Promise((resolve) => signal.addEventListener('abort', () => resolve({ ...AGAIN, status: 'stopped' }))),
+      );
       offer(60_000, [5]);
-      await until(() => sink.seen.length > 0);
+      await until(() => sink.seen.length === 2);
       expect(await delivery.close(0)).toBe(false);
       expect(await metric(ambiguous)).toEqual(lines('stopped', 1));
     });
