@@ -12,7 +12,7 @@ import { collectorRegistry, exporterRegistry } from './self-metrics.ts';
 const VERBS = Object.keys(
   (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: object }).scripts,
 );
-const TIERS = ['unit', 'kernel', 'system', 'chart'];
+const TIERS = ['unit', 'kernel', 'system', 'chart', 'receivers'];
 const FLAGS = new Set([COLLECTOR_FLAGS, EXPORTER_FLAGS, CERTIFICATES_FLAGS, CHECK_INSTALL_FLAGS].flatMap(Object.keys));
 /** How flags are written in general, and the one that every program has. */
 const PLACEHOLDERS = ['flag', 'help'];

@@ -48,12 +48,6 @@ const PRODUCTS: Readonly<Record<DatabaseKind, Product>> = {
   'victoria-metrics-1.151': { name: 'victoria-metrics', folder: BUILT, otlpPath: '/opentelemetry/v1/metrics' },
 };
 
-/** Whether the binary of a kind is there. */
-export function hasDatabase(kind: DatabaseKind): boolean {
-  const { name, folder } = PRODUCTS[kind];
-  return existsSync(join(folder, name));
-}
-
 /** A series that a query answered with. */
 export interface QueryRow {
   readonly labels: Readonly<Record<string, string>>;
@@ -78,7 +72,10 @@ export interface Database {
 export async function startDatabase(kind: DatabaseKind): Promise<Database> {
   const { name, folder: binaries, otlpPath, flags = [] } = PRODUCTS[kind];
   const binary = join(binaries, name);
-  if (!existsSync(binary)) throw new Error(`${binary} is missing: \`npm test\` fetches it from Debian`);
+  if (!existsSync(binary))
+    throw new Error(
+      `${binary} is missing: \`npm test\` fetches Debian's, packages/tools/setup/otlp-receivers.sh builds the others`,
+    );
   for (let attempt = 1; ; attempt++) {
     const folder = mkdtempSync(join(tmpdir(), `egressd-${kind}-`));
     const port = await freePort();

@@ -18,13 +18,9 @@ export interface OtelCollector {
   stop(): Promise<void>;
 }
 
-/** Whether the binary is there. */
-export function hasOtelCollector(): boolean {
-  return existsSync(BINARY);
-}
-
 /** Checks a configuration. @throws Error with what the Collector says */
 export function validateOtelConfig(path: string, environment: Readonly<Record<string, string>>): void {
+  ensureBuilt();
   execFileSync(BINARY, ['validate', `--config=${path}`], { env: { ...process.env, ...environment }, stdio: 'pipe' });
 }
 
@@ -34,6 +30,7 @@ export function validateOtelConfig(path: string, environment: Readonly<Record<st
  * @throws Error with its last lines
  */
 export async function startOtelCollector(endpoint: string): Promise<OtelCollector> {
+  ensureBuilt();
   const folder = mkdtempSync(join(tmpdir(), 'egressd-otelcol-'));
   const port = await freePort();
   const config = join(folder, 'config.yaml');
@@ -80,4 +77,8 @@ async function listens(child: ChildProcess, port: number): Promise<boolean> {
     await pause(50);
   }
   return false;
+}
+
+function ensureBuilt(): void {
+  if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: packages/tools/setup/otlp-receivers.sh builds it`);
 }
