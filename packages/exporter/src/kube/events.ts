@@ -66,13 +66,15 @@ export class EventRecorder {
   }
 }
 
+/** Of any object: RFC 1123, as Kubernetes takes it. */
+const MAX_NAME = 253;
+
 function eventObject({ node, reason, message }: NodeEvent, nowMs: number): object {
   const time = new Date(nowMs).toISOString().replace(/\.\d+Z$/, 'Z');
   return {
     kind: 'Event',
     apiVersion: 'v1',
-    // As client-go names them.
-    metadata: { name: `${node}.${(nowMs * 1_000_000).toString(16)}.${reason.toLowerCase()}`, namespace: NAMESPACE },
+    metadata: { name: nameOf(node, reason, nowMs), namespace: NAMESPACE },
     // Events of a node have its name as UID, as the kubelet's do: without it `kubectl describe node` does not show them.
     involvedObject: { kind: 'Node', apiVersion: 'v1', name: node, uid: node },
     reason,
@@ -84,4 +86,10 @@ function eventObject({ node, reason, message }: NodeEvent, nowMs: number): objec
     lastTimestamp: time,
     count: 1,
   };
+}
+
+/** As client-go names them; of a node's long name the beginning, since the whole must be a DNS subdomain of `MAX_NAME` letters. */
+function nameOf(node: string, reason: string, nowMs: number): string {
+  const rest = `.${(nowMs * 1_000_000).toString(16)}.${reason.toLowerCase()}`;
+  return `${node.slice(0, MAX_NAME - rest.length).replace(/[-.]+$/, '')}${rest}`;
 }

@@ -7,6 +7,7 @@ import { GROUPS, resourceAt } from './resources.ts';
 import { respondSecret } from './secrets.ts';
 import { badRequest, notFound, type RequestAttributes, respondJson, respondStatus } from './status.ts';
 import type { ApiObject } from './store.ts';
+import { refusedObject } from './validate.ts';
 
 /** One request as it was received. */
 export interface ReceivedRequest {
@@ -91,10 +92,8 @@ async function createEvent(
   for await (const chunk of request) chunks.push(chunk as Buffer);
   const text = Buffer.concat(chunks).toString('utf8');
   const event = JSON.parse(text) as ApiObject;
-  const { involvedObject } = event as unknown as { involvedObject?: { namespace?: string } };
-  // Kubernetes takes events of cluster-wide objects (nodes) in the namespace default only.
-  if ((involvedObject?.namespace ?? 'default') !== namespace)
-    return respondStatus(response, badRequest('involvedObject.namespace does not match event.namespace'));
+  const refused = refusedObject('Event', namespace, event);
+  if (refused !== undefined) return respondStatus(response, refused);
   resources.events.put({ ...event, metadata: { ...event.metadata, namespace } });
   respondJson(response, 201, text);
 }

@@ -11,6 +11,7 @@ import {
   type StatusError,
 } from './status.ts';
 import type { ApiObject, Store } from './store.ts';
+import { refusedObject } from './validate.ts';
 
 /** The path of a request about Secrets. */
 interface SecretPath {
@@ -35,6 +36,8 @@ export async function respondSecret(
   if (denied !== undefined) return respondStatus(response, denied);
   const store = resources.secrets;
   const asked = verb === 'get' ? undefined : await bodyOf(request);
+  const refused = asked && refusedObject('Secret', namespace, asked);
+  if (refused !== undefined) return respondStatus(response, refused);
   const at = name ?? asked!.metadata.name;
   const json = store.get(at, namespace);
   const held = json === undefined ? undefined : (JSON.parse(json) as ApiObject);

@@ -251,6 +251,79 @@ describe('who may not', () => {
   });
 });
 
+describe('an object that is written', () => {
+  const EVENT = { kind: 'Event', metadata: { name: 'n.1' }, involvedObject: { kind: 'Node', name: 'n' } };
+  const rules = [{ apiGroups: [''], resources: ['events', 'secrets'], verbs: ['create'] }];
+  const post = async (resource: string, namespace: string, body: object) => {
+    const headers = { authorization: 'Bearer first-token' };
+    const path = `${server.url}/api/v1/namespaces/${namespace}/${resource}`;
+    const answer = await fetch(path, { method: 'POST', headers, body: JSON.stringify(body) });
+    return { status: answer.status, message: ((await answer.json()) as { message: string }).message };
+  };
+
+  test.each<[string, string, string, object, number, string]>([
+    [
+      'with no name',
+      'events',
+      'default',
+      { ...EVENT, metadata: {} },
+      422,
+      'Event "" is invalid: metadata.name: Required',
+    ],
+    [
+      'with a name of a kind',
+      'secrets',
+      'ns',
+      { metadata: { name: 'A_b' } },
+      422,
+      'metadata.name: Invalid value: "A_b": a low',
+    ],
+    [
+      'with too long a name',
+      'secrets',
+      'ns',
+      { metadata: { name: 'a'.repeat(254) } },
+      422,
+      'no more than 253 characters',
+    ],
+    [
+      'of another namespace',
+      'secrets',
+      'ns',
+      { metadata: { name: 'a', namespace: 'b' } },
+      400,
+      'does not match the namespace sent',
+    ],
+    [
+      'of another kind',
+      'secrets',
+      'ns',
+      { ...EVENT, apiVersion: 'v1' },
+      400,
+      'Event in version "v1" cannot be handled as a Secret',
+    ],
+    ['beside its node', 'events', 'ns', EVENT, 422, 'involvedObject.namespace: Invalid value: "": does not match'],
+    [
+      'beside its pod',
+      'events',
+      'ns',
+      { ...EVENT, involvedObject: { namespace: 'b' } },
+      422,
+      'Invalid value: "b": does not match',
+    ],
+  ])('%s is refused', async (_, resource, namespace, body, status, message) => {
+    await start({ rules });
+    expect(await post(resource, namespace, body)).toEqual({ status, message: expect.stringContaining(message) });
+  });
+
+  test('as it should be is taken', async () => {
+    await start({ rules });
+    expect((await post('events', 'default', EVENT)).status).toBe(201);
+    expect((await post('events', 'ns', { ...EVENT, involvedObject: { namespace: 'ns' } })).status).toBe(201);
+    expect((await post('secrets', 'ns', { metadata: { name: 'a' } })).status).toBe(201);
+  });
+});
+
 describe('JSON', () => {
   test('<, > and & are escaped, six bytes for one', async () => {
     await start();
