@@ -387,7 +387,7 @@ describe('after a restart, where a dump had met one twin alone', () => {
 });
 
 describe('many short connections, each ended in one zone first', () => {
-  const MANY = 20_000;
+  const MANY = 17_000;
   const half = (zone: number) =>
     Array.from({ length: MANY }, (_, i) => one(zone, 100, { tuple: 1 + (i >> 14), port: i & 16_383 }));
   const ended = () => {
